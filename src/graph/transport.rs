@@ -1,0 +1,90 @@
+//! How one request reaches Graph and one answer comes back.
+//!
+//! Two implementations exist: sockets ([`super::http::Http`]), and the simulator called directly,
+//! for deterministic tests under paused time. Neither retries, follows a redirect or interprets a
+//! status: a transport reports what happened, the verdict is another room's.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use uuid::Uuid;
+
+/// One request, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query as they stand in the request line, percent-encoded, from the version
+    /// segment on: `/beta/me/onlineMeetings/…`.
+    pub target: String,
+    /// The `Authorization` header, marked sensitive.
+    pub authorization: Option<HeaderValue>,
+    /// A JSON body.
+    pub body: Option<Bytes>,
+    /// Sent as `client-request-id`: a fresh one each attempt.
+    pub client_request_id: Uuid,
+}
+
+/// One answer, complete: its body was read to the end and is bounded in size.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body, empty where there is none.
+    pub body: Bytes,
+}
+
+/// No complete answer came back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {detail}")]
+pub struct TransportError {
+    /// Whether the server may have got the request.
+    pub reach: Reach,
+    /// What went wrong.
+    pub kind: Failure,
+    /// The cause in words, without the URL.
+    pub detail: String,
+}
+
+/// How far a request got that had no complete answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The connection could not be made: nothing was sent, so nothing was processed.
+    NotSent,
+    /// At least a part may have been sent: the server may have processed it.
+    MaybeSent,
+}
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection: name, route, port or TLS.
+    Connect,
+    /// A time limit ran out.
+    TimedOut,
+    /// The connection broke.
+    Broken,
+    /// The answer is larger than the program accepts.
+    TooLarge,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Connect => "no connection",
+            Self::TimedOut => "timed out",
+            Self::Broken => "connection broken",
+            Self::TooLarge => "answer too large",
+        })
+    }
+}
+
+/// Carries one request to Graph.
+pub trait Transport {
+    /// Sends `request` once.
+    ///
+    /// # Errors
+    /// [`TransportError`] when no complete answer came back. A status of any kind is an answer.
+    fn send(&self, request: Request) -> impl Future<Output = Result<Response, TransportError>>;
+}

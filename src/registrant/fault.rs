@@ -1,0 +1,137 @@
+//! What can be wrong with a row: one documented list of codes, and a sentence for each finding.
+
+use std::fmt;
+
+/// The code of a fault, as it stands in `_code` and in front of each sentence of `_reason`.
+///
+/// Scripts depend on the spelling: a code is never renamed, only added. The README lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FaultCode {
+    /// The row has more or fewer cells than the header.
+    ColumnCount,
+    /// A quote opens in the row and is never closed.
+    UnclosedQuote,
+    /// The row's bytes are no text in the input's encoding.
+    Undecodable,
+    /// The id is empty or not there.
+    MissingId,
+    /// The id holds a control character (a line break, a tab, a NUL).
+    ControlCharacter,
+    /// The id was damaged by a spreadsheet (`1.84416E+10`, `#####`, `#REF!`).
+    SpreadsheetId,
+    /// The id is longer than the target can carry.
+    LongId,
+    /// The same id stands in an earlier row whose other cells differ.
+    DuplicateId,
+    /// `tenantId` is empty or not there.
+    MissingTenantId,
+    /// `tenantId` is no GUID.
+    BadTenantId,
+    /// `userId` is empty or not there.
+    MissingUserId,
+    /// `userId` is no GUID.
+    BadUserId,
+    /// `firstName` is empty or not there.
+    MissingFirstName,
+    /// `lastName` is empty or not there.
+    MissingLastName,
+    /// `email` is empty or not there.
+    MissingEmail,
+    /// `email` cannot be an address.
+    BadEmail,
+}
+
+impl FaultCode {
+    /// Every code, in the order in which a row's faults are reported.
+    pub const ALL: [Self; 16] = [
+        Self::ColumnCount,
+        Self::UnclosedQuote,
+        Self::Undecodable,
+        Self::MissingId,
+        Self::ControlCharacter,
+        Self::SpreadsheetId,
+        Self::LongId,
+        Self::DuplicateId,
+        Self::MissingTenantId,
+        Self::BadTenantId,
+        Self::MissingUserId,
+        Self::BadUserId,
+        Self::MissingFirstName,
+        Self::MissingLastName,
+        Self::MissingEmail,
+        Self::BadEmail,
+    ];
+
+    /// The code as scripts see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ColumnCount => "column-count",
+            Self::UnclosedQuote => "unclosed-quote",
+            Self::Undecodable => "undecodable",
+            Self::MissingId => "missing-id",
+            Self::ControlCharacter => "control-character",
+            Self::SpreadsheetId => "spreadsheet-id",
+            Self::LongId => "long-id",
+            Self::DuplicateId => "duplicate-id",
+            Self::MissingTenantId => "missing-tenant-id",
+            Self::BadTenantId => "bad-tenant-id",
+            Self::MissingUserId => "missing-user-id",
+            Self::BadUserId => "bad-user-id",
+            Self::MissingFirstName => "missing-first-name",
+            Self::MissingLastName => "missing-last-name",
+            Self::MissingEmail => "missing-email",
+            Self::BadEmail => "bad-email",
+        }
+    }
+}
+
+impl fmt::Display for FaultCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One thing that is wrong with a row.
+///
+/// The sentence may quote a cell, so it belongs in the rejects file and in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which rule the row breaks.
+    pub code: FaultCode,
+    /// What was found and what to do, as one sentence without a full stop.
+    pub sentence: String,
+}
+
+impl Fault {
+    /// A fault of this code, told by this sentence.
+    pub fn new(code: FaultCode, sentence: impl Into<String>) -> Self {
+        Self { code, sentence: sentence.into() }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault").field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_is_listed_once_and_spelt_in_kebab_case() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in FaultCode::ALL {
+            assert!(seen.insert(code.as_str()), "{code} is listed twice");
+            assert!(code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+        }
+    }
+
+    #[test]
+    fn a_fault_does_not_print_the_cell_that_it_quotes() {
+        let fault = Fault::new(FaultCode::BadEmail, "`ada@example` is no address");
+        assert!(!format!("{fault:?}").contains("ada"));
+    }
+}

@@ -1,0 +1,17 @@
+//! The domain: who is to be enrolled, and the rule a row must satisfy first.
+//!
+//! Parse, don't validate: a value of these types is already right. A [`Registrant`] can only be
+//! made by [`Registrant::parse`], which holds a row's cells against the target's [`Rule`] and
+//! reports every fault, not only the first. This room knows nothing of CSV, of HTTP or of files.
+
+mod fault;
+mod field;
+mod id;
+mod mode;
+mod rule;
+
+pub use fault::{Fault, FaultCode};
+pub use field::{Field, Fields, UnknownField};
+pub use id::RegistrantId;
+pub use mode::{Mode, Rule, UnknownMode};
+pub use rule::{Attendee, Details, MAX_REGISTRATION_ID, Registrant};

@@ -1,0 +1,304 @@
+//! The rule check: from a row's mapped cells to a registrant that can be sent, or all its faults.
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+use super::{Fault, FaultCode, Fields, Mode, RegistrantId, Rule};
+
+/// The most characters of a webinar's `externalRegistrationInformation.registrationId`.
+/// Source: Microsoft Graph reference, resource `virtualEventExternalRegistrationInformation`.
+pub const MAX_REGISTRATION_ID: usize = 256;
+
+/// The longest e-mail address that can be delivered to (RFC 5321, 4.5.3.1.3: a path of 256
+/// octets with its two angle brackets).
+const MAX_EMAIL: usize = 254;
+
+/// A person who can be enrolled: the id, and what the target wants to know beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registrant {
+    /// The external system's id.
+    pub id: RegistrantId,
+    /// What is sent with the id.
+    pub details: Details,
+}
+
+/// What is sent beside the id.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Details {
+    /// A meeting in mode `everyone`: nothing.
+    Everyone,
+    /// A meeting in mode `organization`: the person's Entra identity.
+    Organization {
+        /// The tenant's id.
+        tenant_id: Uuid,
+        /// The user's object id.
+        user_id: Uuid,
+    },
+    /// A webinar's attendee.
+    Webinar(Box<Attendee>),
+}
+
+/// The personal data of a webinar's registration.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attendee {
+    /// Given name, not blank.
+    pub first_name: String,
+    /// Family name, not blank.
+    pub last_name: String,
+    /// E-mail address, plausible.
+    pub email: String,
+    /// Language of Teams' mails, where given.
+    pub preferred_language: Option<String>,
+    /// Time zone by its Windows name, where given.
+    pub preferred_timezone: Option<String>,
+    /// Question and answer, in the order of the mapping.
+    pub answers: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Details {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Everyone => "Everyone",
+            Self::Organization { .. } => "Organization { … }",
+            Self::Webinar(_) => "Webinar(…)",
+        })
+    }
+}
+
+impl std::fmt::Debug for Attendee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attendee { … }")
+    }
+}
+
+impl Registrant {
+    /// Holds a row's cells against the rule.
+    ///
+    /// # Errors
+    /// Every fault of the row, in the order of [`FaultCode::ALL`].
+    pub fn parse(fields: &Fields<'_>, rule: Rule) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let id = keep(RegistrantId::parse(fields.id.unwrap_or_default()), &mut faults);
+        let details = match rule {
+            Rule::Meeting(Mode::Everyone) => Some(Details::Everyone),
+            Rule::Meeting(Mode::Organization) => organization(fields, &mut faults),
+            Rule::Webinar => {
+                if let Some(id) = &id {
+                    hold_id_length(id, &mut faults);
+                }
+                attendee(fields, &mut faults).map(|a| Details::Webinar(Box::new(a)))
+            }
+        };
+        match (id, details) {
+            (Some(id), Some(details)) if faults.is_empty() => Ok(Self { id, details }),
+            _ => Err(faults),
+        }
+    }
+
+    /// The fields that are sent beside the id, by name: what "the row has changed since it was
+    /// enrolled" is judged by.
+    #[must_use]
+    pub fn sent_fields(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+        match &self.details {
+            Details::Everyone => Vec::new(),
+            Details::Organization { tenant_id, user_id } => vec![
+                ("tenantId".into(), tenant_id.to_string().into()),
+                ("userId".into(), user_id.to_string().into()),
+            ],
+            Details::Webinar(attendee) => {
+                let mut sent: Vec<(Cow<'_, str>, Cow<'_, str>)> = vec![
+                    ("firstName".into(), attendee.first_name.as_str().into()),
+                    ("lastName".into(), attendee.last_name.as_str().into()),
+                    ("email".into(), attendee.email.as_str().into()),
+                ];
+                if let Some(language) = &attendee.preferred_language {
+                    sent.push(("preferredLanguage".into(), language.as_str().into()));
+                }
+                if let Some(zone) = &attendee.preferred_timezone {
+                    sent.push(("preferredTimezone".into(), zone.as_str().into()));
+                }
+                for (question, answer) in &attendee.answers {
+                    sent.push((format!("answer:{question}").into(), answer.as_str().into()));
+                }
+                sent
+            }
+        }
+    }
+}
+
+fn keep<T>(parsed: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
+    parsed.map_err(|fault| faults.push(fault)).ok()
+}
+
+fn hold_id_length(id: &RegistrantId, faults: &mut Vec<Fault>) {
+    let length = id.as_str().chars().count();
+    if length > MAX_REGISTRATION_ID {
+        faults.push(Fault::new(
+            FaultCode::LongId,
+            format!(
+                "the id has {length} characters; a webinar takes at most {MAX_REGISTRATION_ID}"
+            ),
+        ));
+    }
+}
+
+fn organization(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<Details> {
+    let tenant_id = keep(
+        guid(fields.tenant_id, "tenantId", FaultCode::MissingTenantId, FaultCode::BadTenantId),
+        faults,
+    );
+    let user_id = keep(
+        guid(fields.user_id, "userId", FaultCode::MissingUserId, FaultCode::BadUserId),
+        faults,
+    );
+    Some(Details::Organization { tenant_id: tenant_id?, user_id: user_id? })
+}
+
+/// A GUID in any spelling that Microsoft's own tools print: hyphenated, bare, in braces, as a
+/// URN; upper or lower case; blanks around it.
+fn guid(cell: Option<&str>, name: &str, missing: FaultCode, bad: FaultCode) -> Result<Uuid, Fault> {
+    let text = cell.unwrap_or_default().trim();
+    if text.is_empty() {
+        return Err(Fault::new(missing, format!("{name} is empty")));
+    }
+    Uuid::try_parse(text).map_err(|_| Fault::new(bad, format!("{name} `{text}` is no GUID")))
+}
+
+fn attendee(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<Attendee> {
+    let required = |cell: Option<&str>, name: &str, missing: FaultCode| {
+        let text = cell.unwrap_or_default().trim();
+        if text.is_empty() {
+            Err(Fault::new(missing, format!("{name} is empty")))
+        } else {
+            Ok(text.to_owned())
+        }
+    };
+    let first_name =
+        keep(required(fields.first_name, "firstName", FaultCode::MissingFirstName), faults);
+    let last_name =
+        keep(required(fields.last_name, "lastName", FaultCode::MissingLastName), faults);
+    let email = keep(
+        required(fields.email, "email", FaultCode::MissingEmail).and_then(plausible_email),
+        faults,
+    );
+    let given =
+        |cell: Option<&str>| cell.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    Some(Attendee {
+        first_name: first_name?,
+        last_name: last_name?,
+        email: email?,
+        preferred_language: given(fields.preferred_language),
+        preferred_timezone: given(fields.preferred_timezone),
+        answers: fields
+            .answers
+            .iter()
+            .filter(|(_, answer)| !answer.trim().is_empty())
+            .map(|&(question, answer)| (question.to_owned(), answer.to_owned()))
+            .collect(),
+    })
+}
+
+/// One `@` with something before it and a dotted domain behind it, no blanks, deliverable length.
+/// Plausible, not valid: only the mail server knows.
+fn plausible_email(text: String) -> Result<String, Fault> {
+    let plausible = text.len() <= MAX_EMAIL
+        && !text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ','))
+        && text.rsplit_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty()
+                && !local.contains('@')
+                && domain.contains('.')
+                && domain.split('.').all(|label| !label.is_empty())
+        });
+    if plausible {
+        Ok(text)
+    } else {
+        Err(Fault::new(FaultCode::BadEmail, format!("email `{text}` cannot be an address")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT: &str = "909c6581-5130-43e9-88f3-fcb3582cde37";
+    const USER: &str = "cc515404-b55c-466e-b896-992c918ecc01";
+
+    fn codes(fields: &Fields<'_>, rule: Rule) -> Vec<FaultCode> {
+        Registrant::parse(fields, rule)
+            .map_or_else(|faults| faults.into_iter().map(|f| f.code).collect(), |_| Vec::new())
+    }
+
+    #[test]
+    fn everyone_takes_the_id_alone_and_leaves_the_guids_aside() {
+        let fields = Fields { id: Some("a"), tenant_id: Some("nonsense"), ..Fields::default() };
+        let registrant = Registrant::parse(&fields, Rule::Meeting(Mode::Everyone)).expect("valid");
+        assert_eq!(registrant.details, Details::Everyone);
+        assert!(registrant.sent_fields().is_empty());
+    }
+
+    #[test]
+    fn organization_takes_any_spelling_of_a_guid_and_sends_one() {
+        let spellings = [
+            USER.to_owned(),
+            USER.to_uppercase(),
+            format!("{{{USER}}}"),
+            format!("urn:uuid:{USER}"),
+            USER.replace('-', ""),
+            format!("  {USER}\u{a0}"),
+        ];
+        for spelling in &spellings {
+            let fields = Fields {
+                id: Some("a"),
+                tenant_id: Some(TENANT),
+                user_id: Some(spelling),
+                ..Fields::default()
+            };
+            let registrant =
+                Registrant::parse(&fields, Rule::Meeting(Mode::Organization)).expect(spelling);
+            assert_eq!(registrant.sent_fields()[1].1, USER);
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_row_is_reported() {
+        let fields = Fields { id: Some(""), user_id: Some("42"), ..Fields::default() };
+        assert_eq!(
+            codes(&fields, Rule::Meeting(Mode::Organization)),
+            [FaultCode::MissingId, FaultCode::MissingTenantId, FaultCode::BadUserId]
+        );
+        assert_eq!(
+            codes(&Fields::default(), Rule::Webinar),
+            [
+                FaultCode::MissingId,
+                FaultCode::MissingFirstName,
+                FaultCode::MissingLastName,
+                FaultCode::MissingEmail
+            ]
+        );
+    }
+
+    #[test]
+    fn a_webinar_bounds_the_id_and_wants_an_address() {
+        let long = "é".repeat(MAX_REGISTRATION_ID + 1);
+        let with = |id, email| Fields {
+            id: Some(id),
+            first_name: Some("Ada"),
+            last_name: Some("Byron"),
+            email: Some(email),
+            ..Fields::default()
+        };
+        assert_eq!(codes(&with(&long, "a@b.org"), Rule::Webinar), [FaultCode::LongId]);
+        assert_eq!(codes(&with(&long[2..], "a@b.org"), Rule::Webinar), []);
+        for bad in
+            ["ada", "@b.org", "a@", "a@b", "a b@c.org", "a@b@c.org", "a@b..org", "Info Requested"]
+        {
+            assert_eq!(codes(&with("1", bad), Rule::Webinar), [FaultCode::BadEmail], "{bad}");
+        }
+        for good in ["a@b.org", "o'hara+tag@sub.example.co.uk", "ü@exämple.org"] {
+            assert_eq!(codes(&with("1", good), Rule::Webinar), [], "{good}");
+        }
+    }
+}
