@@ -6,3 +6,7 @@
 pub mod registrant;
 
 pub mod graph;
+
+pub mod ledger;
+
+pub mod pacing;

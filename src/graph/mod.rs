@@ -1,4 +1,6 @@
-//! Microsoft Graph: wire types apart from the domain, one client that sends one attempt and never
-//! loops, the targets, and the join link.
+//! Microsoft Graph: wire types apart from the domain, transports that send one attempt and never
+//! loop, and the targets.
 
+pub mod meeting;
 pub mod transport;
+pub mod wire;

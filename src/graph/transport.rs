@@ -35,6 +35,20 @@ pub struct Response {
     pub body: Bytes,
 }
 
+impl Response {
+    /// The request's id at Microsoft, for a support case.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.header("request-id")
+    }
+
+    /// A header's value, where it is there once and is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
 /// No complete answer came back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {detail}")]

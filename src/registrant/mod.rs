@@ -7,11 +7,13 @@
 mod fault;
 mod field;
 mod id;
+mod link;
 mod mode;
 mod rule;
 
 pub use fault::{Fault, FaultCode};
 pub use field::{Field, Fields, UnknownField};
 pub use id::RegistrantId;
+pub use link::{BadLink, JoinLink};
 pub use mode::{Mode, Rule, UnknownMode};
 pub use rule::{Attendee, Details, MAX_REGISTRATION_ID, Registrant};

@@ -1,0 +1,291 @@
+//! The meeting target: `externalMeetingRegistrant` on an online meeting (Graph `beta`).
+//!
+//! Builds each request's path and body and reads each answer; sends nothing. Paths and statuses
+//! are those of Microsoft Graph's reference (externalMeetingRegistration, externalMeetingRegistrant:
+//! create, list, delete). Microsoft has announced the end of this API ("stop returning data",
+//! 12 December 2024), so an answer without a link is never taken for a success.
+
+use bytes::Bytes;
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{transport::Response, wire};
+use crate::registrant::{BadLink, JoinLink, Mode, Registrant, RegistrantId};
+
+/// What may stand in a path segment as it is: RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Percent-encodes one path segment.
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// A request without its attempt's own parts (token, client-request-id).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The method.
+    pub method: Method,
+    /// Path and query, from the version segment on.
+    pub target: String,
+    /// The JSON body.
+    pub body: Option<Bytes>,
+}
+
+impl Draft {
+    fn new(method: Method, target: String) -> Self {
+        Self { method, target, body: None }
+    }
+}
+
+/// One online meeting, addressed through its organizer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    id: String,
+    organizer: Option<String>,
+    registration: String,
+}
+
+/// A meeting's registration, as the job needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Its own id; a new one means that the registration was deleted and made anew.
+    pub id: Option<String>,
+    /// Who may register.
+    pub mode: Mode,
+}
+
+/// Why an answer is not a registration that rows can be held against.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// Teams' own registration page is on; people register there themselves.
+    #[error(
+        "the meeting has a registration of Teams' own kind, which takes no external registrants"
+    )]
+    TeamsOwn,
+    /// `allowedRegistrant` is missing or is none of the known modes.
+    #[error("the registration's allowedRegistrant is `{0}`, which this program does not know")]
+    UnknownMode(String),
+    /// The body is no registration at all.
+    #[error("the answer cannot be read as a registration")]
+    Unreadable,
+}
+
+/// What a 2xx answer to a registrant's POST brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The person's link.
+    pub link: JoinLink,
+    /// The server's own id of the registrant, where it gave one.
+    pub registrant_id: Option<String>,
+}
+
+/// One page of registrants.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ListPage {
+    /// The ids on this page, as they were posted.
+    pub ids: Vec<String>,
+    /// The absolute URL of the next page.
+    pub next_link: Option<String>,
+}
+
+impl Meeting {
+    /// The meeting `id` of `organizer`; without one, of the signed-in user (`/me`).
+    #[must_use]
+    pub fn new(id: &str, organizer: Option<&str>) -> Self {
+        let owner = organizer.map_or_else(|| "me".to_owned(), |o| format!("users/{}", segment(o)));
+        Self {
+            id: id.to_owned(),
+            organizer: organizer.map(str::to_owned),
+            registration: format!("/beta/{owner}/onlineMeetings/{}/registration", segment(id)),
+        }
+    }
+
+    /// The meeting's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The organizer, where one was named.
+    #[must_use]
+    pub fn organizer(&self) -> Option<&str> {
+        self.organizer.as_deref()
+    }
+
+    /// GET of the registration.
+    #[must_use]
+    pub fn show(&self) -> Draft {
+        Draft::new(Method::GET, self.registration.clone())
+    }
+
+    /// POST of an external registration.
+    #[must_use]
+    pub fn enable(&self, mode: Mode) -> Draft {
+        Draft {
+            body: Some(wire::meeting_registration(mode).into()),
+            ..Draft::new(Method::POST, self.registration.clone())
+        }
+    }
+
+    /// DELETE of the registration, and of every registrant with it.
+    #[must_use]
+    pub fn disable(&self) -> Draft {
+        Draft::new(Method::DELETE, self.registration.clone())
+    }
+
+    /// POST of one registrant.
+    #[must_use]
+    pub fn enrol(&self, registrant: &Registrant) -> Draft {
+        Draft {
+            body: Some(wire::meeting_registrant(registrant).into()),
+            ..Draft::new(Method::POST, format!("{}/registrants", self.registration))
+        }
+    }
+
+    /// DELETE of one registrant. `None` for the ids `.` and `..`: every URL parser on the way folds
+    /// such a segment away, encoded or not (RFC 3986, 5.2.4; WHATWG URL, "double-dot path segment"),
+    /// and the request would delete the registration itself.
+    #[must_use]
+    pub fn remove(&self, id: &RegistrantId) -> Option<Draft> {
+        if matches!(id.as_str(), "." | "..") {
+            return None;
+        }
+        let target = format!("{}/registrants/{}", self.registration, segment(id.as_str()));
+        Some(Draft::new(Method::DELETE, target))
+    }
+
+    /// GET of the first page of registrants.
+    #[must_use]
+    pub fn list(&self) -> Draft {
+        Draft::new(Method::GET, format!("{}/registrants", self.registration))
+    }
+
+    /// Reads the answer to [`Meeting::show`] or [`Meeting::enable`].
+    ///
+    /// # Errors
+    /// [`RegistrationError`] when rows cannot be held against it.
+    pub fn read_registration(response: &Response) -> Result<Registration, RegistrationError> {
+        let answer: wire::RegistrationAnswer =
+            serde_json::from_slice(&response.body).map_err(|_| RegistrationError::Unreadable)?;
+        let teams_own = answer.registration_page_web_url.is_some()
+            || answer.odata_type.is_some_and(|t| t.ends_with(".meetingRegistration"));
+        if teams_own {
+            return Err(RegistrationError::TeamsOwn);
+        }
+        let mode = answer.allowed_registrant.ok_or(RegistrationError::Unreadable)?;
+        let mode = mode.parse().map_err(|_| RegistrationError::UnknownMode(mode))?;
+        Ok(Registration { id: answer.id.filter(|id| !id.is_empty()), mode })
+    }
+
+    /// Reads a 2xx answer to [`Meeting::enrol`] of `id`.
+    ///
+    /// # Errors
+    /// `None` when the body is no JSON object (an answer that was cut, or a gateway's page): it
+    /// says nothing of what happened. [`BadLink`] when it is one and gives no usable link.
+    pub fn read_enrolled(
+        response: &Response,
+        id: &RegistrantId,
+    ) -> Result<Enrolled, Option<BadLink>> {
+        if response.body.is_empty() {
+            return Err(Some(BadLink::Missing));
+        }
+        let answer: wire::RegistrantAnswer =
+            serde_json::from_slice(&response.body).map_err(|_| None)?;
+        let link = JoinLink::of(answer.join_web_url.as_deref(), id).map_err(Some)?;
+        Ok(Enrolled { link, registrant_id: answer.id.filter(|own| !own.is_empty()) })
+    }
+
+    /// Reads a page of [`Meeting::list`]; `None` when it is none.
+    #[must_use]
+    pub fn read_page(response: &Response) -> Option<ListPage> {
+        let page: wire::Page<wire::RegistrantAnswer> =
+            serde_json::from_slice(&response.body).ok()?;
+        Some(ListPage {
+            ids: page.value.into_iter().filter_map(|member| member.id).collect(),
+            next_link: page.next_link,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    fn answer(body: &str) -> Response {
+        Response {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    fn id(text: &str) -> RegistrantId {
+        RegistrantId::parse(text).expect("an id")
+    }
+
+    #[test]
+    fn paths_are_the_documented_ones() {
+        let mine = Meeting::new("MSpkYzE3", None);
+        assert_eq!(mine.show().target, "/beta/me/onlineMeetings/MSpkYzE3/registration");
+        let theirs = Meeting::new("MSpkYzE3", Some("16664f75-11dc-4870-bec6-38c1aaa81431"));
+        assert_eq!(
+            theirs.list().target,
+            "/beta/users/16664f75-11dc-4870-bec6-38c1aaa81431/onlineMeetings/MSpkYzE3/registration/registrants"
+        );
+    }
+
+    #[test]
+    fn an_id_in_a_path_is_one_segment_whatever_it_holds() {
+        let meeting = Meeting::new("a/b==", Some("ada@example.org"));
+        let tail = |text: &str| {
+            let target = meeting.remove(&id(text)).expect("addressable").target;
+            target.rsplit_once('/').map(|(_, tail)| tail.to_owned()).expect("a tail")
+        };
+        assert_eq!(tail("a/b?c#d%e f+g"), "a%2Fb%3Fc%23d%25e%20f%2Bg");
+        assert_eq!(tail("Żó"), "%C5%BB%C3%B3");
+        assert_eq!(tail("..."), "...");
+        assert_eq!(meeting.remove(&id("..")), None, "it would delete the registration");
+        assert_eq!(meeting.remove(&id(".")), None);
+        assert!(meeting.show().target.contains("/ada%40example.org/onlineMeetings/a%2Fb%3D%3D/"));
+    }
+
+    #[test]
+    fn the_references_own_odd_answer_comes_out_right() {
+        // The reference's example 1: the answer's id is not the posted one; prid is.
+        let body = r##"{"@odata.type":"#microsoft.graph.externalMeetingRegistrant","id":"30494ab7-7338-4592-bfec-a4333be2a0a6","joinWebUrl":"https://teams.microsoft.com/l/meetup-join/t/0?context=%7b%22prid%22%3a%229d96988d-a66a-46ce-aad7-0b245615b297%22%7d","userId":null,"tenantId":null}"##;
+        let enrolled =
+            Meeting::read_enrolled(&answer(body), &id("9d96988d-a66a-46ce-aad7-0b245615b297"))
+                .expect("a success");
+        assert_eq!(enrolled.registrant_id.as_deref(), Some("30494ab7-7338-4592-bfec-a4333be2a0a6"));
+    }
+
+    #[test]
+    fn a_2xx_without_a_usable_link_is_no_success() {
+        let read = |body: &str| Meeting::read_enrolled(&answer(body), &id("a")).map(|_| ());
+        assert_eq!(read(""), Err(Some(BadLink::Missing)));
+        assert_eq!(read(r#"{"id":"","joinWebUrl":""}"#), Err(Some(BadLink::Missing)));
+        assert_eq!(read(r#"{"id":"a","joinWebUrl":null}"#), Err(Some(BadLink::Missing)));
+        assert_eq!(read("<html></html>"), Err(None));
+        assert_eq!(read(r#"{"id":"a","joinWebUrl":"https://teams.mi"#), Err(None));
+    }
+
+    #[test]
+    fn the_kinds_of_registration_are_told_apart() {
+        let read = |body: &str| Meeting::read_registration(&answer(body));
+        let external = r##"{"@odata.type":"#microsoft.graph.externalMeetingRegistration","id":"f2","allowedRegistrant":"everyone"}"##;
+        assert_eq!(
+            read(external),
+            Ok(Registration { id: Some("f2".into()), mode: Mode::Everyone })
+        );
+        let teams = r##"{"@odata.type":"#microsoft.graph.meetingRegistration","id":"f2","allowedRegistrant":"everyone"}"##;
+        assert_eq!(read(teams), Err(RegistrationError::TeamsOwn));
+        let untyped =
+            r#"{"id":"f2","allowedRegistrant":"everyone","registrationPageWebUrl":"https://x"}"#;
+        assert_eq!(read(untyped), Err(RegistrationError::TeamsOwn));
+        let future = r#"{"id":"f2","allowedRegistrant":"unknownFutureValue"}"#;
+        assert_eq!(read(future), Err(RegistrationError::UnknownMode("unknownFutureValue".into())));
+        assert_eq!(read("[]"), Err(RegistrationError::Unreadable));
+    }
+}

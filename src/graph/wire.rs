@@ -1,0 +1,238 @@
+//! Graph's JSON as it travels: strict in what is sent, lenient in what is read.
+//!
+//! Microsoft's own examples contradict the metadata (members missing, null, of another type), so
+//! a reader here takes only the members it needs and never fails for the sake of another one.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::registrant::{Details, Mode, Registrant};
+
+const EXTERNAL_REGISTRANT: &str = "#microsoft.graph.externalMeetingRegistrant";
+const EXTERNAL_REGISTRATION: &str = "#microsoft.graph.externalMeetingRegistration";
+
+/// The body of "Create externalMeetingRegistrant": in mode `everyone` the type and the id,
+/// nothing else; in mode `organization` the two GUIDs as well.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RegistrantBody<'a> {
+    #[serde(rename = "@odata.type")]
+    odata_type: &'static str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Uuid>,
+}
+
+/// The JSON that enrols `registrant` in a meeting.
+#[must_use]
+pub fn meeting_registrant(registrant: &Registrant) -> Vec<u8> {
+    let (tenant_id, user_id) = match &registrant.details {
+        Details::Organization { tenant_id, user_id } => (Some(*tenant_id), Some(*user_id)),
+        Details::Everyone | Details::Webinar(_) => (None, None),
+    };
+    encode(&RegistrantBody {
+        odata_type: EXTERNAL_REGISTRANT,
+        id: registrant.id.as_str(),
+        tenant_id,
+        user_id,
+    })
+}
+
+/// The body of "Create externalMeetingRegistration".
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RegistrationBody {
+    #[serde(rename = "@odata.type")]
+    odata_type: &'static str,
+    allowed_registrant: &'static str,
+}
+
+/// The JSON that enables external registration in this mode.
+#[must_use]
+pub fn meeting_registration(mode: Mode) -> Vec<u8> {
+    encode(&RegistrationBody {
+        odata_type: EXTERNAL_REGISTRATION,
+        allowed_registrant: mode.as_str(),
+    })
+}
+
+fn encode(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("strings and GUIDs serialise, and a Vec takes every byte")
+}
+
+/// The answer to a registrant's POST, or one member of the list. Only what is used; the answer's
+/// `userId` and `tenantId` are not (the reference's own example has them swapped).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrantAnswer {
+    /// The server's own id; the list's is the posted one.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The link; null in lists.
+    #[serde(default)]
+    pub join_web_url: Option<String>,
+}
+
+/// The answer to a registration's GET or POST.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationAnswer {
+    /// Tells an external registration from one of Teams' own kind.
+    #[serde(rename = "@odata.type", default)]
+    pub odata_type: Option<String>,
+    /// The registration's own id.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The mode.
+    #[serde(default)]
+    pub allowed_registrant: Option<String>,
+    /// Only a registration of Teams' own kind has a page; some answers leave `@odata.type` out.
+    #[serde(default)]
+    pub registration_page_web_url: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Deserialize)]
+pub struct Page<T> {
+    /// The members. Required: an answer without it is no page, and nothing may be judged by it.
+    pub value: Vec<T>,
+    /// The next page, opaque.
+    #[serde(rename = "@odata.nextLink", default)]
+    pub next_link: Option<String>,
+}
+
+/// The body of an error answer.
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorDetail,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetail {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(rename = "innerError", alias = "innererror", default)]
+    inner: Option<Box<InnerError>>,
+}
+
+#[derive(Deserialize)]
+struct InnerError {
+    #[serde(rename = "request-id", default)]
+    request_id: Option<String>,
+}
+
+/// What an error answer says. All three may be empty: gateways answer with HTML.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GraphError {
+    /// Graph's code, such as `BadRequest`; decisions are made on it, never on the message.
+    pub code: String,
+    /// Graph's message. It may quote what was sent, so it goes to the files and the ledger, and to
+    /// the screen only where the run stops for it.
+    pub message: String,
+    /// The request's id at Microsoft, where the body has it.
+    pub request_id: Option<String>,
+}
+
+impl GraphError {
+    /// Reads an error answer's body; what is not there stays empty.
+    #[must_use]
+    pub fn read(body: &[u8]) -> Self {
+        let Ok(ErrorBody { error }) = serde_json::from_slice::<ErrorBody>(body) else {
+            return Self::default();
+        };
+        Self {
+            code: error.code.unwrap_or_default(),
+            message: error.message.unwrap_or_default(),
+            request_id: error.inner.and_then(|inner| inner.request_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::registrant::{Fields, Rule};
+
+    fn body(bytes: &[u8]) -> Value {
+        serde_json::from_slice(bytes).expect("JSON")
+    }
+
+    #[test]
+    fn everyone_sends_the_type_and_the_id_and_nothing_else() {
+        let fields = Fields {
+            id: Some("9d96988d-a66a-46ce-aad7-0b245615b297"),
+            tenant_id: Some("909c6581-5130-43e9-88f3-fcb3582cde37"),
+            ..Fields::default()
+        };
+        let registrant = Registrant::parse(&fields, Rule::Meeting(Mode::Everyone)).expect("valid");
+        assert_eq!(
+            body(&meeting_registrant(&registrant)),
+            json!({
+                "@odata.type": "#microsoft.graph.externalMeetingRegistrant",
+                "id": "9d96988d-a66a-46ce-aad7-0b245615b297"
+            })
+        );
+    }
+
+    #[test]
+    fn organization_sends_both_guids_hyphenated_and_in_lower_case() {
+        let fields = Fields {
+            id: Some("é \"1\""),
+            tenant_id: Some("{909C6581-5130-43E9-88F3-FCB3582CDE37}"),
+            user_id: Some("cc515404b55c466eb896992c918ecc01"),
+            ..Fields::default()
+        };
+        let registrant =
+            Registrant::parse(&fields, Rule::Meeting(Mode::Organization)).expect("valid");
+        assert_eq!(
+            body(&meeting_registrant(&registrant)),
+            json!({
+                "@odata.type": "#microsoft.graph.externalMeetingRegistrant",
+                "id": "é \"1\"",
+                "tenantId": "909c6581-5130-43e9-88f3-fcb3582cde37",
+                "userId": "cc515404-b55c-466e-b896-992c918ecc01"
+            })
+        );
+    }
+
+    #[test]
+    fn enabling_sends_the_type_and_the_mode() {
+        assert_eq!(
+            body(&meeting_registration(Mode::Organization)),
+            json!({
+                "@odata.type": "#microsoft.graph.externalMeetingRegistration",
+                "allowedRegistrant": "organization"
+            })
+        );
+    }
+
+    #[test]
+    fn both_spellings_of_the_inner_error_and_none_at_all_are_read() {
+        let spelt = |name: &str| {
+            let text = format!(
+                r#"{{"error":{{"code":"BadRequest","message":"no","{name}":{{"date":"d","request-id":"r"}}}}}}"#
+            );
+            GraphError::read(text.as_bytes())
+        };
+        for name in ["innerError", "innererror"] {
+            assert_eq!(spelt(name).request_id.as_deref(), Some("r"));
+            assert_eq!(spelt(name).code, "BadRequest");
+        }
+        assert_eq!(GraphError::read(b"<html>502</html>"), GraphError::default());
+        assert_eq!(GraphError::read(br#"{"error":{"code":""}}"#), GraphError::default());
+    }
+
+    #[test]
+    fn an_answer_without_value_is_no_page() {
+        assert!(serde_json::from_str::<Page<RegistrantAnswer>>("{}").is_err());
+        assert!(
+            serde_json::from_str::<Page<RegistrantAnswer>>(r#"{"value":[{"id":null}]}"#).is_ok()
+        );
+    }
+}

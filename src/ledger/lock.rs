@@ -1,0 +1,52 @@
+//! One run per ledger: a lock file beside it, freed by the run's death.
+//!
+//! The lock is not on the ledger itself, because closing any handle of SQLite's own file would drop
+//! SQLite's locks in the same process (POSIX `fcntl`, "How To Corrupt An SQLite Database File",
+//! section 2.2).
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    path::Path,
+};
+
+use super::LedgerError;
+
+/// Held as long as it lives.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of the ledger at `path`, without waiting.
+    pub(super) fn take(path: &Path) -> Result<Self, LedgerError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".lock");
+        let file = private(OpenOptions::new().write(true).create(true).truncate(false))
+            .open(name)
+            .map_err(LedgerError::Io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(LedgerError::Held),
+            Err(TryLockError::Error(error)) => Err(LedgerError::Io(error)),
+        }
+    }
+}
+
+/// Creates the file at `path` with mode 0600 where it does not exist: SQLite gives its side files
+/// the mode of the database.
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
+    private(OpenOptions::new().write(true).create(true).truncate(false)).open(path).map(drop)
+}
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}

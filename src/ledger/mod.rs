@@ -1,0 +1,29 @@
+//! The ledger: the SQLite file that remembers every registrant of one target across runs.
+//!
+//! It promises that an intent is on disk before it says so, and an outcome likewise; that no id is
+//! there twice; and that an id which is enrolled, or may be, is never granted another POST. It
+//! leaves to others when to POST, and what an answer means.
+//!
+//! - [`Ledger`] holds the file and its lock, and does one thing at a time.
+//! - [`Scribe`] lets many tasks write through it, in group commits, so that a slow disk does not
+//!   set the pace.
+//! - [`Reading`] looks at a ledger that a run may be writing.
+
+mod error;
+mod lock;
+mod reading;
+mod record;
+mod schema;
+mod scribe;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use error::LedgerError;
+pub use reading::{Attempted, Counts, PastRun, Reading, Story};
+pub use record::{
+    Attempt, Becomes, Entry, Granted, Identity, Intent, Seq, Settlement, State, changed_fields,
+    sent_digest,
+};
+pub use scribe::Scribe;
+pub use store::{Ledger, Listed, RunEnd};

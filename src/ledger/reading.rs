@@ -1,0 +1,228 @@
+//! A look at a ledger that a run may be writing: for `status` and `explain`. Takes no lock and
+//! changes nothing.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{Identity, LedgerError, State, schema};
+
+/// A ledger, opened for reading.
+pub struct Reading {
+    connection: Connection,
+}
+
+/// How many registrants stand where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u64; State::ALL.len()]);
+
+impl Counts {
+    /// How many stand there.
+    #[must_use]
+    pub fn of(&self, state: State) -> u64 {
+        self.0[state as usize]
+    }
+
+    /// How many are in doubt.
+    #[must_use]
+    pub fn in_doubt(&self) -> u64 {
+        State::ALL.into_iter().filter(|s| s.is_in_doubt()).map(|s| self.of(s)).sum()
+    }
+}
+
+/// A run that was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastRun {
+    /// Its number.
+    pub n: i64,
+    /// When it began, in milliseconds since 1970.
+    pub started_at: i64,
+    /// When it ended; `None`: it is going, or it died.
+    pub ended_at: Option<i64>,
+    /// Its exit code.
+    pub exit_code: Option<u8>,
+    /// Why it stopped early.
+    pub stop_reason: Option<String>,
+}
+
+/// One attempt of a registrant's story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempted {
+    /// The run.
+    pub run: i64,
+    /// `POST` or `DELETE`.
+    pub call: String,
+    /// Sent as `client-request-id`.
+    pub client_request_id: Uuid,
+    /// The answer's `request-id`.
+    pub request_id: Option<String>,
+    /// When it was sent, in milliseconds since 1970.
+    pub sent_at: i64,
+    /// When its answer was there.
+    pub answered_at: Option<i64>,
+    /// How long it had waited for its turn, in milliseconds.
+    pub waited_ms: i64,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// What it was taken for.
+    pub verdict: String,
+    /// The server's code, or the transport's words.
+    pub detail: Option<String>,
+}
+
+/// One registrant's whole story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Story {
+    /// Where it stands.
+    pub state: State,
+    /// The row's line in the input of the run that sent it last.
+    pub line: Option<u64>,
+    /// The run that brought it there.
+    pub run: i64,
+    /// Whether a link is held.
+    pub has_link: bool,
+    /// Why it is refused, unknown or awaiting.
+    pub code: Option<String>,
+    /// The same in words.
+    pub reason: Option<String>,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempted>,
+}
+
+impl Reading {
+    /// Opens the ledger at `path`.
+    ///
+    /// # Errors
+    /// [`LedgerError`], with the path: absent, not a ledger, newer, or damaged.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_here(path).map_err(|error| error.at(path))
+    }
+
+    fn open_here(path: &Path) -> Result<Self, LedgerError> {
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(LedgerError::NotALedger),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(LedgerError::Absent);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        match schema::recognise(&connection)? {
+            schema::Found::Ours => Ok(Self { connection }),
+            schema::Found::Empty => Err(LedgerError::NotALedger),
+        }
+    }
+
+    /// The target.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn target(&self) -> Result<Identity, LedgerError> {
+        Ok(self.connection.query_row(
+            "SELECT kind, name, organizer, graph FROM target",
+            [],
+            |row| {
+                Ok(Identity {
+                    kind: row.get(0)?,
+                    name: row.get(1)?,
+                    organizer: row.get(2)?,
+                    graph: row.get(3)?,
+                })
+            },
+        )?)
+    }
+
+    /// How many registrants stand where.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn counts(&self) -> Result<Counts, LedgerError> {
+        let mut counts = Counts::default();
+        let mut statement =
+            self.connection.prepare("SELECT state, count(*) FROM registrant GROUP BY state")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(0)?;
+            let state = State::from_file(number)
+                .ok_or_else(|| LedgerError::Damaged(format!("state {number}")))?;
+            counts.0[state as usize] = row.get::<_, i64>(1)?.cast_unsigned();
+        }
+        Ok(counts)
+    }
+
+    /// The last `limit` runs, newest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn runs(&self, limit: u32) -> Result<Vec<PastRun>, LedgerError> {
+        let mut statement = self.connection.prepare(
+            "SELECT n, started_at, ended_at, exit_code, stop_reason FROM run ORDER BY n DESC LIMIT ?",
+        )?;
+        let runs = statement.query_map([limit], |row| {
+            Ok(PastRun {
+                n: row.get(0)?,
+                started_at: row.get(1)?,
+                ended_at: row.get(2)?,
+                exit_code: row.get(3)?,
+                stop_reason: row.get(4)?,
+            })
+        })?;
+        Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    /// The story of `id`, if the ledger knows it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn story(&self, id: &str) -> Result<Option<Story>, LedgerError> {
+        let found = self
+            .connection
+            .query_row(
+                "SELECT seq, state, line, run, join_web_url IS NOT NULL, code, reason
+                 FROM registrant WHERE id = ?",
+                params![id],
+                |row| {
+                    let story = Story {
+                        state: State::from_file(row.get(1)?).unwrap_or(State::Unknown),
+                        line: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
+                        run: row.get(3)?,
+                        has_link: row.get(4)?,
+                        code: row.get(5)?,
+                        reason: row.get(6)?,
+                        attempts: Vec::new(),
+                    };
+                    Ok((row.get::<_, i64>(0)?, story))
+                },
+            )
+            .optional()?;
+        let Some((seq, mut story)) = found else { return Ok(None) };
+        let mut statement = self.connection.prepare(
+            "SELECT run, call, client_request_id, request_id, sent_at, answered_at, waited_ms,
+                    status, verdict, detail
+             FROM attempt WHERE registrant = ? ORDER BY n",
+        )?;
+        let attempts = statement.query_map([seq], |row| {
+            let bytes: [u8; 16] = row.get(2)?;
+            Ok(Attempted {
+                run: row.get(0)?,
+                call: row.get(1)?,
+                client_request_id: Uuid::from_bytes(bytes),
+                request_id: row.get(3)?,
+                sent_at: row.get(4)?,
+                answered_at: row.get(5)?,
+                waited_ms: row.get(6)?,
+                status: row.get(7)?,
+                verdict: row.get(8)?,
+                detail: row.get(9)?,
+            })
+        })?;
+        story.attempts = attempts.collect::<Result<_, _>>()?;
+        Ok(Some(story))
+    }
+}

@@ -1,0 +1,303 @@
+//! What the ledger holds of a registrant, and what is written to it.
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::registrant::{JoinLink, Registrant, RegistrantId};
+
+/// A registrant's number in the ledger: its place in the order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Seq(pub(super) i64);
+
+/// Where a registrant stands. The numbers are the file's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// Known not to be enrolled: may be posted.
+    Ready = 0,
+    /// The intent to POST is on record, and no answer. After the run's death: in doubt.
+    Sending = 1,
+    /// A POST was sent and its result was never learnt: in doubt.
+    Unknown = 2,
+    /// Enrolled, and the link is here.
+    Enrolled = 3,
+    /// The server refused it.
+    Refused = 4,
+    /// On the server, no link yet.
+    Awaiting = 5,
+    /// Was in doubt; the intent to DELETE it is on record. Still in doubt.
+    Removing = 6,
+    /// On the server, and this ledger never sent it.
+    Foreign = 7,
+}
+
+impl State {
+    /// Every state, in the file's order.
+    pub const ALL: [Self; 8] = [
+        Self::Ready,
+        Self::Sending,
+        Self::Unknown,
+        Self::Enrolled,
+        Self::Refused,
+        Self::Awaiting,
+        Self::Removing,
+        Self::Foreign,
+    ];
+
+    pub(super) fn from_file(number: i64) -> Option<Self> {
+        usize::try_from(number).ok().and_then(|n| Self::ALL.get(n).copied())
+    }
+
+    /// Whether the server may or may not hold this registrant.
+    #[must_use]
+    pub fn is_in_doubt(self) -> bool {
+        matches!(self, Self::Sending | Self::Unknown | Self::Removing)
+    }
+
+    /// Whether a POST may be granted.
+    #[must_use]
+    pub fn may_be_posted(self) -> bool {
+        matches!(self, Self::Ready | Self::Refused)
+    }
+
+    /// The state's name, for `status` and `explain`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Sending => "sending",
+            Self::Unknown => "unknown",
+            Self::Enrolled => "enrolled",
+            Self::Refused => "refused",
+            Self::Awaiting => "awaiting",
+            Self::Removing => "removing",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+/// The target that a ledger belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `meeting` or `webinar`.
+    pub kind: String,
+    /// The target's id.
+    pub name: String,
+    /// The organizer, where one was named.
+    pub organizer: Option<String>,
+    /// The host of Graph, so that a rehearsal's books are never taken for the real ones.
+    pub graph: String,
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)?;
+        if let Some(organizer) = &self.organizer {
+            write!(f, " of {organizer}")?;
+        }
+        write!(f, " at {}", self.graph)
+    }
+}
+
+/// What the ledger holds of one registrant.
+#[derive(Clone)]
+pub struct Entry {
+    /// Its number.
+    pub seq: Seq,
+    /// Where it stands.
+    pub state: State,
+    /// The run that brought it there.
+    pub run: i64,
+    /// What was sent with the id: see [`sent_digest`].
+    pub sent: String,
+    /// The link of an enrolled one.
+    pub link: Option<JoinLink>,
+    /// The server's own id of it.
+    pub registrant_id: Option<String>,
+    /// Why it is refused, unknown or awaiting.
+    pub code: Option<String>,
+    /// The same in words.
+    pub reason: Option<String>,
+    /// When the latest attempt was sent or settled, in milliseconds since 1970.
+    pub touched_at: Option<i64>,
+}
+
+/// Asks for the right to send: on disk before it is granted.
+#[derive(Clone)]
+pub struct Intent {
+    /// Whom.
+    pub id: RegistrantId,
+    /// What is sent with the id.
+    pub sent: String,
+    /// The row's line in the input.
+    pub line: u64,
+    /// DELETE of one in doubt, rather than POST.
+    pub remove: bool,
+    /// The attempt's `client-request-id`.
+    pub client_request_id: Uuid,
+    /// Now, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// The answer to an [`Intent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// It is on disk: send.
+    Go(Seq),
+    /// The ledger says otherwise: do not send.
+    Held(State),
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// `POST` or `DELETE`.
+    pub call: &'static str,
+    /// Sent as `client-request-id`.
+    pub client_request_id: Uuid,
+    /// The answer's `request-id`.
+    pub request_id: Option<String>,
+    /// When it was sent, in milliseconds since 1970.
+    pub sent_at: i64,
+    /// When the answer was complete, or given up.
+    pub answered_at: i64,
+    /// How long the row had waited for its turn, in milliseconds.
+    pub waited_ms: i64,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// What it was taken for.
+    pub verdict: &'static str,
+    /// The server's code or the transport's words. No personal data, no link.
+    pub detail: Option<String>,
+}
+
+/// Where an attempt leaves its registrant.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Becomes {
+    /// Not processed, or removed: may be posted.
+    Ready,
+    /// In doubt.
+    Unknown {
+        /// A code from the documented list.
+        code: String,
+        /// The same in words.
+        reason: String,
+    },
+    /// Enrolled.
+    Enrolled {
+        /// The link.
+        link: JoinLink,
+        /// The server's own id.
+        registrant_id: Option<String>,
+    },
+    /// Refused.
+    Refused {
+        /// Graph's code, or one from the documented list.
+        code: String,
+        /// The same in words.
+        reason: String,
+    },
+    /// On the server, though this ledger never had a POST of it in doubt.
+    Foreign,
+}
+
+/// An outcome to be made durable.
+#[derive(Clone)]
+pub struct Settlement {
+    /// Whose.
+    pub seq: Seq,
+    /// The attempt; `None` where an intent was withdrawn before anything was sent.
+    pub attempt: Option<Attempt>,
+    /// Where it leaves the registrant; `None`: where it was before.
+    pub becomes: Becomes,
+    /// Now, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// A digest of the fields that are sent beside the id: `name=hex;…`, 64 bits of SHA-256 each.
+///
+/// The ledger can tell which field has changed since a person was enrolled, without keeping the
+/// person's data.
+#[must_use]
+pub fn sent_digest(registrant: &Registrant) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for (name, value) in registrant.sent_fields() {
+        let hash = Sha256::digest(value.as_bytes());
+        if !text.is_empty() {
+            text.push(';');
+        }
+        text.extend(name.chars().map(|c| if matches!(c, ';' | '=') { '_' } else { c }));
+        text.push('=');
+        for byte in &hash[..8] {
+            write!(text, "{byte:02x}").expect("a String takes every write");
+        }
+    }
+    text
+}
+
+/// The names of the fields in which two digests differ.
+#[must_use]
+pub fn changed_fields<'a>(before: &'a str, now: &'a str) -> Vec<&'a str> {
+    let split = |text: &'a str| {
+        text.split(';').filter_map(|part| part.rsplit_once('=')).collect::<Vec<_>>()
+    };
+    let (before, now) = (split(before), split(now));
+    let mut changed: Vec<&str> = Vec::new();
+    for (name, _) in before.iter().filter(|field| !now.contains(field)) {
+        changed.push(name);
+    }
+    for (name, _) in now.iter().filter(|field| !before.contains(field)) {
+        if !changed.contains(name) {
+            changed.push(name);
+        }
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registrant::{Fields, Mode, Rule};
+
+    #[test]
+    fn the_digest_tells_which_field_changed_and_nothing_else() {
+        let with = |user: &str| {
+            let fields = Fields {
+                id: Some("a"),
+                tenant_id: Some("909c6581-5130-43e9-88f3-fcb3582cde37"),
+                user_id: Some(user),
+                ..Fields::default()
+            };
+            let registrant = Registrant::parse(&fields, Rule::Meeting(Mode::Organization));
+            sent_digest(&registrant.expect("valid"))
+        };
+        let (one, same, other) = (
+            with("cc515404-b55c-466e-b896-992c918ecc01"),
+            with("CC515404B55C466EB896992C918ECC01"),
+            with("cc515404-b55c-466e-b896-992c918ecc02"),
+        );
+        assert_eq!(one, same);
+        assert_eq!(changed_fields(&one, &other), ["userId"]);
+        assert_eq!(changed_fields(&one, ""), ["tenantId", "userId"]);
+        assert!(changed_fields(&one, &one).is_empty());
+        assert!(!one.contains("cc515404"));
+    }
+
+    #[test]
+    fn a_states_number_in_the_file_never_changes() {
+        for (number, state) in State::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, number);
+            assert_eq!(State::from_file(i64::try_from(number).expect("small")), Some(state));
+        }
+        assert_eq!(State::from_file(8), None);
+        assert_eq!(State::from_file(-1), None);
+    }
+
+    #[test]
+    fn nothing_in_doubt_may_be_posted() {
+        for state in State::ALL {
+            assert!(!(state.is_in_doubt() && state.may_be_posted()), "{state:?}");
+        }
+    }
+}

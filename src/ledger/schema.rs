@@ -1,0 +1,120 @@
+//! The ledger's tables, their version, and how a file is recognised.
+//!
+//! The file is meant to be looked at: `sqlite3 FILE 'select * from enrolled'`. Times are
+//! milliseconds since 1970 in UTC.
+
+use rusqlite::Connection;
+
+use super::LedgerError;
+
+/// Marks the file as ours in SQLite's header (`RIld`), so that another program's database is never
+/// taken for a ledger.
+const APPLICATION_ID: i32 = 0x5249_6C64;
+
+/// The version of the tables below. It goes up with every change that an older program would
+/// misread; a newer ledger is refused, an older one is brought up to date here.
+pub(super) const VERSION: i32 = 1;
+
+/// `state` is [`super::State`]; `sent` is [`super::sent_digest`]; `client_request_id` and `sent_at`
+/// are those of the latest attempt whose answer is not in yet; `seal` is a digest of an enrolled row's
+/// number, link and server id, because SQLite's pages carry no checksum and a wrong link is worse
+/// than none.
+const TABLES: &str = "
+CREATE TABLE target (
+    one             INTEGER PRIMARY KEY CHECK (one = 1),
+    kind            TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    organizer       TEXT,
+    graph           TEXT NOT NULL,
+    mode            TEXT,
+    registration_id TEXT,
+    created_at      INTEGER NOT NULL,
+    listed_at       INTEGER
+) STRICT;
+CREATE TABLE run (
+    n           INTEGER PRIMARY KEY,
+    started_at  INTEGER NOT NULL,
+    ended_at    INTEGER,
+    exit_code   INTEGER,
+    stop_reason TEXT,
+    summary     TEXT,
+    version     TEXT NOT NULL
+) STRICT;
+CREATE TABLE registrant (
+    seq               INTEGER PRIMARY KEY,
+    id                TEXT NOT NULL UNIQUE,
+    state             INTEGER NOT NULL CHECK (state BETWEEN 0 AND 7),
+    sent              TEXT NOT NULL,
+    run               INTEGER NOT NULL,
+    line              INTEGER,
+    join_web_url      TEXT,
+    registrant_id     TEXT,
+    code              TEXT,
+    reason            TEXT,
+    client_request_id BLOB,
+    sent_at           INTEGER,
+    settled_at        INTEGER,
+    seal              INTEGER,
+    CHECK (state <> 3 OR (join_web_url IS NOT NULL AND seal IS NOT NULL))
+) STRICT;
+CREATE TABLE attempt (
+    n                 INTEGER PRIMARY KEY,
+    registrant        INTEGER NOT NULL REFERENCES registrant (seq),
+    run               INTEGER NOT NULL,
+    call              TEXT NOT NULL,
+    client_request_id BLOB NOT NULL,
+    request_id        TEXT,
+    sent_at           INTEGER NOT NULL,
+    answered_at       INTEGER,
+    waited_ms         INTEGER NOT NULL,
+    status            INTEGER,
+    verdict           TEXT NOT NULL,
+    detail            TEXT
+) STRICT;
+CREATE INDEX attempt_of ON attempt (registrant);
+CREATE TABLE pace (
+    name    TEXT PRIMARY KEY,
+    learnt  TEXT NOT NULL,
+    kept_at INTEGER NOT NULL
+) STRICT;
+CREATE VIEW enrolled (id, join_web_url, registrant_id, enrolled_at, run) AS
+    SELECT id, join_web_url, registrant_id,
+           strftime('%Y-%m-%dT%H:%M:%SZ', settled_at / 1000, 'unixepoch'), run
+    FROM registrant WHERE state = 3;
+";
+
+/// What a file turns out to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A database without tables: new.
+    Empty,
+    /// A ledger of this version.
+    Ours,
+}
+
+/// Looks at the file's header and tables without changing anything.
+pub(super) fn recognise(connection: &Connection) -> Result<Found, LedgerError> {
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
+    let application = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application, version) {
+        (0, 0) if tables == 0 => Ok(Found::Empty),
+        (APPLICATION_ID, VERSION) => Ok(Found::Ours),
+        (APPLICATION_ID, newer) if newer > VERSION => {
+            Err(LedgerError::Newer { found: newer, known: VERSION })
+        }
+        _ => Err(LedgerError::NotALedger),
+    }
+}
+
+/// Creates the tables in one transaction: a crash leaves an empty file or a whole ledger.
+pub(super) fn create(connection: &mut Connection) -> Result<(), LedgerError> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(())
+}

@@ -1,0 +1,512 @@
+//! The ledger's file, written by one run at a time.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Attempt, Becomes, Entry, Granted, Identity, Intent, LedgerError, Seq, Settlement, State,
+    lock::{self, Lock},
+    schema,
+};
+use crate::registrant::{JoinLink, RegistrantId};
+
+/// How long a statement waits for a reader's lock. Readers (`status`, `explain`) hold it for
+/// milliseconds.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The code of a row whose run died between the intent and the answer.
+pub(super) const LOST: &str = "no-answer";
+
+/// The ledger of one target, held by this run alone.
+pub struct Ledger {
+    connection: Connection,
+    path: PathBuf,
+    run: i64,
+    _lock: Lock,
+}
+
+/// What is known of the target since its registrants were last listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// When the first whole list was taken, in milliseconds since 1970.
+    pub at: Option<i64>,
+    /// The registration's id and mode at the last run.
+    pub registration: Option<(Option<String>, String)>,
+}
+
+/// How a run ended, for `status`.
+pub struct RunEnd<'a> {
+    /// Now, in milliseconds since 1970.
+    pub at: i64,
+    /// The exit code.
+    pub exit_code: u8,
+    /// Why it stopped early.
+    pub stop_reason: Option<&'a str>,
+    /// The summary, as `--json` prints it.
+    pub summary: &'a str,
+}
+
+impl Ledger {
+    /// Opens the ledger at `path` for `target`, or creates it, and takes its lock.
+    ///
+    /// # Errors
+    /// [`LedgerError`], with the path: held by another run, not a ledger, damaged, of another
+    /// target, or not writable.
+    pub fn open(path: &Path, target: &Identity, now: i64) -> Result<Self, LedgerError> {
+        Self::open_here(path, target, now).map_err(|error| error.at(path))
+    }
+
+    fn open_here(path: &Path, target: &Identity, now: i64) -> Result<Self, LedgerError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let lock = Lock::take(path)?;
+        lock::create_private(path)?;
+        let mut connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.busy_timeout(BUSY)?;
+        let found = schema::recognise(&connection)?;
+        // Write-ahead log: one sync a commit, and readers do not wait for the run. FULL: the sync
+        // is done at each commit, so that a power loss takes nothing that was promised.
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", "OFF")?;
+        if found == schema::Found::Empty {
+            schema::create(&mut connection)?;
+        }
+        let mut ledger = Self { connection, path: path.to_owned(), run: 0, _lock: lock };
+        ledger.claim(target, now)?;
+        Ok(ledger)
+    }
+
+    /// Writes the target into a new ledger, or holds it against the one that is there.
+    fn claim(&mut self, target: &Identity, now: i64) -> Result<(), LedgerError> {
+        let found = self
+            .connection
+            .query_row("SELECT kind, name, organizer, graph FROM target", [], |row| {
+                Ok(Identity {
+                    kind: row.get(0)?,
+                    name: row.get(1)?,
+                    organizer: row.get(2)?,
+                    graph: row.get(3)?,
+                })
+            })
+            .optional()?;
+        match found {
+            Some(found) if found == *target => Ok(()),
+            Some(found) => Err(LedgerError::OtherTarget {
+                found: found.to_string(),
+                wanted: target.to_string(),
+            }),
+            None => {
+                self.connection.execute(
+                    "INSERT INTO target (one, kind, name, organizer, graph, created_at)
+                     VALUES (1, ?, ?, ?, ?, ?)",
+                    params![target.kind, target.name, target.organizer, target.graph, now],
+                )?;
+                Ok(())
+            }
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins a run: gives it a number, and puts in doubt whatever an earlier run left with an
+    /// intent and no answer.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be written.
+    pub fn begin_run(&mut self, now: i64) -> Result<i64, LedgerError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "INSERT INTO run (started_at, version) VALUES (?, ?)",
+            params![now, env!("CARGO_PKG_VERSION")],
+        )?;
+        let run = transaction.last_insert_rowid();
+        transaction.execute(
+            "INSERT INTO attempt (registrant, run, call, client_request_id, sent_at, waited_ms, verdict, detail)
+             SELECT seq, run, CASE state WHEN ?1 THEN 'POST' ELSE 'DELETE' END,
+                    client_request_id, sent_at, 0, 'lost', 'the run ended before the answer'
+             FROM registrant WHERE state IN (?1, ?2) AND client_request_id IS NOT NULL",
+            params![State::Sending as u8, State::Removing as u8],
+        )?;
+        transaction.execute(
+            "UPDATE registrant
+             SET state = ?3, code = ?4, client_request_id = NULL,
+                 reason = 'the run ended before the answer came',
+                 settled_at = max(coalesce(sent_at, 0), coalesce(settled_at, 0))
+             WHERE state IN (?1, ?2)",
+            params![State::Sending as u8, State::Removing as u8, State::Unknown as u8, LOST],
+        )?;
+        transaction.commit()?;
+        self.run = run;
+        Ok(run)
+    }
+
+    /// The number of this run; before [`Ledger::begin_run`], of the last one.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn run(&self) -> Result<i64, LedgerError> {
+        if self.run != 0 {
+            return Ok(self.run);
+        }
+        Ok(self
+            .connection
+            .query_row("SELECT coalesce(max(n), 0) FROM run", [], |row| row.get(0))?)
+    }
+
+    /// Writes how the run ended.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be written.
+    pub fn end_run(&mut self, end: &RunEnd<'_>) -> Result<(), LedgerError> {
+        self.connection.execute(
+            "UPDATE run SET ended_at = ?, exit_code = ?, stop_reason = ?, summary = ? WHERE n = ?",
+            params![end.at, end.exit_code, end.stop_reason, end.summary, self.run],
+        )?;
+        Ok(())
+    }
+
+    /// What the ledger holds of `id`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] when the row's seal does not fit: a link is given as it was
+    /// written, or not at all.
+    pub fn find(&self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, id, state, run, sent, join_web_url, registrant_id, code, reason,
+                    coalesce(settled_at, sent_at), seal
+             FROM registrant WHERE id = ?",
+        )?;
+        let mut rows = statement.query([id.as_str()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        if row.get_ref(1)?.as_str().ok() != Some(id.as_str()) {
+            return Err(LedgerError::Damaged("an index points to another row".to_owned()));
+        }
+        entry(row).map(Some)
+    }
+
+    /// The registration that the last run saw, and whether the target was ever listed whole.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn listed(&self) -> Result<Listed, LedgerError> {
+        Ok(self.connection.query_row(
+            "SELECT listed_at, mode, registration_id FROM target",
+            [],
+            |row| {
+                let mode: Option<String> = row.get(1)?;
+                let id: Option<String> = row.get(2)?;
+                Ok(Listed { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
+            },
+        )?)
+    }
+
+    /// Keeps the registration that this run sees.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be written.
+    pub fn keep_registration(&mut self, id: Option<&str>, mode: &str) -> Result<(), LedgerError> {
+        self.connection
+            .execute("UPDATE target SET registration_id = ?, mode = ?", params![id, mode])?;
+        Ok(())
+    }
+
+    /// Takes the whole list of the target's registrants: whoever is on it and was never sent by
+    /// this ledger becomes [`State::Foreign`], and who was foreign and is gone becomes
+    /// [`State::Ready`]. One that this ledger had in doubt, took for absent and now sees is in doubt
+    /// again: the server was late. Returns the number of foreign ones.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be written; nothing is changed then.
+    pub fn keep_list(
+        &mut self,
+        ids: impl IntoIterator<Item = String>,
+        at: i64,
+    ) -> Result<u64, LedgerError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "UPDATE registrant SET state = ? WHERE state = ?",
+            params![State::Ready as u8, State::Foreign as u8],
+        )?;
+        {
+            let mut insert = transaction.prepare(
+                "INSERT INTO registrant (id, state, sent, run, settled_at) VALUES (?1, ?2, '', ?3, ?4)
+                 ON CONFLICT (id) DO UPDATE
+                 SET state = CASE WHEN EXISTS (SELECT 1 FROM attempt
+                                               WHERE registrant = registrant.seq
+                                                 AND verdict IN ('unknown', 'lost'))
+                                  THEN ?6 ELSE ?2 END,
+                     settled_at = ?4
+                 WHERE state IN (?5, ?7)",
+            )?;
+            for id in ids {
+                insert.execute(params![
+                    id,
+                    State::Foreign as u8,
+                    self.run,
+                    at,
+                    State::Ready as u8,
+                    State::Unknown as u8,
+                    State::Refused as u8
+                ])?;
+            }
+        }
+        transaction.execute("UPDATE target SET listed_at = coalesce(listed_at, ?)", [at])?;
+        let foreign: i64 = transaction.query_row(
+            "SELECT count(*) FROM registrant WHERE state = ?",
+            [State::Foreign as u8],
+            |row| row.get(0),
+        )?;
+        transaction.commit()?;
+        Ok(foreign.cast_unsigned())
+    }
+
+    /// What pacing learnt, under `name`: its text and the time it was kept.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn pace(&self, name: &str) -> Result<Option<(String, i64)>, LedgerError> {
+        Ok(self
+            .connection
+            .query_row("SELECT learnt, kept_at FROM pace WHERE name = ?", [name], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?)
+    }
+
+    /// Keeps what pacing learnt.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be written.
+    pub fn keep_pace(&mut self, name: &str, learnt: &str, at: i64) -> Result<(), LedgerError> {
+        self.connection.execute(
+            "INSERT INTO pace (name, learnt, kept_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET learnt = ?2, kept_at = ?3",
+            params![name, learnt, at],
+        )?;
+        Ok(())
+    }
+
+    /// The times of the latest writes to the target, newest last, in milliseconds since 1970, so
+    /// that a ceiling holds across a restart.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn recent_sends(&self, since: i64) -> Result<Vec<i64>, LedgerError> {
+        let mut statement = self.connection.prepare(
+            "SELECT sent_at FROM (SELECT n, sent_at FROM attempt ORDER BY n DESC LIMIT 100000)
+             WHERE sent_at >= ? ORDER BY sent_at",
+        )?;
+        let times = statement.query_map([since], |row| row.get(0))?;
+        Ok(times.collect::<Result<_, _>>()?)
+    }
+
+    /// Does all of `work` in one transaction: when it returns, everything in it is on disk.
+    pub(super) fn commit<R>(
+        &mut self,
+        work: impl FnOnce(&Batch<'_>) -> Result<R, LedgerError>,
+    ) -> Result<R, LedgerError> {
+        let run = self.run;
+        let transaction = self.connection.transaction()?;
+        let done = work(&Batch { transaction: &transaction, run })?;
+        transaction.commit()?;
+        Ok(done)
+    }
+}
+
+/// One group commit in the making.
+pub(super) struct Batch<'a> {
+    transaction: &'a Transaction<'a>,
+    run: i64,
+}
+
+impl Batch<'_> {
+    /// Grants the right to send, or says what stands against it. This is where "never twice" is
+    /// decided: by the file, whatever the plan believed.
+    pub(super) fn intend(&self, intent: &Intent) -> Result<Granted, LedgerError> {
+        let db = self.transaction;
+        let id = intent.id.as_str();
+        let (line, request) = (intent.line.cast_signed(), intent.client_request_id.as_bytes());
+        if !intent.remove {
+            let inserted = db
+                .prepare_cached(
+                    "INSERT INTO registrant (id, state, sent, run, line, client_request_id, sent_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                )?
+                .execute(params![
+                    id,
+                    State::Sending as u8,
+                    intent.sent,
+                    self.run,
+                    line,
+                    request,
+                    intent.at
+                ])?;
+            if inserted == 1 {
+                return Ok(Granted::Go(Seq(db.last_insert_rowid())));
+            }
+        }
+        let found: Option<(i64, i64)> = db
+            .prepare_cached("SELECT seq, state FROM registrant WHERE id = ?")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((seq, number)) = found else { return Ok(Granted::Held(State::Ready)) };
+        let state = state_of(number)?;
+        let (fits, becomes) = if intent.remove {
+            (state.is_in_doubt(), State::Removing)
+        } else {
+            (state.may_be_posted(), State::Sending)
+        };
+        if !fits {
+            return Ok(Granted::Held(state));
+        }
+        db.prepare_cached(
+            "UPDATE registrant SET state = ?, sent = ?, run = ?, line = ?, client_request_id = ?,
+                    sent_at = ?, code = NULL, reason = NULL WHERE seq = ?",
+        )?
+        .execute(params![
+            becomes as u8,
+            intent.sent,
+            self.run,
+            line,
+            request,
+            intent.at,
+            seq
+        ])?;
+        Ok(Granted::Go(Seq(seq)))
+    }
+
+    /// Writes an outcome, and the attempt that brought it.
+    pub(super) fn settle(&self, settlement: &Settlement) -> Result<(), LedgerError> {
+        if let Some(attempt) = &settlement.attempt {
+            self.keep_attempt(settlement.seq, attempt)?;
+        }
+        let (state, code, reason) = match &settlement.becomes {
+            Becomes::Enrolled { link, registrant_id } => {
+                return self.enrolled(settlement, link, registrant_id.as_deref());
+            }
+            Becomes::Ready => (State::Ready, None, None),
+            Becomes::Foreign => (State::Foreign, None, None),
+            Becomes::Unknown { code, reason } => (State::Unknown, Some(code), Some(reason)),
+            Becomes::Refused { code, reason } => (State::Refused, Some(code), Some(reason)),
+        };
+        self.transaction
+            .prepare_cached(
+                "UPDATE registrant SET state = ?, run = ?, code = ?, reason = ?,
+                        client_request_id = NULL, settled_at = ? WHERE seq = ?",
+            )?
+            .execute(params![
+                state as u8,
+                self.run,
+                code,
+                reason,
+                settlement.at,
+                settlement.seq.0
+            ])?;
+        Ok(())
+    }
+
+    fn enrolled(
+        &self,
+        settlement: &Settlement,
+        link: &JoinLink,
+        registrant_id: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let seq = settlement.seq.0;
+        self.transaction
+            .prepare_cached(
+                "UPDATE registrant SET state = ?, run = ?, join_web_url = ?, registrant_id = ?,
+                        seal = ?, settled_at = ?, client_request_id = NULL WHERE seq = ?",
+            )?
+            .execute(params![
+                State::Enrolled as u8,
+                self.run,
+                link.expose(),
+                registrant_id,
+                seal(seq, link.expose(), registrant_id),
+                settlement.at,
+                seq
+            ])?;
+        Ok(())
+    }
+
+    fn keep_attempt(&self, seq: Seq, attempt: &Attempt) -> Result<(), LedgerError> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO attempt (registrant, run, call, client_request_id, request_id, sent_at,
+                                      answered_at, waited_ms, status, verdict, detail)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                seq.0,
+                self.run,
+                attempt.call,
+                attempt.client_request_id.as_bytes(),
+                attempt.request_id,
+                attempt.sent_at,
+                attempt.answered_at,
+                attempt.waited_ms,
+                attempt.status,
+                attempt.verdict,
+                attempt.detail
+            ])?;
+        Ok(())
+    }
+}
+
+fn state_of(number: i64) -> Result<State, LedgerError> {
+    State::from_file(number).ok_or_else(|| LedgerError::Damaged(format!("state {number}")))
+}
+
+fn entry(row: &Row<'_>) -> Result<Entry, LedgerError> {
+    let seq: i64 = row.get(0)?;
+    let state = state_of(row.get(2)?)?;
+    let link: Option<String> = row.get(5)?;
+    let registrant_id: Option<String> = row.get(6)?;
+    let link = if state == State::Enrolled {
+        let text = link.unwrap_or_default();
+        if row.get::<_, Option<i64>>(10)? != Some(seal(seq, &text, registrant_id.as_deref())) {
+            return Err(LedgerError::Damaged(format!("the seal of registrant {seq} is broken")));
+        }
+        Some(JoinLink::trusted(&text))
+    } else {
+        None
+    };
+    Ok(Entry {
+        seq: Seq(seq),
+        state,
+        run: row.get(3)?,
+        sent: row.get(4)?,
+        link,
+        registrant_id,
+        code: row.get(7)?,
+        reason: row.get(8)?,
+        touched_at: row.get(9)?,
+    })
+}
+
+/// A digest of what makes a wrong link: 64 bits of SHA-256.
+fn seal(seq: i64, link: &str, registrant_id: Option<&str>) -> i64 {
+    let mut hash = Sha256::new();
+    hash.update(seq.to_be_bytes());
+    hash.update(link.as_bytes());
+    hash.update([0]);
+    hash.update(registrant_id.unwrap_or_default().as_bytes());
+    let digest = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}

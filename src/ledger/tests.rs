@@ -1,0 +1,287 @@
+//! What the ledger promises, shown on real files.
+
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::*;
+use crate::registrant::{JoinLink, RegistrantId};
+
+const LINK: &str = "https://teams.microsoft.com/l/meetup-join/t/0";
+
+struct Place {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("state").join("meeting.ledger");
+        Self { _folder: folder, path }
+    }
+
+    fn open(&self) -> Ledger {
+        let mut ledger = Ledger::open(&self.path, &target("m"), 1_000).expect("opens");
+        ledger.begin_run(1_000).expect("begins");
+        ledger
+    }
+
+    fn sql(&self, text: &str) {
+        let connection = rusqlite::Connection::open(&self.path).expect("opens");
+        connection.execute_batch(text).expect("runs");
+    }
+}
+
+fn target(name: &str) -> Identity {
+    Identity {
+        kind: "meeting".to_owned(),
+        name: name.to_owned(),
+        organizer: None,
+        graph: "graph.microsoft.com".to_owned(),
+    }
+}
+
+fn id(text: &str) -> RegistrantId {
+    RegistrantId::parse(text).expect("an id")
+}
+
+fn intent(text: &str, remove: bool) -> Intent {
+    Intent {
+        id: id(text),
+        sent: String::new(),
+        line: 2,
+        remove,
+        client_request_id: Uuid::from_u128(7),
+        at: 2_000,
+    }
+}
+
+fn attempt(verdict: &'static str) -> Attempt {
+    Attempt {
+        call: "POST",
+        client_request_id: Uuid::from_u128(7),
+        request_id: Some("r".to_owned()),
+        sent_at: 2_000,
+        answered_at: 2_120,
+        waited_ms: 5,
+        status: Some(200),
+        verdict,
+        detail: None,
+    }
+}
+
+fn settle(ledger: &mut Ledger, seq: Seq, verdict: &'static str, becomes: Becomes) {
+    let settlement = Settlement { seq, attempt: Some(attempt(verdict)), becomes, at: 2_120 };
+    ledger.commit(|batch| batch.settle(&settlement)).expect("settles");
+}
+
+fn go(ledger: &mut Ledger, intent: &Intent) -> Seq {
+    match ledger.commit(|batch| batch.intend(intent)).expect("writes") {
+        Granted::Go(seq) => seq,
+        Granted::Held(state) => panic!("held: {state:?}"),
+    }
+}
+
+fn held(ledger: &mut Ledger, intent: &Intent) -> State {
+    match ledger.commit(|batch| batch.intend(intent)).expect("writes") {
+        Granted::Held(state) => state,
+        Granted::Go(_) => panic!("granted"),
+    }
+}
+
+fn enrolled() -> Becomes {
+    Becomes::Enrolled { link: JoinLink::trusted(LINK), registrant_id: Some("own".to_owned()) }
+}
+
+fn unknown() -> Becomes {
+    Becomes::Unknown { code: "timed-out".to_owned(), reason: "no answer".to_owned() }
+}
+
+fn state(ledger: &Ledger, text: &str) -> Option<State> {
+    ledger.find(&id(text)).expect("reads").map(|entry| entry.state)
+}
+
+#[test]
+fn nobody_who_is_or_may_be_enrolled_is_granted_another_post() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let seq = go(&mut ledger, &intent("a", false));
+    assert_eq!(held(&mut ledger, &intent("a", false)), State::Sending);
+    settle(&mut ledger, seq, "unknown", unknown());
+    assert_eq!(held(&mut ledger, &intent("a", false)), State::Unknown);
+    assert_eq!(go(&mut ledger, &intent("a", true)), seq, "one in doubt may be removed");
+    assert_eq!(held(&mut ledger, &intent("a", false)), State::Removing);
+    settle(&mut ledger, seq, "done", Becomes::Ready);
+    assert_eq!(go(&mut ledger, &intent("a", false)), seq, "and then posted");
+    settle(&mut ledger, seq, "done", enrolled());
+    assert_eq!(held(&mut ledger, &intent("a", false)), State::Enrolled);
+    assert_eq!(held(&mut ledger, &intent("a", true)), State::Enrolled, "its link is held");
+    assert_eq!(held(&mut ledger, &intent("never sent", true)), State::Ready);
+}
+
+#[test]
+fn ids_differ_by_case_and_by_blanks() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let seqs = ["gst-A", "gst-a", "gst-a "].map(|text| go(&mut ledger, &intent(text, false)));
+    assert_eq!(seqs, [Seq(1), Seq(2), Seq(3)]);
+}
+
+#[test]
+fn a_run_that_died_leaves_its_intents_in_doubt_and_their_story_told() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    go(&mut ledger, &intent("a", false));
+    drop(ledger);
+    let ledger = place.open();
+    let entry = ledger.find(&id("a")).expect("reads").expect("is there");
+    assert_eq!(entry.state, State::Unknown);
+    assert_eq!(entry.touched_at, Some(2_000), "settling counts from the sending");
+    let story = Reading::open(&place.path).expect("opens").story("a").expect("reads");
+    let story = story.expect("is there");
+    assert_eq!(story.attempts.len(), 1);
+    assert_eq!(story.attempts[0].verdict, "lost");
+}
+
+#[test]
+fn the_whole_list_tells_strangers_from_our_own() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let [doubt, absent, mine] =
+        ["doubt", "absent", "mine"].map(|t| go(&mut ledger, &intent(t, false)));
+    settle(&mut ledger, doubt, "unknown", unknown());
+    settle(&mut ledger, absent, "unknown", Becomes::Ready);
+    settle(&mut ledger, mine, "done", enrolled());
+    assert_eq!(ledger.listed().expect("reads").at, None);
+    let list = ["doubt", "absent", "mine", "stranger"].map(str::to_owned);
+    assert_eq!(ledger.keep_list(list, 3_000).expect("writes"), 1);
+    assert_eq!(ledger.listed().expect("reads").at, Some(3_000));
+    assert_eq!(state(&ledger, "stranger"), Some(State::Foreign));
+    assert_eq!(state(&ledger, "doubt"), Some(State::Unknown));
+    assert_eq!(state(&ledger, "mine"), Some(State::Enrolled));
+    assert_eq!(state(&ledger, "absent"), Some(State::Unknown), "the server was late");
+    assert_eq!(held(&mut ledger, &intent("stranger", false)), State::Foreign);
+    assert_eq!(held(&mut ledger, &intent("stranger", true)), State::Foreign, "never touched");
+    assert_eq!(ledger.keep_list([], 4_000).expect("writes"), 0);
+    assert_eq!(state(&ledger, "stranger"), Some(State::Ready), "its owner removed it");
+}
+
+#[test]
+fn a_link_comes_back_as_it_was_written_or_not_at_all() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let seq = go(&mut ledger, &intent("a", false));
+    settle(&mut ledger, seq, "done", enrolled());
+    let entry = ledger.find(&id("a")).expect("reads").expect("is there");
+    assert_eq!(entry.link.expect("a link").expose(), LINK);
+    drop(ledger);
+    place.sql("UPDATE registrant SET join_web_url = replace(join_web_url, '/t/', '/u/')");
+    let found = place.open().find(&id("a")).map(|_| ());
+    assert!(matches!(found, Err(LedgerError::Damaged(_))), "{found:?}");
+}
+
+#[test]
+fn the_view_for_the_shell_shows_the_enrolled() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let seq = go(&mut ledger, &intent("a", false));
+    settle(&mut ledger, seq, "done", enrolled());
+    go(&mut ledger, &intent("b", false));
+    drop(ledger);
+    let connection = rusqlite::Connection::open(&place.path).expect("opens");
+    let row: (String, String, String) = connection
+        .query_row("SELECT id, join_web_url, enrolled_at FROM enrolled", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .expect("one row");
+    assert_eq!(row, ("a".to_owned(), LINK.to_owned(), "1970-01-01T00:00:02Z".to_owned()));
+}
+
+#[test]
+fn one_run_at_a_time_and_death_frees_it() {
+    let place = Place::new();
+    let ledger = place.open();
+    let second = Ledger::open(&place.path, &target("m"), 1).map(|_| ());
+    assert!(matches!(second.expect_err("held").kind(), LedgerError::Held));
+    assert!(Reading::open(&place.path).is_ok(), "looking is always allowed");
+    drop(ledger);
+    assert!(Ledger::open(&place.path, &target("m"), 1).is_ok());
+}
+
+#[test]
+fn what_is_no_ledger_of_this_target_is_named_and_left_alone() {
+    let refused = |path: &Path| {
+        let before = std::fs::read(path).expect("reads");
+        let error = Ledger::open(path, &target("m"), 1).map(|_| ()).expect_err("refused");
+        assert_eq!(std::fs::read(path).expect("reads"), before, "{error}");
+        assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+        error
+    };
+    let place = Place::new();
+    drop(place.open());
+    let other = Ledger::open(&place.path, &target("n"), 1).map(|_| ()).expect_err("refused");
+    assert!(matches!(other.kind(), LedgerError::OtherTarget { .. }), "{other}");
+    place.sql("PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE)");
+    assert!(matches!(refused(&place.path).kind(), LedgerError::Newer { found: 99, .. }));
+    let text = place.path.with_extension("txt");
+    std::fs::write(&text, "id,name\n1,Ada\n".repeat(100)).expect("writes");
+    assert!(matches!(refused(&text).kind(), LedgerError::NotALedger));
+    let foreign = place.path.with_extension("db");
+    rusqlite::Connection::open(&foreign)
+        .and_then(|c| c.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)"))
+        .expect("writes");
+    assert!(matches!(refused(&foreign).kind(), LedgerError::NotALedger));
+}
+
+#[test]
+fn the_file_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let mut ledger = place.open();
+    go(&mut ledger, &intent("a", false));
+    for side in ["", "-wal", "-shm", ".lock"] {
+        let mut name = place.path.as_os_str().to_owned();
+        name.push(side);
+        let mode = std::fs::metadata(&name).expect("is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", name.display());
+    }
+}
+
+#[tokio::test]
+async fn many_tasks_write_through_one_scribe_and_all_of_it_is_there() {
+    let place = Place::new();
+    let scribe = Scribe::start(place.open()).expect("a thread");
+    let rows: Vec<String> = (0..1_000).map(|n| format!("id-{n}")).collect();
+    let write = async |text: &String| {
+        let granted = scribe.intend(intent(text, false)).await.expect("writes");
+        let Granted::Go(seq) = granted else { panic!("held") };
+        let attempt = Some(attempt("done"));
+        scribe
+            .settle(Settlement { seq, attempt, becomes: enrolled(), at: 3_000 })
+            .await
+            .expect("writes");
+    };
+    futures_util::future::join_all(rows.iter().map(write)).await;
+    drop(scribe.finish());
+    let counts = Reading::open(&place.path).expect("opens").counts().expect("counts");
+    assert_eq!(counts.of(State::Enrolled), 1_000);
+    assert_eq!(counts.in_doubt(), 0);
+}
+
+#[tokio::test]
+async fn after_a_failed_write_nothing_more_is_promised() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    go(&mut ledger, &intent("before", false));
+    place.sql("DROP TABLE attempt");
+    let scribe = Scribe::start(ledger).expect("a thread");
+    let lost =
+        Settlement { seq: Seq(1), attempt: Some(attempt("done")), becomes: enrolled(), at: 1 };
+    assert!(scribe.settle(lost).await.is_err());
+    let next = scribe.intend(intent("after", false)).await;
+    assert!(matches!(next, Err(LedgerError::FailedBefore(_))), "{next:?}");
+    let ledger = scribe.finish();
+    assert_eq!(state(&ledger, "before"), Some(State::Sending), "what is on disk is the truth");
+    assert_eq!(state(&ledger, "after"), None);
+}
