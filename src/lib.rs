@@ -7,6 +7,6 @@ pub mod registrant;
 
 pub mod graph;
 
-pub mod ledger;
-
 pub mod pacing;
+
+pub mod ledger;

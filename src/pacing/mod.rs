@@ -1,2 +1,30 @@
-//! x
-pub mod verdict;
+//! Pacing: when the next request may start, and how long to wait after a failure.
+//!
+//! Promises: no request starts while the gate is closed, `--rate` is never exceeded in any window
+//! of its unit, a throttled row may always be sent again, and some request may always start in the
+//! end. Everything here is a pure state machine: time comes in as a [`Duration`](std::time::Duration)
+//! since the start of the run, chance comes from a seed, and nothing sleeps, sends or stores. What
+//! an answer means for its row is the verdict's matter; who waits and who sends is the engine's.
+//!
+//! A [`Pacer`] paces one bucket of the server's quota. Writes and reads are counted apart by Graph,
+//! so a run holds two of them.
+
+mod backoff;
+mod buckets;
+mod ceiling;
+mod controller;
+mod gate;
+mod learnt;
+mod pacer;
+mod quota;
+mod retry_after;
+mod verdict;
+
+pub use backoff::{Backoff, RetryBudget};
+pub use buckets::{Bucket, Buckets};
+pub use controller::Rules;
+pub use learnt::{Learnt, LearntError, Limit};
+pub use pacer::{Answer, Closed, Pacer, Settings, Step, Ticket, View};
+pub use quota::{Quota, QuotaError};
+pub use retry_after::{Oddity, RetryAfter};
+pub use verdict::{Call, Heard, Systemic, Verdict, verdict};
