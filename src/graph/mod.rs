@@ -1,6 +1,8 @@
 //! Microsoft Graph: wire types apart from the domain, transports that send one attempt and never
-//! loop, and the targets.
+//! loop, the hosts that may get a credential, and the targets.
 
+pub mod host;
+pub mod http;
 pub mod meeting;
 pub mod transport;
 pub mod wire;

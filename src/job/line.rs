@@ -1,0 +1,452 @@
+//! The line to Graph: every request of a run goes through here, waits for its turn behind the one
+//! gate, and is sent once.
+//!
+//! [`Line::send`] is one attempt; what its answer means for a row is the row's business.
+//! [`Line::ask`] repeats a request that may be repeated, for the few that are not rows.
+
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
+
+use http::{HeaderValue, Method};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::{
+    clock::Clock,
+    stop::{Stop, StopFlag},
+};
+use crate::{
+    auth::Tokens,
+    graph::{
+        meeting::Draft,
+        transport::{Reach, Request, Response, Transport, TransportError},
+        wire::GraphError,
+    },
+    pacing::{
+        Answer, Bucket, Buckets, Call, Heard, RetryAfter, Step, Systemic, Ticket, Verdict, View,
+        verdict,
+    },
+};
+
+/// After this long without anything but failures the run ends with 5. Ten minutes outlast a
+/// restart of a gateway or of a router, and a scheduler's next run is never far.
+pub const OUTAGE: Duration = Duration::from_secs(600);
+
+/// The share of its limit in use, where Graph tells it (documented for identity and access).
+const LIMIT_SHARE: &str = "x-ms-throttle-limit-percentage";
+
+/// Everything that a request needs beside itself.
+pub struct Line<T> {
+    transport: T,
+    tokens: Tokens,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Raised when nothing new may start.
+    pub stop: StopFlag,
+    buckets: RefCell<Buckets>,
+    /// Wakes one who waits for an answer of somebody else's.
+    turn: Notify,
+    random: RefCell<fastrand::Rng>,
+    counts: Counts,
+    /// Requests that wait for their turn.
+    waiting: Cell<usize>,
+    /// When the server last gave an answer of its own, since the start.
+    heard_at: Cell<Duration>,
+}
+
+/// What was sent, counted.
+#[derive(Default)]
+struct Counts {
+    requests: Cell<u64>,
+    posts: Cell<u64>,
+    throttled: Cell<u64>,
+    failed: Cell<u64>,
+}
+
+/// The same, to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests of any kind.
+    pub requests: u64,
+    /// POSTs of registrants.
+    pub posts: u64,
+    /// Answers that asked to wait.
+    pub throttled: u64,
+    /// Requests without an answer of the server's own: no connection, 5xx.
+    pub failed: u64,
+}
+
+/// One attempt that was sent, and what came of it.
+pub struct Exchange {
+    /// Sent as `client-request-id`.
+    pub client_request_id: Uuid,
+    /// When it was sent, since the start.
+    pub sent: Duration,
+    /// When its answer was complete, or given up.
+    pub answered: Duration,
+    /// How long it had waited for its turn.
+    pub waited: Duration,
+    /// The answer.
+    pub result: Result<Response, TransportError>,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+impl Exchange {
+    /// The HTTP status, where there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.result.as_ref().ok().map(|response| response.status.as_u16())
+    }
+
+    /// What an error answer says; empty for a lost one.
+    #[must_use]
+    pub fn error(&self) -> GraphError {
+        self.result.as_ref().map(|r| GraphError::read(&r.body)).unwrap_or_default()
+    }
+
+    /// The failure in words without personal data: status and Graph's code, or the transport's.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.result {
+            Ok(response) => {
+                let code = self.error().code;
+                let status = response.status.as_u16();
+                if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+impl<T: Transport> Line<T> {
+    /// A line with these parts.
+    pub fn new(
+        transport: T,
+        tokens: Tokens,
+        clock: Clock,
+        buckets: Buckets,
+        random: fastrand::Rng,
+    ) -> Self {
+        Self {
+            transport,
+            tokens,
+            clock,
+            stop: StopFlag::default(),
+            buckets: RefCell::new(buckets),
+            turn: Notify::new(),
+            random: RefCell::new(random),
+            counts: Counts::default(),
+            waiting: Cell::new(0),
+            heard_at: Cell::new(clock.now()),
+        }
+    }
+
+    /// What was sent so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: self.counts.requests.get(),
+            posts: self.counts.posts.get(),
+            throttled: self.counts.throttled.get(),
+            failed: self.counts.failed.get(),
+        }
+    }
+
+    /// How the pace stands.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.buckets.borrow().view(self.clock.now())
+    }
+
+    /// Both pacers, to set their ceilings and to read what they learnt.
+    pub fn pacing<R>(&self, look: impl FnOnce(&mut Buckets) -> R) -> R {
+        look(&mut self.buckets.borrow_mut())
+    }
+
+    /// Requests that wait for their turn now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.get()
+    }
+
+    /// A fresh `client-request-id`.
+    #[must_use]
+    pub fn fresh_id(&self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.random.borrow_mut().u128(..).to_be_bytes())
+            .into_uuid()
+    }
+
+    /// Waits for its turn and sends `draft` once.
+    ///
+    /// # Errors
+    /// `Err(())` when the run was stopped before the turn came: nothing was sent. The cause is on
+    /// the flag.
+    #[expect(clippy::result_unit_err, reason = "the cause is on the flag, for everybody")]
+    pub async fn send(&self, call: Call, draft: &Draft, id: Uuid) -> Result<Exchange, ()> {
+        let bucket = if call == Call::Read { Bucket::Reads } else { Bucket::Writes };
+        let asked = self.clock.now();
+        let bearer = self.bearer().await?;
+        let ticket = self.take_turn(bucket).await?;
+        let sent = self.clock.now();
+        self.counts.requests.set(self.counts.requests.get() + 1);
+        if call == Call::Create {
+            self.counts.posts.set(self.counts.posts.get() + 1);
+        }
+        let result = self.transport.send(request(draft, Some(bearer.clone()), id)).await;
+        let answered = self.clock.now();
+        let heard = heard(&result);
+        let verdict = verdict(call, heard);
+        self.account(bucket, ticket, answered, &result, verdict);
+        if verdict == Verdict::SignIn {
+            self.renew(&bearer).await;
+        }
+        Ok(Exchange {
+            client_request_id: id,
+            sent,
+            answered,
+            waited: sent.saturating_sub(asked),
+            result,
+            verdict,
+        })
+    }
+
+    /// Sends a request that may be repeated until it is answered, the run is stopped, or the server
+    /// says no. A POST may be asked so where the caller looks first whether it was processed: its
+    /// `Unknown` is given back as [`Refusal::Unknown`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn ask(&self, call: Call, draft: &Draft) -> Result<Response, Refusal> {
+        let mut signed_in_again = false;
+        loop {
+            let Ok(exchange) = self.send(call, draft, self.fresh_id()).await else {
+                return Err(Refusal::Stopped);
+            };
+            match exchange.verdict {
+                Verdict::Done => return exchange.result.map_err(|_| Refusal::Unknown),
+                Verdict::Throttled | Verdict::Again => {}
+                Verdict::SignIn if !signed_in_again => signed_in_again = true,
+                Verdict::Unknown => return Err(Refusal::Unknown),
+                _ => {
+                    let (status, error) = (exchange.status().unwrap_or(0), exchange.error());
+                    return Err(Refusal::Word { status, error, verdict: exchange.verdict });
+                }
+            }
+        }
+    }
+
+    async fn bearer(&self) -> Result<HeaderValue, ()> {
+        if self.stop.is_raised() {
+            return Err(());
+        }
+        tokio::select! {
+            token = self.tokens.bearer() => token.map_err(|error| self.stop.raise(Stop::SignIn {
+                passing: error.is_passing(),
+                detail: error.to_string(),
+            })),
+            () = self.stop.wait() => Err(()),
+        }
+    }
+
+    /// After a 401: a fresh token for everybody who held this one, or the end of the run.
+    async fn renew(&self, stale: &HeaderValue) {
+        if let Err(error) = self.tokens.refreshed(stale).await {
+            self.stop
+                .raise(Stop::SignIn { passing: error.is_passing(), detail: error.to_string() });
+        }
+    }
+
+    async fn take_turn(&self, bucket: Bucket) -> Result<Ticket, ()> {
+        let _waiting = Waiting::one_more(&self.waiting);
+        loop {
+            if self.stop.is_raised() {
+                return Err(());
+            }
+            let now = self.clock.now();
+            let step = self.buckets.borrow_mut().poll(bucket, now);
+            let opens = match step {
+                Step::Send => {
+                    let ticket = self.buckets.borrow_mut().sent(bucket, now);
+                    // Whoever waits next may have a turn as well.
+                    self.turn.notify_one();
+                    return Ok(ticket);
+                }
+                Step::Until(time) => Some(self.clock.instant(time)),
+                Step::Answer => None,
+            };
+            tokio::select! {
+                () = sleep_until(opens) => {}
+                () = self.turn.notified() => {}
+                () = self.stop.wait() => {}
+            }
+        }
+    }
+
+    /// Tells pacing and the counters what came back.
+    fn account(
+        &self,
+        bucket: Bucket,
+        ticket: Ticket,
+        now: Duration,
+        result: &Result<Response, TransportError>,
+        verdict: Verdict,
+    ) {
+        let answer = match verdict {
+            Verdict::Done => Answer::Accepted,
+            Verdict::Throttled => Answer::Throttled { retry_after: retry_after(result) },
+            Verdict::Again | Verdict::Unknown => Answer::Failed,
+            _ => Answer::Other,
+        };
+        let one_more = |count: &Cell<u64>| count.set(count.get() + 1);
+        match answer {
+            Answer::Throttled { .. } => one_more(&self.counts.throttled),
+            Answer::Failed => one_more(&self.counts.failed),
+            Answer::Accepted | Answer::Other => {}
+        }
+        {
+            let mut buckets = self.buckets.borrow_mut();
+            if let Some(share) = limit_share(result) {
+                buckets.of(bucket).near_limit(now, share);
+            }
+            buckets.answered(bucket, ticket, now, answer);
+        }
+        if answer == Answer::Failed {
+            let after = now.saturating_sub(self.heard_at.get());
+            if after >= OUTAGE {
+                let detail = match result {
+                    Ok(response) => format!("HTTP {}", response.status.as_u16()),
+                    Err(error) => error.to_string(),
+                };
+                self.stop.raise(Stop::Unreachable { after, detail });
+            }
+        } else {
+            self.heard_at.set(now);
+        }
+        self.turn.notify_one();
+    }
+}
+
+/// Why [`Line::ask`] brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The run was stopped; the cause is on the flag.
+    Stopped,
+    /// A POST whose result was never learnt.
+    Unknown,
+    /// The server's word.
+    Word {
+        /// The HTTP status.
+        status: u16,
+        /// What the body says.
+        error: GraphError,
+        /// What the answer was taken for.
+        verdict: Verdict,
+    },
+}
+
+impl Refusal {
+    /// The cause that ends the run, for a refusal that concerns every row.
+    #[must_use]
+    pub fn into_stop(self) -> Option<Stop> {
+        match self {
+            Self::Stopped => None,
+            Self::Unknown => Some(Stop::Unreachable {
+                after: Duration::ZERO,
+                detail: "the answer was lost".to_owned(),
+            }),
+            Self::Word { status, error, verdict } => Some(systemic(status, error, verdict)),
+        }
+    }
+}
+
+/// The cause behind an answer that every other request would get as well.
+#[must_use]
+pub fn systemic(status: u16, error: GraphError, verdict: Verdict) -> Stop {
+    let GraphError { code, message, .. } = error;
+    match verdict {
+        Verdict::SignIn => Stop::SignIn {
+            detail: format!("Graph refuses the token (401 {code}: {message}); {}", advice(&message)),
+            passing: false,
+        },
+        Verdict::Systemic(Systemic::Forbidden) => {
+            let advice = advice(&message).to_owned();
+            Stop::Forbidden { code, message, advice }
+        }
+        Verdict::Systemic(Systemic::TargetGone) => Stop::TargetGone { code },
+        Verdict::Systemic(Systemic::Retired) => {
+            Stop::Retired(format!("Graph answered {status} {code}"))
+        }
+        _ => Stop::Unusable(format!("Graph refused the request ({status} {code}: {message})")),
+    }
+}
+
+/// What to do about a refusal of the whole app. Source: Microsoft Graph, "Allow applications to
+/// access online meetings on behalf of a user".
+fn advice(message: &str) -> &'static str {
+    if message.contains("on behalf of user") || message.contains("application access policy") {
+        "a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds \"<client id>\"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity \"<organizer's object id>\"`; it takes up to 30 minutes to act"
+    } else {
+        "the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy"
+    }
+}
+
+fn request(draft: &Draft, authorization: Option<HeaderValue>, id: Uuid) -> Request {
+    debug_assert!(draft.method != Method::HEAD, "an answer needs a body to be read");
+    Request {
+        method: draft.method.clone(),
+        target: draft.target.clone(),
+        authorization,
+        body: draft.body.clone(),
+        client_request_id: id,
+    }
+}
+
+fn heard(result: &Result<Response, TransportError>) -> Heard {
+    match result {
+        Ok(response) => Heard::Answer {
+            status: response.status.as_u16(),
+            retry_after: response.headers.contains_key(http::header::RETRY_AFTER),
+        },
+        Err(error) if error.reach == Reach::NotSent => Heard::NotSent,
+        Err(_) => Heard::Lost,
+    }
+}
+
+fn retry_after(result: &Result<Response, TransportError>) -> RetryAfter {
+    let Ok(response) = result else { return RetryAfter::Absent };
+    let (retry_after, oddity) = RetryAfter::from_headers(&response.headers);
+    if let Some(oddity) = oddity {
+        tracing::warn!(?oddity, "an odd Retry-After");
+    }
+    retry_after
+}
+
+fn limit_share(result: &Result<Response, TransportError>) -> Option<f64> {
+    result.as_ref().ok()?.header(LIMIT_SHARE)?.trim().parse().ok()
+}
+
+async fn sleep_until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Counts one who waits, as long as it lives.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    fn one_more(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! Why a run stops early, what that means for its exit code, and the sentence that says what to do.
+
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+/// A cause that ends the run for every row that is left.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// SIGINT.
+    #[error("interrupted; the files are written, run the same command again to go on")]
+    Interrupted,
+    /// SIGTERM.
+    #[error("asked to end; the files are written, run the same command again to go on")]
+    Terminated,
+    /// `--finish-by` or `--max-duration`.
+    #[error("the time set by {0} is over; run the same command again to go on")]
+    Deadline(&'static str),
+    /// The server or the network failed for too long.
+    #[error("no answer from Graph for {} s ({detail}); run the same command again later", after.as_secs())]
+    Unreachable {
+        /// How long nothing but failures came back.
+        after: Duration,
+        /// The last failure.
+        detail: String,
+    },
+    /// The list of registrants could not be had, so nobody could say who is enrolled already.
+    #[error(
+        "the target's registrants could not be listed ({0}), and without the list somebody might be enrolled twice; run again later, or with --trust-ledger where nothing but this ledger enrols here"
+    )]
+    NoList(String),
+    /// The token was refused, or none could be had.
+    #[error("sign-in failed: {detail}")]
+    SignIn {
+        /// What the token's source or Graph said, and what to do.
+        detail: String,
+        /// Whether it may pass by itself.
+        passing: bool,
+    },
+    /// 403.
+    #[error("Graph forbids it (403 {code}: {message}); {advice}")]
+    Forbidden {
+        /// Graph's code.
+        code: String,
+        /// Graph's message.
+        message: String,
+        /// What an administrator has to do.
+        advice: String,
+    },
+    /// 404 on the registration.
+    #[error(
+        "Graph knows no registration of this meeting (404 {code}); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)"
+    )]
+    TargetGone {
+        /// Graph's code.
+        code: String,
+    },
+    /// 410, 501, or a 2xx without a link on the first row.
+    #[error(
+        "{0}: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar"
+    )]
+    Retired(String),
+    /// The registration is of a kind or mode that rows cannot be held against.
+    #[error("{0}")]
+    Unusable(String),
+    /// The registration is not the one that the ledger's links belong to.
+    #[error(
+        "the meeting's registration was made anew (it was {before}, now it is {now}), so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger"
+    )]
+    Replaced {
+        /// What the ledger holds.
+        before: String,
+        /// What Graph says.
+        now: String,
+    },
+    /// The server refused many rows in a row for the same reason.
+    #[error("{count} rows in a row were refused with `{code}` ({message}); mend the cause and run again")]
+    SameRefusal {
+        /// How many.
+        count: u32,
+        /// The code.
+        code: String,
+        /// The message of the last one.
+        message: String,
+    },
+    /// `--strict` or `--max-rejects`.
+    #[error("{0}; mend the rows in the rejects file and run again")]
+    Rejects(String),
+    /// The ledger's file failed.
+    #[error("{0}; nothing that was done is lost: mend this and run again")]
+    Ledger(String),
+    /// The copy of the input failed.
+    #[error("{0}; run again")]
+    Input(String),
+}
+
+impl Stop {
+    /// The exit code (contract: 3, 5, 6, 130 or 143).
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+            Self::Deadline(_) | Self::Unreachable { .. } | Self::NoList(_) | Self::Input(_) => 5,
+            Self::SignIn { passing, .. } => 6 - u8::from(*passing),
+            Self::Rejects(_) => 3,
+            Self::Forbidden { .. }
+            | Self::TargetGone { .. }
+            | Self::Retired(_)
+            | Self::Unusable(_)
+            | Self::Replaced { .. }
+            | Self::SameRefusal { .. }
+            | Self::Ledger(_) => 6,
+        }
+    }
+
+    /// The word for `stopReason` and for the `_code` of rows that were not attempted.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+            Self::Deadline(_) => "deadline",
+            Self::Unreachable { .. } => "unreachable",
+            Self::NoList(_) => "no-list",
+            Self::SignIn { .. } => "sign-in",
+            Self::Forbidden { .. } => "forbidden",
+            Self::TargetGone { .. } => "target-gone",
+            Self::Retired(_) => "api-retired",
+            Self::Unusable(_) => "registration-unusable",
+            Self::Replaced { .. } => "registration-replaced",
+            Self::SameRefusal { .. } => "same-refusal",
+            Self::Rejects(_) => "rejects",
+            Self::Ledger(_) => "ledger",
+            Self::Input(_) => "input",
+        }
+    }
+}
+
+/// Raised once, seen by everybody: after it nothing new starts, and what is in flight is awaited.
+#[derive(Default)]
+pub struct StopFlag {
+    stop: RefCell<Option<Stop>>,
+    raised: Cell<bool>,
+    notify: Notify,
+}
+
+impl StopFlag {
+    /// Raises the flag; the first cause stands.
+    pub fn raise(&self, stop: Stop) {
+        let mut held = self.stop.borrow_mut();
+        if held.is_none() {
+            tracing::debug!(reason = stop.word(), "stopping");
+            *held = Some(stop);
+            self.raised.set(true);
+            self.notify.notify_waiters();
+        }
+    }
+
+    /// Whether it is raised.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.raised.get()
+    }
+
+    /// The cause.
+    #[must_use]
+    pub fn cause(&self) -> Option<Stop> {
+        self.stop.borrow().clone()
+    }
+
+    /// Waits until it is raised.
+    pub async fn wait(&self) {
+        let notified = self.notify.notified();
+        let mut notified = std::pin::pin!(notified);
+        notified.as_mut().enable();
+        if !self.is_raised() {
+            notified.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_cause_stands_and_everybody_hears_it() {
+        let flag = StopFlag::default();
+        let late = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            flag.raise(Stop::Deadline("--max-duration"));
+            flag.raise(Stop::Interrupted);
+        };
+        tokio::join!(flag.wait(), flag.wait(), late);
+        assert_eq!(flag.cause(), Some(Stop::Deadline("--max-duration")));
+        flag.wait().await;
+    }
+}
