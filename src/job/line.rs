@@ -198,7 +198,10 @@ impl<T: Transport> Line<T> {
         let result = self.transport.send(request(draft, Some(bearer.clone()), id)).await;
         let answered = self.clock.now();
         let heard = heard(&result);
-        let verdict = verdict(call, heard);
+        let mut verdict = verdict(call, heard);
+        if verdict == Verdict::SignIn && is_policy(&result) {
+            verdict = Verdict::Systemic(Systemic::Forbidden);
+        }
         self.account(bucket, ticket, answered, &result, verdict);
         if verdict == Verdict::SignIn {
             self.renew(&bearer).await;
@@ -383,10 +386,20 @@ pub fn systemic(status: u16, error: GraphError, verdict: Verdict) -> Stop {
     }
 }
 
+/// Whether a 401 is about the app's policy and not about its token: a fresh token would not help.
+fn is_policy(result: &Result<Response, TransportError>) -> bool {
+    result.as_ref().is_ok_and(|response| names_policy(&GraphError::read(&response.body).message))
+}
+
+/// Microsoft's two wordings of a missing application access policy.
+fn names_policy(message: &str) -> bool {
+    message.contains("on behalf of user") || message.contains("application access policy")
+}
+
 /// What to do about a refusal of the whole app. Source: Microsoft Graph, "Allow applications to
 /// access online meetings on behalf of a user".
 fn advice(message: &str) -> &'static str {
-    if message.contains("on behalf of user") || message.contains("application access policy") {
+    if names_policy(message) {
         "a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds \"<client id>\"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity \"<organizer's object id>\"`; it takes up to 30 minutes to act"
     } else {
         "the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy"

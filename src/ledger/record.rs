@@ -9,6 +9,14 @@ use crate::registrant::{JoinLink, Registrant, RegistrantId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seq(pub(super) i64);
 
+impl Seq {
+    /// The number of the first one.
+    #[must_use]
+    pub fn first() -> Self {
+        Self(1)
+    }
+}
+
 /// Where a registrant stands. The numbers are the file's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -246,8 +246,8 @@ impl Ledger {
                 "INSERT INTO registrant (id, state, sent, run, settled_at) VALUES (?1, ?2, '', ?3, ?4)
                  ON CONFLICT (id) DO UPDATE
                  SET state = CASE WHEN EXISTS (SELECT 1 FROM attempt
-                                               WHERE registrant = registrant.seq
-                                                 AND verdict IN ('unknown', 'lost'))
+                                               WHERE registrant = registrant.seq AND call = 'POST'
+                                                 AND verdict IN ('done', 'unknown', 'lost'))
                                   THEN ?6 ELSE ?2 END,
                      settled_at = ?4
                  WHERE state IN (?5, ?7)",

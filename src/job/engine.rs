@@ -1,0 +1,352 @@
+//! The engine: leads every row that the plan calls for through Graph, reconciles what was lost, and
+//! stops when it must. The only room with tasks.
+//!
+//! One loop on one thread owns everything; a row's life is [`super::row`], one attempt is
+//! [`super::line`]. The loop only decides what starts next:
+//!
+//! ```text
+//!  rows of the plan ──┐
+//!  rows to be sent ───┴─► in hand (Desk::serve) ─► enrolled · refused · held
+//!   again    ▲                                  └► in doubt ─┐
+//!            └──── absent, or present: DELETE first ◄─ list ─┘   (after the settling time)
+//! ```
+
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::pin,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, future::Either, future::LocalBoxFuture, stream::FuturesUnordered};
+
+use super::{
+    conduct::{Conduct, Limit, OnUnknown},
+    doubts::{Doubts, Finding},
+    line::{Line, Traffic},
+    listing::{self, NoList},
+    row::{Desk, RowEnd, Work},
+    stop::Stop,
+};
+use crate::{
+    graph::{host::GraphHost, meeting::Meeting, transport::Transport},
+    ledger::{Becomes, Scribe, Settlement},
+    pacing::View,
+};
+
+/// So many refusals in a row for the same reason, without a success between them, are no longer
+/// the rows' fault (contract, section 7).
+const SAME_REFUSAL: u32 = 20;
+
+/// Rows in hand beyond those at Graph: enough that a free slot never waits for an intent to reach
+/// the disk, few enough that a crash leaves few in doubt that were never sent.
+const SPARE: usize = 1;
+
+/// How often progress is told: a bar redraws at most five times a second.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What has happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows enrolled in this run.
+    pub enrolled: u64,
+    /// Rows that the server refused.
+    pub refused: u64,
+    /// Rows in doubt now.
+    pub in_doubt: u64,
+    /// Lists of the target that were taken to reconcile.
+    pub lists: u64,
+}
+
+/// What is told at each tick.
+pub struct Progress {
+    /// Rows so far.
+    pub tally: Tally,
+    /// The pace.
+    pub pace: View,
+    /// Requests so far.
+    pub traffic: Traffic,
+    /// Time since the start of the run.
+    pub elapsed: Duration,
+}
+
+/// Everything that enrolling needs.
+pub struct Engine<'a, T> {
+    /// The line to Graph.
+    pub line: &'a Line<T>,
+    /// The target.
+    pub meeting: &'a Meeting,
+    /// Where the target's lists come from.
+    pub host: &'a GraphHost,
+    /// The ledger.
+    pub scribe: &'a Scribe,
+    /// How the run is to behave.
+    pub conduct: &'a Conduct,
+    /// Rows of the input, and how many of them the plan found invalid: for `--max-rejects`.
+    pub read: u64,
+    /// Invalid rows.
+    pub invalid: u64,
+}
+
+/// The loop's own state.
+struct Hall<I> {
+    plan: I,
+    plan_is_over: bool,
+    again: VecDeque<Work>,
+    doubts: Doubts,
+    tally: Tally,
+    /// Whether any row of this run has had an answer that decided it: until then one at a time.
+    proven: bool,
+    streak: Streak,
+}
+
+/// Refusals in a row.
+#[derive(Default)]
+struct Streak {
+    code: String,
+    count: u32,
+}
+
+impl<T: Transport> Engine<'_, T> {
+    /// Enrols the rows of `plan`, beginning with those that were in `doubt` before the run.
+    ///
+    /// Ends when nothing is left to do or the flag is raised; in the latter case what is at Graph is
+    /// awaited first. `tell` hears of the progress.
+    pub async fn enrol<I>(
+        &self,
+        plan: I,
+        doubt: Vec<(Work, Duration)>,
+        mut tell: impl FnMut(&Progress),
+    ) -> Tally
+    where
+        I: Iterator<Item = Result<Work, Stop>>,
+    {
+        let mut doubts = Doubts::new(self.conduct.settle, self.conduct.max_attempts);
+        for (work, since) in doubt {
+            doubts.add(work, since);
+        }
+        let mut hall = Hall {
+            plan,
+            plan_is_over: false,
+            again: VecDeque::new(),
+            doubts,
+            tally: Tally::default(),
+            proven: false,
+            streak: Streak::default(),
+        };
+        let desk = Desk { line: self.line, meeting: self.meeting, scribe: self.scribe };
+        let mut in_hand = FuturesUnordered::new();
+        let mut list: Option<LocalBoxFuture<'_, Listed>> = None;
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            while let Some(work) = self.next(&mut hall, in_hand.len()) {
+                let alone = !hall.proven;
+                in_hand.push(desk.serve(work, alone));
+            }
+            let stopped = self.line.stop.is_raised();
+            let idle = in_hand.is_empty() && hall.again.is_empty() && hall.plan_is_over;
+            if list.is_none() && in_hand.is_empty() && (stopped || (idle && self.is_over(&hall))) {
+                break;
+            }
+            let ripe = self.ripe_at(&hall, idle, list.is_some());
+            if let Some(time) = ripe
+                && time <= self.line.clock.now()
+            {
+                list = Some(Box::pin(self.list(&hall.doubts)));
+                hall.tally.lists += 1;
+                continue;
+            }
+            let listing = match &mut list {
+                Some(list) => Either::Left(list),
+                None => Either::Right(std::future::pending()),
+            };
+            tokio::select! {
+                Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
+                listed = pin!(listing) => {
+                    list = None;
+                    self.listed(&mut hall, listed).await;
+                }
+                () = until(ripe.map(|time| self.line.clock.instant(time))) => {}
+                () = self.line.stop.wait(), if !stopped => {}
+                _ = ticks.tick() => tell(&self.progress(&hall)),
+            }
+        }
+        tell(&self.progress(&hall));
+        hall.tally.in_doubt = hall.doubts.open() as u64 + hall.doubts.given_up();
+        hall.tally
+    }
+
+    /// The next row to take in hand, if one may be.
+    fn next<I>(&self, hall: &mut Hall<I>, in_hand: usize) -> Option<Work>
+    where
+        I: Iterator<Item = Result<Work, Stop>>,
+    {
+        if self.line.stop.is_raised() {
+            return None;
+        }
+        let at_graph = self.line.view().in_flight;
+        let room = if hall.proven {
+            self.line.waiting() < at_graph.max(SPARE) && in_hand < self.conduct.in_hand()
+        } else {
+            in_hand == 0
+        };
+        if !room {
+            return None;
+        }
+        if let Some(work) = hall.again.pop_front() {
+            return Some(work);
+        }
+        if hall.plan_is_over {
+            return None;
+        }
+        match hall.plan.next() {
+            Some(Ok(work)) => Some(work),
+            Some(Err(stop)) => {
+                self.line.stop.raise(stop);
+                None
+            }
+            None => {
+                hall.plan_is_over = true;
+                None
+            }
+        }
+    }
+
+    fn is_over<I>(&self, hall: &Hall<I>) -> bool {
+        self.conduct.on_unknown == OnUnknown::Hold || hall.doubts.is_settled()
+    }
+
+    fn ripe_at<I>(&self, hall: &Hall<I>, idle: bool, listing: bool) -> Option<Duration> {
+        let off = listing
+            || self.line.stop.is_raised()
+            || self.conduct.on_unknown == OnUnknown::Hold;
+        if off { None } else { hall.doubts.ripe_at(idle) }
+    }
+
+    fn progress<I>(&self, hall: &Hall<I>) -> Progress {
+        let mut tally = hall.tally;
+        tally.in_doubt = hall.doubts.open() as u64 + hall.doubts.given_up();
+        Progress {
+            tally,
+            pace: self.line.view(),
+            traffic: self.line.traffic(),
+            elapsed: self.line.clock.now(),
+        }
+    }
+
+    fn ended<I>(&self, hall: &mut Hall<I>, work: Work, end: RowEnd) {
+        let now = self.line.clock.now();
+        match end {
+            RowEnd::Enrolled => {
+                hall.tally.enrolled += 1;
+                hall.proven = true;
+                hall.streak = Streak::default();
+                if work.lost > 0 {
+                    hall.doubts.recheck(work, now);
+                }
+            }
+            RowEnd::Refused { code, message } => {
+                hall.tally.refused += 1;
+                hall.proven = true;
+                self.count_refusal(hall, code, message);
+            }
+            RowEnd::InDoubt => hall.doubts.add(work, now),
+            RowEnd::Held(state) => tracing::debug!(?state, "the ledger holds this row"),
+            RowEnd::NotAttempted => {}
+        }
+    }
+
+    fn count_refusal<I>(&self, hall: &mut Hall<I>, code: String, message: String) {
+        if hall.streak.code == code {
+            hall.streak.count += 1;
+        } else {
+            hall.streak = Streak { code: code.clone(), count: 1 };
+        }
+        if hall.streak.count >= SAME_REFUSAL {
+            self.line.stop.raise(Stop::SameRefusal { count: hall.streak.count, code, message });
+        }
+        let rejects = self.invalid + hall.tally.refused;
+        if let Some(limit) = self.conduct.max_rejects
+            && limit.is_passed(rejects, self.read)
+        {
+            self.line.stop.raise(too_many(limit, rejects));
+        }
+    }
+
+    async fn list(&self, doubts: &Doubts) -> Listed {
+        let begun = self.line.clock.now();
+        let wanted = doubts.wanted(begun);
+        let host = self.host;
+        let mut seen: HashMap<String, u32> = HashMap::new();
+        let result = listing::list(self.line, self.meeting, host, |ids| {
+            for id in ids {
+                if wanted.contains(&id) {
+                    *seen.entry(id).or_default() += 1;
+                }
+            }
+        })
+        .await;
+        Listed { begun, result: result.map(|()| seen) }
+    }
+
+    /// Acts on a list: rows are sent again, or stay in doubt where there is no list.
+    async fn listed<I>(&self, hall: &mut Hall<I>, listed: Listed) {
+        let seen = match listed.result {
+            Ok(seen) => seen,
+            Err(why) => {
+                tracing::warn!(?why, "no list: rows in doubt stay so");
+                hall.doubts.give_up();
+                return;
+            }
+        };
+        for finding in hall.doubts.judge(listed.begun, &seen) {
+            let (mut work, becomes) = match finding {
+                Finding::Absent(work) => (work, Becomes::Ready),
+                Finding::Present(work) => (work, still_in_doubt("listed", "the target holds it")),
+                Finding::Twice(work) => {
+                    (work, still_in_doubt("listed-twice", "the target holds it twice"))
+                }
+            };
+            work.remove_first = becomes != Becomes::Ready;
+            if let Err(error) = self.keep(&work, becomes).await {
+                self.line.stop.raise(Stop::Ledger(error));
+                return;
+            }
+            hall.again.push_back(work);
+        }
+        self.line.pacing(|buckets| {
+            buckets.of(crate::pacing::Bucket::Writes).add_rows(hall.again.len() as u64);
+        });
+    }
+
+    async fn keep(&self, work: &Work, becomes: Becomes) -> Result<(), String> {
+        let Some(seq) = work.seq else {
+            return Err("a row in doubt has no number in the ledger".to_owned());
+        };
+        let at = self.line.clock.stamp(self.line.clock.now());
+        let settlement = Settlement { seq, attempt: None, becomes, at };
+        self.scribe.settle(settlement).await.map_err(|error| error.to_string())
+    }
+}
+
+/// A list, and when it was begun.
+struct Listed {
+    begun: Duration,
+    result: Result<HashMap<String, u32>, NoList>,
+}
+
+fn still_in_doubt(code: &str, reason: &str) -> Becomes {
+    Becomes::Unknown { code: code.to_owned(), reason: reason.to_owned() }
+}
+
+/// The cause for `--max-rejects`.
+pub(super) fn too_many(limit: Limit, rejects: u64) -> Stop {
+    Stop::Rejects(format!("{rejects} rows are invalid or refused, more than --max-rejects {limit}"))
+}
+
+async fn until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

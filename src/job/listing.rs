@@ -1,0 +1,60 @@
+//! The whole list of a target's registrants, page by page, or nothing: a part of a list would let
+//! a row be taken for absent.
+
+use std::collections::HashSet;
+
+use super::line::{Line, Refusal};
+use crate::{
+    graph::{
+        host::GraphHost,
+        meeting::{Draft, ListPage, Meeting},
+        transport::Transport,
+    },
+    pacing::Call,
+};
+
+/// A page that cannot be read is asked for again this often: gateways cut answers short.
+const UNREADABLE: u32 = 5;
+
+/// Why there is no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoList {
+    /// The request was refused or the run was stopped.
+    Refused(Refusal),
+    /// In words.
+    Odd(String),
+}
+
+/// Lists all registrants and gives each page's ids to `page`.
+///
+/// # Errors
+/// [`NoList`] when any page could not be had; nothing may be judged then.
+pub async fn list<T: Transport>(
+    line: &Line<T>,
+    meeting: &Meeting,
+    host: &GraphHost,
+    mut page: impl FnMut(Vec<String>),
+) -> Result<(), NoList> {
+    let mut next = meeting.list();
+    let mut visited = HashSet::new();
+    loop {
+        let ListPage { ids, next_link } = one(line, &next).await?;
+        page(ids);
+        let Some(link) = next_link else { return Ok(()) };
+        let target = host.next_target(&link).map_err(|error| NoList::Odd(error.to_string()))?;
+        if !visited.insert(target.clone()) {
+            return Err(NoList::Odd("the list's pages run in a circle".to_owned()));
+        }
+        next = Draft { target, ..next };
+    }
+}
+
+async fn one<T: Transport>(line: &Line<T>, draft: &Draft) -> Result<ListPage, NoList> {
+    for _ in 0..UNREADABLE {
+        let response = line.ask(Call::Read, draft).await.map_err(NoList::Refused)?;
+        if let Some(page) = Meeting::read_page(&response) {
+            return Ok(page);
+        }
+    }
+    Err(NoList::Odd("a page of the list cannot be read".to_owned()))
+}

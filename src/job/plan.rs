@@ -1,0 +1,251 @@
+//! The plan: rows × ledger → what to do. Decides; does nothing.
+
+use std::time::Duration;
+
+use super::{clock::Clock, row::Work};
+use crate::{
+    input::{InputError, Row, Rows, Sieve, Sifted, Snapshot},
+    ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
+    registrant::{Mode, Registrant, Rule},
+};
+
+/// What is to be done about a valid row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// POST it.
+    Post,
+    /// Enrolled in an earlier run; its link is in the ledger.
+    Already,
+    /// Enrolled with other fields than the row has now.
+    Changed,
+    /// Its result was never learnt: reconcile it.
+    InDoubt,
+    /// On the server, no link yet: look again.
+    Awaiting,
+    /// On the server, and never sent by this ledger: leave it alone.
+    Foreign,
+}
+
+/// Holds a valid row against the ledger.
+#[must_use]
+pub fn decide(entry: Option<&Entry>, sent: &str) -> Disposition {
+    let Some(entry) = entry else { return Disposition::Post };
+    match entry.state {
+        State::Ready | State::Refused => Disposition::Post,
+        State::Enrolled if changed_fields(&entry.sent, sent).is_empty() => Disposition::Already,
+        State::Enrolled => Disposition::Changed,
+        State::Sending | State::Unknown | State::Removing => Disposition::InDoubt,
+        State::Awaiting => Disposition::Awaiting,
+        State::Foreign => Disposition::Foreign,
+    }
+}
+
+/// What a run is about to do.
+pub struct Plan {
+    /// The rule that rows were held against.
+    pub rule: Rule,
+    /// Rows of the input.
+    pub read: u64,
+    /// Rows that a filter leaves out.
+    pub excluded: u64,
+    /// Rows that break the rule.
+    pub invalid: u64,
+    /// Rows that share the enrolment of an equal row before them.
+    pub repeats: u64,
+    /// People to be posted.
+    pub to_post: u64,
+    /// Rows enrolled in an earlier run.
+    pub already: u64,
+    /// Rows whose fields have changed since they were enrolled.
+    pub changed: u64,
+    /// Rows that the server holds and this ledger never sent.
+    pub foreign: u64,
+    /// Rows with `tenantId` or `userId` that mode `everyone` does not send.
+    pub not_sent: u64,
+    /// Rows in doubt since an earlier run, with the time since when, since the start of this one.
+    pub in_doubt: Vec<(Work, Duration)>,
+    /// By the row's place in the input: whether it is to be posted.
+    todo: Vec<bool>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Plan {
+    /// Reads the whole input once and holds every row against the rule and the ledger.
+    ///
+    /// # Errors
+    /// [`PlanError`]: the input cannot be read to its end, its id column is a trap, or the ledger
+    /// fails.
+    pub fn draw(
+        input: &Snapshot,
+        rule: Rule,
+        ledger: &Ledger,
+        clock: &Clock,
+    ) -> Result<Self, PlanError> {
+        let mut plan = Self {
+            rule,
+            read: 0,
+            excluded: 0,
+            invalid: 0,
+            repeats: 0,
+            to_post: 0,
+            already: 0,
+            changed: 0,
+            foreign: 0,
+            not_sent: 0,
+            in_doubt: Vec::new(),
+            todo: Vec::new(),
+        };
+        let mut rows = input.rows()?;
+        let mut sieve = Sieve::new(rule);
+        let mut row = Row::default();
+        while rows.read(&mut row)? {
+            let sifted = sieve.sift(&row);
+            let post = plan.note(&row, sifted, ledger, clock)?;
+            plan.read += 1;
+            plan.todo.push(post);
+        }
+        if let Some(trap) = sieve.id_trap() {
+            return Err(InputError::from(trap).into());
+        }
+        Ok(plan)
+    }
+
+    /// Notes one row; says whether it is to be posted.
+    fn note(
+        &mut self,
+        row: &Row,
+        sifted: Sifted,
+        ledger: &Ledger,
+        clock: &Clock,
+    ) -> Result<bool, LedgerError> {
+        let (registrant, repeats) = match sifted {
+            Sifted::Excluded => {
+                self.excluded += 1;
+                return Ok(false);
+            }
+            Sifted::Invalid(_) => {
+                self.invalid += 1;
+                return Ok(false);
+            }
+            Sifted::Valid { registrant, repeats } => (registrant, repeats),
+        };
+        if self.rule == Rule::Meeting(Mode::Everyone) {
+            let fields = row.fields();
+            let filled = |cell: Option<&str>| cell.is_some_and(|text| !text.trim().is_empty());
+            self.not_sent += u64::from(filled(fields.tenant_id) || filled(fields.user_id));
+        }
+        if repeats.is_some() {
+            self.repeats += 1;
+            return Ok(false);
+        }
+        let sent = sent_digest(&registrant);
+        let entry = ledger.find(&registrant.id)?;
+        match decide(entry.as_ref(), &sent) {
+            Disposition::Post => {
+                self.to_post += 1;
+                return Ok(true);
+            }
+            Disposition::Already => self.already += 1,
+            Disposition::Changed => self.changed += 1,
+            Disposition::Foreign => self.foreign += 1,
+            Disposition::Awaiting => {}
+            Disposition::InDoubt => {
+                let since = entry.as_ref().and_then(|entry| entry.touched_at).unwrap_or(0);
+                let seq = entry.map(|entry| entry.seq);
+                let work = Work { seq, ..Work::new(registrant, sent, row.line()) };
+                self.in_doubt.push((work, clock.since(since)));
+            }
+        }
+        Ok(false)
+    }
+
+    /// The rows to be posted, read from the input once more.
+    ///
+    /// # Errors
+    /// [`InputError`] when the copy of the input cannot be read.
+    pub fn work<'a>(
+        &'a self,
+        input: &'a Snapshot,
+    ) -> Result<impl Iterator<Item = Result<Work, InputError>> + 'a, InputError> {
+        Ok(WorkList { rows: input.rows()?, row: Row::default(), plan: self, at: 0 })
+    }
+}
+
+struct WorkList<'a> {
+    rows: Rows,
+    row: Row,
+    plan: &'a Plan,
+    at: usize,
+}
+
+impl Iterator for WorkList<'_> {
+    type Item = Result<Work, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.rows.read(&mut self.row) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+            let wanted = self.plan.todo.get(self.at).copied().unwrap_or(false);
+            self.at += 1;
+            if !wanted {
+                continue;
+            }
+            // The copy of the input has not changed, so a row that was valid still is.
+            if let Ok(registrant) = Registrant::parse(&self.row.fields(), self.plan.rule) {
+                let sent = sent_digest(&registrant);
+                return Some(Ok(Work::new(registrant, sent, self.row.line())));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(state: State, sent: &str) -> Entry {
+        Entry {
+            seq: crate::ledger::Seq::first(),
+            state,
+            run: 1,
+            sent: sent.to_owned(),
+            link: None,
+            registrant_id: None,
+            code: None,
+            reason: None,
+            touched_at: None,
+        }
+    }
+
+    #[test]
+    fn what_the_ledger_holds_decides() {
+        assert_eq!(decide(None, ""), Disposition::Post);
+        for (state, wanted) in [
+            (State::Ready, Disposition::Post),
+            (State::Refused, Disposition::Post),
+            (State::Sending, Disposition::InDoubt),
+            (State::Unknown, Disposition::InDoubt),
+            (State::Removing, Disposition::InDoubt),
+            (State::Enrolled, Disposition::Already),
+            (State::Awaiting, Disposition::Awaiting),
+            (State::Foreign, Disposition::Foreign),
+        ] {
+            assert_eq!(decide(Some(&entry(state, "userId=1")), "userId=1"), wanted, "{state:?}");
+        }
+        let before = entry(State::Enrolled, "userId=1");
+        assert_eq!(decide(Some(&before), "userId=2"), Disposition::Changed);
+    }
+}

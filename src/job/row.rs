@@ -1,0 +1,321 @@
+//! The life of one row at Graph: intent, turn, attempt, verdict, outcome, as often as it takes.
+//!
+//! The order is what "never twice, never lost" rests on: the intent is on disk before the first
+//! byte is sent, the outcome is on disk before the row counts as done, and a POST that may have
+//! been processed is never followed by another one here.
+
+use uuid::Uuid;
+
+use super::{
+    clock::millis,
+    line::{Exchange, Line, systemic},
+    stop::Stop,
+};
+use crate::{
+    graph::{
+        meeting::{Draft, Enrolled, Meeting},
+        transport::{Failure, Transport},
+    },
+    ledger::{Attempt, Becomes, Granted, Intent, LedgerError, Scribe, Seq, Settlement, State},
+    pacing::{Call, Systemic, Verdict},
+    registrant::{BadLink, Registrant},
+};
+
+/// A row on its way to Graph.
+#[derive(Clone)]
+pub struct Work {
+    /// Whom to enrol.
+    pub registrant: Registrant,
+    /// Its number in the ledger, once it has one.
+    pub seq: Option<Seq>,
+    /// What is sent with the id, as the ledger keeps it.
+    pub sent: String,
+    /// The row's line in the input.
+    pub line: u64,
+    /// Whether the target holds it from an attempt whose answer was lost: DELETE first.
+    pub remove_first: bool,
+    /// How often its result was lost, or its DELETE failed, in this run.
+    pub lost: u32,
+}
+
+impl Work {
+    /// A row that nothing is known of yet.
+    #[must_use]
+    pub fn new(registrant: Registrant, sent: String, line: u64) -> Self {
+        Self { registrant, seq: None, sent, line, remove_first: false, lost: 0 }
+    }
+}
+
+/// How a row's life at Graph ended, for now.
+pub enum RowEnd {
+    /// Enrolled; the link is on disk.
+    Enrolled,
+    /// The server refused it.
+    Refused {
+        /// Graph's code.
+        code: String,
+        /// Graph's message.
+        message: String,
+    },
+    /// A POST or DELETE whose result was never learnt.
+    InDoubt,
+    /// The ledger held it: somebody in this run, or its own story, stands against it.
+    Held(State),
+    /// The run was stopped before it was sent.
+    NotAttempted,
+}
+
+/// Where rows are enrolled.
+pub struct Desk<'a, T> {
+    /// The line to Graph.
+    pub line: &'a Line<T>,
+    /// The target.
+    pub meeting: &'a Meeting,
+    /// The ledger.
+    pub scribe: &'a Scribe,
+}
+
+/// What an attempt came to.
+enum Outcome {
+    /// Send again: not processed, or a fresh token is there.
+    Again,
+    /// The row's life goes on with its POST.
+    Removed,
+    /// It ends.
+    End(RowEnd),
+}
+
+impl<T: Transport> Desk<'_, T> {
+    /// Leads one row to its end, and gives it back with it. `alone`: no row of this run has had an
+    /// answer yet, so this one's tells whether the target works at all.
+    pub async fn serve(&self, mut work: Work, alone: bool) -> (Work, RowEnd) {
+        let end = self.lead(&mut work, alone).await;
+        (work, end)
+    }
+
+    async fn lead(&self, work: &mut Work, alone: bool) -> RowEnd {
+        let mut signed_in_again = false;
+        loop {
+            let Some((call, draft)) = self.draft(work) else {
+                work.lost = u32::MAX;
+                return RowEnd::InDoubt;
+            };
+            let request = self.line.fresh_id();
+            let seq = match self.intend(work, call, request).await {
+                Ok(Granted::Go(seq)) => seq,
+                Ok(Granted::Held(state)) => return RowEnd::Held(state),
+                Err(error) => return self.ledger_failed(&error),
+            };
+            work.seq = Some(seq);
+            let Ok(exchange) = self.line.send(call, &draft, request).await else {
+                return self.withdraw(seq, call).await;
+            };
+            let (becomes, outcome) =
+                self.judge(work, call, &exchange, alone, &mut signed_in_again);
+            let settlement = Settlement {
+                seq,
+                attempt: Some(self.record(call, &exchange)),
+                becomes,
+                at: self.line.clock.stamp(exchange.answered),
+            };
+            if let Err(error) = self.scribe.settle(settlement).await {
+                return self.ledger_failed(&error);
+            }
+            match outcome {
+                Outcome::Again => {}
+                Outcome::Removed => work.remove_first = false,
+                Outcome::End(end) => return end,
+            }
+        }
+    }
+
+    /// The next request of this row; `None` where the target cannot name it in a path.
+    fn draft(&self, work: &Work) -> Option<(Call, Draft)> {
+        if work.remove_first {
+            self.meeting.remove(&work.registrant.id).map(|draft| (Call::Remove, draft))
+        } else {
+            Some((Call::Create, self.meeting.enrol(&work.registrant)))
+        }
+    }
+
+    async fn intend(&self, work: &Work, call: Call, request: Uuid) -> Result<Granted, LedgerError> {
+        let now = self.line.clock.now();
+        self.scribe
+            .intend(Intent {
+                id: work.registrant.id.clone(),
+                sent: work.sent.clone(),
+                line: work.line,
+                remove: call == Call::Remove,
+                client_request_id: request,
+                at: self.line.clock.stamp(now),
+            })
+            .await
+    }
+
+    /// Takes an intent back that was never sent.
+    async fn withdraw(&self, seq: Seq, call: Call) -> RowEnd {
+        let becomes =
+            if call == Call::Remove { in_doubt("not-removed", "it was not removed yet") } else { Becomes::Ready };
+        let at = self.line.clock.stamp(self.line.clock.now());
+        // A failure here leaves the intent on disk: in doubt, so the next run looks first.
+        match self.scribe.settle(Settlement { seq, attempt: None, becomes, at }).await {
+            Ok(()) => RowEnd::NotAttempted,
+            Err(error) => self.ledger_failed(&error),
+        }
+    }
+
+    fn ledger_failed(&self, error: &LedgerError) -> RowEnd {
+        self.line.stop.raise(Stop::Ledger(error.to_string()));
+        RowEnd::NotAttempted
+    }
+
+    fn record(&self, call: Call, exchange: &Exchange) -> Attempt {
+        let clock = self.line.clock;
+        Attempt {
+            call: if call == Call::Remove { "DELETE" } else { "POST" },
+            client_request_id: exchange.client_request_id,
+            request_id: exchange
+                .result
+                .as_ref()
+                .ok()
+                .and_then(|response| response.request_id().map(str::to_owned))
+                .or_else(|| exchange.error().request_id),
+            sent_at: clock.stamp(exchange.sent),
+            answered_at: clock.stamp(exchange.answered),
+            waited_ms: millis(exchange.waited),
+            status: exchange.status(),
+            verdict: word(exchange.verdict),
+            detail: (exchange.verdict != Verdict::Done).then(|| exchange.words()),
+        }
+    }
+
+    fn judge(
+        &self,
+        work: &mut Work,
+        call: Call,
+        exchange: &Exchange,
+        alone: bool,
+        signed_in_again: &mut bool,
+    ) -> (Becomes, Outcome) {
+        // What the row is while its next attempt is still to come.
+        let waiting = |why: &str| match call {
+            Call::Remove => in_doubt("not-removed", why),
+            Call::Create | Call::Read => Becomes::Ready,
+        };
+        match exchange.verdict {
+            Verdict::Done if call == Call::Remove => (Becomes::Ready, Outcome::Removed),
+            Verdict::Done => self.answered(work, exchange, alone),
+            // A DELETE that fails again and again is one row's trouble; a POST that cannot even be
+            // sent is everybody's, and the line ends the run when that lasts.
+            Verdict::Again if call == Call::Remove => {
+                (in_doubt("not-removed", &exchange.words()), Outcome::End(doubted(work)))
+            }
+            Verdict::Throttled | Verdict::Again => (waiting("asked to wait"), Outcome::Again),
+            Verdict::SignIn if !*signed_in_again => {
+                *signed_in_again = true;
+                (waiting("the token had expired"), Outcome::Again)
+            }
+            Verdict::Unknown => {
+                let (code, reason) = lost(exchange);
+                (in_doubt(code, &reason), Outcome::End(doubted(work)))
+            }
+            // Somebody else's, or our own POST that was counted as lost and came through after all.
+            Verdict::Exists if work.lost > 0 => {
+                (in_doubt("exists-on-server", "the server holds it"), Outcome::End(doubted(work)))
+            }
+            Verdict::Exists => {
+                let (code, message) = ("exists-on-server".to_owned(), EXISTS.to_owned());
+                (Becomes::Foreign, Outcome::End(RowEnd::Refused { code, message }))
+            }
+            Verdict::Refused => {
+                let (code, message) = refusal(exchange);
+                let becomes = match call {
+                    Call::Remove => in_doubt("not-removed", &message),
+                    _ => Becomes::Refused { code: code.clone(), reason: message.clone() },
+                };
+                (becomes, Outcome::End(RowEnd::Refused { code, message }))
+            }
+            verdict @ (Verdict::Systemic(_) | Verdict::SignIn) => {
+                let status = exchange.status().unwrap_or(0);
+                self.line.stop.raise(systemic(status, exchange.error(), verdict));
+                (waiting("the run was stopped"), Outcome::End(RowEnd::NotAttempted))
+            }
+        }
+    }
+
+    /// A 2xx answer to a POST: a success only with a usable link.
+    fn answered(&self, work: &mut Work, exchange: &Exchange, alone: bool) -> (Becomes, Outcome) {
+        let read = match &exchange.result {
+            Ok(response) => Meeting::read_enrolled(response, &work.registrant.id),
+            Err(_) => Err(None),
+        };
+        let bad = match read {
+            Ok(Enrolled { link, registrant_id }) => {
+                let becomes = Becomes::Enrolled { link, registrant_id };
+                return (becomes, Outcome::End(RowEnd::Enrolled));
+            }
+            Err(bad) => bad,
+        };
+        let (code, reason) = match bad {
+            None => ("unreadable-answer", "the answer was cut short or is no JSON".to_owned()),
+            Some(BadLink::OtherPerson) => ("wrong-link", BadLink::OtherPerson.to_string()),
+            Some(bad) => ("no-link", bad.to_string()),
+        };
+        if alone && bad == Some(BadLink::Missing) {
+            let status = exchange.status().unwrap_or(0);
+            let words = format!("Graph answered the first row with {status} and without a join link");
+            self.line.stop.raise(Stop::Retired(words));
+        }
+        (in_doubt(code, &reason), Outcome::End(doubted(work)))
+    }
+}
+
+const EXISTS: &str = "the target holds a registrant with this id that this ledger never sent; its link cannot be had. If nobody uses it, remove it there, or give this row another id";
+
+fn doubted(work: &mut Work) -> RowEnd {
+    work.lost += 1;
+    RowEnd::InDoubt
+}
+
+fn in_doubt(code: &str, reason: &str) -> Becomes {
+    Becomes::Unknown { code: code.to_owned(), reason: reason.to_owned() }
+}
+
+fn lost(exchange: &Exchange) -> (&'static str, String) {
+    let code = match &exchange.result {
+        Ok(_) => "server-error",
+        Err(error) => match error.kind {
+            Failure::TimedOut => "timed-out",
+            Failure::TooLarge => "unreadable-answer",
+            Failure::Connect | Failure::Broken => "connection-lost",
+        },
+    };
+    (code, format!("the result of the POST was never learnt ({})", exchange.words()))
+}
+
+fn refusal(exchange: &Exchange) -> (String, String) {
+    let error = exchange.error();
+    let status = exchange.status().unwrap_or(0);
+    let code = if error.code.is_empty() { format!("http-{status}") } else { error.code };
+    let message = if error.message.is_empty() {
+        format!("the server refused it with status {status}")
+    } else {
+        error.message
+    };
+    (code, message)
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Done => "done",
+        Verdict::Throttled => "throttled",
+        Verdict::Again => "again",
+        Verdict::SignIn => "sign-in",
+        Verdict::Unknown => "unknown",
+        Verdict::Exists => "exists",
+        Verdict::Refused => "refused",
+        Verdict::Systemic(Systemic::Forbidden) => "forbidden",
+        Verdict::Systemic(Systemic::TargetGone) => "target-gone",
+        Verdict::Systemic(Systemic::Retired) => "retired",
+    }
+}
