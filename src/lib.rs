@@ -5,4 +5,6 @@
 
 pub mod registrant;
 
+pub mod input;
+
 pub mod graph;
