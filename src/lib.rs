@@ -5,4 +5,5 @@
 
 pub mod registrant;
 
+pub mod auth;
 pub mod graph;
