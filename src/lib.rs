@@ -5,8 +5,14 @@
 
 pub mod registrant;
 
+pub mod input;
+
 pub mod graph;
+
+pub mod auth;
 
 pub mod pacing;
 
 pub mod ledger;
+
+pub mod job;

@@ -11,7 +11,9 @@ pub enum FaultCode {
     ColumnCount,
     /// A quote opens in the row and is never closed.
     UnclosedQuote,
-    /// The row's bytes are no text in the input's encoding.
+    /// A quoted cell goes on after its closing quote.
+    StrayQuote,
+    /// The id holds U+FFFD: characters were lost when the file was converted, before it came here.
     Undecodable,
     /// The id is empty or not there.
     MissingId,
@@ -43,9 +45,10 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// Every code, in the order in which a row's faults are reported.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ColumnCount,
         Self::UnclosedQuote,
+        Self::StrayQuote,
         Self::Undecodable,
         Self::MissingId,
         Self::ControlCharacter,
@@ -68,6 +71,7 @@ impl FaultCode {
         match self {
             Self::ColumnCount => "column-count",
             Self::UnclosedQuote => "unclosed-quote",
+            Self::StrayQuote => "stray-quote",
             Self::Undecodable => "undecodable",
             Self::MissingId => "missing-id",
             Self::ControlCharacter => "control-character",

@@ -1,0 +1,201 @@
+//! A client's certificate as proof: a short-lived JWT, signed by its private key.
+//!
+//! Form: "Microsoft identity platform application authentication certificate credentials",
+//! `certificate-credentials.md` of entra-docs: PS256, and the certificate named by `x5t#S256`.
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PSS_SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+use uuid::Uuid;
+
+use super::{AuthError, clock};
+
+const SETTING: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+
+/// How long an assertion is good, in seconds: the ten minutes of Microsoft's own libraries (MSAL,
+/// `ClientCredential`).
+const LIFE: u64 = 600;
+
+/// How long ago it says to have begun, in seconds, for clocks that differ.
+const SLACK: u64 = 60;
+
+/// How to make a PEM file of a PKCS #12 one. Reading these here would take 57 crates more, some of
+/// them not yet released (`p12-keystore` 0.4), or an unmaintained one that knows no AES (`p12`).
+const CONVERT: &str = "convert it once: openssl pkcs12 -in FILE.pfx -nodes -out FILE.pem";
+
+/// A larger file is no certificate with its key.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// A certificate with its private key in a PEM file, read anew each time, so that a renewed one is
+/// taken up by a run that goes on.
+#[derive(Debug)]
+pub(crate) struct Certificate(PathBuf);
+
+impl Certificate {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// A proof that `client_id` is who it says, for `audience`.
+    pub(crate) fn assertion(
+        &self,
+        client_id: &str,
+        audience: &Url,
+    ) -> Result<SecretString, AuthError> {
+        let (key, certificate) = self.read()?;
+        let now = clock::now();
+        let header = json!({
+            "alg": "PS256",
+            "typ": "JWT",
+            "x5t#S256": URL_SAFE_NO_PAD.encode(Sha256::digest(&certificate)),
+        });
+        let claims = json!({
+            "aud": audience.as_str(),
+            "iss": client_id,
+            "sub": client_id,
+            "jti": Uuid::new_v4().to_string(),
+            "iat": now,
+            "nbf": now - SLACK,
+            "exp": now + LIFE,
+        });
+        let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(&header), part(&claims));
+        let mut signature = vec![0; key.public_modulus_len()];
+        key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
+            .map_err(|_| self.fault("its key does not sign".to_owned()))?;
+        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)).into())
+    }
+
+    fn read(&self) -> Result<(KeyPair, CertificateDer<'static>), AuthError> {
+        let pem = bytes(&self.0).map_err(|reason| self.fault(reason))?;
+        // A DER sequence: a PKCS #12 file, or a certificate alone.
+        if pem.first() == Some(&0x30) {
+            return Err(self.fault(format!("it is no PEM file; {CONVERT}")));
+        }
+        let holds = |text: &str| pem.windows(text.len()).any(|part| part == text.as_bytes());
+        if holds("ENCRYPTED PRIVATE KEY") || holds("Proc-Type: 4,ENCRYPTED") {
+            let reason = "its key is encrypted: decrypt it (openssl pkey -in FILE -out FILE), and \
+                          guard the file by its permissions";
+            return Err(self.fault(reason.to_owned()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&pem)
+            .map_err(|_| self.fault("it holds no private key".to_owned()))?;
+        let key = match &key {
+            PrivateKeyDer::Pkcs8(der) => KeyPair::from_pkcs8(der.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(der) => KeyPair::from_der(der.secret_pkcs1_der()),
+            _ => return Err(self.fault("its key is no RSA key".to_owned())),
+        };
+        let key = key.map_err(|_| self.fault("its key is no usable RSA key".to_owned()))?;
+        // The certificate of this very key, wherever it stands among others: an RSA public key is
+        // part of its certificate byte by byte (RFC 3279, section 2.3.1).
+        let public = key.public_key().as_ref();
+        let certificate = CertificateDer::pem_slice_iter(&pem)
+            .filter_map(Result::ok)
+            .find(|der| der.windows(public.len()).any(|part| part == public))
+            .ok_or_else(|| self.fault("it holds no certificate of its key".to_owned()))?;
+        Ok((key, certificate))
+    }
+
+    fn fault(&self, reason: String) -> AuthError {
+        AuthError::File { setting: SETTING, path: self.0.clone(), reason }
+    }
+}
+
+fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    use std::io::Read as _;
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+    use base64::engine::general_purpose::STANDARD;
+    use secrecy::ExposeSecret as _;
+    use std::fs;
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    }
+
+    /// A key, and what counts as a certificate of it here: its public half between other bytes.
+    fn pair() -> (KeyPair, Vec<u8>) {
+        let key = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+        let certificate = [b"before", key.public_key().as_ref(), b"after"].concat();
+        (key, certificate)
+    }
+
+    fn key_pem(key: &KeyPair) -> String {
+        let der: Pkcs8V1Der = key.as_der().expect("DER");
+        pem("PRIVATE KEY", der.as_ref())
+    }
+
+    #[test]
+    fn an_assertion_is_verified_by_the_public_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("client.pem");
+        let (key, certificate) = pair();
+        let (_, other) = pair();
+        let text = pem("CERTIFICATE", &other) + &key_pem(&key) + &pem("CERTIFICATE", &certificate);
+        fs::write(&path, text).expect("a file");
+
+        let audience = Url::parse("https://login.microsoftonline.com/t/oauth2/v2.0/token");
+        let audience = audience.expect("an address");
+        let assertion = Certificate::new(path).assertion("client", &audience).expect("signed");
+        let (message, signature) = assertion.expose_secret().rsplit_once('.').expect("a signature");
+        let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64");
+        UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key.public_key().as_ref())
+            .verify(message.as_bytes(), &signature)
+            .expect("the signature holds");
+
+        let (header, claims) = message.split_once('.').expect("two parts");
+        let json = |part: &str| -> serde_json::Value {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64")).expect("JSON")
+        };
+        let (header, claims) = (json(header), json(claims));
+        let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(&certificate));
+        assert_eq!((&header["alg"], &header["x5t#S256"]), (&json!("PS256"), &json!(thumbprint)));
+        assert_eq!((&claims["iss"], &claims["sub"]), (&json!("client"), &json!("client")));
+        assert_eq!(claims["aud"], json!(audience.as_str()));
+        let life = claims["exp"].as_u64().expect("a time") - clock::now();
+        assert!((LIFE - 5..=LIFE).contains(&life), "{life}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_pair_says_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("client.pem");
+        let (key, certificate) = pair();
+        let (_, other) = pair();
+        for (content, word) in [
+            (b"\x30\x82\x0a\x00pfx".to_vec(), "openssl pkcs12"),
+            (pem("ENCRYPTED PRIVATE KEY", b"x").into_bytes(), "openssl pkey"),
+            (pem("CERTIFICATE", &certificate).into_bytes(), "no private key"),
+            (pem("EC PRIVATE KEY", b"x").into_bytes(), "no RSA key"),
+            (pem("PRIVATE KEY", b"x").into_bytes(), "no usable RSA key"),
+            (key_pem(&key).into_bytes(), "no certificate of its key"),
+            ((key_pem(&key) + &pem("CERTIFICATE", &other)).into_bytes(), "no certificate of its"),
+            (Vec::new(), "no private key"),
+        ] {
+            fs::write(&path, content).expect("a file");
+            let error = Certificate::new(path.clone()).read().expect_err("no pair").to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The identity that Azure gives to a machine or service of its own.
+//!
+//! Two ways, by what the environment says: the endpoint that App Service, Functions and Container
+//! Apps put into it, else the metadata service of a virtual machine. Azure Arc, Service Fabric and
+//! Cloud Shell have ways of their own and are told apart; `--token-command` serves them.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::{Host, Url};
+
+use super::AuthError;
+use super::endpoint::{Asker, is_passing};
+use super::source::{Effort, Granted};
+use crate::graph::host::{Cloud, is_loopback};
+use crate::graph::http::HttpOptions;
+use crate::graph::transport::Response;
+
+/// The metadata service (`how-to-use-vm-token.md` of entra-docs): a fixed address that is never
+/// routed beyond the machine's host.
+const METADATA: &str = "http://169.254.169.254/";
+
+/// How long a connection to it may take: beyond Azure nothing answers at this address.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// What Azure puts into the environment.
+#[derive(Clone, Debug, Default)]
+pub struct ManagedSettings {
+    /// `IDENTITY_ENDPOINT`.
+    pub endpoint: Option<String>,
+    /// `IDENTITY_HEADER`.
+    pub header: Option<SecretString>,
+    /// `IMDS_ENDPOINT`: with the endpoint above, Azure Arc.
+    pub arc: bool,
+    /// `AZURE_POD_IDENTITY_AUTHORITY_HOST`, instead of the metadata service's address.
+    pub metadata: Option<String>,
+}
+
+impl ManagedSettings {
+    pub(crate) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            endpoint: variable("IDENTITY_ENDPOINT"),
+            header: variable("IDENTITY_HEADER").map(SecretString::from),
+            arc: variable("IMDS_ENDPOINT").is_some(),
+            metadata: variable("AZURE_POD_IDENTITY_AUTHORITY_HOST"),
+        }
+    }
+
+    /// Whether an Azure service offers its identity here.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.endpoint.is_some() && self.header.is_some()
+    }
+}
+
+/// A managed identity.
+#[derive(Debug)]
+pub(crate) struct Managed {
+    asker: Asker,
+    url: Url,
+    header: Option<SecretString>,
+}
+
+impl Managed {
+    pub(crate) fn new(
+        settings: &ManagedSettings,
+        cloud: Cloud,
+        client_id: Option<&str>,
+        options: &HttpOptions,
+    ) -> Result<Self, AuthError> {
+        let (setting, address, path, version) = match (&settings.endpoint, &settings.header) {
+            (Some(endpoint), Some(_)) => {
+                ("IDENTITY_ENDPOINT", endpoint.as_str(), None, "2019-08-01")
+            }
+            (Some(_), None) if settings.arc => {
+                return Err(AuthError::Setting {
+                    setting: "--auth managed-identity",
+                    reason: "Azure Arc is not supported: use --token-command".to_owned(),
+                });
+            }
+            _ => {
+                let address = settings.metadata.as_deref().unwrap_or(METADATA);
+                let path = Some("/metadata/identity/oauth2/token");
+                ("AZURE_POD_IDENTITY_AUTHORITY_HOST", address, path, "2018-02-01")
+            }
+        };
+        let fault = |reason: &str| AuthError::Setting { setting, reason: reason.to_owned() };
+        let mut url = Url::parse(address).map_err(|_| fault("it is no address"))?;
+        // Plain http by design, so it must not leave this machine and its host.
+        let near = url.scheme() == "http"
+            && url.host().is_some_and(|host| {
+                is_loopback(&host) || matches!(host, Host::Ipv4(address) if address.is_link_local())
+            });
+        if !near {
+            return Err(fault("it is neither on this machine nor a link-local address"));
+        }
+        if let Some(path) = path {
+            url.set_path(path);
+        }
+        url.query_pairs_mut()
+            .append_pair("api-version", version)
+            .append_pair("resource", &format!("https://{}", cloud.graph_host()))
+            .extend_pairs(client_id.map(|id| ("client_id", id)));
+        let connect_timeout = options.connect_timeout.min(CONNECT);
+        // Direct: a proxy would be asked for its own address.
+        let options = HttpOptions { connect_timeout, http1: true, ..options.clone() };
+        let asker = Asker::new(&url, &options, true)?;
+        let header = settings.header.clone().filter(|_| settings.is_service());
+        Ok(Self { asker, url, header })
+    }
+
+    pub(crate) async fn fetch(&self, effort: Effort) -> Result<Granted, AuthError> {
+        let build = |client: &reqwest::Client| {
+            let request = client.get(self.url.clone());
+            match &self.header {
+                Some(header) => request.header("X-IDENTITY-HEADER", header.expose_secret()),
+                None => request.header("Metadata", "true"),
+            }
+        };
+        let answer = self.asker.ask(effort, build, is_late).await?;
+        self.asker.read(&answer)?.granted(self.origin())
+    }
+
+    pub(crate) fn origin(&self) -> &'static str {
+        if self.header.is_some() { "this Azure service" } else { "this virtual machine" }
+    }
+}
+
+/// The metadata service asks for repetition after 404 and 410 as well: it is then being started or
+/// renewed (`how-to-use-vm-token.md`, "Retry guidance").
+fn is_late(answer: &Response) -> bool {
+    is_passing(answer) || matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE)
+}

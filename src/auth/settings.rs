@@ -1,0 +1,242 @@
+//! What the user and the environment say about signing in, and the method that follows from it.
+//!
+//! The variables are those of Microsoft's own SDKs, so that what works for other tools works here.
+//! A secret comes from the environment or a file, never from a flag: flags are seen by every
+//! process of the machine.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::assertion::Certificate;
+use super::azure_cli::AzureCli;
+use super::command::TokenCommand;
+use super::device::SignIn;
+use super::endpoint::{Endpoint, FederatedFile};
+use super::fixed::{TokenFile, TokenText};
+use super::managed::{Managed, ManagedSettings};
+use super::sign_in::KeptSignIn;
+use super::source::Source;
+use super::{AuthError, Method};
+use crate::graph::host::{Cloud, HostError, TrustedHosts};
+use crate::graph::http::HttpOptions;
+
+/// Everything that sign-in can be told.
+#[derive(Clone, Debug, Default)]
+pub struct AuthSettings {
+    /// `--auth`.
+    pub method: Option<Method>,
+    /// `--cloud`: whose Graph the token is for, and who issues it.
+    pub cloud: Cloud,
+    /// `--trust-host`.
+    pub trusted: TrustedHosts,
+    /// Time limits, `--ca-file`.
+    pub http: HttpOptions,
+    /// `GRAPH_TOKEN`.
+    pub token: Option<SecretString>,
+    /// `--token-file`.
+    pub token_file: Option<PathBuf>,
+    /// `--token-command`.
+    pub token_command: Option<String>,
+    /// `AZURE_TENANT_ID`.
+    pub tenant: Option<String>,
+    /// `AZURE_CLIENT_ID`.
+    pub client_id: Option<String>,
+    /// `AZURE_CLIENT_SECRET`.
+    pub client_secret: Option<SecretString>,
+    /// `AZURE_CLIENT_CERTIFICATE_PATH`.
+    pub certificate: Option<PathBuf>,
+    /// `AZURE_FEDERATED_TOKEN_FILE`.
+    pub federated_token_file: Option<PathBuf>,
+    /// `AZURE_AUTHORITY_HOST`, instead of the cloud's.
+    pub authority: Option<String>,
+    /// What Azure puts into the environment of its services.
+    pub managed: ManagedSettings,
+    /// Where `login` keeps its sign-in; none where there is no home.
+    pub kept: Option<KeptSignIn>,
+}
+
+impl AuthSettings {
+    /// Reads the standard variables through `variable`; an empty one counts as not set.
+    #[must_use]
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
+        let secret = |name: &str| text(name).map(SecretString::from);
+        let path = |name: &str| text(name).map(PathBuf::from);
+        Self {
+            token: secret("GRAPH_TOKEN"),
+            tenant: text("AZURE_TENANT_ID"),
+            client_id: text("AZURE_CLIENT_ID"),
+            client_secret: secret("AZURE_CLIENT_SECRET"),
+            certificate: path("AZURE_CLIENT_CERTIFICATE_PATH"),
+            federated_token_file: path("AZURE_FEDERATED_TOKEN_FILE"),
+            authority: text("AZURE_AUTHORITY_HOST"),
+            managed: ManagedSettings::from_variables(text),
+            kept: KeptSignIn::from_variables(text),
+            ..Self::default()
+        }
+    }
+
+    /// The method: the chosen one, or by what is there, the first of
+    ///
+    /// 1. `--token-file` or `--token-command`;
+    /// 2. `GRAPH_TOKEN`;
+    /// 3. tenant, application and a secret, a certificate or a federated token, in this order;
+    /// 4. `IDENTITY_ENDPOINT` with `IDENTITY_HEADER`, that is an Azure service's managed identity;
+    /// 5. a sign-in that `login` keeps.
+    ///
+    /// A virtual machine's managed identity and the Azure CLI are never tried unasked: to look
+    /// whether they are there takes time, and the people and machines behind them are often not
+    /// those who are meant to enrol anybody.
+    ///
+    /// # Errors
+    /// [`AuthError::NoCredential`] where nothing is there.
+    pub fn method(&self) -> Result<Method, AuthError> {
+        if let Some(method) = self.method {
+            return Ok(method);
+        }
+        let application = self.tenant.is_some() && self.client_id.is_some();
+        let given = [
+            (self.token_file.is_some() || self.token_command.is_some(), Method::Token),
+            (self.token.is_some(), Method::Token),
+            (application && self.client_secret.is_some(), Method::ClientSecret),
+            (application && self.certificate.is_some(), Method::ClientCertificate),
+            (application && self.federated_token_file.is_some(), Method::WorkloadIdentity),
+            (self.managed.is_service(), Method::ManagedIdentity),
+            (self.kept.as_ref().is_some_and(KeptSignIn::exists), Method::DeviceCode),
+        ];
+        let method = given.into_iter().find_map(|(given, method)| given.then_some(method));
+        method.ok_or(AuthError::NoCredential)
+    }
+
+    pub(crate) fn source(&self, method: Method) -> Result<Source, AuthError> {
+        let missing = |setting| AuthError::Missing { method, setting };
+        Ok(match method {
+            Method::Token => self.token_source()?,
+            Method::ClientSecret => {
+                let secret =
+                    self.client_secret.clone().ok_or_else(|| missing("AZURE_CLIENT_SECRET"))?;
+                Source::ClientSecret(self.application(method)?, secret)
+            }
+            Method::ClientCertificate => {
+                let path = self.certificate.clone();
+                let path = path.ok_or_else(|| missing("AZURE_CLIENT_CERTIFICATE_PATH"))?;
+                Source::ClientCertificate(self.application(method)?, Certificate::new(path))
+            }
+            Method::WorkloadIdentity => {
+                let path = self.federated_token_file.clone();
+                let path = path.ok_or_else(|| missing("AZURE_FEDERATED_TOKEN_FILE"))?;
+                Source::Workload(self.application(method)?, FederatedFile::new(path))
+            }
+            Method::ManagedIdentity => {
+                let client_id = self.client_id.as_deref();
+                Source::Managed(Managed::new(&self.managed, self.cloud, client_id, &self.http)?)
+            }
+            Method::AzureCli => {
+                let tenant = self.tenant.as_deref().map(plain_tenant).transpose()?;
+                Source::AzureCli(AzureCli::new(self.cloud, tenant))
+            }
+            Method::DeviceCode => Source::SignIn(self.sign_in()?),
+        })
+    }
+
+    /// The kept sign-in, or what `login` needs to make one.
+    pub(crate) fn sign_in(&self) -> Result<SignIn, AuthError> {
+        let method = Method::DeviceCode;
+        let missing = |setting| AuthError::Missing { method, setting };
+        let kept = self.kept.clone().ok_or_else(|| missing("XDG_STATE_HOME or HOME"))?;
+        // The application and tenant that signed in are kept with the sign-in, so that what runs
+        // later needs no variable.
+        let known = kept.identity()?;
+        let client_id = self.client_id.clone().or_else(|| known.as_ref().map(|it| it.0.clone()));
+        let client_id = client_id.ok_or_else(|| missing("AZURE_CLIENT_ID"))?;
+        // `organizations`: whatever tenant the person belongs to.
+        let tenant = self.tenant.clone().or_else(|| known.map(|it| it.1));
+        let tenant = tenant.unwrap_or_else(|| "organizations".to_owned());
+        let scope = format!("{} offline_access", self.cloud.scope());
+        let endpoint = self.endpoint(&tenant, &client_id, scope.clone())?;
+        Ok(SignIn::new(endpoint, kept, scope))
+    }
+
+    fn token_source(&self) -> Result<Source, AuthError> {
+        match (&self.token_file, &self.token_command, &self.token) {
+            (Some(_), Some(_), _) => Err(AuthError::Setting {
+                setting: "--token-command",
+                reason: "there is a --token-file too: give one of them".to_owned(),
+            }),
+            (Some(path), None, _) => Ok(Source::File(TokenFile::new(path.clone()))),
+            (None, Some(line), _) => Ok(Source::Command(TokenCommand::parse(line)?)),
+            (None, None, Some(token)) => {
+                Ok(Source::Text(TokenText::new("GRAPH_TOKEN", token.clone())))
+            }
+            (None, None, None) => Err(AuthError::Missing {
+                method: Method::Token,
+                setting: "GRAPH_TOKEN, --token-file or --token-command",
+            }),
+        }
+    }
+
+    fn application(&self, method: Method) -> Result<Endpoint, AuthError> {
+        let missing = |setting| AuthError::Missing { method, setting };
+        let tenant = self.tenant.as_deref().ok_or_else(|| missing("AZURE_TENANT_ID"))?;
+        let client_id = self.client_id.as_deref().ok_or_else(|| missing("AZURE_CLIENT_ID"))?;
+        self.endpoint(tenant, client_id, self.cloud.scope())
+    }
+
+    fn endpoint(
+        &self,
+        tenant: &str,
+        client_id: &str,
+        scope: String,
+    ) -> Result<Endpoint, AuthError> {
+        let tenant = plain_tenant(tenant)?;
+        Endpoint::new(&self.authority()?, &self.http, tenant, client_id.trim(), scope)
+    }
+
+    /// Who issues tokens: checked, without a path.
+    fn authority(&self) -> Result<Url, AuthError> {
+        let given = match self.authority.as_deref().map(str::trim) {
+            None => format!("https://{}", self.cloud.login_host()),
+            Some(text) if text.contains("://") => text.to_owned(),
+            Some(host) => format!("https://{host}"),
+        };
+        let url = Url::parse(&given)
+            .map_err(|_| HostError::NotAnAddress { reason: "write https://HOST" })?;
+        let plain = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !plain {
+            return Err(
+                HostError::NotAnAddress { reason: "write https://HOST, and no more" }.into()
+            );
+        }
+        self.trusted.permit(&url)?;
+        let host = url.host_str().unwrap_or_default();
+        let another = Cloud::ALL.into_iter().any(|cloud| host == cloud.login_host())
+            && host != self.cloud.login_host();
+        if another {
+            return Err(AuthError::Setting {
+                setting: "AZURE_AUTHORITY_HOST",
+                reason: format!("{host} issues no tokens for --cloud {}", self.cloud),
+            });
+        }
+        Ok(url)
+    }
+}
+
+/// A tenant is a GUID, a domain or a word: anything else would change the address it is put into.
+fn plain_tenant(tenant: &str) -> Result<&str, AuthError> {
+    let tenant = tenant.trim();
+    let plain = tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    if plain && tenant.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
+        Ok(tenant)
+    } else {
+        Err(AuthError::Setting {
+            setting: "AZURE_TENANT_ID",
+            reason: "it is neither a GUID nor a domain".to_owned(),
+        })
+    }
+}

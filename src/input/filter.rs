@@ -1,0 +1,185 @@
+//! Which rows are left out, and which columns are carried along.
+
+use std::{convert::Infallible, fmt, str::FromStr};
+
+use super::header::find;
+use super::{Header, InputError, dialect::list, preset::Preset};
+
+/// `--where COLUMN=VALUE[,VALUE…]`: only rows whose cell is one of the values are enrolled.
+///
+/// Blanks around a cell and its case do not count. Several filters must all hold. A value with a
+/// comma, or a column with `=` in its name, is put in double quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// The column's name.
+    pub column: String,
+    /// What its cell may be.
+    pub values: Vec<String>,
+}
+
+/// A filter without a column or a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no filter; write COLUMN=VALUE or COLUMN=VALUE,VALUE")]
+pub struct BadFilter(pub String);
+
+impl FromStr for Filter {
+    type Err = BadFilter;
+
+    fn from_str(text: &str) -> Result<Self, BadFilter> {
+        let quoted = text.strip_prefix('"').and_then(|rest| rest.split_once("\"="));
+        let (column, values) =
+            quoted.or_else(|| text.split_once('=')).ok_or_else(|| BadFilter(text.to_owned()))?;
+        if column.trim().is_empty() {
+            return Err(BadFilter(text.to_owned()));
+        }
+        let values = list(values).into_iter().map(|value| value.trim().to_owned()).collect();
+        Ok(Self { column: column.trim().to_owned(), values })
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--where '{}={}'", self.column, self.values.join(","))
+    }
+}
+
+/// Which columns of the input the enrolled file keeps beside its own four.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// None.
+    #[default]
+    Nothing,
+    /// `--keep-all`: every column, in the file's order.
+    All,
+    /// `--keep COLUMN[,COLUMN…]`: these, in the order given.
+    Columns(Vec<String>),
+}
+
+impl FromStr for Keep {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let names: Vec<String> =
+            list(text).into_iter().map(|name| name.trim().to_owned()).collect();
+        Ok(if names.iter().all(String::is_empty) { Self::Nothing } else { Self::Columns(names) })
+    }
+}
+
+impl Keep {
+    pub(super) fn resolve(&self, header: &Header) -> Result<Vec<usize>, InputError> {
+        match self {
+            Self::Nothing => Ok(Vec::new()),
+            Self::All => Ok((0..header.names.len()).collect()),
+            Self::Columns(names) => names
+                .iter()
+                .filter(|name| !name.is_empty())
+                .map(|name| header.column(name, &format!("--keep '{name}'")))
+                .collect(),
+        }
+    }
+}
+
+/// A filter whose column is found.
+#[derive(Clone, Debug)]
+pub(super) struct Gate {
+    column: usize,
+    /// Lower case, without blanks around.
+    values: Vec<String>,
+    /// Whether a row with one of the values stays, or goes.
+    stays: bool,
+    /// How messages name it.
+    pub(super) label: String,
+}
+
+impl Gate {
+    pub(super) fn lets_pass(&self, cell: &str) -> bool {
+        let cell = cell.trim();
+        let listed = self.values.iter().any(|value| {
+            if cell.is_ascii() {
+                value.eq_ignore_ascii_case(cell)
+            } else {
+                *value == cell.to_lowercase()
+            }
+        });
+        listed == self.stays
+    }
+
+    /// Whether it names the rows that stay, or those that go.
+    pub(super) fn stays(&self) -> bool {
+        self.stays
+    }
+
+    pub(super) fn column(&self) -> usize {
+        self.column
+    }
+}
+
+/// The filters of the user, and the preset's own unless the user filters that column.
+pub(super) fn gates(
+    filters: &[Filter],
+    preset: Option<&'static Preset>,
+    header: &Header,
+) -> Result<Vec<Gate>, InputError> {
+    let lower = |value: &str| value.trim().to_lowercase();
+    let mut gates = Vec::new();
+    for filter in filters {
+        gates.push(Gate {
+            column: header.column(&filter.column, &filter.to_string())?,
+            values: filter.values.iter().map(|value| lower(value)).collect(),
+            stays: true,
+            label: filter.to_string(),
+        });
+    }
+    if let Some(preset) = preset
+        && let Some(status) = &preset.status
+        && let Some(&column) = find(&header.names, status.column).first()
+        && gates.iter().all(|gate| gate.column != column)
+    {
+        gates.push(Gate {
+            column,
+            values: status.left_out.iter().map(|value| lower(value)).collect(),
+            stays: false,
+            label: format!(
+                "preset {}: `{}` is {}",
+                preset.name,
+                header.names[column],
+                status.left_out.join(", ")
+            ),
+        });
+    }
+    Ok(gates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_column_and_its_values() {
+        let filter: Filter = "Status=Paid, Pending".parse().expect("a filter");
+        assert_eq!((filter.column.as_str(), filter.values.len()), ("Status", 2));
+        let filter: Filter = "\"a=b\"=\"x,y\",z".parse().expect("quoted");
+        assert_eq!(
+            (filter.column.as_str(), filter.values),
+            ("a=b", vec!["x,y".into(), "z".into()])
+        );
+        assert!("Status".parse::<Filter>().is_err());
+        assert!("=x".parse::<Filter>().is_err());
+    }
+
+    #[test]
+    fn case_and_blanks_of_a_cell_do_not_count() {
+        let gate = |stays| Gate {
+            column: 0,
+            values: vec!["paid".into(), "größe".into()],
+            stays,
+            label: String::new(),
+        };
+        for cell in ["paid", " PAID ", "GRÖßE"] {
+            assert!(gate(true).lets_pass(cell) && !gate(false).lets_pass(cell), "{cell}");
+        }
+        for cell in ["", "unpaid"] {
+            assert!(!gate(true).lets_pass(cell) && gate(false).lets_pass(cell), "{cell}");
+        }
+    }
+}

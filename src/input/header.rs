@@ -1,0 +1,210 @@
+//! The header: its names, and how a name that a user types finds its column.
+
+use super::{Delimiter, InputError};
+
+/// The four columns that this program adds to a rejects file; an input that ends in them is one.
+pub const REJECTS_COLUMNS: [&str; 4] = ["_line", "_outcome", "_code", "_reason"];
+
+/// The header of an input, without the four columns of a rejects file.
+#[derive(Clone, Debug)]
+pub struct Header {
+    pub(super) names: Vec<String>,
+    pub(super) raw: String,
+    pub(super) line: u64,
+    pub(super) delimiter: Delimiter,
+    pub(super) line_ending: &'static str,
+}
+
+impl Header {
+    /// The names, as they stand in the file.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The header's own text, quotes and all, without its line end.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// Its physical line, counted from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The input's delimiter.
+    #[must_use]
+    pub fn delimiter(&self) -> Delimiter {
+        self.delimiter
+    }
+
+    /// How the header's line ends: LF, CRLF or CR.
+    #[must_use]
+    pub fn line_ending(&self) -> &'static str {
+        self.line_ending
+    }
+
+    /// The names as a sentence lists them.
+    pub(super) fn listed(&self) -> String {
+        /// More names than this help nobody.
+        const MOST: usize = 40;
+        let mut listed: Vec<String> = self
+            .names
+            .iter()
+            .take(MOST)
+            .map(|name| format!("`{}`", name.replace(['\r', '\n'], " ")))
+            .collect();
+        if self.names.len() > MOST {
+            listed.push(format!("and {} more", self.names.len() - MOST));
+        }
+        listed.join(", ")
+    }
+
+    /// The column that a setting names; the name must be unambiguous.
+    pub(super) fn column(&self, wanted: &str, setting: &str) -> Result<usize, InputError> {
+        match find(&self.names, wanted).as_slice() {
+            [] => Err(InputError::NoColumn {
+                setting: setting.to_owned(),
+                wanted: wanted.to_owned(),
+                nearest: self.nearest(wanted),
+                header_line: self.line,
+                columns: self.listed(),
+            }),
+            [column] => Ok(*column),
+            several => Err(InputError::AmbiguousColumn {
+                setting: setting.to_owned(),
+                wanted: wanted.to_owned(),
+                count: several.len(),
+                header_line: self.line,
+            }),
+        }
+    }
+
+    /// A name by which [`Header::column`] finds exactly this column.
+    #[must_use]
+    pub fn unique_name(&self, column: usize) -> String {
+        let Some(name) = self.names.get(column) else { return String::new() };
+        let same = find(&self.names, name);
+        match same.iter().position(|&other| other == column) {
+            Some(place) if same.len() > 1 => format!("{name}#{}", place + 1),
+            _ => name.clone(),
+        }
+    }
+
+    fn nearest(&self, wanted: &str) -> Option<String> {
+        let wanted = normal(wanted);
+        self.names
+            .iter()
+            .filter(|name| !name.trim().is_empty())
+            .map(|name| (distance(&wanted, &normal(name)), name))
+            .filter(|&(far, name)| {
+                far * 2 <= wanted.chars().count().max(normal(name).chars().count())
+            })
+            .min_by_key(|&(far, _)| far)
+            .map(|(_, name)| name.clone())
+    }
+}
+
+/// A name as it is compared: case, blanks, `_` and `-` do not count.
+pub(super) fn normal(name: &str) -> String {
+    name.chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-' | '\u{feff}' | '\u{200b}'))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The columns that a name means. A name that is spelt exactly as one column means that one only;
+/// `Company#2` is the second column called `Company`, unless a column is called so itself.
+pub(super) fn find(names: &[String], wanted: &str) -> Vec<usize> {
+    let exact: Vec<usize> = places(names, |name| name == wanted);
+    if exact.len() == 1 {
+        return exact;
+    }
+    let key = normal(wanted);
+    if key.is_empty() {
+        return Vec::new();
+    }
+    let found = places(names, |name| normal(name) == key);
+    if !found.is_empty() {
+        return found;
+    }
+    match wanted.rsplit_once('#').map(|(name, nth)| (name, nth.trim().parse::<usize>())) {
+        Some((name, Ok(nth))) if nth > 0 => {
+            let mut same = places(names, |other| other == name);
+            if same.len() < 2 {
+                let key = normal(name);
+                same = places(names, |other| !key.is_empty() && normal(other) == key);
+            }
+            same.get(nth - 1).map_or_else(Vec::new, |&column| vec![column])
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn places(names: &[String], matches: impl Fn(&str) -> bool) -> Vec<usize> {
+    names.iter().enumerate().filter(|(_, name)| matches(name)).map(|(place, _)| place).collect()
+}
+
+/// How many letters must be changed to turn one name into the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn case_blanks_and_dashes_do_not_count() {
+        let names = names(&["Attendee #", "E-Mail", "first_name", "Given\nName"]);
+        assert_eq!(find(&names, "attendee#"), [0]);
+        assert_eq!(find(&names, "email"), [1]);
+        assert_eq!(find(&names, "First Name"), [2]);
+        assert_eq!(find(&names, "given name"), [3]);
+        assert_eq!(find(&names, ""), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn repeated_names_are_told_apart() {
+        let names = names(&["Company", "City", "Company", "company", "Seat#2", "Seat"]);
+        assert_eq!(find(&names, "Company"), [0, 2, 3]);
+        assert_eq!(find(&names, "Company#2"), [2]);
+        assert_eq!(find(&names, "Company#3"), [] as [usize; 0]);
+        assert_eq!(find(&names, "company"), [3]);
+        assert_eq!(find(&names, "Seat#2"), [4]);
+        assert_eq!(find(&names, "Seat#1"), [5]);
+    }
+
+    #[test]
+    fn the_nearest_name_is_proposed() {
+        let header = Header {
+            names: names(&["Attendee #", "Order #", "Email"]),
+            raw: String::new(),
+            line: 1,
+            delimiter: Delimiter::COMMA,
+            line_ending: "\n",
+        };
+        let error = header.column("Atendee #", "--map id").expect_err("misspelt").to_string();
+        assert!(error.contains("did you mean `Attendee #`?"), "{error}");
+        let error = header.column("Barcode", "--map id").expect_err("missing").to_string();
+        assert!(!error.contains("did you mean"), "{error}");
+        assert!(error.contains("`Order #`, `Email`"), "{error}");
+    }
+}

@@ -1,0 +1,254 @@
+//! Which column, or which fixed value, each field of a registrant comes from.
+
+use std::str::FromStr;
+
+use serde::ser::SerializeMap;
+
+use super::{Header, InputError, header::find, preset::Preset};
+use crate::registrant::{Field, UnknownField};
+
+/// What stands between the parts of a composed id: `QXK3C` and `1` become `QXK3C-1`, as pretix
+/// itself writes a position.
+///
+/// `A-B`+`C` and `A`+`B-C` compose to the same text. Then the rows differ and the second is
+/// invalid (`duplicate-id`), so that two people never share a link.
+pub const JOINER: char = '-';
+
+/// `--map FIELD=COLUMN`; an id may be composed: `--map id='Order code+Position ID'`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapOption {
+    /// The field to fill.
+    pub field: Field,
+    /// The column's name, or several with `+` between.
+    pub column: String,
+}
+
+/// `--set FIELD=VALUE`: the same for every row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetOption {
+    /// The field to fill.
+    pub field: Field,
+    /// What to fill it with.
+    pub value: String,
+}
+
+/// A text that is no assignment to a field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAssignment {
+    /// There is no `=`, or nothing behind it.
+    #[error("`{0}` has no value; write FIELD=COLUMN for --map, FIELD=VALUE for --set")]
+    NoValue(String),
+    /// The field is not known.
+    #[error(transparent)]
+    Field(#[from] UnknownField),
+}
+
+fn assignment(text: &str) -> Result<(Field, &str), BadAssignment> {
+    let (field, value) =
+        text.split_once('=').ok_or_else(|| BadAssignment::NoValue(text.to_owned()))?;
+    if value.trim().is_empty() {
+        return Err(BadAssignment::NoValue(text.to_owned()));
+    }
+    Ok((field.parse()?, value))
+}
+
+impl FromStr for MapOption {
+    type Err = BadAssignment;
+
+    fn from_str(text: &str) -> Result<Self, BadAssignment> {
+        let (field, column) = assignment(text)?;
+        Ok(Self { field, column: column.trim().to_owned() })
+    }
+}
+
+impl FromStr for SetOption {
+    type Err = BadAssignment;
+
+    fn from_str(text: &str) -> Result<Self, BadAssignment> {
+        let (field, value) = assignment(text)?;
+        Ok(Self { field, value: value.to_owned() })
+    }
+}
+
+/// Where a field comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    Column(usize),
+    Composed(Vec<usize>),
+    Value(String),
+}
+
+/// Every field that can be filled, and from what.
+#[derive(Clone, Debug, Default)]
+pub struct Mapping {
+    /// In the order of [`Field::NAMED`]; answers follow in the order given.
+    pub(super) slots: Vec<(Field, Slot)>,
+    /// What is shown for each slot.
+    shown: Vec<String>,
+}
+
+impl Mapping {
+    /// The fields and the columns that fill them; a value of `--set` is shown as `=VALUE`.
+    pub fn iter(&self) -> impl Iterator<Item = (&Field, &str)> {
+        self.slots.iter().zip(&self.shown).map(|((field, _), shown)| (field, shown.as_str()))
+    }
+
+    pub(super) fn slot(&self, field: &Field) -> Option<&Slot> {
+        self.slots.iter().find(|(other, _)| other == field).map(|(_, slot)| slot)
+    }
+
+    /// What fills a field, as [`Mapping::iter`] shows it.
+    #[must_use]
+    pub fn shown(&self, field: &Field) -> String {
+        let found = self.iter().find(|(other, _)| *other == field);
+        found.map_or_else(String::new, |(_, shown)| shown.to_owned())
+    }
+
+    /// Settings first, then the preset, then columns that are called as the field is.
+    pub(super) fn resolve(
+        map: &[MapOption],
+        set: &[SetOption],
+        preset: Option<&'static Preset>,
+        header: &Header,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, InputError> {
+        let mut mapping = Self::default();
+        for option in map {
+            let slot = mapped(option, header)?;
+            mapping.add(&option.field, slot, header)?;
+        }
+        for option in set {
+            if option.field == Field::Id {
+                return Err(InputError::SetId);
+            }
+            mapping.add(&option.field, Slot::Value(option.value.clone()), header)?;
+        }
+        for field in Field::NAMED {
+            if mapping.slot(&field).is_some() {
+                continue;
+            }
+            if let Some(slot) = preset.and_then(|preset| preset.slot(&field, header)) {
+                mapping.add(&field, slot, header)?;
+                continue;
+            }
+            let columns = find(&header.names, field.name());
+            if let [first, _, ..] = columns.as_slice() {
+                if field == Field::Id {
+                    header.column(field.name(), "id")?;
+                }
+                notes.push(format!(
+                    "{} columns are called `{}`: the first is taken; choose with --map '{field}={}#2'",
+                    columns.len(),
+                    header.names[*first],
+                    header.names[*first],
+                ));
+            }
+            if let Some(&column) = columns.first() {
+                mapping.add(&field, Slot::Column(column), header)?;
+            }
+        }
+        mapping.sort();
+        Ok(mapping)
+    }
+
+    fn add(&mut self, field: &Field, slot: Slot, header: &Header) -> Result<(), InputError> {
+        if self.slot(field).is_some() {
+            return Err(InputError::FieldTwice { field: field.to_string() });
+        }
+        self.shown.push(slot.shown(header));
+        self.slots.push((field.clone(), slot));
+        Ok(())
+    }
+
+    fn sort(&mut self) {
+        let place = |field: &Field| {
+            Field::NAMED.iter().position(|named| named == field).unwrap_or(Field::NAMED.len())
+        };
+        let mut both: Vec<_> = self.slots.drain(..).zip(self.shown.drain(..)).collect();
+        both.sort_by_key(|((field, _), _)| place(field));
+        (self.slots, self.shown) = both.into_iter().unzip();
+    }
+}
+
+impl serde::Serialize for Mapping {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.slots.len()))?;
+        for (field, shown) in self.iter() {
+            map.serialize_entry(&field.to_string(), shown)?;
+        }
+        map.end()
+    }
+}
+
+/// The parts of a composed id, unless one column is called exactly so.
+pub(super) fn parts(names: &[String], column: &str) -> Vec<String> {
+    if column.contains('+') && find(names, column).is_empty() {
+        column.split('+').map(|part| part.trim().to_owned()).collect()
+    } else {
+        vec![column.to_owned()]
+    }
+}
+
+fn mapped(option: &MapOption, header: &Header) -> Result<Slot, InputError> {
+    let setting = format!("--map '{}={}'", option.field, option.column);
+    let parts = parts(&header.names, &option.column);
+    if let [column] = parts.as_slice() {
+        return Ok(Slot::Column(header.column(column, &setting)?));
+    }
+    if option.field != Field::Id {
+        return Err(InputError::Composed { field: option.field.to_string() });
+    }
+    let columns: Result<_, _> = parts.iter().map(|part| header.column(part, &setting)).collect();
+    Ok(Slot::Composed(columns?))
+}
+
+impl Slot {
+    /// The names by which `--map` finds these columns again.
+    pub(super) fn shown(&self, header: &Header) -> String {
+        match self {
+            Self::Column(column) => header.unique_name(*column),
+            Self::Composed(columns) => {
+                let names: Vec<_> = columns.iter().map(|&c| header.unique_name(c)).collect();
+                names.join("+")
+            }
+            Self::Value(value) => format!("={value}"),
+        }
+    }
+}
+
+impl Preset {
+    /// Where this preset takes a field from in this header.
+    pub(super) fn slot(&self, field: &Field, header: &Header) -> Option<Slot> {
+        let choices = match field {
+            Field::Id => self.id,
+            Field::FirstName => self.first_name,
+            Field::LastName => self.last_name,
+            Field::Email => self.email,
+            _ => &[],
+        };
+        let first = |name: &str| find(&header.names, name).first().copied();
+        choices.iter().find_map(|choice| {
+            let columns: Option<Vec<usize>> = choice.split('+').map(first).collect();
+            match columns?.as_slice() {
+                [column] => Some(Slot::Column(*column)),
+                columns => Some(Slot::Composed(columns.to_vec())),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assignment_names_a_field_and_something_for_it() {
+        let map: MapOption = "ID = Order code+Position ID ".parse().expect("a mapping");
+        assert_eq!((map.field, map.column.as_str()), (Field::Id, "Order code+Position ID"));
+        let set: SetOption = "tenantId=a=b".parse().expect("a value");
+        assert_eq!(set.value, "a=b");
+        assert!("id".parse::<MapOption>().is_err());
+        assert!("id= ".parse::<MapOption>().is_err());
+        assert!("surname=Last".parse::<MapOption>().is_err());
+    }
+}

@@ -1,0 +1,335 @@
+//! One row: its own text, its cells, what the mapping makes of them, and whether it can be read.
+
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, LazyLock},
+};
+
+use super::{
+    header::REJECTS_COLUMNS,
+    layout::Layout,
+    mapping::{JOINER, Slot},
+    split::{Defect, Extent, QUOTE, Span, Split, Supply, split},
+};
+use crate::registrant::{Fault, FaultCode, Field, Fields, RegistrantId};
+
+/// The keys of every fingerprint of this process: drawn anew each time, so that no file can be
+/// made whose rows collide.
+pub(super) static KEYS: LazyLock<std::hash::RandomState> =
+    LazyLock::new(std::hash::RandomState::new);
+
+/// Whether a row can be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// It can.
+    Included,
+    /// This filter leaves it out.
+    Excluded(&'a str),
+    /// Its cells cannot be told apart with certainty.
+    Broken(&'a [Fault]),
+}
+
+/// A data row of the input. One value is read into again and again.
+#[derive(Default)]
+pub struct Row {
+    pub(super) layout: Option<Arc<Layout>>,
+    /// The row's own text, then cells that had to be unquoted, then the composed id.
+    text: String,
+    raw: usize,
+    /// The cells' places in `text`.
+    cells: Vec<(u32, u32)>,
+    pub(super) spans: Vec<Span>,
+    /// The composed or prefixed id's place in `text`.
+    id: Option<(u32, u32)>,
+    line: u64,
+    excluded: Option<usize>,
+    faults: Vec<Fault>,
+    /// What a spreadsheet did to a part of a composed or prefixed id.
+    part_fault: Option<Fault>,
+}
+
+impl Row {
+    /// An empty row to read into.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The physical line in the original file where the row begins, counted from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The row's own text without its line end; of a rejects file's row without the four columns
+    /// that this program added.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.text[..self.raw]
+    }
+
+    /// A cell by its column.
+    pub(super) fn cell(&self, column: usize) -> Option<&str> {
+        self.cells.get(column).map(|&place| self.slice(place))
+    }
+
+    fn slice(&self, (start, end): (u32, u32)) -> &str {
+        &self.text[start as usize..end as usize]
+    }
+
+    /// All cells, unquoted.
+    pub fn cells(&self) -> impl Iterator<Item = &str> {
+        self.cells.iter().map(|&place| self.slice(place))
+    }
+
+    /// The cells that the mapping gives to the fields. Of a broken row they mean nothing.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
+        let mut fields = Fields::default();
+        let Some(layout) = self.layout.as_deref() else { return fields };
+        for (field, slot) in &layout.mapping.slots {
+            let cell = match slot {
+                Slot::Column(column) => self.cell(*column),
+                Slot::Composed(_) => None,
+                Slot::Value(value) => Some(value.as_str()),
+            };
+            match field {
+                Field::Id => fields.id = self.id.map(|place| self.slice(place)).or(cell),
+                Field::TenantId => fields.tenant_id = cell,
+                Field::UserId => fields.user_id = cell,
+                Field::FirstName => fields.first_name = cell,
+                Field::LastName => fields.last_name = cell,
+                Field::Email => fields.email = cell,
+                Field::PreferredLanguage => fields.preferred_language = cell,
+                Field::PreferredTimezone => fields.preferred_timezone = cell,
+                Field::Answer(question) => {
+                    fields.answers.push((question, cell.unwrap_or_default()));
+                }
+            }
+        }
+        fields
+    }
+
+    /// The cells that the enrolled file keeps, one for each name of the header's kept names.
+    pub fn kept(&self) -> impl Iterator<Item = &str> {
+        let kept = self.layout.as_deref().map_or(&[] as &[usize], |layout| &layout.kept);
+        kept.iter().map(|&column| self.cell(column).unwrap_or_default())
+    }
+
+    /// Equal for rows whose cells are all equal, however they are quoted; keyed at random for each
+    /// process.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let raw = self.raw();
+        if memchr::memchr(QUOTE, raw.as_bytes()).is_none() {
+            return KEYS.hash_one(raw);
+        }
+        // The same cells with as few quotes as possible: then quotes around a cell that needs none
+        // make no difference.
+        let delimiter =
+            self.layout.as_deref().map_or(b',', |layout| layout.header.delimiter.byte());
+        let mut plain = String::with_capacity(raw.len());
+        for (place, cell) in self.cells().enumerate() {
+            if place > 0 {
+                plain.push(char::from(delimiter));
+            }
+            let quoted = cell.bytes().any(|b| b == delimiter || matches!(b, b'"' | b'\r' | b'\n'));
+            if quoted {
+                plain.push('"');
+                plain.push_str(&cell.replace('"', "\"\""));
+                plain.push('"');
+            } else {
+                plain.push_str(cell);
+            }
+        }
+        KEYS.hash_one(plain.as_str())
+    }
+
+    /// Whether the row can be judged, and if not, why.
+    #[must_use]
+    pub fn standing(&self) -> Standing<'_> {
+        if !self.faults.is_empty() {
+            return Standing::Broken(&self.faults);
+        }
+        match (self.excluded, self.layout.as_deref()) {
+            (Some(gate), Some(layout)) => Standing::Excluded(&layout.gates[gate].label),
+            _ => Standing::Included,
+        }
+    }
+
+    pub(super) fn excluded_by(&self) -> Option<usize> {
+        self.excluded.filter(|_| self.faults.is_empty())
+    }
+
+    pub(super) fn part_fault(&self) -> Option<&Fault> {
+        self.part_fault.as_ref()
+    }
+
+    /// Takes in the record whose spans are already in `self.spans`.
+    pub(super) fn take(&mut self, layout: &Arc<Layout>, raw: &str, extent: &Extent, line: u64) {
+        if self.layout.as_ref().is_none_or(|own| !Arc::ptr_eq(own, layout)) {
+            self.layout = Some(Arc::clone(layout));
+        }
+        self.line = line;
+        self.excluded = None;
+        self.id = None;
+        self.part_fault = None;
+        self.faults.clear();
+        self.text.clear();
+        self.text.push_str(raw);
+        self.raw = raw.len();
+        let delimiter = layout.header.delimiter.byte();
+        let own;
+        let extent = if layout.detected.rejects {
+            own = self.drop_own_columns(extent, delimiter);
+            &own
+        } else {
+            extent
+        };
+        self.cells.clear();
+        for span in &self.spans {
+            if span.doubled {
+                let start = self.text.len();
+                let cell = raw[span.start as usize..span.end as usize].replace("\"\"", "\"");
+                self.text.push_str(&cell);
+                self.cells.push((place(start), place(self.text.len())));
+            } else {
+                self.cells.push((span.start, span.end));
+            }
+        }
+        self.find_faults(layout, extent);
+        if self.faults.is_empty() {
+            self.compose_id(layout);
+            self.excluded = layout
+                .gates
+                .iter()
+                .position(|gate| !gate.lets_pass(self.cell(gate.column()).unwrap_or_default()));
+        }
+    }
+
+    /// Drops the four columns of a rejects file. Where a quote is broken they are found from the
+    /// end, and the row's own text is split again, as it was in the file that it came from.
+    fn drop_own_columns(&mut self, extent: &Extent, delimiter: u8) -> Extent {
+        let mut own = *extent;
+        let count = REJECTS_COLUMNS.len();
+        if extent.defect.is_some() {
+            if let Some(end) = before_last_cells(&self.text, delimiter, count) {
+                self.raw = end;
+                let split = split(&self.text[..end], delimiter, Supply::End, &mut self.spans);
+                if let Split::Record(again) = split {
+                    own.defect = again.defect;
+                }
+            }
+        } else if let Some(last) = self.spans.len().checked_sub(count).filter(|&n| n > 0) {
+            self.raw = (self.spans[last].at as usize).saturating_sub(1);
+            self.spans.truncate(last);
+        }
+        own
+    }
+
+    fn find_faults(&mut self, layout: &Layout, extent: &Extent) {
+        let (found, wanted) = (self.cells.len(), layout.header.names.len());
+        let column = |cell: usize| {
+            layout.header.names.get(cell).map_or_else(
+                || format!("cell {}", cell + 1),
+                |name| format!("column `{}`", name.replace(['\r', '\n'], " ")),
+            )
+        };
+        if found != wanted && !matches!(extent.defect, Some(Defect::Unclosed { .. })) {
+            let mut sentence = format!("the row has {}, the header {wanted}", counted(found));
+            if extent.lines > 1 && extent.defect.is_none() && self.raw().contains(['\n', '\r']) {
+                sentence
+                    .push_str("; a quoted cell goes on over several lines, is a quote missing?");
+            }
+            self.faults.push(Fault::new(FaultCode::ColumnCount, sentence));
+        }
+        match extent.defect {
+            Some(Defect::Unclosed { cell, line }) => self.faults.push(Fault::new(
+                FaultCode::UnclosedQuote,
+                format!(
+                    "the quote that opens {} in line {} is not closed",
+                    column(cell),
+                    self.line + line
+                ),
+            )),
+            Some(Defect::Stray { cell }) => self.faults.push(Fault::new(
+                FaultCode::StrayQuote,
+                format!(
+                    "text follows the closing quote of {}; a quote inside a quoted cell is written twice",
+                    column(cell)
+                ),
+            )),
+            None => {}
+        }
+    }
+
+    /// Builds an id of several columns or with a prefix. An empty part leaves the id empty, so
+    /// that it is reported and not enrolled by half.
+    fn compose_id(&mut self, layout: &Layout) {
+        let columns = match layout.mapping.slot(&Field::Id) {
+            Some(Slot::Composed(columns)) => columns.as_slice(),
+            Some(Slot::Column(column)) if !layout.id_prefix.is_empty() => {
+                std::slice::from_ref(column)
+            }
+            _ => return,
+        };
+        let start = self.text.len();
+        self.text.push_str(&layout.id_prefix);
+        let mut whole = true;
+        for (nth, &column) in columns.iter().enumerate() {
+            if nth > 0 {
+                self.text.push(JOINER);
+            }
+            let (from, to) = self.cells.get(column).copied().unwrap_or_default();
+            let part = from as usize..to as usize;
+            if self.text[part.clone()].trim().is_empty() {
+                whole = false;
+                break;
+            }
+            // Within a composed id the damage would no longer show.
+            self.part_fault = self.part_fault.take().or_else(|| {
+                RegistrantId::parse(&self.text[part.clone()])
+                    .err()
+                    .filter(|fault| fault.code == FaultCode::SpreadsheetId)
+            });
+            self.text.extend_from_within(part);
+        }
+        if !whole {
+            self.text.truncate(start);
+        }
+        self.id = Some((place(start), place(self.text.len())));
+    }
+}
+
+/// Places in a row fit 32 bits: a row is at most [`super::MAX_ROW`] long, and its unquoted cells
+/// and its id add at most as much again.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+fn counted(cells: usize) -> String {
+    if cells == 1 { "1 cell".to_owned() } else { format!("{cells} cells") }
+}
+
+/// Where the text before the last `count` cells ends, read from the back.
+fn before_last_cells(text: &str, delimiter: u8, count: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut end = bytes.len();
+    for _ in 0..count {
+        let mut start = end;
+        if start > 0 && bytes[start - 1] == QUOTE {
+            // Back to the opening quote: the first one that is not half of a doubled one.
+            start -= 1;
+            loop {
+                start = memchr::memrchr(QUOTE, &bytes[..start])?;
+                if start > 0 && bytes[start - 1] == QUOTE {
+                    start -= 1;
+                } else {
+                    break;
+                }
+            }
+        }
+        end = memchr::memrchr(delimiter, &bytes[..start])?;
+    }
+    Some(end)
+}

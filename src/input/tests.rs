@@ -1,0 +1,101 @@
+use super::*;
+use crate::registrant::FaultCode;
+
+fn memory(bytes: impl AsRef<[u8]>, options: &Options) -> Result<Input, InputError> {
+    let bytes = Bytes::Memory(io::Cursor::new(bytes.as_ref().to_vec()));
+    open_bytes("test.csv", bytes, options)
+}
+
+const EVERYONE: Rule = Rule::Meeting(Mode::Everyone);
+
+/// Each row as `line outcome id`, which is what must be right about it.
+fn judged(input: Input) -> Vec<String> {
+    let mut rows = input.into_rows().expect("rows");
+    let mut sieve = Sieve::new(EVERYONE);
+    let mut row = Row::new();
+    let mut judged = Vec::new();
+    while rows.read(&mut row).expect("a row") {
+        let outcome = match sieve.sift(&row) {
+            Sifted::Excluded => "excluded".to_owned(),
+            Sifted::Invalid(faults) => {
+                faults.iter().map(|f| f.code.as_str()).collect::<Vec<_>>().join("+")
+            }
+            Sifted::Valid { repeats: Some(line), .. } => format!("repeats {line}"),
+            Sifted::Valid { registrant, .. } => registrant.id.as_str().to_owned(),
+        };
+        judged.push(format!("{} {outcome}", row.line()));
+    }
+    judged
+}
+
+fn read(bytes: impl AsRef<[u8]>) -> Vec<String> {
+    judged(memory(bytes, &Options::default()).expect("an input"))
+}
+
+#[test]
+fn ids_are_verbatim_and_lines_physical() {
+    assert_eq!(
+        read("\u{feff}id,name\r\n007,\"Ada\r\nByron\"\r\n\r\n aB ,x\rAb,\"y\"\n"),
+        ["2 007", "5  aB ", "6 Ab"]
+    );
+}
+
+#[test]
+fn a_repeated_id_is_shared_only_by_equal_rows() {
+    assert_eq!(
+        read("id,name\n1,Ada\n2,Bob\n1,\"Ada\"\n1,Eve\n1,Eve\n,x\n"),
+        ["2 1", "3 2", "4 repeats 2", "5 duplicate-id", "6 duplicate-id", "7 missing-id"]
+    );
+}
+
+#[test]
+fn broken_rows_are_rejected_singly() {
+    assert_eq!(
+        read("id,name\n1,Ada,x\n2\n3,\"Bob\n4,Eve\n5,\"a\" b\n6,\"Zoe\"\n"),
+        ["2 column-count", "3 column-count", "4 unclosed-quote", "5 4", "6 stray-quote", "7 6"]
+    );
+}
+
+#[test]
+fn a_rejects_file_is_read_again_without_its_own_columns() {
+    let text = "id,name,_line,_outcome,_code,_reason\n1,Ada,2,invalid,bad,x\n2,3,invalid,column-count,\"a, b\"\n3,\"Bob,4,invalid,unclosed-quote,\"q \"\"x\"\" y\"\n4,Eve,5,refused,x,y\n";
+    let input = memory(text, &Options::default()).expect("an input");
+    assert_eq!(input.header().raw(), "id,name");
+    let mut rows = input.into_rows().expect("rows");
+    let mut row = Row::new();
+    let mut told = Vec::new();
+    while rows.read(&mut row).expect("a row") {
+        let broken = match row.standing() {
+            Standing::Broken(faults) => faults[0].code.as_str(),
+            _ => "",
+        };
+        told.push(format!("{} {} {broken}", row.line(), row.raw()));
+    }
+    assert_eq!(told, ["2 1,Ada ", "3 2 column-count", "4 3,\"Bob unclosed-quote", "5 4,Eve "]);
+}
+
+#[test]
+fn a_snapshot_is_read_many_times_at_once() {
+    let input = memory("x\n\nid;n\n1;a\n2;b\n", &Options::default()).expect("an input");
+    let snapshot = input.snapshot(&std::env::temp_dir()).expect("a copy");
+    let (mut one, mut two) = (snapshot.rows().expect("rows"), snapshot.rows().expect("rows"));
+    let (mut a, mut b) = (Row::new(), Row::new());
+    assert!(one.read(&mut a).expect("a row") && one.read(&mut a).expect("a row"));
+    assert!(two.read(&mut b).expect("a row"));
+    assert_eq!((a.line(), a.raw(), b.line(), b.raw()), (5, "2;b", 4, "1;a"));
+    assert!(!one.read(&mut a).expect("the end"));
+}
+
+#[test]
+fn faults_come_in_their_documented_order() {
+    let options = Options { id_prefix: Some("ev-".into()), ..Options::default() };
+    let mut rows = memory("id\n1.84416E+10\n1.84416E+10 \n", &options)
+        .and_then(Input::into_rows)
+        .expect("rows");
+    let mut sieve = Sieve::new(EVERYONE);
+    let mut row = Row::new();
+    assert!(rows.read(&mut row).expect("a row"));
+    assert_eq!(row.fields().id, Some("ev-1.84416E+10"));
+    let Sifted::Invalid(faults) = sieve.sift(&row) else { panic!("damaged ids are invalid") };
+    assert_eq!(faults[0].code, FaultCode::SpreadsheetId);
+}

@@ -1,0 +1,169 @@
+//! The order number taken for an id: seen before anything is posted, with the better column.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    hash::{BuildHasher, Hasher},
+};
+
+use super::{
+    Row,
+    header::{find, normal},
+    layout::Layout,
+    mapping::Slot,
+    row::KEYS,
+};
+use crate::registrant::Field;
+
+/// The id column holds something that several people share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdTrap {
+    /// The column(s) mapped to `id`.
+    pub column: String,
+    /// How many rows repeat an earlier row's id with another person.
+    pub repeats: u64,
+    /// Of how many rows.
+    pub rows: u64,
+    /// What to map instead, where a column offers itself.
+    pub better: Option<String>,
+}
+
+impl fmt::Display for IdTrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no id of a person: {} of {} rows repeat an id of an earlier row for somebody else, as an order number does; ",
+            self.column, self.repeats, self.rows
+        )?;
+        match &self.better {
+            Some(better) => write!(f, "map the better column with --map 'id={better}'"),
+            None => write!(
+                f,
+                "choose a column that differs for each person with --map id=COLUMN, or compose one with --map id='COLUMN+COLUMN'"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for IdTrap {}
+
+/// Rows whose columns are compared to find a better id.
+const SAMPLE: usize = 1000;
+
+/// Words in the names of columns that hold ids, and of columns that look so and hold none.
+const ID_WORDS: [&str; 10] =
+    ["id", "number", "reference", "code", "barcode", "uuid", "guid", "ref", "key", "no"];
+const OTHER_WORDS: [&str; 9] =
+    ["zip", "postal", "country", "phone", "mobile", "area", "discount", "promo", "tax"];
+
+/// Counts what speaks for the trap.
+#[derive(Default)]
+pub(super) struct TrapWatch {
+    rows: u64,
+    repeats: u64,
+    /// Columns that might be the better id, with what was seen in them; a repeated or empty cell
+    /// takes a column out.
+    candidates: Option<Vec<(usize, HashSet<u64>)>>,
+    sampled: usize,
+    layout: Option<std::sync::Arc<Layout>>,
+}
+
+impl TrapWatch {
+    /// A fingerprint of names and e-mail.
+    pub(super) fn person(row: &Row) -> u32 {
+        let Some(layout) = row.layout.as_deref() else { return 0 };
+        if layout.person.is_empty() {
+            return 0;
+        }
+        let mut hasher = KEYS.build_hasher();
+        for &column in &layout.person {
+            hasher.write(row.cell(column).unwrap_or_default().as_bytes());
+            hasher.write_u8(0xFF);
+        }
+        (hasher.finish() >> 32) as u32
+    }
+
+    /// A row with an id of its own.
+    pub(super) fn first(&mut self, row: &Row) {
+        self.rows += 1;
+        if self.sampled < SAMPLE {
+            self.sample(row);
+        }
+    }
+
+    /// A row whose id another row has, with other cells.
+    pub(super) fn taken(&mut self, row: &Row, same_person: bool) {
+        self.rows += 1;
+        let nameless = row.layout.as_deref().is_some_and(|layout| layout.person.is_empty());
+        self.repeats += u64::from(!same_person || nameless);
+        if self.sampled < SAMPLE {
+            self.sample(row);
+        }
+    }
+
+    fn sample(&mut self, row: &Row) {
+        let Some(layout) = &row.layout else { return };
+        self.sampled += 1;
+        let candidates = self.candidates.get_or_insert_with(|| {
+            (0..layout.header.names.len())
+                .filter(|&column| may_be_id(&layout.header.names[column]))
+                .map(|column| (column, HashSet::new()))
+                .collect()
+        });
+        candidates.retain_mut(|(column, seen)| {
+            let cell = row.cell(*column).unwrap_or_default();
+            !cell.trim().is_empty() && seen.insert(KEYS.hash_one(cell))
+        });
+        if self.layout.is_none() {
+            self.layout = Some(std::sync::Arc::clone(layout));
+        }
+    }
+
+    /// The trap, if it is one: any repeat of a column that is known to be shared; else a fifth of
+    /// the rows while a better column offers itself; else half of them.
+    pub(super) fn verdict(&self) -> Option<IdTrap> {
+        let layout = self.layout.as_deref()?;
+        let mapped = layout.mapping.slot(&Field::Id)?;
+        let better = self.better(layout, mapped);
+        let known = layout.preset.is_some_and(|preset| {
+            preset
+                .traps
+                .iter()
+                .filter_map(|trap| find(&layout.header.names, trap).first().copied())
+                .any(|column| *mapped == Slot::Column(column))
+        });
+        let share =
+            |parts: u64, least: u64| self.repeats >= least && self.repeats * parts >= self.rows;
+        let trapped = known && self.repeats > 0 || better.is_some() && share(5, 3) || share(2, 10);
+        trapped.then(|| IdTrap {
+            column: layout.mapping.shown(&Field::Id),
+            repeats: self.repeats,
+            rows: self.rows,
+            better,
+        })
+    }
+
+    fn better(&self, layout: &Layout, mapped: &Slot) -> Option<String> {
+        if let Some(slot) = layout.preset.and_then(|preset| preset.slot(&Field::Id, &layout.header))
+            && slot != *mapped
+        {
+            return Some(slot.shown(&layout.header));
+        }
+        let candidates = self.candidates.as_ref()?;
+        candidates
+            .iter()
+            .map(|&(column, _)| column)
+            .find(|&column| *mapped != Slot::Column(column))
+            .map(|column| layout.header.unique_name(column))
+    }
+}
+
+fn may_be_id(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let whole = normal(name);
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    (name.contains('#')
+        || words.clone().any(|word| ID_WORDS.contains(&word))
+        || ["id", "barcode", "reference"].iter().any(|end| whole.ends_with(end)))
+        && !words.any(|word| OTHER_WORDS.contains(&word))
+}
