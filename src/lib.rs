@@ -16,3 +16,5 @@ pub mod pacing;
 pub mod ledger;
 
 pub mod job;
+
+pub mod output;

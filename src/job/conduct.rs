@@ -27,9 +27,7 @@ impl Limit {
     pub fn is_passed(self, rejects: u64, read: u64) -> bool {
         match self {
             Self::Rows(most) => rejects > most,
-            Self::Share(most) => {
-                u128::from(rejects) * 10_000 > u128::from(most) * u128::from(read)
-            }
+            Self::Share(most) => u128::from(rejects) * 10_000 > u128::from(most) * u128::from(read),
         }
     }
 }

@@ -152,7 +152,7 @@ mod tests {
     fn work(id: &str, lost: u32) -> Work {
         let fields = Fields { id: Some(id), ..Fields::default() };
         let registrant = Registrant::parse(&fields, Rule::Meeting(Mode::Everyone)).expect("valid");
-        Work { registrant, seq: None, sent: String::new(), line: 2, remove_first: false, lost }
+        Work { lost, ..Work::new(registrant, String::new(), 2) }
     }
 
     fn seen(ids: &[(&str, u32)]) -> HashMap<String, u32> {

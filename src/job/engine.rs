@@ -12,12 +12,16 @@
 //! ```
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     pin::pin,
     time::Duration,
 };
 
-use futures_util::{StreamExt, future::Either, future::LocalBoxFuture, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{Either, LocalBoxFuture},
+    stream::FuturesUnordered,
+};
 
 use super::{
     conduct::{Conduct, Limit, OnUnknown},
@@ -152,7 +156,8 @@ impl<T: Transport> Engine<'_, T> {
             if let Some(time) = ripe
                 && time <= self.line.clock.now()
             {
-                list = Some(Box::pin(self.list(&hall.doubts)));
+                let begun = self.line.clock.now();
+                list = Some(Box::pin(self.list(begun, hall.doubts.wanted(begun))));
                 hall.tally.lists += 1;
                 continue;
             }
@@ -217,9 +222,8 @@ impl<T: Transport> Engine<'_, T> {
     }
 
     fn ripe_at<I>(&self, hall: &Hall<I>, idle: bool, listing: bool) -> Option<Duration> {
-        let off = listing
-            || self.line.stop.is_raised()
-            || self.conduct.on_unknown == OnUnknown::Hold;
+        let off =
+            listing || self.line.stop.is_raised() || self.conduct.on_unknown == OnUnknown::Hold;
         if off { None } else { hall.doubts.ripe_at(idle) }
     }
 
@@ -273,12 +277,9 @@ impl<T: Transport> Engine<'_, T> {
         }
     }
 
-    async fn list(&self, doubts: &Doubts) -> Listed {
-        let begun = self.line.clock.now();
-        let wanted = doubts.wanted(begun);
-        let host = self.host;
+    async fn list(&self, begun: Duration, wanted: HashSet<String>) -> Listed {
         let mut seen: HashMap<String, u32> = HashMap::new();
-        let result = listing::list(self.line, self.meeting, host, |ids| {
+        let result = listing::list(self.line, self.meeting, self.host, |ids| {
             for id in ids {
                 if wanted.contains(&id) {
                     *seen.entry(id).or_default() += 1;

@@ -61,6 +61,7 @@ pub struct Line<T> {
 struct Counts {
     requests: Cell<u64>,
     posts: Cell<u64>,
+    retries: Cell<u64>,
     throttled: Cell<u64>,
     failed: Cell<u64>,
 }
@@ -72,6 +73,8 @@ pub struct Traffic {
     pub requests: u64,
     /// POSTs of registrants.
     pub posts: u64,
+    /// POSTs of a registrant that was posted before in this run.
+    pub retries: u64,
     /// Answers that asked to wait.
     pub throttled: u64,
     /// Requests without an answer of the server's own: no connection, 5xx.
@@ -150,9 +153,16 @@ impl<T: Transport> Line<T> {
         Traffic {
             requests: self.counts.requests.get(),
             posts: self.counts.posts.get(),
+            retries: self.counts.retries.get(),
             throttled: self.counts.throttled.get(),
             failed: self.counts.failed.get(),
         }
+    }
+
+    /// Counts a POST of a registrant: whether it was `posted` before in this run.
+    pub fn count_post(&self, posted: bool) {
+        self.counts.posts.set(self.counts.posts.get() + 1);
+        self.counts.retries.set(self.counts.retries.get() + u64::from(posted));
     }
 
     /// How the pace stands.
@@ -184,7 +194,6 @@ impl<T: Transport> Line<T> {
     /// # Errors
     /// `Err(())` when the run was stopped before the turn came: nothing was sent. The cause is on
     /// the flag.
-    #[expect(clippy::result_unit_err, reason = "the cause is on the flag, for everybody")]
     pub async fn send(&self, call: Call, draft: &Draft, id: Uuid) -> Result<Exchange, ()> {
         let bucket = if call == Call::Read { Bucket::Reads } else { Bucket::Writes };
         let asked = self.clock.now();
@@ -192,9 +201,6 @@ impl<T: Transport> Line<T> {
         let ticket = self.take_turn(bucket).await?;
         let sent = self.clock.now();
         self.counts.requests.set(self.counts.requests.get() + 1);
-        if call == Call::Create {
-            self.counts.posts.set(self.counts.posts.get() + 1);
-        }
         let result = self.transport.send(request(draft, Some(bearer.clone()), id)).await;
         let answered = self.clock.now();
         let heard = heard(&result);
@@ -371,7 +377,10 @@ pub fn systemic(status: u16, error: GraphError, verdict: Verdict) -> Stop {
     let GraphError { code, message, .. } = error;
     match verdict {
         Verdict::SignIn => Stop::SignIn {
-            detail: format!("Graph refuses the token (401 {code}: {message}); {}", advice(&message)),
+            detail: format!(
+                "Graph refuses the token (401 {code}: {message}); {}",
+                advice(&message)
+            ),
             passing: false,
         },
         Verdict::Systemic(Systemic::Forbidden) => {

@@ -40,8 +40,8 @@ pub async fn list<T: Transport>(
     loop {
         let ListPage { ids, next_link } = one(line, &next).await?;
         page(ids);
-        let Some(link) = next_link else { return Ok(()) };
-        let target = host.next_target(&link).map_err(|error| NoList::Odd(error.to_string()))?;
+        let Some(further) = next_link else { return Ok(()) };
+        let target = host.next_target(&further).map_err(|error| NoList::Odd(error.to_string()))?;
         if !visited.insert(target.clone()) {
             return Err(NoList::Odd("the list's pages run in a circle".to_owned()));
         }

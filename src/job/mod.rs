@@ -31,7 +31,7 @@ use crate::{
         meeting::{Meeting, Registration},
         transport::Transport,
     },
-    input::{InputError, Snapshot},
+    input::{IdTrap, InputError, Snapshot},
     ledger::{Ledger, LedgerError, Scribe},
     pacing::{Bucket, Learnt, Pacer, Settings},
     registrant::{Mode, Rule},
@@ -90,6 +90,9 @@ pub enum JobError {
     /// The input.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// The id column is not one.
+    #[error(transparent)]
+    Trap(#[from] IdTrap),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -99,6 +102,7 @@ impl From<PlanError> for JobError {
     fn from(error: PlanError) -> Self {
         match error {
             PlanError::Input(error) => Self::Input(error),
+            PlanError::Trap(trap) => Self::Trap(trap),
             PlanError::Ledger(error) => Self::Ledger(error),
         }
     }
@@ -186,9 +190,8 @@ impl<T: Transport> Import<'_, T> {
             invalid: plan.invalid,
         };
         let doubt = std::mem::take(&mut plan.in_doubt);
-        let work = plan
-            .work(self.input)?
-            .map(|work| work.map_err(|error| Stop::Input(error.to_string())));
+        let work =
+            plan.work(self.input)?.map(|work| work.map_err(|error| Stop::Input(error.to_string())));
         let tally = engine.enrol(work, doubt, |progress| tell(Event::Going(progress))).await;
         let mut ledger = scribe.finish();
         let mut stop = self.line.stop.cause();
@@ -261,7 +264,10 @@ impl<T: Transport> Import<'_, T> {
     fn refuse(&self, plan: &Plan) -> Option<Stop> {
         if self.conduct.strict && plan.invalid > 0 {
             let rows = if plan.invalid == 1 { "row is" } else { "rows are" };
-            return Some(Stop::Rejects(format!("{} {rows} invalid and --strict is set", plan.invalid)));
+            return Some(Stop::Rejects(format!(
+                "{} {rows} invalid and --strict is set",
+                plan.invalid
+            )));
         }
         self.conduct
             .max_rejects
@@ -287,7 +293,7 @@ impl<T: Transport> Import<'_, T> {
     fn recent_sends(&self, ledger: &Ledger) -> Result<Vec<Duration>, LedgerError> {
         let Some(ceiling) = self.pace.ceiling else { return Ok(Vec::new()) };
         let now = self.line.clock.epoch();
-        let since = now.saturating_sub(clock::millis(ceiling.per()));
+        let since = now.saturating_sub(clock::millis(ceiling.per));
         let age = |at: i64| Duration::from_millis(now.saturating_sub(at).try_into().unwrap_or(0));
         Ok(ledger.recent_sends(since)?.into_iter().map(age).collect())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{clock::Clock, row::Work};
 use crate::{
-    input::{InputError, Row, Rows, Sieve, Sifted, Snapshot},
+    input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot},
     ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
     registrant::{Mode, Registrant, Rule},
 };
@@ -74,6 +74,9 @@ pub enum PlanError {
     /// The input.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// The id column is not one.
+    #[error(transparent)]
+    Trap(#[from] IdTrap),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -115,7 +118,7 @@ impl Plan {
             plan.todo.push(post);
         }
         if let Some(trap) = sieve.id_trap() {
-            return Err(InputError::from(trap).into());
+            return Err(trap.into());
         }
         Ok(plan)
     }

@@ -34,6 +34,8 @@ pub struct Work {
     pub line: u64,
     /// Whether the target holds it from an attempt whose answer was lost: DELETE first.
     pub remove_first: bool,
+    /// Whether it was posted in this run.
+    pub posted: bool,
     /// How often its result was lost, or its DELETE failed, in this run.
     pub lost: u32,
 }
@@ -42,7 +44,7 @@ impl Work {
     /// A row that nothing is known of yet.
     #[must_use]
     pub fn new(registrant: Registrant, sent: String, line: u64) -> Self {
-        Self { registrant, seq: None, sent, line, remove_first: false, lost: 0 }
+        Self { registrant, seq: None, sent, line, remove_first: false, posted: false, lost: 0 }
     }
 }
 
@@ -110,8 +112,7 @@ impl<T: Transport> Desk<'_, T> {
             let Ok(exchange) = self.line.send(call, &draft, request).await else {
                 return self.withdraw(seq, call).await;
             };
-            let (becomes, outcome) =
-                self.judge(work, call, &exchange, alone, &mut signed_in_again);
+            let (becomes, outcome) = self.judge(work, call, &exchange, alone, &mut signed_in_again);
             let settlement = Settlement {
                 seq,
                 attempt: Some(self.record(call, &exchange)),
@@ -154,8 +155,11 @@ impl<T: Transport> Desk<'_, T> {
 
     /// Takes an intent back that was never sent.
     async fn withdraw(&self, seq: Seq, call: Call) -> RowEnd {
-        let becomes =
-            if call == Call::Remove { in_doubt("not-removed", "it was not removed yet") } else { Becomes::Ready };
+        let becomes = if call == Call::Remove {
+            in_doubt("not-removed", "it was not removed yet")
+        } else {
+            Becomes::Ready
+        };
         let at = self.line.clock.stamp(self.line.clock.now());
         // A failure here leaves the intent on disk: in doubt, so the next run looks first.
         match self.scribe.settle(Settlement { seq, attempt: None, becomes, at }).await {
@@ -263,7 +267,8 @@ impl<T: Transport> Desk<'_, T> {
         };
         if alone && bad == Some(BadLink::Missing) {
             let status = exchange.status().unwrap_or(0);
-            let words = format!("Graph answered the first row with {status} and without a join link");
+            let words =
+                format!("Graph answered the first row with {status} and without a join link");
             self.line.stop.raise(Stop::Retired(words));
         }
         (in_doubt(code, &reason), Outcome::End(doubted(work)))

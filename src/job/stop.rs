@@ -77,7 +77,9 @@ pub enum Stop {
         now: String,
     },
     /// The server refused many rows in a row for the same reason.
-    #[error("{count} rows in a row were refused with `{code}` ({message}); mend the cause and run again")]
+    #[error(
+        "{count} rows in a row were refused with `{code}` ({message}); mend the cause and run again"
+    )]
     SameRefusal {
         /// How many.
         count: u32,

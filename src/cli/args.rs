@@ -1,0 +1,440 @@
+//! What can be typed. Every option may also stand in the environment (`REGISTRANT_IMPORT_…`) or,
+//! by the same name, in a job file; see [`super::job_file`].
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use jiff::civil::Time;
+
+use super::notation;
+use crate::{
+    auth::Method,
+    graph::host::Cloud,
+    input::{Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source},
+    job::conduct::{Conduct, Limit, OnUnknown},
+    output::ProgressMode,
+    pacing::Quota,
+    registrant::Mode,
+    simulator::SimulatorArgs,
+};
+
+/// Enrols the people of a CSV export in a Microsoft Teams meeting: each exactly once, each with a
+/// join link of their own
+#[derive(Debug, Parser)]
+#[command(name = "registrant-import", version, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) talk: TalkArgs,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 every row enrolled · 1 internal fault · 2 usage or unreadable input, nothing posted ·
+3 some rows invalid or refused · 4 some rows unknown or awaiting, run again later · 5 stopped early
+for a passing cause, run again · 6 stopped early, mend the cause first · 7 another run holds the
+ledger · 130/143 interrupted or terminated, files written.
+Every option can also be set as REGISTRANT_IMPORT_<OPTION> or in a job file (--job FILE.toml).";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Enrol everybody of a CSV export who is not enrolled yet
+    Run(Box<RunArgs>),
+    /// Do the same against a simulated Graph: nothing leaves the machine, no credential is needed
+    Rehearse(Box<RehearseArgs>),
+    /// Read and validate a CSV export, offline
+    Check(Box<CheckArgs>),
+    /// Show, enable or disable a meeting's external registration
+    Registration(Box<RegistrationArgs>),
+    /// Show what a ledger holds, and what a next run would do
+    Status(StatusArgs),
+    /// Tell one registrant's whole story
+    Explain(ExplainArgs),
+    /// Write the enrolled and rejects files again from ledger and CSV, without network
+    Export(Box<ExportArgs>),
+    /// Serve the simulated Graph on this machine, for rehearsals by other tools and for tests
+    Simulate(Box<SimulateArgs>),
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the man page
+    Man,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Talk")]
+pub(super) struct TalkArgs {
+    /// Say more in the log; repeat it up to three times
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(super) verbose: u8,
+    /// Say nothing but errors and the summary
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Show progress: auto (a bar on a terminal, a line every 30 s elsewhere), always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub(super) progress: ProgressMode,
+    /// The log's format
+    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
+    pub(super) log_format: LogFormat,
+    /// Append the log to this file instead of standard error
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) log_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Where the meeting has no external registration, enable it with this mode first
+    #[arg(long, value_name = "MODE", help_heading = "Target")]
+    pub(super) enable: Option<Mode>,
+    #[command(flatten)]
+    pub(super) files: FileArgs,
+    /// The ledger [default: a file of this target's under $XDG_STATE_HOME/registrant-import]
+    #[arg(long, value_name = "FILE", help_heading = "Files")]
+    pub(super) ledger: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) pace: PaceArgs,
+    #[command(flatten)]
+    pub(super) conduct: ConductArgs,
+    #[command(flatten)]
+    pub(super) graph: GraphArgs,
+    #[command(flatten)]
+    pub(super) auth: AuthArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RehearseArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) pace: PaceArgs,
+    #[command(flatten)]
+    pub(super) conduct: ConductArgs,
+    #[command(flatten)]
+    pub(super) simulator: SimulatorArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    /// The mode to hold the rows against
+    #[arg(long, value_name = "MODE", default_value = "everyone")]
+    pub(super) mode: Mode,
+    /// Write the invalid rows to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) rejects: Option<PathBuf>,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RegistrationArgs {
+    #[command(subcommand)]
+    pub(super) action: RegistrationAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RegistrationAction {
+    /// Show it (GET)
+    Show(ReachArgs),
+    /// Enable it (POST)
+    Enable {
+        /// Who may register: everyone or organization
+        #[arg(long, value_name = "MODE")]
+        allow: Mode,
+        #[command(flatten)]
+        reach: ReachArgs,
+    },
+    /// Disable it, which removes every registrant as well (DELETE)
+    Disable(ReachArgs),
+}
+
+/// Which meeting, where, and who is asking.
+#[derive(Debug, Args)]
+pub(super) struct ReachArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    #[command(flatten)]
+    pub(super) graph: GraphArgs,
+    #[command(flatten)]
+    pub(super) auth: AuthArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) ledger: LedgerArgs,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The registrant's id, as it stands in the CSV
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SimulateArgs {
+    /// The port on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(super) port: u16,
+    #[command(flatten)]
+    pub(super) simulator: SimulatorArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JobArgs {
+    /// A file that holds any of these options by the same names
+    #[arg(long, value_name = "FILE.toml")]
+    pub(super) job: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Target")]
+pub(super) struct TargetArgs {
+    /// The online meeting's id
+    #[arg(long, value_name = "ID")]
+    pub(super) meeting: Option<String>,
+    /// The meeting's organizer: object id or user principal name [default: who is signed in]
+    #[arg(long, value_name = "USER")]
+    pub(super) organizer: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub(super) struct InputArgs {
+    /// The export; `-` is standard input
+    #[arg(value_name = "CSV")]
+    pub(super) csv: Option<Source>,
+    /// Take a field from this column; several columns make one id: id=COLUMN+COLUMN
+    #[arg(long, value_name = "FIELD=COLUMN")]
+    pub(super) map: Vec<MapOption>,
+    /// Give a field this value in every row
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(super) set: Vec<SetOption>,
+    /// Read it as this system's export; `none` for no known one
+    #[arg(long, value_name = "NAME")]
+    pub(super) preset: Option<PresetChoice>,
+    /// Take only rows whose column has one of these values
+    #[arg(long = "where", value_name = "COLUMN=VALUE[,VALUE…]")]
+    pub(super) filters: Vec<Filter>,
+    /// Keep these columns in the enrolled file
+    #[arg(long, value_name = "COLUMN[,COLUMN…]", conflicts_with = "keep_all")]
+    pub(super) keep: Vec<Keep>,
+    /// Keep every column in the enrolled file
+    #[arg(long)]
+    pub(super) keep_all: bool,
+    /// The delimiter: , ; | or tab [default: detected]
+    #[arg(long, value_name = "CHAR")]
+    pub(super) delimiter: Option<Delimiter>,
+    /// The encoding, such as windows-1252 [default: detected]
+    #[arg(long, value_name = "NAME")]
+    pub(super) encoding: Option<Encoding>,
+    /// Lines above the header [default: detected]
+    #[arg(long, value_name = "N")]
+    pub(super) skip_lines: Option<u64>,
+    /// Put this text before every id
+    #[arg(long, value_name = "TEXT")]
+    pub(super) id_prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct FileArgs {
+    /// The enrolled file [default: the CSV's name with .enrolled.csv]
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// The rejects file [default: the CSV's name with .rejects.csv]
+    #[arg(long, value_name = "FILE")]
+    pub(super) rejects: Option<PathBuf>,
+    /// Print the summary as one JSON object on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Put an apostrophe before cells that a spreadsheet would execute
+    #[arg(long)]
+    pub(super) formula_safe: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct LedgerArgs {
+    /// The ledger
+    #[arg(long, value_name = "FILE", conflicts_with = "meeting")]
+    pub(super) ledger: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Where Graph is, as it was given to `run`
+    #[arg(long, value_name = "URL", help_heading = "Graph")]
+    pub(super) graph_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pace")]
+pub(super) struct PaceArgs {
+    /// Never send faster than this: 0.5/s, 15/30s, 600/m
+    #[arg(long, value_name = "N/UNIT")]
+    pub(super) rate: Option<Quota>,
+    /// The most requests at one time
+    #[arg(long, value_name = "N", default_value_t = Conduct::CONCURRENCY)]
+    pub(super) concurrency: usize,
+    /// How often a row's answer may be lost before it stays unknown in this run
+    #[arg(long, value_name = "N", default_value_t = Conduct::MAX_ATTEMPTS)]
+    pub(super) max_attempts: u32,
+    /// How long one request may take
+    #[arg(long, value_name = "DURATION", default_value = "100s", value_parser = notation::duration)]
+    pub(super) timeout: Duration,
+    /// Start nothing new after this time of day
+    #[arg(long, value_name = "HH:MM", value_parser = notation::time_of_day)]
+    pub(super) finish_by: Option<Time>,
+    /// Start nothing new after this long
+    #[arg(long, value_name = "DURATION", value_parser = notation::duration)]
+    pub(super) max_duration: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Conduct")]
+pub(super) struct ConductArgs {
+    /// Post nothing at all if any row is invalid
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Stop when more rows than this are invalid or refused
+    #[arg(long, value_name = "N|P%")]
+    pub(super) max_rejects: Option<Limit>,
+    /// What to do about rows whose answer was lost
+    #[arg(long, value_name = "WHAT", default_value = "reconcile")]
+    pub(super) on_unknown: OnUnknownArg,
+    /// How long after a lost answer the target's list is asked
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = notation::duration)]
+    pub(super) settle: Duration,
+    /// Go on where the target cannot be listed, or its registration was made anew
+    #[arg(long)]
+    pub(super) trust_ledger: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum OnUnknownArg {
+    /// List the target, then finish the row
+    Reconcile,
+    /// Leave it alone
+    Hold,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Graph")]
+pub(super) struct GraphArgs {
+    /// Where Graph is [default: the cloud's own address]
+    #[arg(long, value_name = "URL")]
+    pub(super) graph_url: Option<String>,
+    /// Microsoft's cloud: global, usgov, dod or china
+    #[arg(long, value_name = "CLOUD", default_value = "global")]
+    pub(super) cloud: Cloud,
+    /// Send credentials to this host as well
+    #[arg(long, value_name = "HOST")]
+    pub(super) trust_host: Vec<String>,
+    /// Trust this authority's certificates as well (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Speak HTTP/1.1 only
+    #[arg(long)]
+    pub(super) http1: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sign-in")]
+pub(super) struct AuthArgs {
+    /// How to sign in: token, client-secret, client-certificate, managed-identity,
+    /// workload-identity, azure-cli or device-code [default: by what the environment holds]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) auth: Option<Method>,
+    /// Read the token from this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Run this command for a token
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) token_command: Option<String>,
+}
+
+impl InputArgs {
+    /// The options of the input room.
+    pub(super) fn options(&self) -> crate::input::Options {
+        let keep = if self.keep_all {
+            Keep::All
+        } else {
+            let columns = self.keep.iter().flat_map(|keep| match keep {
+                Keep::Columns(columns) => columns.clone(),
+                Keep::Nothing | Keep::All => Vec::new(),
+            });
+            let columns: Vec<String> = columns.collect();
+            if columns.is_empty() { Keep::Nothing } else { Keep::Columns(columns) }
+        };
+        crate::input::Options {
+            delimiter: self.delimiter,
+            encoding: self.encoding,
+            skip_lines: self.skip_lines,
+            map: self.map.clone(),
+            set: self.set.clone(),
+            preset: self.preset,
+            filters: self.filters.clone(),
+            keep,
+            id_prefix: self.id_prefix.clone(),
+        }
+    }
+}
+
+impl ConductArgs {
+    /// The conduct of a run.
+    pub(super) fn conduct(&self, pace: &PaceArgs) -> Conduct {
+        Conduct {
+            strict: self.strict,
+            max_rejects: self.max_rejects,
+            on_unknown: match self.on_unknown {
+                OnUnknownArg::Reconcile => OnUnknown::Reconcile,
+                OnUnknownArg::Hold => OnUnknown::Hold,
+            },
+            settle: self.settle,
+            trust_ledger: self.trust_ledger,
+            max_attempts: pace.max_attempts,
+            concurrency: pace.concurrency.max(1),
+        }
+    }
+}

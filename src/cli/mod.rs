@@ -1,0 +1,73 @@
+//! The command line: what the user typed → settings of parsed types → a command.
+//!
+//! Every command ends in an exit code (contract, section 8); a fault is one sentence on standard
+//! error that names what is at fault and the next step.
+
+mod args;
+mod check;
+mod completions;
+mod enrol;
+mod export;
+mod failure;
+mod job_file;
+mod logging;
+mod notation;
+mod registration;
+mod rehearse;
+mod run;
+mod signals;
+mod simulate;
+mod status;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use args::{Cli, Command};
+use clap::FromArgMatches;
+use failure::Failure;
+
+use crate::output::{Console, Talk};
+
+/// Runs the command that `args` name, the program's own name first.
+#[must_use]
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = match job_file::complete(args) {
+        Ok(matches) => matches,
+        Err(job_file::Incomplete::Clap(error)) => {
+            // Help and version are "errors" that clap prints to standard output.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+        Err(job_file::Incomplete::Job(failure)) => {
+            let console = Console::new(Talk::Normal, crate::output::ProgressMode::Never);
+            return ExitCode::from(failure.tell(&console));
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+    };
+    let talk = if cli.talk.quiet { Talk::Quiet } else { Talk::Normal };
+    let mut console = Console::new(talk, cli.talk.progress);
+    let result = logging::start(&cli.talk, &console)
+        .and_then(|()| execute(&cli.command, &mut console));
+    ExitCode::from(result.unwrap_or_else(|failure| failure.tell(&console)))
+}
+
+fn execute(command: &Command, console: &mut Console) -> Result<u8, Failure> {
+    match command {
+        Command::Run(run) => run::run(run, console),
+        Command::Rehearse(rehearse) => rehearse::rehearse(rehearse, console),
+        Command::Check(check) => check::check(check, console),
+        Command::Registration(registration) => registration::registration(registration),
+        Command::Status(status) => status::status(status),
+        Command::Explain(explain) => status::explain(explain),
+        Command::Export(export) => export::export(export, console),
+        Command::Simulate(simulate) => simulate::simulate(simulate),
+        Command::Completions { shell } => completions::completions(*shell),
+        Command::Man => completions::man(),
+    }
+}

@@ -1,0 +1,329 @@
+//! The files as a projection: input × ledger → enrolled file and rejects file, row by row.
+
+use std::path::Path;
+
+use super::{
+    atomic::{AtomicFile, FileError},
+    cells,
+};
+use crate::{
+    input::{InputError, Row, Sieve, Sifted, Snapshot},
+    ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
+    registrant::{Fault, JoinLink, Registrant, Rule},
+};
+
+/// The trailing columns of a rejects file (contract, section 5).
+const TRAILING: [&str; 4] = ["_line", "_outcome", "_code", "_reason"];
+
+/// Where a row ends. Every row ends in exactly one.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// In the enrolled file.
+    Enrolled {
+        /// In an earlier run.
+        already: bool,
+        /// The person's link.
+        link: JoinLink,
+        /// The server's own id of the registrant.
+        registrant_id: Option<String>,
+    },
+    /// In the rejects file.
+    Rejected {
+        /// Whose word it is.
+        kind: Rejected,
+        /// A code from the documented list, or Graph's.
+        code: String,
+        /// In words.
+        reason: String,
+    },
+    /// Left out by a filter; only counted.
+    Excluded,
+}
+
+/// `_outcome` of a rejects file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// The file's fault.
+    Invalid,
+    /// The server's word.
+    Refused,
+    /// Sent, and the result was never learnt.
+    Unknown,
+    /// On the server, no link yet.
+    Awaiting,
+    /// The run stopped early.
+    NotAttempted,
+}
+
+impl Rejected {
+    /// The word in the file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Awaiting => "awaiting",
+            Self::NotAttempted => "not-attempted",
+        }
+    }
+}
+
+/// How many rows ended where. `already` is a part of `enrolled`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows read.
+    pub read: u64,
+    /// Rows in the enrolled file.
+    pub enrolled: u64,
+    /// Of these, enrolled in an earlier run.
+    pub already: u64,
+    /// Rows with faults of the file.
+    pub invalid: u64,
+    /// Rows that the server refused.
+    pub refused: u64,
+    /// Rows whose result was never learnt.
+    pub unknown: u64,
+    /// Rows that wait for a link.
+    pub awaiting: u64,
+    /// Rows that the run did not get to.
+    pub not_attempted: u64,
+    /// Rows that a filter left out.
+    pub excluded: u64,
+}
+
+impl Counts {
+    /// The accounting identity (contract, section 5).
+    #[must_use]
+    pub fn add_up(&self) -> bool {
+        self.read
+            == self.enrolled
+                + self.invalid
+                + self.refused
+                + self.unknown
+                + self.awaiting
+                + self.not_attempted
+                + self.excluded
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Enrolled { already, .. } => {
+                self.enrolled += 1;
+                self.already += u64::from(*already);
+            }
+            Outcome::Excluded => self.excluded += 1,
+            Outcome::Rejected { kind, .. } => match kind {
+                Rejected::Invalid => self.invalid += 1,
+                Rejected::Refused => self.refused += 1,
+                Rejected::Unknown => self.unknown += 1,
+                Rejected::Awaiting => self.awaiting += 1,
+                Rejected::NotAttempted => self.not_attempted += 1,
+            },
+        }
+    }
+}
+
+/// Why there are no files.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// The copy of the input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// What the files are made of.
+pub struct Projection<'a> {
+    /// The input.
+    pub input: &'a Snapshot,
+    /// The rule; where the target's was never learnt, the best guess.
+    pub rule: Rule,
+    /// The ledger.
+    pub ledger: &'a Ledger,
+    /// Why rows were not attempted: the stop's word and sentence.
+    pub stopped: Option<(&'static str, String)>,
+    /// Make cells safe for spreadsheets.
+    pub formula_safe: bool,
+}
+
+impl Projection<'_> {
+    /// Writes both files and counts. Neither is touched unless both could be written to their end.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    pub fn write(&self, enrolled: &Path, rejects: &Path) -> Result<Counts, ProjectionError> {
+        let mut enrolled = AtomicFile::create(enrolled, "--output")?;
+        let mut rejects = AtomicFile::create(rejects, "--rejects")?;
+        let kept = self.input.kept_names();
+        let names = ["id", "joinWebUrl", "registrantId", "status"];
+        let header = names.into_iter().chain(kept.iter().map(String::as_str));
+        enrolled.write(&cells::line(header, b',', "\n"))?;
+        rejects.write(self.rejects_header().as_bytes())?;
+        let run = self.ledger.run()?;
+        let mut counts = Counts::default();
+        let mut sieve = Sieve::new(self.rule);
+        let mut rows = self.input.rows()?;
+        let mut row = Row::new();
+        while rows.read(&mut row)? {
+            let sifted = sieve.sift(&row);
+            let entry = match &sifted {
+                Sifted::Valid { registrant, .. } => self.ledger.find(&registrant.id)?,
+                _ => None,
+            };
+            let outcome = outcome(&sifted, entry, run, self.stopped.as_ref());
+            counts.read += 1;
+            counts.count(&outcome);
+            match &outcome {
+                Outcome::Enrolled { already, link, registrant_id } => {
+                    let id = match &sifted {
+                        Sifted::Valid { registrant, .. } => registrant.id.as_str(),
+                        _ => "",
+                    };
+                    let status = if *already { "already" } else { "enrolled" };
+                    let own = registrant_id.as_deref().unwrap_or_default();
+                    let cells = [id, link.expose(), own, status].into_iter().chain(row.kept());
+                    enrolled.write(&self.line(cells, b',', "\n"))?;
+                }
+                Outcome::Rejected { kind, code, reason } => {
+                    rejects.write(&self.reject(&row, *kind, code, reason))?;
+                }
+                Outcome::Excluded => {}
+            }
+        }
+        rejects.commit()?;
+        enrolled.commit()?;
+        Ok(counts)
+    }
+
+    fn rejects_header(&self) -> String {
+        let header = self.input.header();
+        let delimiter = header.delimiter().char();
+        let mut line = header.raw().to_owned();
+        for name in TRAILING {
+            line.push(delimiter);
+            line.push_str(name);
+        }
+        line.push_str(header.line_ending());
+        line
+    }
+
+    /// The row's own text, then why it is here.
+    fn reject(&self, row: &Row, kind: Rejected, code: &str, reason: &str) -> Vec<u8> {
+        let header = self.input.header();
+        let (delimiter, ending) = (header.delimiter().byte(), header.line_ending());
+        let mut text = if self.formula_safe && row.cells().any(cells::is_formula) {
+            self.line(row.cells(), delimiter, "")
+        } else {
+            row.raw().as_bytes().to_vec()
+        };
+        text.push(delimiter);
+        let line = row.line().to_string();
+        text.extend(cells::line([line.as_str(), kind.word(), code, reason], delimiter, ending));
+        text
+    }
+
+    fn line<'a>(
+        &self,
+        cells: impl IntoIterator<Item = &'a str>,
+        delimiter: u8,
+        ending: &str,
+    ) -> Vec<u8> {
+        if self.formula_safe {
+            let safe: Vec<_> = cells.into_iter().map(cells::safe).collect();
+            cells::line(safe.iter().map(AsRef::as_ref), delimiter, ending)
+        } else {
+            cells::line(cells, delimiter, ending)
+        }
+    }
+}
+
+/// Where a row ends: pure.
+#[must_use]
+pub fn outcome(
+    sifted: &Sifted,
+    entry: Option<Entry>,
+    run: i64,
+    stopped: Option<&(&'static str, String)>,
+) -> Outcome {
+    let registrant = match sifted {
+        Sifted::Excluded => return Outcome::Excluded,
+        Sifted::Invalid(faults) => return invalid(faults),
+        Sifted::Valid { registrant, .. } => registrant,
+    };
+    let rejected = |kind, code: &str, reason: &str| Outcome::Rejected {
+        kind,
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let not_attempted = || match stopped {
+        Some((word, sentence)) => rejected(Rejected::NotAttempted, word, sentence),
+        None => rejected(Rejected::NotAttempted, "not-attempted", "no run has sent it yet"),
+    };
+    let Some(entry) = entry else { return not_attempted() };
+    let told = |kind, entry: &Entry, code: &str, reason: &str| {
+        rejected(
+            kind,
+            entry.code.as_deref().unwrap_or(code),
+            entry.reason.as_deref().unwrap_or(reason),
+        )
+    };
+    match entry.state {
+        State::Enrolled => enrolled(registrant, entry, run),
+        State::Ready => not_attempted(),
+        State::Refused => told(Rejected::Refused, &entry, "refused", "the server refused it"),
+        State::Foreign => told(
+            Rejected::Refused,
+            &entry,
+            "exists-on-server",
+            "the target holds a registrant with this id that this ledger never sent, and gives no link of it; if nobody uses it, remove it there and run again",
+        ),
+        State::Awaiting => told(Rejected::Awaiting, &entry, "awaiting", "no link yet"),
+        State::Sending | State::Unknown | State::Removing => told(
+            Rejected::Unknown,
+            &entry,
+            "no-answer",
+            "the result of the POST was never learnt; the next run looks it up",
+        ),
+    }
+}
+
+fn enrolled(registrant: &Registrant, entry: Entry, run: i64) -> Outcome {
+    let sent = sent_digest(registrant);
+    let changed = changed_fields(&entry.sent, &sent);
+    if !changed.is_empty() {
+        return Outcome::Rejected {
+            kind: Rejected::Refused,
+            code: "changed-since-enrolled".to_owned(),
+            reason: format!(
+                "{} changed since this id was enrolled; nobody is enrolled twice, so give the row its former value, or another id",
+                changed.join(" and ")
+            ),
+        };
+    }
+    match entry.link {
+        Some(link) => Outcome::Enrolled {
+            already: entry.run != run,
+            link,
+            registrant_id: entry.registrant_id,
+        },
+        None => Outcome::Rejected {
+            kind: Rejected::Unknown,
+            code: "no-link".to_owned(),
+            reason: "the ledger holds no link of it".to_owned(),
+        },
+    }
+}
+
+/// `_code` is the first fault's; `_reason` tells every fault, each with its code.
+fn invalid(faults: &[Fault]) -> Outcome {
+    let code = faults.first().map_or("invalid", |fault| fault.code.as_str());
+    let reason: Vec<String> =
+        faults.iter().map(|fault| format!("{}: {}", fault.code, fault.sentence)).collect();
+    Outcome::Rejected { kind: Rejected::Invalid, code: code.to_owned(), reason: reason.join("; ") }
+}

@@ -1,0 +1,237 @@
+//! The end of a run in numbers: for programs (`--json`, contract section 10) and for people.
+
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::projection::Counts;
+use crate::job::{line::Traffic, stop::Stop};
+
+/// The target, named.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetName {
+    /// `meeting` or `webinar`.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+    /// The organizer, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organizer: Option<String>,
+}
+
+/// Where the files are.
+#[derive(Clone, Debug, Serialize)]
+pub struct Files {
+    /// The enrolled file.
+    pub enrolled: Option<PathBuf>,
+    /// The rejects file.
+    pub rejects: Option<PathBuf>,
+    /// The ledger.
+    pub ledger: Option<PathBuf>,
+}
+
+/// A run's end.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// What it ran on.
+    pub target: TargetName,
+    /// The target's mode; null where it was never learnt.
+    pub mode: Option<&'static str>,
+    /// Rows read.
+    pub read: u64,
+    /// Rows enrolled, `already` included.
+    pub enrolled: u64,
+    /// Rows enrolled in an earlier run.
+    pub already: u64,
+    /// Rows with faults of the file.
+    pub invalid: u64,
+    /// Rows that the server refused.
+    pub refused: u64,
+    /// Rows whose result was never learnt.
+    pub unknown: u64,
+    /// Rows that wait for a link.
+    pub awaiting: u64,
+    /// Rows that the run did not get to.
+    pub not_attempted: u64,
+    /// Rows left out by filters.
+    pub excluded: u64,
+    /// Requests of any kind.
+    pub requests: u64,
+    /// POSTs of registrants.
+    pub posts: u64,
+    /// Answers that asked to wait.
+    pub throttled: u64,
+    /// POSTs of a row that was posted before in this run.
+    pub retries: u64,
+    /// From start to end.
+    pub elapsed_seconds: f64,
+    /// The exit code.
+    pub exit_code: u8,
+    /// Why it stopped early.
+    pub stop_reason: Option<&'static str>,
+    /// The files.
+    pub files: Files,
+}
+
+impl Summary {
+    /// The summary of a run that read its input. The exit code is 1 when the counts do not add up,
+    /// for then the program is wrong.
+    #[must_use]
+    pub fn new(
+        target: TargetName,
+        mode: Option<&'static str>,
+        counts: &Counts,
+        traffic: Traffic,
+        elapsed: Duration,
+        stop: Option<&Stop>,
+        files: Files,
+    ) -> Self {
+        Self {
+            target,
+            mode,
+            read: counts.read,
+            enrolled: counts.enrolled,
+            already: counts.already,
+            invalid: counts.invalid,
+            refused: counts.refused,
+            unknown: counts.unknown,
+            awaiting: counts.awaiting,
+            not_attempted: counts.not_attempted,
+            excluded: counts.excluded,
+            requests: traffic.requests,
+            posts: traffic.posts,
+            throttled: traffic.throttled,
+            retries: traffic.retries,
+            elapsed_seconds: (elapsed.as_secs_f64() * 1_000.0).round() / 1_000.0,
+            exit_code: exit_code(counts, stop),
+            stop_reason: stop.map(Stop::word),
+            files,
+        }
+    }
+
+    /// One JSON object on one line.
+    ///
+    /// # Panics
+    /// Never: numbers, words and paths serialise; a path that is no text is written lossily before.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and text serialise")
+    }
+
+    /// A short table for people, and what to do next.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut count = |name: &str, number: u64, note: &str| {
+            if number > 0 {
+                let gap = if note.is_empty() { "" } else { "  " };
+                writeln!(text, "  {number:>9}  {name}{gap}{note}").expect("a String takes it");
+            }
+        };
+        let earlier = if self.already > 0 {
+            format!("({} in an earlier run)", self.already)
+        } else {
+            String::new()
+        };
+        count("enrolled", self.enrolled, &earlier);
+        count("invalid", self.invalid, "mend these rows in the rejects file");
+        count("refused", self.refused, "the server said no; see the rejects file");
+        count("unknown", self.unknown, "sent, no answer; the next run looks them up");
+        count("awaiting", self.awaiting, "on the server, no link yet");
+        count("not attempted", self.not_attempted, "the run stopped early");
+        count("excluded", self.excluded, "left out by filters");
+        let head = format!("{} rows read in {}:\n", self.read, seconds(self.elapsed_seconds));
+        text.insert_str(0, &head);
+        let mut place = |name: &str, path: Option<&Path>| {
+            if let Some(path) = path {
+                writeln!(text, "{name:<9} {}", path.display()).expect("a String takes it");
+            }
+        };
+        place("enrolled", self.files.enrolled.as_deref());
+        place("rejects", self.files.rejects.as_deref());
+        place("ledger", self.files.ledger.as_deref());
+        text
+    }
+}
+
+/// A duration for people.
+fn seconds(elapsed: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a run's length")]
+    let whole = elapsed.round() as u64;
+    match whole {
+        0..=99 => format!("{elapsed:.1} s"),
+        100..=5_999 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+    }
+}
+
+/// The exit code (contract, section 8): where several of 3 to 6 apply, the highest; a signal's own
+/// stands above them.
+fn exit_code(counts: &Counts, stop: Option<&Stop>) -> u8 {
+    if !counts.add_up() {
+        return 1;
+    }
+    let mut code = 0;
+    if counts.invalid + counts.refused > 0 {
+        code = 3;
+    }
+    if counts.unknown + counts.awaiting > 0 {
+        code = 4;
+    }
+    if stop.is_none() && counts.not_attempted > 0 {
+        // Nothing stopped the run, and yet it did not get to every row.
+        code = 5;
+    }
+    stop.map_or(code, |stop| code.max(stop.exit_code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(change: impl FnOnce(&mut Counts)) -> Counts {
+        let mut counts = Counts { read: 10, enrolled: 10, ..Counts::default() };
+        change(&mut counts);
+        counts.enrolled = counts.read
+            - counts.invalid
+            - counts.refused
+            - counts.unknown
+            - counts.awaiting
+            - counts.not_attempted
+            - counts.excluded;
+        counts
+    }
+
+    #[test]
+    fn the_highest_applicable_code_is_given() {
+        let cases: [(Counts, Option<Stop>, u8); 11] = [
+            (counts(|_| {}), None, 0),
+            (counts(|c| c.excluded = 3), None, 0),
+            (counts(|c| c.invalid = 1), None, 3),
+            (counts(|c| c.refused = 1), None, 3),
+            (counts(|c| (c.invalid, c.unknown) = (1, 1)), None, 4),
+            (counts(|c| c.awaiting = 1), None, 4),
+            (counts(|c| c.unknown = 1), Some(Stop::Deadline("--max-duration")), 5),
+            (counts(|c| c.unknown = 1), Some(Stop::Rejects(String::new())), 4),
+            (counts(|c| c.not_attempted = 1), Some(Stop::Ledger(String::new())), 6),
+            (counts(|c| c.not_attempted = 1), Some(Stop::Interrupted), 130),
+            (counts(|c| c.not_attempted = 1), Some(Stop::Terminated), 143),
+        ];
+        for (counts, stop, code) in cases {
+            assert_eq!(exit_code(&counts, stop.as_ref()), code, "{counts:?} {stop:?}");
+        }
+    }
+
+    #[test]
+    fn counts_that_do_not_add_up_are_an_internal_fault() {
+        let mut counts = counts(|_| {});
+        counts.read += 1;
+        assert_eq!(exit_code(&counts, Some(&Stop::Interrupted)), 1);
+    }
+}
