@@ -6,3 +6,5 @@
 pub mod registrant;
 
 pub mod graph;
+
+pub mod simulator;
