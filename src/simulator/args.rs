@@ -1,0 +1,275 @@
+//! The simulator's settings as command-line options, for `simulate` and `rehearse`.
+
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, ValueEnum};
+
+use crate::registrant::Mode;
+
+use super::{
+    BadFault, Caller, Config, DateForm, FaultRate, Faults, Kind, Latency, Limit, Outage, Quota,
+    Refusal, RegistrationState, RetryAfterForm, SecondPost, Shape, ThrottledCalls, TokenRule,
+    WebinarPrid, WebinarStatus, fault::Fault, notation,
+};
+
+/// How the simulated Graph behaves.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "The simulated Graph")]
+pub struct SimulatorArgs {
+    /// The seed: the same seed, the same faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
+
+    /// Who may register: everyone or organization
+    #[arg(long, value_name = "MODE", default_value = "everyone")]
+    mode: Mode,
+
+    /// Which API is served
+    #[arg(long, value_name = "KIND", default_value = "both")]
+    serve: Kind,
+
+    /// The kind of registration that the meeting has at the start
+    #[arg(long, value_name = "KIND", default_value = "external")]
+    registration: RegistrationArg,
+
+    /// The median time of a call
+    #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = notation::duration)]
+    latency: Duration,
+
+    /// The deviation of the logarithm of a call's time; 0: all take the same time
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.5, value_parser = notation::sigma)]
+    latency_sigma: f64,
+
+    /// The limit on writing calls, such as 50/s or 15/30s
+    #[arg(long, value_name = "N/UNIT", value_parser = notation::quota)]
+    limit: Option<Quota>,
+
+    /// The limit on reading calls
+    #[arg(long, value_name = "N/UNIT", value_parser = notation::quota)]
+    read_limit: Option<Quota>,
+
+    /// What a full bucket holds [default: the calls of 2 s]
+    #[arg(long, value_name = "N", value_parser = notation::burst)]
+    burst: Option<f64>,
+
+    /// How the limits count
+    #[arg(long, value_name = "SHAPE", default_value = "bucket")]
+    limiter: Shape,
+
+    /// Whether refused calls use up quota
+    #[arg(long, value_name = "COST", default_value = "free")]
+    throttled_calls: ThrottledCalls,
+
+    /// How a throttled answer says when to come again
+    #[arg(long, value_name = "FORM", default_value = "whole")]
+    retry_after: RetryAfterForm,
+
+    /// What a second POST of one id does: return the first registrant, 409, or make a second
+    #[arg(long, value_name = "CONDUCT", default_value = "return")]
+    second_post: SecondPost,
+
+    /// How long a new registrant is missing from lists
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = notation::duration)]
+    list_lag: Duration,
+
+    /// How many registrants a page of a list holds
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = notation::count)]
+    page_size: usize,
+
+    /// How many answers of a hundred show the oddities of Microsoft's examples
+    #[arg(long, value_name = "PERCENT", default_value_t = 20.0, value_parser = notation::percent)]
+    quirks: f64,
+
+    /// A fault, with its share of the POSTs in percent; another kind of call in front:
+    /// list:500=10. Repeatable
+    #[arg(long = "fault", value_name = "[CALLS:]NAME=PERCENT", long_help = fault_help())]
+    faults: Vec<FaultRate>,
+
+    /// A time in which calls fail with 503, such as token:10s..20s. Repeatable
+    #[arg(long = "outage", value_name = "CALLS:FROM..UNTIL", value_parser = notation::outage)]
+    outages: Vec<Outage>,
+
+    /// Refuse the whole API
+    #[arg(long, value_name = "HOW")]
+    refuse: Option<Refusal>,
+
+    /// Which bearer tokens are taken
+    #[arg(long, value_name = "WHICH", default_value = "any")]
+    tokens: TokenRule,
+
+    /// How long a token from the token endpoint lives
+    #[arg(long, value_name = "DURATION", default_value = "3599s", value_parser = notation::duration)]
+    token_lifetime: Duration,
+
+    /// Whose tokens those are that the simulator did not issue, to a webinar
+    #[arg(long, value_name = "WHO", default_value = "application")]
+    caller: Caller,
+
+    /// The webinar's state
+    #[arg(long, value_name = "STATUS", default_value = "published")]
+    webinar_status: WebinarStatus,
+
+    /// The most registrations that the webinar takes
+    #[arg(long, value_name = "N")]
+    capacity: Option<usize>,
+
+    /// People wait when the webinar is full
+    #[arg(long)]
+    waitlist: bool,
+
+    /// The organizer approves each of the webinar's registrations
+    #[arg(long)]
+    approval: bool,
+
+    /// After how long a pending registration is approved [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = notation::duration)]
+    approved_after: Option<Duration>,
+
+    /// A question of the webinar's form that must be answered by text. Repeatable
+    #[arg(long = "question", value_name = "TEXT")]
+    questions: Vec<String>,
+
+    /// How the webinar's sessions tell their times
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    session_dates: DateForm,
+
+    /// Which prid the webinar's links carry
+    #[arg(long, value_name = "WHICH", default_value = "absent")]
+    webinar_prid: WebinarPrid,
+}
+
+/// The kind of registration that a meeting has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RegistrationArg {
+    /// One for external registrants.
+    External,
+    /// Teams' own kind.
+    Teams,
+    /// None.
+    Missing,
+}
+
+fn fault_help() -> String {
+    let mut help = String::from(
+        "A fault, with its share of the POSTs in percent; another kind of call in front: \
+         list:500=10. The kinds are post, list, delete, read and token. Repeatable. The faults:\n",
+    );
+    for fault in Fault::ALL {
+        help.push_str(&format!("\n  {:24} {}", fault.as_str(), fault.summary()));
+    }
+    help
+}
+
+impl SimulatorArgs {
+    /// The settings. The server's clock shows the present time.
+    ///
+    /// # Errors
+    /// When the faults of one kind of call are more than 100 % together.
+    pub fn config(&self) -> Result<Config, BadFault> {
+        let faults = Faults::new(self.faults.clone())?;
+        let faults = self.outages.iter().fold(faults, |faults, &outage| faults.outage(outage));
+        let limit = |quota: Option<Quota>| {
+            quota.map(|quota| Limit {
+                quota,
+                burst: self.burst,
+                shape: self.limiter,
+                throttled_calls: self.throttled_calls,
+            })
+        };
+        let mut config = Config {
+            seed: self.seed,
+            epoch: SystemTime::now(),
+            kind: self.serve,
+            registration: match self.registration {
+                RegistrationArg::External => RegistrationState::External(self.mode),
+                RegistrationArg::Teams => RegistrationState::Teams,
+                RegistrationArg::Missing => RegistrationState::Missing,
+            },
+            latency: Latency { median: self.latency, sigma: self.latency_sigma },
+            write_limit: limit(self.limit),
+            read_limit: limit(self.read_limit),
+            retry_after: self.retry_after,
+            second_post: self.second_post,
+            list_lag: self.list_lag,
+            page_size: self.page_size,
+            quirks: self.quirks,
+            faults,
+            refuse: self.refuse,
+            ..Config::default()
+        };
+        config.tokens.rule = self.tokens;
+        config.tokens.lifetime = self.token_lifetime;
+        let webinar = &mut config.webinar;
+        webinar.status = self.webinar_status;
+        webinar.audience = self.mode;
+        webinar.capacity = self.capacity;
+        webinar.waitlist = self.waitlist;
+        webinar.approval = self.approval;
+        webinar.approved_after = self.approved_after;
+        webinar.caller = self.caller;
+        webinar.dates = self.session_dates;
+        webinar.prid = self.webinar_prid;
+        webinar.questions =
+            self.questions.iter().map(|words| super::Question::text(words)).collect();
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        simulator: SimulatorArgs,
+    }
+
+    fn config(options: &str) -> Result<Config, String> {
+        let words = std::iter::once("simulate").chain(options.split_whitespace());
+        let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
+        command.simulator.config().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_options_are_sound_and_their_defaults_are_the_configs() {
+        Command::command().debug_assert();
+        let mut config = config("").expect("no options");
+        config.epoch = Config::default().epoch;
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn every_knob_reaches_the_config() {
+        let config = config(
+            "--seed 7 --mode organization --latency 120ms --limit 15/30s --burst 5 \
+             --limiter sliding --throttled-calls counted --retry-after date \
+             --second-post duplicate --list-lag 2s --page-size 7 --fault 503=5 \
+             --fault list:500=10 --registration missing --outage token:1s..2s \
+             --token-lifetime 2s --tokens issued",
+        )
+        .expect("good options");
+        assert_eq!(config.registration, RegistrationState::Missing);
+        assert_eq!(config.webinar.audience, Mode::Organization);
+        assert_eq!(config.latency.median, Duration::from_millis(120));
+        let limit = config.write_limit.expect("a limit");
+        assert_eq!(limit.quota, Quota { count: 15.0, per: Duration::from_secs(30) });
+        assert_eq!((limit.burst, limit.shape), (Some(5.0), Shape::SlidingWindow));
+        assert_eq!(config.read_limit, None);
+        assert_eq!((config.page_size, config.second_post), (7, SecondPost::Duplicate));
+        assert_eq!((config.tokens.rule, config.tokens.lifetime.as_secs()), (TokenRule::Issued, 2));
+    }
+
+    #[test]
+    fn a_wrong_option_is_told_with_the_right_ones() {
+        let error = config("--fault nonsense=5").expect_err("no such fault");
+        assert!(error.contains("reset-after-commit"), "{error}");
+        let error = config("--fault 500=60 --fault 503=60").expect_err("too many");
+        assert!(error.contains("`post` calls"), "{error}");
+        for bad in ["--limit 50", "--limit 0/s", "--latency 120", "--page-size 0", "--mode all"] {
+            assert!(config(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! From what a service says, and the fault that strikes, to what the caller gets.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use uuid::Uuid;
+
+use super::{
+    call::{Answer, Fate, Success},
+    config::RetryAfterForm,
+    fault::Fault,
+    problem::Problem,
+};
+
+/// How long the 429 and 503 of a fault ask to wait.
+const FAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Larger than any bound that a client should put on an answer.
+const GIANT: u64 = 1 << 30;
+
+/// What every answer says about itself.
+pub(super) struct Envelope<'a> {
+    pub(super) at: SystemTime,
+    pub(super) request_id: Uuid,
+    pub(super) client_request_id: Option<&'a str>,
+    pub(super) retry_after: RetryAfterForm,
+}
+
+/// The refusal that stands for a fault before the work, where it is an answer at all.
+pub(super) fn refusal(fault: Fault) -> Option<Problem> {
+    let wait = Some(FAULT_RETRY_AFTER);
+    Some(match fault {
+        Fault::Refused => Problem::bad_request("The registrant is invalid."),
+        Fault::ExpiredToken => {
+            Problem::unauthorized("Lifetime validation failed, the token is expired.")
+        }
+        Fault::Throttled => Problem::throttled(wait),
+        Fault::ServerError => Problem::server(StatusCode::INTERNAL_SERVER_ERROR, None),
+        Fault::BadGateway => Problem::server(StatusCode::BAD_GATEWAY, None),
+        Fault::Unavailable => Problem::server(StatusCode::SERVICE_UNAVAILABLE, None),
+        Fault::UnavailableRetryAfter => Problem::server(StatusCode::SERVICE_UNAVAILABLE, wait),
+        Fault::GatewayTimeout => Problem::server(StatusCode::GATEWAY_TIMEOUT, None),
+        _ => return None,
+    })
+}
+
+impl Envelope<'_> {
+    /// What the caller gets for this result under this fault; `committed` says whether the work
+    /// was done.
+    pub(super) fn fate(
+        &self,
+        result: Result<Success, Problem>,
+        fault: Option<Fault>,
+        committed: bool,
+    ) -> Fate {
+        let Some(fault) = fault else { return Fate::Answer(self.answer(result)) };
+        let server = |status| Fate::Answer(self.answer(Err(Problem::server(status, None))));
+        match fault {
+            Fault::ServerErrorAfterCommit => server(StatusCode::INTERNAL_SERVER_ERROR),
+            Fault::BadGatewayAfterCommit => server(StatusCode::BAD_GATEWAY),
+            Fault::GatewayTimeoutAfterCommit => server(StatusCode::GATEWAY_TIMEOUT),
+            Fault::NoConnection => Fate::NoConnection,
+            Fault::ResetBeforeCommit | Fault::ResetAfterCommit => Fate::Reset { committed },
+            Fault::Stall => Fate::Stall,
+            Fault::Html => Fate::Answer(self.html()),
+            Fault::NoContent => Fate::Answer(self.answer(Ok(Success::no_content()))),
+            _ => self.within_body(self.answer(result), fault),
+        }
+    }
+
+    /// The faults that need an answer with a body; one without has nothing to spoil.
+    fn within_body(&self, mut answer: Answer, fault: Fault) -> Fate {
+        if answer.body.is_empty() {
+            return Fate::Answer(answer);
+        }
+        match fault {
+            Fault::SlowBody => Fate::SlowBody(answer),
+            Fault::Silence => Fate::Silence(answer),
+            Fault::GiantBody => Fate::Flood { answer, bytes: GIANT },
+            Fault::CutBody => {
+                let sent = answer.body.len() / 2;
+                Fate::CutBody { answer, sent }
+            }
+            Fault::CutJson => {
+                answer.body.truncate(answer.body.len() / 2);
+                Fate::Answer(answer)
+            }
+            Fault::EmptyBody => {
+                answer.body = Bytes::new();
+                Fate::Answer(answer)
+            }
+            _ => Fate::Answer(answer),
+        }
+    }
+
+    /// The whole answer of a service.
+    pub(super) fn answer(&self, result: Result<Success, Problem>) -> Answer {
+        let mut headers = self.headers();
+        match result {
+            Ok(success) => {
+                if !success.body.is_empty() {
+                    headers.insert(header::CONTENT_TYPE, JSON);
+                }
+                Answer { status: success.status, headers, body: success.body.into() }
+            }
+            Err(problem) => {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                if let Some(value) = problem.retry_after.and_then(|wait| self.retry_after(wait)) {
+                    headers.insert(header::RETRY_AFTER, value);
+                }
+                if problem.status == StatusCode::UNAUTHORIZED {
+                    headers.insert(
+                        header::WWW_AUTHENTICATE,
+                        HeaderValue::from_static("Bearer realm=\"\""),
+                    );
+                }
+                let request_id = self.request_id.to_string();
+                let client = self.client_request_id.unwrap_or(&request_id);
+                let body = problem.body(self.at, self.request_id, client);
+                Answer { status: problem.status, headers, body: body.into() }
+            }
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        let request_id = HeaderValue::from_str(&self.request_id.to_string())
+            .expect("a UUID is a header's value");
+        // Graph names its own id where the client named none.
+        let client = self
+            .client_request_id
+            .and_then(|id| HeaderValue::from_str(id).ok())
+            .unwrap_or_else(|| request_id.clone());
+        headers.insert(REQUEST_ID, request_id);
+        headers.insert(CLIENT_REQUEST_ID, client);
+        headers.insert(DIAGNOSTIC, SERVER);
+        headers.insert(header::DATE, date(self.at));
+        headers
+    }
+
+    fn html(&self) -> Answer {
+        let mut headers = self.headers();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        let body = "<!DOCTYPE html>\n<html><head><title>Sign in to the network</title></head>\
+                    <body><h1>Sign in to the network</h1></body></html>\n";
+        Answer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    fn retry_after(&self, wait: Duration) -> Option<HeaderValue> {
+        let text = match self.retry_after {
+            RetryAfterForm::Absent => return None,
+            RetryAfterForm::Whole => up(wait, NANOS).max(1).to_string(),
+            RetryAfterForm::Decimal => {
+                let millis = up(wait, NANOS / 1_000);
+                format!("{}.{:03}", millis / 1_000, millis % 1_000)
+            }
+            RetryAfterForm::Date => {
+                let since = self.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let seconds = u64::try_from(up(since + wait, NANOS)).unwrap_or(u64::MAX);
+                return Some(date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)));
+            }
+        };
+        Some(HeaderValue::try_from(text).expect("digits and points are a header's value"))
+    }
+}
+
+const NANOS: u128 = 1_000_000_000;
+
+/// How many of these units a time is, rounded up.
+fn up(time: Duration, unit: u128) -> u128 {
+    time.as_nanos().div_ceil(unit)
+}
+
+fn date(at: SystemTime) -> HeaderValue {
+    HeaderValue::try_from(httpdate::fmt_http_date(at)).expect("an HTTP date is a header's value")
+}
+
+const JSON: HeaderValue = HeaderValue::from_static(
+    "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;\
+     charset=utf-8",
+);
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+const DIAGNOSTIC: HeaderName = HeaderName::from_static("x-ms-ags-diagnostic");
+const SERVER: HeaderValue = HeaderValue::from_static(
+    r#"{"ServerInfo":{"DataCenter":"Rehearsal","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"SIMULATOR"}}"#,
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry_after(form: RetryAfterForm, millis: u64) -> Option<String> {
+        let envelope = Envelope {
+            at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_000_500),
+            request_id: Uuid::nil(),
+            client_request_id: None,
+            retry_after: form,
+        };
+        let wait = Some(Duration::from_millis(millis));
+        let answer = envelope.answer(Err(Problem::throttled(wait)));
+        Some(answer.headers.get(header::RETRY_AFTER)?.to_str().expect("text").to_owned())
+    }
+
+    #[test]
+    fn no_form_of_retry_after_asks_for_less_than_the_wait() {
+        use RetryAfterForm::{Absent, Date, Decimal, Whole};
+        assert_eq!(retry_after(Whole, 2_128).as_deref(), Some("3"));
+        assert_eq!(retry_after(Whole, 1).as_deref(), Some("1"));
+        assert_eq!(retry_after(Decimal, 2_128).as_deref(), Some("2.128"));
+        assert_eq!(retry_after(Decimal, 40).as_deref(), Some("0.040"));
+        // 1,000,000.5 s + 2.128 s → 1,000,003 s.
+        assert_eq!(retry_after(Date, 2_128).as_deref(), Some("Mon, 12 Jan 1970 13:46:43 GMT"));
+        assert_eq!(retry_after(Absent, 2_128), None);
+    }
+}

@@ -1,0 +1,370 @@
+//! What can go wrong on purpose: the faults by name, how often each comes, and to which calls.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use super::chance;
+
+macro_rules! faults {
+    ($($(#[doc = $doc:expr])+ $variant:ident = $name:literal),+ $(,)?) => {
+        /// A fault that the simulator can commit.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Fault {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Fault {
+            /// Every fault.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name on the command line and in the statistics.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// What it does, in one line.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    /// 400, not processed: the server refuses this one.
+    Refused = "400",
+    /// 401, not processed: the token is said to be expired.
+    ExpiredToken = "expired-token",
+    /// 429 with a Retry-After of 1 s, not processed, outside any limit.
+    Throttled = "429",
+    /// 500, not processed.
+    ServerError = "500",
+    /// 500, although processed.
+    ServerErrorAfterCommit = "500-after-commit",
+    /// 502, not processed.
+    BadGateway = "502",
+    /// 502, although processed.
+    BadGatewayAfterCommit = "502-after-commit",
+    /// 503 without Retry-After, not processed.
+    Unavailable = "503",
+    /// 503 with a Retry-After of 1 s, not processed.
+    UnavailableRetryAfter = "503-retry-after",
+    /// 504, not processed.
+    GatewayTimeout = "504",
+    /// 504, although processed.
+    GatewayTimeoutAfterCommit = "504-after-commit",
+    /// No connection is made (a server on a socket can only reset it).
+    NoConnection = "no-connection",
+    /// The connection is reset, not processed.
+    ResetBeforeCommit = "reset-before-commit",
+    /// Processed, then the connection is reset without an answer.
+    ResetAfterCommit = "reset-after-commit",
+    /// Processed; the answer's body comes at one byte a second.
+    SlowBody = "slow-body",
+    /// Processed; the headers come, the body never does.
+    Silence = "silence",
+    /// No answer at all; processed in half of the cases.
+    Stall = "stall",
+    /// Processed; a complete answer whose JSON ends in the middle.
+    CutJson = "cut-json",
+    /// Processed; the connection breaks in the middle of the body.
+    CutBody = "cut-body",
+    /// Processed; the right status with an empty body.
+    EmptyBody = "empty-body",
+    /// 200 with a page of HTML; processed in half of the cases.
+    Html = "html",
+    /// Processed; 204 instead of an answer with a body.
+    NoContent = "no-content",
+    /// Processed; the answer's body is a gigabyte long.
+    GiantBody = "giant-body",
+    /// Processed; the join link is null, empty or missing.
+    NoLink = "no-link",
+    /// Processed; the join link is another registrant's.
+    WrongPrid = "wrong-prid",
+    /// Processed; the answer's id is another than the posted one (the link is right).
+    OtherId = "other-id",
+}
+
+/// When a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Instead of the work.
+    Before,
+    /// After the work, in place of its answer.
+    After,
+    /// In the content of the answer.
+    Within,
+}
+
+impl Fault {
+    /// When it strikes; `hash` decides where a fault leaves it open.
+    pub(super) fn stage(self, hash: u64) -> Stage {
+        match self {
+            Self::Refused
+            | Self::ExpiredToken
+            | Self::Throttled
+            | Self::ServerError
+            | Self::BadGateway
+            | Self::Unavailable
+            | Self::UnavailableRetryAfter
+            | Self::GatewayTimeout
+            | Self::NoConnection
+            | Self::ResetBeforeCommit => Stage::Before,
+            Self::NoLink | Self::WrongPrid | Self::OtherId => Stage::Within,
+            Self::Stall | Self::Html if chance::mix(hash) & 1 == 0 => Stage::Before,
+            _ => Stage::After,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The calls that a fault is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// POST of a registrant or a registration.
+    Post,
+    /// A list of registrants or registrations: one page of it.
+    List,
+    /// DELETE of a registrant, cancelling a registration.
+    Delete,
+    /// Everything else under Graph: the meeting's registration, the webinar, one registration,
+    /// its sessions.
+    Read,
+    /// The token endpoint.
+    Token,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] = [Self::Post, Self::List, Self::Delete, Self::Read, Self::Token];
+
+    /// The name on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Read => "read",
+            Self::Token => "token",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+/// How often a fault comes: on the command line `NAME=PERCENT`, with a scope in front
+/// (`list:500=10`) where it is not for POSTs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FaultRate {
+    /// For which calls.
+    pub scope: Scope,
+    /// Which fault.
+    pub fault: Fault,
+    /// In how many calls of a hundred.
+    pub percent: f64,
+}
+
+/// A fault rate that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadFault {
+    /// There is no `=`.
+    #[error("`{0}` is no fault; write NAME=PERCENT, such as 503=5 or list:500=10")]
+    NoPercent(String),
+    /// The name is no fault's.
+    #[error("`{0}` is no fault; the faults are {list}", list = names(Fault::ALL.iter().map(|f| f.as_str())))]
+    Unknown(String),
+    /// The part before the colon is no scope.
+    #[error("`{0}` is no kind of call; the kinds are {list}", list = names(Scope::ALL.iter().map(|s| s.as_str())))]
+    Scope(String),
+    /// The number is none between 0 and 100.
+    #[error("`{0}` is no percentage between 0 and 100")]
+    Percent(String),
+    /// All faults of one kind of call together are more than 100 %.
+    #[error("the faults of `{0}` calls are more than 100 % together")]
+    TooMany(&'static str),
+}
+
+fn names(all: impl Iterator<Item = &'static str>) -> String {
+    all.collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for FaultRate {
+    type Err = BadFault;
+
+    fn from_str(text: &str) -> Result<Self, BadFault> {
+        let (name, number) =
+            text.split_once('=').ok_or_else(|| BadFault::NoPercent(text.to_owned()))?;
+        let (scope, name) = match name.split_once(':') {
+            Some((scope, name)) => {
+                (Scope::parse(scope).ok_or_else(|| BadFault::Scope(scope.to_owned()))?, name)
+            }
+            None => (Scope::Post, name),
+        };
+        let fault = Fault::ALL
+            .iter()
+            .copied()
+            .find(|fault| fault.as_str() == name)
+            .ok_or_else(|| BadFault::Unknown(name.to_owned()))?;
+        let percent = number
+            .trim_end_matches('%')
+            .parse()
+            .ok()
+            .filter(|percent| (0.0..=100.0).contains(percent))
+            .ok_or_else(|| BadFault::Percent(number.to_owned()))?;
+        Ok(Self { scope, fault, percent })
+    }
+}
+
+/// The faults of a simulator.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Faults {
+    rates: Vec<FaultRate>,
+    script: Vec<Scripted>,
+    outages: Vec<Outage>,
+}
+
+/// A fault for one registrant's POST, whatever the percentages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scripted {
+    /// The registrant's id; a webinar's e-mail address.
+    pub id: String,
+    /// The attempt, counted from 1 by the POSTs that no limit refused; `None` for each.
+    pub attempt: Option<u32>,
+    /// What goes wrong.
+    pub fault: Fault,
+}
+
+/// A time in which every call of a scope gets 503, without Retry-After.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// For which calls.
+    pub scope: Scope,
+    /// From when, counted from the simulator's start.
+    pub from: Duration,
+    /// Until when.
+    pub until: Duration,
+}
+
+impl Faults {
+    /// Faults by percentage.
+    ///
+    /// # Errors
+    /// [`BadFault::TooMany`] when a scope's percentages are more than 100 together.
+    pub fn new(rates: Vec<FaultRate>) -> Result<Self, BadFault> {
+        for scope in Scope::ALL {
+            let sum: f64 = rates.iter().filter(|r| r.scope == scope).map(|r| r.percent).sum();
+            if sum > 100.0 + 1e-9 {
+                return Err(BadFault::TooMany(scope.as_str()));
+            }
+        }
+        Ok(Self { rates, ..Self::default() })
+    }
+
+    /// Adds a fault for one registrant.
+    #[must_use]
+    pub fn script(mut self, id: impl Into<String>, attempt: Option<u32>, fault: Fault) -> Self {
+        self.script.push(Scripted { id: id.into(), attempt, fault });
+        self
+    }
+
+    /// Adds an outage.
+    #[must_use]
+    pub fn outage(mut self, outage: Outage) -> Self {
+        self.outages.push(outage);
+        self
+    }
+
+    /// The fault of the call that this number was drawn for.
+    pub(super) fn draw(&self, scope: Scope, hash: u64) -> Option<Fault> {
+        let mut left = chance::unit(hash) * 100.0;
+        for rate in self.rates.iter().filter(|rate| rate.scope == scope) {
+            if left < rate.percent {
+                return Some(rate.fault);
+            }
+            left -= rate.percent;
+        }
+        None
+    }
+
+    /// The fault written for this attempt on this registrant.
+    pub(super) fn scripted(&self, id: &str, attempt: u32) -> Option<Fault> {
+        self.script
+            .iter()
+            .find(|s| s.id == id && s.attempt.is_none_or(|wanted| wanted == attempt))
+            .map(|s| s.fault)
+    }
+
+    /// Whether calls of this scope fail at this time.
+    pub(super) fn out(&self, scope: Scope, now: Duration) -> bool {
+        self.outages.iter().any(|o| o.scope == scope && (o.from..o.until).contains(&now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_read_with_or_without_a_scope() {
+        let rate: FaultRate = "list:500=10".parse().expect("a rate");
+        assert_eq!(
+            rate,
+            FaultRate { scope: Scope::List, fault: Fault::ServerError, percent: 10.0 }
+        );
+        let rate: FaultRate = "reset-after-commit=2.5%".parse().expect("a rate");
+        assert_eq!((rate.scope, rate.fault), (Scope::Post, Fault::ResetAfterCommit));
+        for bad in ["500", "500=101", "500=-1", "500=x", "nonsense=1", "queue:500=1"] {
+            assert!(bad.parse::<FaultRate>().is_err(), "{bad}");
+        }
+        let unknown = "nonsense=1".parse::<FaultRate>().expect_err("unknown").to_string();
+        for fault in Fault::ALL {
+            assert!(unknown.contains(fault.as_str()), "{unknown}");
+            assert!(fault.summary().ends_with(['.', ')']), "{}", fault.summary());
+        }
+    }
+
+    #[test]
+    fn faults_come_as_often_as_asked_and_replay() {
+        let rates = ["500=10", "503=5", "list:500=90"].map(|r| r.parse().expect("a rate"));
+        let faults = Faults::new(rates.to_vec()).expect("below 100 %");
+        let drawn = |fault| {
+            (0..20_000)
+                .filter(|&n| faults.draw(Scope::Post, chance::pair(9, n)) == Some(fault))
+                .count()
+        };
+        assert!((1_850..2_150).contains(&drawn(Fault::ServerError)));
+        assert!((900..1_100).contains(&drawn(Fault::Unavailable)));
+        assert_eq!(faults.draw(Scope::Delete, 1), None);
+        assert_eq!(drawn(Fault::ServerError), drawn(Fault::ServerError));
+        let too_many = ["500=60", "503=60"].map(|r| r.parse().expect("a rate"));
+        assert_eq!(Faults::new(too_many.to_vec()), Err(BadFault::TooMany("post")));
+    }
+
+    #[test]
+    fn a_script_names_id_and_attempt_and_an_outage_its_time() {
+        let faults = Faults::default().script("a", Some(2), Fault::Silence).outage(Outage {
+            scope: Scope::Token,
+            from: Duration::from_secs(1),
+            until: Duration::from_secs(2),
+        });
+        assert_eq!(faults.scripted("a", 1), None);
+        assert_eq!(faults.scripted("a", 2), Some(Fault::Silence));
+        assert_eq!(faults.scripted("b", 2), None);
+        assert!(faults.out(Scope::Token, Duration::from_secs(1)));
+        assert!(!faults.out(Scope::Token, Duration::from_secs(2)));
+        assert!(!faults.out(Scope::Post, Duration::from_secs(1)));
+    }
+}

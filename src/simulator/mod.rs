@@ -1,0 +1,44 @@
+//! Graph's double: the registration of meetings and of webinars as Microsoft documents it, with
+//! limits, faults and a token endpoint, for tests, benches, `simulate` and `rehearse`.
+//!
+//! [`Simulator`] is a core without sockets and clocks: a call and the time go in, an answer (or
+//! what becomes of it instead) and its delay come out, and the seed decides whatever chance
+//! decides. Two thin shells carry it: [`Direct`] into the client of the same process, in tokio's
+//! time, and [`serve`] to a loopback port. It knows nothing of the client that it tests: its wire
+//! types are its own, so that an error in one is not an error in both.
+
+mod args;
+mod call;
+mod chance;
+mod clock;
+mod config;
+mod core;
+mod direct;
+mod fate;
+mod fault;
+mod limit;
+mod link;
+mod meeting;
+mod notation;
+mod page;
+mod problem;
+mod register;
+mod route;
+mod server;
+mod socket;
+mod stats;
+
+pub use self::core::{Simulator, Visit};
+pub use args::SimulatorArgs;
+pub use call::{Answer, Call, Fate, Reply};
+pub use config::{
+    Caller, Config, DateForm, DeviceCodes, Kind, Latency, Question, QuestionKind, Refusal,
+    RegistrationState, RetryAfterForm, SecondPost, TokenRule, Tokens, WebinarConfig, WebinarPrid,
+    WebinarStatus,
+};
+pub use direct::Direct;
+pub use fault::{BadFault, Fault, FaultRate, Faults, Outage, Scope, Scripted};
+pub use limit::{Limit, Limiter, Quota, Shape, ThrottledCalls};
+pub use link::is_simulated_link;
+pub use server::{Served, serve};
+pub use stats::{Books, Enrolment, Stats};

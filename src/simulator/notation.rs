@@ -1,0 +1,106 @@
+//! How durations, quotas and outages are written: `300ms`, `15/30s`, `token:10s..20s`.
+
+use std::time::Duration;
+
+use super::{Outage, Quota, Scope};
+
+/// `300ms`, `10s`, `50m`, `6h`; the number may have decimals.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let number = &text[..text.len() - unit.len()];
+    seconds(unit)
+        .zip(number.parse::<f64>().ok())
+        .and_then(|(unit, number)| Duration::try_from_secs_f64(number * unit).ok())
+        .ok_or_else(|| format!("`{text}` is no duration; write it as 300ms, 10s, 50m or 6h"))
+}
+
+fn seconds(unit: &str) -> Option<f64> {
+    match unit {
+        "ms" => Some(0.001),
+        "s" => Some(1.0),
+        "m" => Some(60.0),
+        "h" => Some(3_600.0),
+        _ => None,
+    }
+}
+
+/// `50/s`, `15/30s`, `0.5/s`.
+pub(super) fn quota(text: &str) -> Result<Quota, String> {
+    let wrong = || format!("`{text}` is no limit; write it as 50/s, 15/30s or 600/m");
+    let (count, per) = text.split_once('/').ok_or_else(wrong)?;
+    let per = seconds(per)
+        .map(Duration::from_secs_f64)
+        .or_else(|| duration(per).ok())
+        .filter(|per| !per.is_zero())
+        .ok_or_else(wrong)?;
+    let count = count.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0).ok_or_else(wrong)?;
+    Ok(Quota { count, per })
+}
+
+/// `token:10s..20s`.
+pub(super) fn outage(text: &str) -> Result<Outage, String> {
+    let wrong = || {
+        let scopes = Scope::ALL.map(Scope::as_str).join(", ");
+        format!("`{text}` is no outage; write it as token:10s..20s, with one of {scopes}")
+    };
+    let (scope, times) = text.split_once(':').ok_or_else(wrong)?;
+    let (from, until) = times.split_once("..").ok_or_else(wrong)?;
+    let scope = Scope::ALL.into_iter().find(|s| s.as_str() == scope).ok_or_else(wrong)?;
+    Ok(Outage { scope, from: duration(from)?, until: duration(until)? })
+}
+
+/// A deviation: not negative.
+pub(super) fn sigma(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 10.0)
+}
+
+/// A percentage.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    number(text.trim_end_matches('%'), 0.0, 100.0)
+}
+
+/// A bucket's size.
+pub(super) fn burst(text: &str) -> Result<f64, String> {
+    number(text, 1.0, 1e9)
+}
+
+/// At least one.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| format!("`{text}` is no positive number"))
+}
+
+fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("`{text}` is no number between {least} and {most}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_documented() {
+        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(duration("6h"), Ok(Duration::from_secs(21_600)));
+        for bad in ["", "s", "10", "-1s", "1 s", "1d", "1.1.1s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn quotas_and_outages_are_read_as_documented() {
+        let per = Duration::from_secs;
+        assert_eq!(quota("50/s"), Ok(Quota { count: 50.0, per: per(1) }));
+        assert_eq!(quota("0.5/30s"), Ok(Quota { count: 0.5, per: per(30) }));
+        assert_eq!(quota("600/m"), Ok(Quota { count: 600.0, per: per(60) }));
+        for bad in ["50", "0/s", "-1/s", "inf/s", "NaN/s", "5/0s", "/s"] {
+            assert!(quota(bad).is_err(), "{bad}");
+        }
+        let expected = Outage { scope: Scope::Token, from: per(10), until: per(20) };
+        assert_eq!(outage("token:10s..20s"), Ok(expected));
+        assert!(outage("graph:10s..20s").is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! The people of one target, held tightly: 100,000 of them take a few megabytes.
+//!
+//! The texts stand one behind another in one string, a record is a few numbers, and the index maps
+//! the hash of a key to the newest record with it; older ones of the same hash are chained. A
+//! removed record stays as a gap, so that a page's position never shifts.
+
+use std::{collections::HashMap, time::Duration};
+
+/// What a record says beside its texts; which texts there are is the owner's.
+#[derive(Clone, Debug)]
+pub(super) struct Record<T> {
+    start: u32,
+    end: u32,
+    older: u32,
+    /// When it was made.
+    pub(super) made: Duration,
+    /// How many records of this key there were before.
+    pub(super) nonce: u32,
+    pub(super) gone: bool,
+    pub(super) data: T,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    newest: u32,
+    attempts: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// Records by the hash of their key.
+#[derive(Debug)]
+pub(super) struct Register<T> {
+    texts: String,
+    records: Vec<Record<T>>,
+    index: HashMap<u64, Slot>,
+    present: usize,
+}
+
+impl<T> Default for Register<T> {
+    fn default() -> Self {
+        Self { texts: String::new(), records: Vec::new(), index: HashMap::new(), present: 0 }
+    }
+}
+
+impl<T> Register<T> {
+    /// Counts an attempt to enrol this key, from 1.
+    pub(super) fn attempt(&mut self, hash: u64) -> u32 {
+        let slot = self.index.entry(hash).or_insert(Slot { newest: NONE, attempts: 0 });
+        slot.attempts += 1;
+        slot.attempts
+    }
+
+    /// The records present whose hash is this, newest first. A hash is not a key: the caller
+    /// compares the text.
+    pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let mut at = self.index.get(&hash).map_or(NONE, |slot| slot.newest);
+        std::iter::from_fn(move || {
+            let found = at;
+            at = self.records.get(found as usize)?.older;
+            Some(found)
+        })
+        .filter(|&found| !self.records[found as usize].gone)
+    }
+
+    /// Adds a record.
+    pub(super) fn add(&mut self, hash: u64, text: &str, made: Duration, data: T) -> u32 {
+        let number = u32::try_from(self.records.len()).expect("fewer than 2^32 registrants");
+        let slot = self.index.entry(hash).or_insert(Slot { newest: NONE, attempts: 0 });
+        let older = std::mem::replace(&mut slot.newest, number);
+        let nonce = self.records.get(older as usize).map_or(0, |older| older.nonce + 1);
+        let start = u32::try_from(self.texts.len()).expect("less than 4 GiB of names");
+        self.texts.push_str(text);
+        let end = u32::try_from(self.texts.len()).expect("less than 4 GiB of names");
+        self.records.push(Record { start, end, older, made, nonce, gone: false, data });
+        self.present += 1;
+        number
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&Record<T>> {
+        self.records.get(number as usize).filter(|record| !record.gone)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Record<T>> {
+        self.records.get_mut(number as usize).filter(|record| !record.gone)
+    }
+
+    pub(super) fn text(&self, record: &Record<T>) -> &str {
+        &self.texts[record.start as usize..record.end as usize]
+    }
+
+    pub(super) fn remove(&mut self, number: u32) {
+        if let Some(record) = self.get_mut(number) {
+            record.gone = true;
+            self.present -= 1;
+        }
+    }
+
+    /// Removes everybody; attempts stay counted.
+    pub(super) fn clear(&mut self) {
+        for record in &mut self.records {
+            record.gone = true;
+        }
+        self.present = 0;
+    }
+
+    /// How many are present.
+    pub(super) fn len(&self) -> usize {
+        self.present
+    }
+
+    /// Those present from this position on, with their positions.
+    pub(super) fn from(&self, start: u32) -> impl Iterator<Item = (u32, &Record<T>)> {
+        (start..)
+            .zip(self.records.get(start as usize..).unwrap_or_default())
+            .filter(|(_, record)| !record.gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_one_hash_are_told_apart_and_numbered() {
+        let mut register = Register::default();
+        let a = register.add(1, "a", Duration::ZERO, ());
+        let b = register.add(1, "b", Duration::ZERO, ());
+        assert_eq!(register.with_hash(1).collect::<Vec<_>>(), [b, a]);
+        register.remove(a);
+        register.remove(a);
+        assert_eq!(register.with_hash(1).collect::<Vec<_>>(), [b]);
+        assert_eq!((register.len(), register.get(a).is_none()), (1, true));
+        let record = register.get(b).expect("present");
+        assert_eq!((register.text(record), record.nonce), ("b", 1));
+        assert_eq!(register.from(0).map(|(number, _)| number).collect::<Vec<_>>(), [b]);
+        assert_eq!(register.from(7).count(), 0);
+        register.clear();
+        assert_eq!((register.len(), register.with_hash(1).count()), (0, 0));
+    }
+
+    #[test]
+    fn attempts_are_counted_by_hash_and_survive_a_clearing() {
+        let mut register = Register::<()>::default();
+        assert_eq!((register.attempt(1), register.attempt(1), register.attempt(2)), (1, 2, 1));
+        register.clear();
+        assert_eq!(register.attempt(1), 3);
+    }
+
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<Record<u32>>() <= 40, "{}", size_of::<Record<u32>>());
+    }
+}

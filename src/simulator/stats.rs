@@ -1,0 +1,98 @@
+//! What the simulator has counted, and its books: who is enrolled with which link.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::fault::Fault;
+
+/// The counters, as `GET /simulator/stats` gives them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Stats {
+    /// Calls of any kind that arrived.
+    pub calls: u64,
+    /// POSTs of a registrant or registration that arrived, refused ones included.
+    pub posts: u64,
+    /// Registrants and registrations that were made.
+    pub created: u64,
+    /// POSTs of somebody who was enrolled already, whatever they were answered: in a run that
+    /// keeps its word there are none.
+    pub duplicates: u64,
+    /// Calls that were answered 429.
+    pub throttled: u64,
+    /// The most calls that were under way at one time.
+    pub max_in_flight: u64,
+    /// Calls that are under way.
+    pub in_flight: u64,
+    /// Pages of lists that were asked for.
+    pub lists: u64,
+    /// DELETEs of a registrant and cancellations that arrived.
+    pub deletes: u64,
+    /// Registrants that were removed and registrations that were cancelled.
+    pub deleted: u64,
+    /// All other calls of Graph: registration, webinar, one registration, sessions.
+    pub reads: u64,
+    /// Calls that were answered 401.
+    pub unauthorized: u64,
+    /// Calls that were answered with another status of 400 to 499.
+    pub refused: u64,
+    /// Tokens that were given out.
+    pub tokens: u64,
+    /// Calls of the token endpoint.
+    pub token_calls: u64,
+    /// Registrants on the books now.
+    pub enrolled: u64,
+    /// The faults that were committed, by name.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+impl Stats {
+    pub(super) fn fault(&mut self, fault: Fault) {
+        *self.faults.entry(fault.as_str()).or_default() += 1;
+    }
+}
+
+/// One registrant on the books.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Enrolment {
+    /// The meeting's or webinar's id.
+    pub target: String,
+    /// The external system's id: the posted `id` or `registrationId`.
+    pub id: String,
+    /// The e-mail address (webinar).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// `registered`, or what a webinar says instead.
+    pub status: &'static str,
+    /// The person's link.
+    pub join_web_url: Option<String>,
+}
+
+impl std::fmt::Debug for Enrolment {
+    /// Masked but for the status: links and addresses are in no log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enrolment").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// Who is enrolled, in the order of enrolment; whoever is enrolled twice stands here twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Books {
+    /// The registrants.
+    pub registrants: Vec<Enrolment>,
+}
+
+impl Books {
+    /// The links of each id: exactly one where all went well.
+    #[must_use]
+    pub fn links(&self) -> BTreeMap<&str, Vec<Option<&str>>> {
+        let mut links = BTreeMap::<&str, Vec<Option<&str>>>::new();
+        for enrolment in &self.registrants {
+            links.entry(&enrolment.id).or_default().push(enrolment.join_web_url.as_deref());
+        }
+        links
+    }
+}
