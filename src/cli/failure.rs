@@ -94,7 +94,8 @@ impl From<JobError> for Failure {
 impl From<ProjectionError> for Failure {
     fn from(error: ProjectionError) -> Self {
         // The run is over by now: whatever was done is in the ledger, and running again mends it.
-        let sentence = format!("{error}; `registrant-import export` writes the files from the ledger");
+        let sentence =
+            format!("{error}; `registrant-import export` writes the files from the ledger");
         Self { code: 6, sentence }
     }
 }

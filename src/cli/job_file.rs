@@ -113,7 +113,9 @@ fn subcommand(path: &[String]) -> Command {
 fn unknown(key: &str, known: &Command) -> String {
     let mut names: Vec<&str> = known
         .get_arguments()
-        .filter_map(|arg| arg.get_long().or_else(|| arg.is_positional().then(|| arg.get_id().as_str())))
+        .filter_map(|arg| {
+            arg.get_long().or_else(|| arg.is_positional().then(|| arg.get_id().as_str()))
+        })
         .filter(|name| !matches!(*name, "job" | "help" | "version"))
         .collect();
     names.sort_unstable();
@@ -160,7 +162,9 @@ fn judge(path: &[String], words: &[String]) -> Result<(), String> {
 }
 
 fn is_about_the_value(error: &clap::Error) -> bool {
-    use clap::error::ErrorKind::{InvalidValue, NoEquals, TooManyValues, ValueValidation, WrongNumberOfValues};
+    use clap::error::ErrorKind::{
+        InvalidValue, NoEquals, TooManyValues, ValueValidation, WrongNumberOfValues,
+    };
     matches!(
         error.kind(),
         InvalidValue | NoEquals | TooManyValues | ValueValidation | WrongNumberOfValues

@@ -52,8 +52,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let talk = if cli.talk.quiet { Talk::Quiet } else { Talk::Normal };
     let mut console = Console::new(talk, cli.talk.progress);
-    let result = logging::start(&cli.talk, &console)
-        .and_then(|()| execute(&cli.command, &mut console));
+    let result =
+        logging::start(&cli.talk, &console).and_then(|()| execute(&cli.command, &mut console));
     ExitCode::from(result.unwrap_or_else(|failure| failure.tell(&console)))
 }
 

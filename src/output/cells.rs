@@ -23,6 +23,21 @@ pub(super) fn line<'a>(
     bytes
 }
 
+/// The same, made safe for spreadsheets where that is asked.
+pub(super) fn line_for<'a>(
+    formula_safe: bool,
+    cells: impl IntoIterator<Item = &'a str>,
+    delimiter: u8,
+    ending: &str,
+) -> Vec<u8> {
+    if formula_safe {
+        let safe: Vec<_> = cells.into_iter().map(safe).collect();
+        line(safe.iter().map(AsRef::as_ref), delimiter, ending)
+    } else {
+        line(cells, delimiter, ending)
+    }
+}
+
 /// Whether a spreadsheet would execute the cell.
 /// Source: OWASP, "CSV Injection": `=`, `+`, `-`, `@`, tab and carriage return.
 pub(super) fn is_formula(cell: &str) -> bool {

@@ -107,6 +107,11 @@ impl Console {
         self.print(&format!("warning: {}", text.as_ref()));
     }
 
+    /// Says what ends the command, also with `--quiet`.
+    pub fn error(&self, text: impl AsRef<str>) {
+        self.print(&format!("error: {}", text.as_ref()));
+    }
+
     fn print(&self, text: &str) {
         self.screen.suspend(|| {
             // Standard error may be closed; nobody is left to be told so.

@@ -8,9 +8,11 @@ mod atomic;
 mod cells;
 mod console;
 mod projection;
+mod rejects;
 mod summary;
 
 pub use atomic::{AtomicFile, FileError, probe};
 pub use console::{Console, LogWriter, ProgressMode, Talk, length, rate_in_words, time_left};
-pub use projection::{Counts, Outcome, Projection, ProjectionError, Rejected, outcome};
+pub use projection::{Counts, Outcome, Projection, ProjectionError, outcome};
+pub use rejects::{Rejected, Rejects};
 pub use summary::{Files, Summary, TargetName};

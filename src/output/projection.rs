@@ -5,15 +5,13 @@ use std::path::Path;
 use super::{
     atomic::{AtomicFile, FileError},
     cells,
+    rejects::{Rejected, Rejects, faults_in_words},
 };
 use crate::{
     input::{InputError, Row, Sieve, Sifted, Snapshot},
     ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
-    registrant::{Fault, JoinLink, Registrant, Rule},
+    registrant::{JoinLink, Registrant, Rule},
 };
-
-/// The trailing columns of a rejects file (contract, section 5).
-const TRAILING: [&str; 4] = ["_line", "_outcome", "_code", "_reason"];
 
 /// Where a row ends. Every row ends in exactly one.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,35 +36,6 @@ pub enum Outcome {
     },
     /// Left out by a filter; only counted.
     Excluded,
-}
-
-/// `_outcome` of a rejects file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejected {
-    /// The file's fault.
-    Invalid,
-    /// The server's word.
-    Refused,
-    /// Sent, and the result was never learnt.
-    Unknown,
-    /// On the server, no link yet.
-    Awaiting,
-    /// The run stopped early.
-    NotAttempted,
-}
-
-impl Rejected {
-    /// The word in the file.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::Refused => "refused",
-            Self::Unknown => "unknown",
-            Self::Awaiting => "awaiting",
-            Self::NotAttempted => "not-attempted",
-        }
-    }
 }
 
 /// How many rows ended where. `already` is a part of `enrolled`.
@@ -159,12 +128,11 @@ impl Projection<'_> {
     /// [`ProjectionError`].
     pub fn write(&self, enrolled: &Path, rejects: &Path) -> Result<Counts, ProjectionError> {
         let mut enrolled = AtomicFile::create(enrolled, "--output")?;
-        let mut rejects = AtomicFile::create(rejects, "--rejects")?;
+        let mut rejects = Rejects::begin(rejects, self.input.header(), self.formula_safe)?;
         let kept = self.input.kept_names();
         let names = ["id", "joinWebUrl", "registrantId", "status"];
         let header = names.into_iter().chain(kept.iter().map(String::as_str));
         enrolled.write(&cells::line(header, b',', "\n"))?;
-        rejects.write(self.rejects_header().as_bytes())?;
         let run = self.ledger.run()?;
         let mut counts = Counts::default();
         let mut sieve = Sieve::new(self.rule);
@@ -188,10 +156,10 @@ impl Projection<'_> {
                     let status = if *already { "already" } else { "enrolled" };
                     let own = registrant_id.as_deref().unwrap_or_default();
                     let cells = [id, link.expose(), own, status].into_iter().chain(row.kept());
-                    enrolled.write(&self.line(cells, b',', "\n"))?;
+                    enrolled.write(&cells::line_for(self.formula_safe, cells, b',', "\n"))?;
                 }
                 Outcome::Rejected { kind, code, reason } => {
-                    rejects.write(&self.reject(&row, *kind, code, reason))?;
+                    rejects.row(&row, *kind, code, reason)?;
                 }
                 Outcome::Excluded => {}
             }
@@ -199,47 +167,6 @@ impl Projection<'_> {
         rejects.commit()?;
         enrolled.commit()?;
         Ok(counts)
-    }
-
-    fn rejects_header(&self) -> String {
-        let header = self.input.header();
-        let delimiter = header.delimiter().char();
-        let mut line = header.raw().to_owned();
-        for name in TRAILING {
-            line.push(delimiter);
-            line.push_str(name);
-        }
-        line.push_str(header.line_ending());
-        line
-    }
-
-    /// The row's own text, then why it is here.
-    fn reject(&self, row: &Row, kind: Rejected, code: &str, reason: &str) -> Vec<u8> {
-        let header = self.input.header();
-        let (delimiter, ending) = (header.delimiter().byte(), header.line_ending());
-        let mut text = if self.formula_safe && row.cells().any(cells::is_formula) {
-            self.line(row.cells(), delimiter, "")
-        } else {
-            row.raw().as_bytes().to_vec()
-        };
-        text.push(delimiter);
-        let line = row.line().to_string();
-        text.extend(cells::line([line.as_str(), kind.word(), code, reason], delimiter, ending));
-        text
-    }
-
-    fn line<'a>(
-        &self,
-        cells: impl IntoIterator<Item = &'a str>,
-        delimiter: u8,
-        ending: &str,
-    ) -> Vec<u8> {
-        if self.formula_safe {
-            let safe: Vec<_> = cells.into_iter().map(cells::safe).collect();
-            cells::line(safe.iter().map(AsRef::as_ref), delimiter, ending)
-        } else {
-            cells::line(cells, delimiter, ending)
-        }
     }
 }
 
@@ -253,7 +180,10 @@ pub fn outcome(
 ) -> Outcome {
     let registrant = match sifted {
         Sifted::Excluded => return Outcome::Excluded,
-        Sifted::Invalid(faults) => return invalid(faults),
+        Sifted::Invalid(faults) => {
+            let (code, reason) = faults_in_words(faults);
+            return Outcome::Rejected { kind: Rejected::Invalid, code, reason };
+        }
         Sifted::Valid { registrant, .. } => registrant,
     };
     let rejected = |kind, code: &str, reason: &str| Outcome::Rejected {
@@ -318,12 +248,4 @@ fn enrolled(registrant: &Registrant, entry: Entry, run: i64) -> Outcome {
             reason: "the ledger holds no link of it".to_owned(),
         },
     }
-}
-
-/// `_code` is the first fault's; `_reason` tells every fault, each with its code.
-fn invalid(faults: &[Fault]) -> Outcome {
-    let code = faults.first().map_or("invalid", |fault| fault.code.as_str());
-    let reason: Vec<String> =
-        faults.iter().map(|fault| format!("{}: {}", fault.code, fault.sentence)).collect();
-    Outcome::Rejected { kind: Rejected::Invalid, code: code.to_owned(), reason: reason.join("; ") }
 }

@@ -1,0 +1,111 @@
+//! `check`: reads and validates, offline.
+
+use serde::Serialize;
+
+use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped};
+use crate::{
+    input::{self, Detected, Mapping, Survey, survey},
+    output::{Console, Rejects, probe},
+    registrant::Rule,
+};
+
+/// What `--json` prints (contract, section 10).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked<'a> {
+    mode: &'static str,
+    read: u64,
+    valid: u64,
+    invalid: u64,
+    excluded: u64,
+    detected: &'a Detected,
+    mapping: &'a Mapping,
+    exit_code: u8,
+}
+
+pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> {
+    let source = enrol::source(&args.input)?;
+    let input = input::open(&source, &args.input.options())?;
+    let rule = Rule::Meeting(args.mode);
+    if !args.json {
+        enrol::print(&input.describe());
+    }
+    for note in input.notes() {
+        console.say(note);
+    }
+    input.require(rule)?;
+    if let Some(path) = &args.rejects {
+        probe(path, "--rejects")?;
+    }
+    let (detected, mapping) = (input.detected().clone(), input.mapping().clone());
+    let header = input.header().clone();
+    let mut rejects = match &args.rejects {
+        Some(path) => Some(Rejects::begin(path, &header, false)?),
+        None => None,
+    };
+    let mut rows = input.into_rows()?;
+    let survey = survey::<Failure>(&mut rows, rule, |row, faults| {
+        if let Some(rejects) = &mut rejects {
+            rejects.invalid(row, faults)?;
+        }
+        Ok(())
+    })?;
+    if let Some(trap) = survey.trap.clone() {
+        return Err(trap.into());
+    }
+    rejects.map(|rejects| rejects.commit().map(drop)).transpose()?;
+    let exit_code = if survey.invalid > 0 { 3 } else { 0 };
+    if args.json {
+        let checked = Checked {
+            mode: args.mode.as_str(),
+            read: survey.read,
+            valid: survey.valid,
+            invalid: survey.invalid,
+            excluded: survey.excluded,
+            detected: &detected,
+            mapping: &mapping,
+            exit_code,
+        };
+        let json = serde_json::to_string(&checked).map_err(|e| Failure::internal("JSON", &e))?;
+        enrol::print(&format!("{json}\n"));
+    } else {
+        enrol::print(&in_words(&survey, args));
+    }
+    for note in &survey.notes {
+        console.say(note);
+    }
+    Ok(exit_code)
+}
+
+fn in_words(survey: &Survey, args: &CheckArgs) -> String {
+    let mut text = format!(
+        "\n{} rows read: {} valid, {} invalid, {} left out (mode {})\n",
+        grouped(survey.read),
+        grouped(survey.valid),
+        grouped(survey.invalid),
+        grouped(survey.excluded),
+        args.mode
+    );
+    if survey.repeated > 0 {
+        text.push_str(&format!(
+            "{} of the valid rows repeat an earlier row in every cell and share its enrolment\n",
+            grouped(survey.repeated)
+        ));
+    }
+    for (code, rows) in &survey.faults {
+        text.push_str(&format!("{:>9}  {code}\n", grouped(*rows)));
+    }
+    for (line, faults) in &survey.first {
+        for fault in faults {
+            text.push_str(&format!("line {line}: {}: {}\n", fault.code, fault.sentence));
+        }
+    }
+    let shown = survey.first.len() as u64;
+    if survey.invalid > shown {
+        text.push_str(&format!(
+            "… and {} more; --rejects FILE writes all of them\n",
+            grouped(survey.invalid - shown)
+        ));
+    }
+    text
+}

@@ -1,0 +1,336 @@
+//! What `run` and `rehearse` have in common: from an opened input to files and exit code.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Zoned;
+
+use super::{
+    args::{ConductArgs, FileArgs, InputArgs, PaceArgs},
+    failure::Failure,
+    notation::{self, grouped},
+    signals::Signals,
+};
+use crate::{
+    auth::Tokens,
+    graph::{
+        host::GraphHost,
+        http::{Http, HttpOptions},
+        meeting::Meeting,
+    },
+    input::{self, Snapshot, Source},
+    job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
+    ledger::{Identity, Ledger, RunEnd},
+    output::{
+        Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words, time_left,
+    },
+    pacing::{Buckets, Pacer, Settings},
+    registrant::{Mode, Rule},
+};
+
+/// Everything that `run` and `rehearse` have settled before they begin.
+pub(super) struct Enrolment<'a> {
+    pub(super) input: &'a InputArgs,
+    pub(super) files: &'a FileArgs,
+    pub(super) pace: &'a PaceArgs,
+    pub(super) conduct: Conduct,
+    pub(super) meeting: Meeting,
+    pub(super) enable: Option<Mode>,
+    pub(super) host: GraphHost,
+    pub(super) http: HttpOptions,
+    pub(super) tokens: Tokens,
+    pub(super) ledger: PathBuf,
+    pub(super) enrolled: PathBuf,
+    pub(super) rejects: PathBuf,
+    /// Whether the ledger is there only for this run.
+    pub(super) rehearsal: bool,
+}
+
+/// How a run ended, for the command to add to.
+pub(super) struct Done {
+    pub(super) summary: Summary,
+    pub(super) text: String,
+}
+
+impl Enrolment<'_> {
+    /// Reads, enrols, writes the files, and tells the end.
+    pub(super) fn carry_out(mut self, console: &mut Console) -> Result<Done, Failure> {
+        let source = source(self.input)?;
+        let input = input::open(&source, &self.input.options())?;
+        for note in input.notes() {
+            console.say(note);
+        }
+        probe(&self.enrolled, "--output")?;
+        probe(&self.rejects, "--rejects")?;
+        let folder = self.ledger.parent().unwrap_or(Path::new(".")).to_owned();
+        let clock_start = job::wall_clock();
+        let ledger = Ledger::open(&self.ledger, &self.identity(), clock_start)?;
+        let snapshot = input.snapshot(&folder)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::internal("no runtime", &error))?;
+        let tokens = std::mem::replace(&mut self.tokens, Tokens::none());
+        let (ended, line) = runtime.block_on(self.enrol(ledger, &snapshot, tokens, console))?;
+        console.end();
+        self.finish(ended, &line, &snapshot, console)
+    }
+
+    async fn enrol(
+        &self,
+        ledger: Ledger,
+        snapshot: &Snapshot,
+        tokens: Tokens,
+        console: &mut Console,
+    ) -> Result<(Ended, Line<Http>), Failure> {
+        let seed = fastrand::u64(..);
+        let transport = Http::new(self.host.clone(), &self.http)?;
+        let pace = Settings {
+            ceiling: self.pace.rate,
+            concurrency: self.conduct.concurrency,
+            seed,
+            ..Settings::default()
+        };
+        let buckets = Buckets::new(Pacer::new(pace.clone()), Pacer::new(Settings::default()));
+        let line = Line::new(
+            transport,
+            tokens,
+            job::start_clock(),
+            buckets,
+            fastrand::Rng::with_seed(seed),
+        );
+        let import = Import {
+            line: &line,
+            meeting: &self.meeting,
+            host: &self.host,
+            input: snapshot,
+            conduct: &self.conduct,
+            enable: self.enable,
+            pace,
+            deadline: self.deadline(),
+            in_this_thread: false,
+        };
+        let mut signals = Signals::listen();
+        let listen = async {
+            loop {
+                let stop = signals.next().await;
+                line.stop.raise(stop);
+            }
+        };
+        let work = job::import(&import, ledger, |event| self.tell(&event, console));
+        let ended = tokio::select! {
+            ended = work => ended?,
+            () = listen => unreachable!("signals are listened to for ever"),
+        };
+        Ok((ended, line))
+    }
+
+    fn deadline(&self) -> Option<(Duration, &'static str)> {
+        let finish_by =
+            self.pace.finish_by.map(|time| (notation::until(time, &Zoned::now()), "--finish-by"));
+        let max_duration = self.pace.max_duration.map(|length| (length, "--max-duration"));
+        [finish_by, max_duration].into_iter().flatten().min()
+    }
+
+    fn tell(&self, event: &Event<'_>, console: &mut Console) {
+        match event {
+            Event::Ruled(registration) => {
+                console.say(format!("the meeting's rule: {}", registration.mode));
+            }
+            Event::Planned(plan) => {
+                console.say(self.announcement(plan));
+                if plan.not_sent > 0 {
+                    console.warn(format!(
+                        "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
+                        grouped(plan.not_sent)
+                    ));
+                }
+                console.begin(plan.to_post + plan.in_doubt.len() as u64, plan.already);
+            }
+            Event::Going(progress) => console.progress(progress),
+        }
+    }
+
+    /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10."
+    fn announcement(&self, plan: &Plan) -> String {
+        let mut parts = vec![format!("{} new registrants", grouped(plan.to_post))];
+        let mut count = |number: u64, what: &str| {
+            if number > 0 {
+                parts.push(format!("{} {what}", grouped(number)));
+            }
+        };
+        count(plan.already, "already enrolled");
+        count(plan.in_doubt.len() as u64, "to be looked up because their answer was lost");
+        count(plan.foreign, "on the server that this ledger never sent");
+        count(plan.changed, "changed since they were enrolled");
+        count(plan.invalid, "invalid");
+        count(plan.excluded, "left out by filters");
+        let mut text = parts.join(", ");
+        if let Some(rate) = self.pace.rate
+            && plan.to_post > 0
+        {
+            #[expect(clippy::cast_precision_loss, reason = "rows")]
+            let seconds = plan.to_post as f64 / rate.per_second();
+            let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+            text.push_str(&format!("; at {rate} at least {}", time_left(left)));
+        }
+        text
+    }
+
+    /// Writes the files from the ledger, closes the run's record, and sums up.
+    fn finish(
+        &self,
+        ended: Ended,
+        line: &Line<Http>,
+        snapshot: &Snapshot,
+        console: &Console,
+    ) -> Result<Done, Failure> {
+        let Ended { mut ledger, mode, stop, .. } = ended;
+        let known = mode.or_else(|| {
+            let before = ledger.listed().ok()?.registration?;
+            before.1.parse().ok()
+        });
+        let projection = Projection {
+            input: snapshot,
+            rule: Rule::Meeting(known.unwrap_or(Mode::Everyone)),
+            ledger: &ledger,
+            stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
+            formula_safe: self.files.formula_safe,
+        };
+        let counts = projection.write(&self.enrolled, &self.rejects)?;
+        let summary = Summary::new(
+            TargetName {
+                kind: "meeting",
+                id: self.meeting.id().to_owned(),
+                organizer: self.meeting.organizer().map(str::to_owned),
+            },
+            mode.map(Mode::as_str),
+            &counts,
+            line.traffic(),
+            line.clock.now(),
+            stop.as_ref(),
+            Files {
+                enrolled: Some(self.enrolled.clone()),
+                rejects: Some(self.rejects.clone()),
+                ledger: (!self.rehearsal).then(|| self.ledger.clone()),
+            },
+        );
+        let json = summary.json();
+        ledger.end_run(&RunEnd {
+            at: line.clock.stamp(line.clock.now()),
+            exit_code: summary.exit_code,
+            stop_reason: summary.stop_reason,
+            summary: &json,
+        })?;
+        if !counts.add_up() {
+            console.error(
+                "internal fault: the rows do not add up; please report this, with the log at -vvv",
+            );
+        }
+        if let Some(stop) = &stop {
+            tell_stop(stop, console);
+        }
+        Ok(Done { text: summary.text(), summary })
+    }
+
+    fn identity(&self) -> Identity {
+        identity(&self.meeting, &self.host)
+    }
+}
+
+fn tell_stop(stop: &Stop, console: &Console) {
+    console.error(format!("stopped: {stop}"));
+}
+
+/// The target that a ledger belongs to. A simulator on this machine is the same one whatever its
+/// port.
+pub(super) fn identity(meeting: &Meeting, host: &GraphHost) -> Identity {
+    let graph = if host.is_loopback() { "this machine".to_owned() } else { host.to_string() };
+    Identity {
+        kind: "meeting".to_owned(),
+        name: meeting.id().to_owned(),
+        organizer: meeting.organizer().map(str::to_owned),
+        graph,
+    }
+}
+
+/// The input that was named.
+pub(super) fn source(args: &InputArgs) -> Result<Source, Failure> {
+    args.csv
+        .clone()
+        .ok_or_else(|| Failure::usage("no CSV is named: give a file, or `-` for standard input"))
+}
+
+/// The names of the two files: as given, or made from the CSV's.
+pub(super) fn outputs(source: &Source, files: &FileArgs) -> Result<(PathBuf, PathBuf), Failure> {
+    let beside = |given: &Option<PathBuf>, ending: &str, option: &str| match (given, source) {
+        (Some(path), _) => Ok(path.clone()),
+        (None, Source::File(csv)) => Ok(with_ending(csv, ending)),
+        (None, Source::Stdin) => Err(Failure::usage(format!(
+            "standard input has no name to make the file's from: name it with {option}"
+        ))),
+    };
+    let enrolled = beside(&files.output, "enrolled.csv", "--output")?;
+    let rejects = beside(&files.rejects, "rejects.csv", "--rejects")?;
+    let csv = match source {
+        Source::File(csv) => csv.canonicalize().ok(),
+        Source::Stdin => None,
+    };
+    for (path, option) in [(&enrolled, "--output"), (&rejects, "--rejects")] {
+        if csv.is_some() && path.canonicalize().ok() == csv {
+            return Err(Failure::usage(format!(
+                "{option} names the input itself; name another file"
+            )));
+        }
+    }
+    if enrolled == rejects {
+        return Err(Failure::usage("--output and --rejects name the same file; name two"));
+    }
+    Ok((enrolled, rejects))
+}
+
+/// `attendees.csv` → `attendees.enrolled.csv`; `.csv.gz` loses both, for the files are not packed.
+fn with_ending(csv: &Path, ending: &str) -> PathBuf {
+    let name = csv.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
+    csv.with_file_name(format!("{stem}.{ending}"))
+}
+
+/// What conduct and pace come to.
+pub(super) fn conduct(conduct: &ConductArgs, pace: &PaceArgs) -> Conduct {
+    conduct.conduct(pace)
+}
+
+/// How long so many rows take at a rate, in words.
+pub(super) fn forecast(rows: u64, per_second: f64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "rows")]
+    let seconds = rows as f64 / per_second;
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    format!("{} at {}", length(time), rate_in_words(per_second))
+}
+
+/// Prints to standard output. It may be closed; the files and the exit code tell the same.
+pub(super) fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_stand_beside_the_input() {
+        for (csv, enrolled) in [
+            ("a/attendees.csv", "a/attendees.enrolled.csv"),
+            ("attendees", "attendees.enrolled.csv"),
+            ("list.2026.csv", "list.2026.enrolled.csv"),
+            ("list.csv.gz", "list.enrolled.csv"),
+        ] {
+            assert_eq!(with_ending(Path::new(csv), "enrolled.csv"), Path::new(enrolled));
+        }
+    }
+}

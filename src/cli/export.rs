@@ -1,0 +1,78 @@
+//! `export`: the files again, from ledger and CSV, without network.
+
+use super::{
+    args::{ExportArgs, LedgerArgs},
+    enrol,
+    failure::Failure,
+    run,
+};
+use crate::{
+    graph::host::{Cloud, GraphHost, TrustedHosts},
+    input, job,
+    ledger::{Ledger, Reading},
+    output::{Console, Projection},
+    registrant::{Mode, Rule},
+};
+
+pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure> {
+    let source = enrol::source(&args.input)?;
+    let (enrolled, rejects) = enrol::outputs(&source, &args.files)?;
+    let path = ledger_path(&args.ledger)?;
+    let target = Reading::open(&path)?.target().map_err(|error| error.at(&path))?;
+    let ledger = Ledger::open(&path, &target, job::wall_clock())?;
+    let input = input::open(&source, &args.input.options())?;
+    for note in input.notes() {
+        console.say(note);
+    }
+    let mode = ledger.listed()?.registration.and_then(|(_, mode)| mode.parse().ok());
+    let rule = Rule::Meeting(mode.unwrap_or(Mode::Everyone));
+    input.require(rule)?;
+    let folder = path.parent().unwrap_or(std::path::Path::new("."));
+    let snapshot = input.snapshot(folder)?;
+    let projection = Projection {
+        input: &snapshot,
+        rule,
+        ledger: &ledger,
+        stopped: None,
+        formula_safe: args.files.formula_safe,
+    };
+    let counts = projection.write(&enrolled, &rejects)?;
+    let files = crate::output::Files {
+        enrolled: Some(enrolled),
+        rejects: Some(rejects),
+        ledger: Some(path),
+    };
+    let name = crate::output::TargetName {
+        kind: "meeting",
+        id: target.name.clone(),
+        organizer: target.organizer.clone(),
+    };
+    let summary = crate::output::Summary::new(
+        name,
+        mode.map(Mode::as_str),
+        &counts,
+        crate::job::line::Traffic::default(),
+        std::time::Duration::ZERO,
+        None,
+        files,
+    );
+    enrol::print(&if args.files.json { format!("{}\n", summary.json()) } else { summary.text() });
+    Ok(summary.exit_code)
+}
+
+/// The ledger that was named, by its file or by its target.
+pub(super) fn ledger_path(args: &LedgerArgs) -> Result<std::path::PathBuf, Failure> {
+    if let Some(path) = &args.ledger {
+        return Ok(path.clone());
+    }
+    if args.target.meeting.is_none() {
+        return Err(Failure::usage("no ledger is named: give --ledger FILE or --meeting ID"));
+    }
+    let meeting = run::meeting(&args.target)?;
+    let host = match &args.graph_url {
+        // The host only tells which ledger is meant; nothing is sent to it.
+        Some(url) => GraphHost::parse(url, &TrustedHosts::default())?,
+        None => GraphHost::of(Cloud::Global),
+    };
+    run::ledger(None, &enrol::identity(&meeting, &host))
+}

@@ -1,0 +1,99 @@
+//! `registration show|enable|disable`: the meeting's external registration.
+
+use super::{
+    args::{ReachArgs, RegistrationAction, RegistrationArgs},
+    enrol,
+    failure::Failure,
+    run,
+};
+use crate::{
+    graph::http::Http,
+    job::{
+        self,
+        line::{Line, Refusal},
+        preflight,
+        stop::Stop,
+    },
+    pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
+    registrant::Mode,
+};
+
+pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
+    let (reach, enable) = match &args.action {
+        RegistrationAction::Show(reach) | RegistrationAction::Disable(reach) => (reach, None),
+        RegistrationAction::Enable { allow, reach } => (reach, Some(*allow)),
+    };
+    let meeting = run::meeting(&reach.target)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal("no runtime", &error))?;
+    runtime.block_on(async {
+        let line = line(reach)?;
+        match &args.action {
+            RegistrationAction::Disable(_) => {
+                match line.ask(Call::Remove, &meeting.disable()).await {
+                    Ok(_) => enrol::print("the registration and its registrants are removed\n"),
+                    Err(refusal) => return Err(stopped(&line, refusal.into_stop())),
+                }
+            }
+            RegistrationAction::Show(_) => match line.ask(Call::Read, &meeting.show()).await {
+                Ok(response) => tell(&preflight::read(&response)?),
+                Err(refusal) => return Err(stopped(&line, refusal.into_stop())),
+            },
+            RegistrationAction::Enable { .. } => {
+                let mode = enable.unwrap_or(Mode::Everyone);
+                // One registration a meeting: look first, and leave the one that is there alone.
+                match line.ask(Call::Read, &meeting.show()).await {
+                    Ok(response) => {
+                        let found = preflight::read(&response)?;
+                        if found.mode != mode {
+                            return Err(Failure {
+                                code: 6,
+                                sentence: format!(
+                                    "the meeting has a registration for {} already, and its mode cannot be changed; `registration disable` removes it, with every registrant",
+                                    found.mode
+                                ),
+                            });
+                        }
+                        tell(&found);
+                    }
+                    Err(Refusal::Word {
+                        verdict: Verdict::Systemic(Systemic::TargetGone), ..
+                    }) => {
+                        let answer = preflight::enable(&line, &meeting, mode).await;
+                        let response = answer.map_err(|stop| stopped(&line, stop))?;
+                        tell(&preflight::read(&response)?);
+                    }
+                    Err(refusal) => return Err(stopped(&line, refusal.into_stop())),
+                }
+            }
+        }
+        Ok(0)
+    })
+}
+
+fn line(reach: &ReachArgs) -> Result<Line<Http>, Failure> {
+    let http = run::http(&reach.graph);
+    let (host, tokens) = run::reach(&reach.graph, &reach.auth, &http)?;
+    let pacer = || Pacer::new(Settings::default());
+    Ok(Line::new(
+        Http::new(host, &http)?,
+        tokens,
+        job::start_clock(),
+        Buckets::new(pacer(), pacer()),
+        fastrand::Rng::new(),
+    ))
+}
+
+fn stopped(line: &Line<Http>, stop: Option<Stop>) -> Failure {
+    match stop.or_else(|| line.stop.cause()) {
+        Some(stop) => stop.into(),
+        None => Failure { code: 5, sentence: "interrupted".to_owned() },
+    }
+}
+
+fn tell(registration: &crate::graph::meeting::Registration) {
+    let id = registration.id.as_deref().unwrap_or("without an id");
+    enrol::print(&format!("external registration {id}: open to {}\n", registration.mode));
+}

@@ -1,0 +1,111 @@
+//! `rehearse`: the same pipeline, end to end, against the simulator inside this process.
+
+use std::path::Path;
+
+use super::{
+    args::RehearseArgs,
+    enrol::{self, Enrolment},
+    failure::{Failure, USAGE},
+    notation::grouped,
+};
+use crate::{
+    auth::Tokens,
+    graph::{
+        host::{GraphHost, TrustedHosts},
+        http::HttpOptions,
+        meeting::Meeting,
+    },
+    output::Console,
+    pacing::Quota,
+    simulator::{Served, Simulator, is_simulated_link},
+};
+
+/// The meeting of a rehearsal.
+const MEETING: &str = "rehearsal";
+
+pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8, Failure> {
+    let source = enrol::source(&args.input)?;
+    let (enrolled, rejects) = enrol::outputs(&source, &args.files)?;
+    spare_real_links(&enrolled)?;
+    let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
+    let simulator = Simulator::new(config);
+    let served = Served::start(&simulator)
+        .map_err(|error| Failure::internal("the simulator cannot be started", &error))?;
+    let folder = tempfile::tempdir().map_err(|error| Failure {
+        code: USAGE,
+        sentence: format!("no temporary folder can be made: {error}"),
+    })?;
+    let conduct = enrol::conduct(&args.conduct, &args.pace);
+    let http = HttpOptions {
+        total_timeout: args.pace.timeout,
+        pool: conduct.concurrency,
+        ..HttpOptions::default()
+    };
+    let none = TrustedHosts::default();
+    let enrolment = Enrolment {
+        input: &args.input,
+        files: &args.files,
+        pace: &args.pace,
+        conduct,
+        meeting: Meeting::new(MEETING, None),
+        enable: None,
+        host: GraphHost::parse(&served.url(), &none)?,
+        http,
+        tokens: Tokens::none(),
+        ledger: folder.path().join("rehearsal.ledger"),
+        enrolled,
+        rejects,
+        rehearsal: true,
+    };
+    let done = enrolment.carry_out(console)?;
+    if args.files.json {
+        enrol::print(&format!("{}\n", done.summary.json()));
+    } else {
+        enrol::print(&format!("{}{}", done.text, outlook(done.summary.enrolled, args)));
+    }
+    Ok(done.summary.exit_code)
+}
+
+/// The time that the real import would take.
+fn outlook(rows: u64, args: &RehearseArgs) -> String {
+    let rate = args.pace.rate;
+    let published = Quota::WEBINAR_WRITES;
+    let mut text = format!(
+        "\nThis was a rehearsal: nobody was enrolled, the links lead nowhere.\nThe real import of {} rows would take ",
+        grouped(rows)
+    );
+    match rate {
+        Some(rate) => text.push_str(&format!(
+            "at least {} (--rate {rate}).\n",
+            enrol::forecast(rows, rate.per_second())
+        )),
+        None => text.push_str(&format!(
+            "as long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",
+            enrol::forecast(rows, published.per_second())
+        )),
+    }
+    text
+}
+
+/// A rehearsal never takes the place of a file with real links.
+fn spare_real_links(enrolled: &Path) -> Result<(), Failure> {
+    let Ok(mut reader) = csv::Reader::from_path(enrolled) else { return Ok(()) };
+    let Some(column) = reader
+        .headers()
+        .ok()
+        .and_then(|header| header.iter().position(|name| name == "joinWebUrl"))
+    else {
+        return Ok(());
+    };
+    let real = reader
+        .records()
+        .filter_map(Result::ok)
+        .any(|row| row.get(column).is_some_and(|link| !is_simulated_link(link)));
+    if real {
+        return Err(Failure::usage(format!(
+            "{} holds real join links, and a rehearsal would replace them; name another file with --output",
+            enrolled.display()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! `simulate`: serves the simulated Graph on this machine.
+
+use std::net::Ipv4Addr;
+
+use super::{args::SimulateArgs, enrol, failure::Failure, signals::Signals};
+use crate::simulator::{Served, Simulator};
+
+pub(super) fn simulate(args: &SimulateArgs) -> Result<u8, Failure> {
+    let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
+    let simulator = Simulator::new(config);
+    let address = (Ipv4Addr::LOCALHOST, args.port).into();
+    let served = Served::start_on(&simulator, address)
+        .map_err(|error| Failure::usage(format!("--port {}: {error}", args.port)))?;
+    enrol::print(&format!("{}\n", served.url()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal("no runtime", &error))?;
+    let mut signals = Signals::listen();
+    let stop = runtime.block_on(signals.next());
+    drop(served);
+    Ok(stop.exit_code())
+}
