@@ -14,6 +14,9 @@ use uuid::Uuid;
 use super::super::host::TrustedHosts;
 use super::*;
 
+mod proxy;
+mod tls;
+
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
 fn options() -> HttpOptions {
