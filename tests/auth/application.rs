@@ -4,6 +4,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use rcgen::{PKCS_RSA_SHA256, RsaKeySize};
 use registrant_import::auth::{AuthError, AuthSettings, Method, Speaker, Tokens};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -163,6 +165,32 @@ async fn a_federated_token_is_read_anew_each_time() {
     assert_eq!(endpoint.fields("client_assertion"), ["canary-1", "canary-2"]);
     let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     assert_eq!(endpoint.fields("client_assertion_type"), [kind, kind]);
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_by_a_signed_assertion_that_is_new_each_time() {
+    let endpoint = Endpoint::start(|number, _| token(["first", "second"][number])).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("client.pem");
+    let settings = AuthSettings {
+        certificate: Some(path.clone()),
+        ..endpoint.settings(Method::ClientCertificate)
+    };
+    let tokens = Tokens::new(&settings).expect("settings");
+    assert!(matches!(fail(&tokens).await, AuthError::File { .. }));
+    let key = rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
+    let key = key.expect("a key");
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).expect("signed");
+    fs::write(&path, certificate.pem() + &key.serialize_pem()).expect("a file");
+    let old = tokens.bearer().await.expect("a token");
+    assert!(tokens.refreshed(&old).await.is_ok());
+    let proofs = endpoint.fields("client_assertion");
+    assert!(proofs.len() == 2 && proofs[0] != proofs[1], "used once each");
+    let claims = proofs[0].split('.').nth(1).expect("three parts");
+    let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(claims).expect("base64");
+    let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
+    let address = format!("http://{}/tenant/oauth2/v2.0/token", endpoint.address);
+    assert_eq!((&claims["aud"], &claims["iss"]), (&json!(address), &json!("client")));
 }
 
 #[tokio::test]
