@@ -41,9 +41,15 @@ struct Server {
     task: JoinHandle<()>,
 }
 
-/// Serves, with a certificate for `name` by an authority of its own, which lies in `ca.pem`. `/slow`
-/// is never answered; all else is answered by the version of HTTP that it came in.
 async fn server(name: &str) -> Server {
+    serve_tls(name, versions).await
+}
+
+/// Serves by `run`, with a certificate for `name` by an authority of its own, which lies in `ca.pem`.
+async fn serve_tls<F>(name: &str, run: impl FnOnce(Secure) -> F) -> Server
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = || KeyPair::generate().expect("a key");
@@ -62,17 +68,19 @@ async fn server(name: &str) -> Server {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let listener = Secure(listener, TlsAcceptor::from(Arc::new(config)));
+    let task = tokio::spawn(run(Secure(listener, TlsAcceptor::from(Arc::new(config)))));
+    Server { address, folder, task }
+}
+
+/// Never answers `/slow`, and all else by the version of HTTP that it came in.
+async fn versions(listener: Secure) {
     let app = Router::new().fallback(|request: Incoming| async move {
         if request.uri().path() == "/slow" {
             std::future::pending::<()>().await;
         }
         format!("{:?}", request.version())
     });
-    let task = tokio::spawn(async move {
-        let _ = axum::serve(listener, app).await;
-    });
-    Server { address, folder, task }
+    let _ = axum::serve(listener, app).await;
 }
 
 impl Server {
@@ -122,4 +130,78 @@ async fn requests_on_an_http_2_connection_that_breaks_are_in_doubt() {
         let error = request.await.expect("no panic").expect_err("no answer");
         assert_eq!(error.reach, Reach::MaybeSent, "{error}");
     }
+}
+
+/// Reads frames of HTTP/2 and answers each request by `answer`, a frame's type and payload, on its
+/// own stream or on the connection's.
+async fn refuse(mut listener: Secure, kind: u8, own: bool, payload: &'static [u8]) {
+    const HEADERS: u8 = 1;
+    let (mut stream, _) = listener.accept().await;
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await.expect("a preface");
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.expect("settings");
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).await.is_ok() {
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut rest = vec![0; length];
+        stream.read_exact(&mut rest).await.expect("a frame");
+        if head[3] == HEADERS {
+            REQUESTS.fetch_add(1, Ordering::SeqCst);
+            let length = u8::try_from(payload.len()).expect("short");
+            let id = if own { &head[5..9] } else { &[0; 4] };
+            let frame = [&[0, 0, length, kind, 0], id, payload].concat();
+            stream.write_all(&frame).await.expect("an answer");
+        }
+    }
+}
+
+static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+
+/// What HTTP/2 calls safe to repeat is repeated by whoever keeps the books, not behind his back.
+#[tokio::test]
+async fn a_request_that_http_2_hands_back_is_not_sent_again() {
+    // RFC 9113: RST_STREAM with REFUSED_STREAM (6.4, 8.7), then GOAWAY without error that names no
+    // stream as handled (6.8).
+    let frames: [(u8, bool, &[u8]); 2] = [(3, true, &[0, 0, 0, 7]), (7, false, &[0; 8])];
+    for (kind, own, payload) in frames {
+        REQUESTS.store(0, Ordering::SeqCst);
+        let server = serve_tls("127.0.0.1", |it| refuse(it, kind, own, payload)).await;
+        let outcome = fail(&server.http(true, false)).await;
+        assert_eq!(outcome, (Reach::MaybeSent, Failure::Broken));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(REQUESTS.load(Ordering::SeqCst), 1);
+    }
+}
+
+/// The libraries below log at their loudest, and show no token.
+#[tokio::test]
+async fn the_loudest_log_shows_no_token() {
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let server = server("127.0.0.1").await;
+    let http = server.http(true, false);
+    let guard = tracing::subscriber::set_default(subscriber);
+    assert!(http.send(post("/beta/x")).await.is_ok());
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+    assert!(text.contains("h2::"), "nothing is logged: {text}");
+    assert!(!text.contains("canary-token"), "{text}");
 }
