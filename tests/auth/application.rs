@@ -8,7 +8,6 @@ use base64::Engine as _;
 use rcgen::{PKCS_RSA_SHA256, RsaKeySize};
 use registrant_import::auth::{AuthError, AuthSettings, Method, Speaker, Tokens};
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::endpoint::{Answer, CANARY, Endpoint, bearer, fail, refusal, silent, token};
 
@@ -97,7 +96,7 @@ async fn an_endpoint_that_asks_for_more_time_than_there_is_ends_the_wait_at_once
 
 #[tokio::test]
 async fn an_endpoint_that_is_down_for_a_while_fails_nobody() {
-    let gone = Endpoint::nobody().await;
+    let (gone, socket) = Endpoint::nobody();
     let tokens = Arc::new(gone.tokens(Method::ClientSecret));
     let callers: Vec<_> = (0..16)
         .map(|_| {
@@ -106,15 +105,24 @@ async fn an_endpoint_that_is_down_for_a_while_fails_nobody() {
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    let listener = TcpListener::bind(gone.address).await.expect("the same port");
-    let back = Endpoint::on(listener, |_, _| token("t"));
+    let back = Endpoint::on(socket.listen(16).expect("the same port"), |_, _| token("t"));
     for caller in callers {
         assert!(caller.await.expect("no panic").is_ok());
     }
     assert_eq!(back.seen().len(), 1);
 }
 
-/// The issue's own case: tokens of two seconds, in a run that lasts longer, with many workers.
+/// Under paused time: nothing is there to wait for but the pauses.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_stays_away_is_given_up_after_a_while() {
+    let (gone, _socket) = Endpoint::nobody();
+    let begun = tokio::time::Instant::now();
+    let error = fail(&gone.tokens(Method::ClientSecret)).await;
+    assert!(error.is_passing(), "{error}");
+    assert!((60..=90).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+/// Tokens of two seconds, in a run that lasts longer, with many workers.
 #[tokio::test]
 async fn short_tokens_in_a_longer_run_fail_no_request() {
     let body = |number| json!({"access_token": format!("t{number}"), "expires_in": 2});

@@ -11,7 +11,7 @@ use registrant_import::graph::http::HttpOptions;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// In every secret that these tests plant.
 pub(crate) const CANARY: &str = "canary";
@@ -79,10 +79,12 @@ impl Endpoint {
         endpoint
     }
 
-    /// A port where nobody listens.
-    pub(crate) async fn nobody() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        Self { address: listener.local_addr().expect("an address"), seen: Arc::default() }
+    /// A port that is taken, where nobody listens until the socket does.
+    pub(crate) fn nobody() -> (Self, TcpSocket) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let address = socket.local_addr().expect("an address");
+        (Self { address, seen: Arc::default() }, socket)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
