@@ -123,10 +123,9 @@ fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-    use aws_lc_rs::rsa::KeySize;
     use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
     use base64::engine::general_purpose::STANDARD;
+    use rcgen::{CertificateParams, PKCS_RSA_SHA256, RsaKeySize};
     use secrecy::ExposeSecret as _;
     use std::fs;
 
@@ -134,16 +133,13 @@ mod tests {
         format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
     }
 
-    /// A key, and what counts as a certificate of it here: its public half between other bytes.
-    fn pair() -> (KeyPair, Vec<u8>) {
-        let key = KeyPair::generate(KeySize::Rsa2048).expect("a key");
-        let certificate = [b"before", key.public_key().as_ref(), b"after"].concat();
+    /// A key and a certificate of it.
+    fn pair() -> (rcgen::KeyPair, rcgen::Certificate) {
+        let key = rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
+        let key = key.expect("a key");
+        let parameters = CertificateParams::new(Vec::new()).expect("parameters");
+        let certificate = parameters.self_signed(&key).expect("a certificate");
         (key, certificate)
-    }
-
-    fn key_pem(key: &KeyPair) -> String {
-        let der: Pkcs8V1Der = key.as_der().expect("DER");
-        pem("PRIVATE KEY", der.as_ref())
     }
 
     #[test]
@@ -152,7 +148,8 @@ mod tests {
         let path = folder.path().join("client.pem");
         let (key, certificate) = pair();
         let (_, other) = pair();
-        let text = pem("CERTIFICATE", &other) + &key_pem(&key) + &pem("CERTIFICATE", &certificate);
+        // Its own certificate stands last, as no rule forbids.
+        let text = other.pem() + &key.serialize_pem() + &certificate.pem();
         fs::write(&path, text).expect("a file");
 
         let audience = Url::parse("https://login.microsoftonline.com/t/oauth2/v2.0/token");
@@ -160,6 +157,7 @@ mod tests {
         let assertion = Certificate::new(path).assertion("client", &audience).expect("signed");
         let (message, signature) = assertion.expose_secret().rsplit_once('.').expect("a signature");
         let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64");
+        let key = KeyPair::from_pkcs8(key.serialized_der()).expect("the same key");
         UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key.public_key().as_ref())
             .verify(message.as_bytes(), &signature)
             .expect("the signature holds");
@@ -169,7 +167,7 @@ mod tests {
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64")).expect("JSON")
         };
         let (header, claims) = (json(header), json(claims));
-        let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(&certificate));
+        let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(certificate.der()));
         assert_eq!((&header["alg"], &header["x5t#S256"]), (&json!("PS256"), &json!(thumbprint)));
         assert_eq!((&claims["iss"], &claims["sub"]), (&json!("client"), &json!("client")));
         assert_eq!(claims["aud"], json!(audience.as_str()));
@@ -186,11 +184,11 @@ mod tests {
         for (content, word) in [
             (b"\x30\x82\x0a\x00pfx".to_vec(), "openssl pkcs12"),
             (pem("ENCRYPTED PRIVATE KEY", b"x").into_bytes(), "openssl pkey"),
-            (pem("CERTIFICATE", &certificate).into_bytes(), "no private key"),
+            (certificate.pem().into_bytes(), "no private key"),
             (pem("EC PRIVATE KEY", b"x").into_bytes(), "no RSA key"),
             (pem("PRIVATE KEY", b"x").into_bytes(), "no usable RSA key"),
-            (key_pem(&key).into_bytes(), "no certificate of its key"),
-            ((key_pem(&key) + &pem("CERTIFICATE", &other)).into_bytes(), "no certificate of its"),
+            (key.serialize_pem().into_bytes(), "no certificate of its key"),
+            ((key.serialize_pem() + &other.pem()).into_bytes(), "no certificate of its"),
             (Vec::new(), "no private key"),
         ] {
             fs::write(&path, content).expect("a file");

@@ -1,5 +1,7 @@
 //! A token from the Azure CLI: `az account get-access-token`.
 
+use std::path::PathBuf;
+
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 use tokio::process::Command;
@@ -17,6 +19,7 @@ const PROGRAM: &str = if cfg!(windows) { "az.cmd" } else { "az" };
 /// Whoever is signed in to the Azure CLI.
 #[derive(Debug)]
 pub(crate) struct AzureCli {
+    program: PathBuf,
     arguments: Vec<String>,
 }
 
@@ -30,11 +33,11 @@ impl AzureCli {
         if let Some(tenant) = tenant {
             arguments.extend(["--tenant".to_owned(), tenant.to_owned()]);
         }
-        Self { arguments }
+        Self { program: PROGRAM.into(), arguments }
     }
 
     pub(crate) async fn fetch(&self) -> Result<Granted, AuthError> {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(&self.program);
         command.args(&self.arguments);
         parse(&output(NAME, command, LIMIT).await?)
     }
@@ -81,5 +84,21 @@ mod tests {
         assert!(line.ends_with(
             "--resource https://microsoftgraph.chinacloudapi.cn --tenant contoso.example"
         ));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn it_is_run_as_it_wants_to_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("az");
+        let text = "printf '{\"accessToken\": \"%s\"}' \"$(echo $* | tr ' ' _)\"";
+        std::fs::write(&script, text).expect("a file");
+        let mut cli = AzureCli { program: "sh".into(), ..AzureCli::new(Cloud::Global, None) };
+        cli.arguments.insert(0, script.display().to_string());
+        let token = cli.fetch().await.expect("a token").token;
+        let line = "account_get-access-token_--output_json_--resource_https://graph.microsoft.com";
+        assert_eq!(token.expose_secret(), line);
+        let cli = AzureCli { program: folder.path().join("none"), ..cli };
+        assert!(matches!(cli.fetch().await, Err(AuthError::Command { .. })));
     }
 }

@@ -71,6 +71,11 @@ impl SignIn {
 
     async fn begin(&self, show: impl FnOnce(&DevicePrompt)) -> Result<(), AuthError> {
         let code: Started = self.endpoint.device(&[("scope", &self.scope)]).await?;
+        // Both are shown on a terminal, which must get no commands from afar.
+        if [&code.user_code, &code.verification_uri].iter().any(|it| it.contains(char::is_control))
+        {
+            return Err(self.endpoint.bad_answer());
+        }
         let lasts = Duration::from_secs(code.expires_in);
         let end = Instant::now().checked_add(lasts);
         show(&DevicePrompt { page: code.verification_uri, code: code.user_code, lasts });

@@ -21,6 +21,9 @@ use crate::graph::transport::Response;
 /// one that is down for longer is for the scheduler to come back to.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How long the one attempt ahead of time may last: whoever makes it has a good token, and waits.
+const QUICK: Duration = Duration::from_secs(10);
+
 /// The first pause between two attempts; each further one is twice as long, up to [`LONGEST`].
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -57,7 +60,8 @@ impl Asker {
         build: impl Fn(&Client) -> RequestBuilder,
         passing: impl Fn(&Response) -> bool,
     ) -> Result<Response, AuthError> {
-        let give_up = Instant::now() + PATIENCE;
+        let patience = if effort == Effort::Once { QUICK } else { PATIENCE };
+        let give_up = Instant::now() + patience;
         let mut pause = PAUSE;
         loop {
             let left = give_up.saturating_duration_since(Instant::now());

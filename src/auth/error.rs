@@ -68,7 +68,7 @@ pub enum AuthError {
         reason: &'static str,
     },
     /// The token has ended, by its own word.
-    #[error("the token from {origin} has expired: get a new one{}", ago(*since))]
+    #[error("by this machine's clock the token from {origin} has expired{}: get a new one", ago(*since))]
     Expired {
         /// Where it came from.
         origin: String,
@@ -155,8 +155,8 @@ impl AuthError {
 fn ago(since: Duration) -> String {
     match since.as_secs() {
         0 => String::new(),
-        seconds @ 1..120 => format!(" (it ended {seconds} s ago)"),
-        seconds => format!(" (it ended {} min ago)", seconds / 60),
+        seconds @ 1..120 => format!(" {seconds} s ago"),
+        seconds => format!(" {} min ago", seconds / 60),
     }
 }
 

@@ -91,6 +91,10 @@ impl TokenFile {
 pub(crate) fn read(setting: &'static str, path: &Path) -> Result<Zeroizing<String>, AuthError> {
     use std::io::Read as _;
     let fault = |reason: String| AuthError::File { setting, path: path.to_owned(), reason };
+    // A pipe gives its text once, and the second reader waits for ever.
+    if !fs::metadata(path).map_err(|error| fault(error.to_string()))?.is_file() {
+        return Err(fault("it is no plain file (is --token-command meant?)".to_owned()));
+    }
     let file = fs::File::open(path).map_err(|error| fault(error.to_string()))?;
     let mut text = Zeroizing::new(Vec::new());
     file.take(MAX_TOKEN + 1).read_to_end(&mut text).map_err(|error| fault(error.to_string()))?;
@@ -159,5 +163,7 @@ mod tests {
         assert!(matches!(file.fetch(), Err(AuthError::File { .. })));
         fs::remove_file(&path).expect("a file");
         assert!(!file.has_changed());
+        fs::create_dir(&path).expect("a folder");
+        assert!(matches!(file.fetch(), Err(AuthError::File { .. })));
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
@@ -59,7 +59,8 @@ impl ManagedSettings {
 pub(crate) struct Managed {
     asker: Asker,
     url: Url,
-    header: Option<SecretString>,
+    /// Marked sensitive.
+    header: Option<HeaderValue>,
 }
 
 impl Managed {
@@ -106,7 +107,8 @@ impl Managed {
         // Direct: a proxy would be asked for its own address.
         let options = HttpOptions { connect_timeout, http1: true, ..options.clone() };
         let asker = Asker::new(&url, &options, true)?;
-        let header = settings.header.clone().filter(|_| settings.is_service());
+        let header = settings.header.as_ref().filter(|_| settings.is_service());
+        let header = header.map(secret_header).transpose()?;
         Ok(Self { asker, url, header })
     }
 
@@ -114,7 +116,7 @@ impl Managed {
         let build = |client: &reqwest::Client| {
             let request = client.get(self.url.clone());
             match &self.header {
-                Some(header) => request.header("X-IDENTITY-HEADER", header.expose_secret()),
+                Some(header) => request.header("X-IDENTITY-HEADER", header.clone()),
                 None => request.header("Metadata", "true"),
             }
         };
@@ -125,6 +127,15 @@ impl Managed {
     pub(crate) fn origin(&self) -> &'static str {
         if self.header.is_some() { "this Azure service" } else { "this virtual machine" }
     }
+}
+
+fn secret_header(secret: &SecretString) -> Result<HeaderValue, AuthError> {
+    let mut header = HeaderValue::from_str(secret.expose_secret()).map_err(|_| {
+        let reason = "it holds characters that no header has".to_owned();
+        AuthError::Setting { setting: "IDENTITY_HEADER", reason }
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// The metadata service asks for repetition after 404 and 410 as well: it is then being started or

@@ -81,6 +81,10 @@ impl KeptSignIn {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.fault(error.to_string())),
         };
+        // Before it is opened: to open a pipe is to wait for whoever writes into it.
+        if !link.is_file() {
+            return Err(self.fault("it is no plain file, so it is not read".to_owned()));
+        }
         let file = File::open(&self.0).map_err(|error| self.fault(error.to_string()))?;
         let opened = file.metadata().map_err(|error| self.fault(error.to_string()))?;
         self.check(&link, &opened)?;
@@ -93,11 +97,8 @@ impl KeptSignIn {
         })
     }
 
-    /// What was looked at must be a plain file, be what was opened, and be closed to others.
+    /// What was opened must be what was looked at, and be closed to others.
     fn check(&self, link: &fs::Metadata, opened: &fs::Metadata) -> Result<(), AuthError> {
-        if !link.is_file() {
-            return Err(self.fault("it is no plain file, so it is not read".to_owned()));
-        }
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
@@ -111,7 +112,7 @@ impl KeptSignIn {
             }
         }
         #[cfg(not(unix))]
-        let _ = opened;
+        let _ = (link, opened);
         Ok(())
     }
 

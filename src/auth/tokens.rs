@@ -47,6 +47,8 @@ struct State {
     failure: Option<AuthError>,
     /// No fetch ahead of time before this.
     pause: Option<Instant>,
+    /// What Graph refused last. An origin that gives it again gives nothing.
+    refused: Option<HeaderValue>,
 }
 
 #[derive(Clone, Debug)]
@@ -127,9 +129,16 @@ impl Tokens {
         match self.look(None) {
             Look::Good(header) => Ok(header),
             Look::Ageing(header) => {
-                let Ok(_turn) = self.turn.try_lock() else { return Ok(header) };
-                // A failure is no matter yet: the old token is good, and the next will try again.
-                Ok(self.fetch(Effort::Once).await.unwrap_or(header))
+                let Ok(turn) = self.turn.try_lock() else { return Ok(header) };
+                if let Ok(header) = self.fetch(Effort::Once).await {
+                    return Ok(header);
+                }
+                drop(turn);
+                // A failure is no matter yet, unless the old token ended or was refused meanwhile.
+                match self.look(None) {
+                    Look::Good(header) | Look::Ageing(header) => Ok(header),
+                    Look::Empty(seen) => self.wait_for(None, seen).await,
+                }
             }
             Look::Empty(seen) => self.wait_for(None, seen).await,
         }
@@ -185,15 +194,7 @@ impl Tokens {
             }
             Look::Empty(_) => {}
         }
-        let header = self.fetch(Effort::Patient).await?;
-        if Some(&header) == refused {
-            let failure = AuthError::Same { origin: self.source.origin() };
-            let mut state = self.state();
-            state.current = None;
-            state.failure = Some(failure.clone());
-            return Err(failure);
-        }
-        Ok(header)
+        self.fetch(Effort::Patient).await
     }
 
     fn look(&self, refused: Option<&HeaderValue>) -> Look {
@@ -203,7 +204,7 @@ impl Tokens {
         let past = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
         let Some(current) = &state.current else { return Look::Empty(state.fetches) };
         if Some(&current.header) == refused {
-            state.current = None;
+            state.refused = state.current.take().map(|current| current.header);
             return Look::Empty(state.fetches);
         }
         if past(current.last) {
@@ -225,6 +226,12 @@ impl Tokens {
             Err(error) => Err(error),
         };
         let mut state = self.state();
+        let result = result.and_then(|current| match &state.refused {
+            Some(refused) if *refused == current.header => {
+                Err(AuthError::Same { origin: self.source.origin() })
+            }
+            _ => Ok(current),
+        });
         state.fetches += 1;
         state.pause = Instant::now().checked_add(PAUSE);
         match result {

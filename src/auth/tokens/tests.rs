@@ -165,7 +165,7 @@ async fn a_failure_ahead_of_time_is_not_shared() {
     tokio::task::yield_now().await;
     pass(10).await;
     assert_eq!(text(&tokens.bearer().await.expect("a token")), "Bearer token-2");
-    assert_eq!(text(&ahead.await.expect("no panic").expect("the old one")), "Bearer first");
+    assert_eq!(text(&ahead.await.expect("no panic").expect("a token")), "Bearer token-2");
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,6 +226,33 @@ async fn the_same_token_again_is_an_error_for_all() {
         assert!(matches!(error, AuthError::Same { .. }) && !error.is_passing());
     }
     assert_eq!(script.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_handed_out_to_nobody_again() {
+    let again = [Ok(("same", 3600)), Ok(("same", 3600)), Ok(("same", 3600))];
+    let script = Script::new(0, again);
+    let tokens = script.tokens();
+    let stale = tokens.bearer().await.expect("a token");
+    assert!(tokens.refreshed(&stale).await.is_err());
+    assert!(matches!(tokens.bearer().await, Err(AuthError::Same { .. })));
+    assert_eq!(text(&tokens.bearer().await.expect("another")), "Bearer token-3");
+}
+
+/// Refused while it is being replaced, and the replacement fails: the old one is out all the same.
+#[tokio::test(start_paused = true)]
+async fn a_token_refused_meanwhile_is_not_fallen_back_to() {
+    let script = Script::new(5000, [Ok(("first", 3600)), Err(down())]);
+    let tokens = script.tokens();
+    let stale = tokens.bearer().await.expect("a token");
+    pass(3400).await;
+    let ahead = tokio::spawn({
+        let tokens = Arc::clone(&tokens);
+        async move { tokens.bearer().await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(text(&tokens.refreshed(&stale).await.expect("another")), "Bearer token-2");
+    assert_eq!(text(&ahead.await.expect("no panic").expect("another")), "Bearer token-2");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,9 @@ use uuid::Uuid;
 use super::super::host::TrustedHosts;
 use super::*;
 
+mod proxy;
+mod tls;
+
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
 fn options() -> HttpOptions {
@@ -124,9 +127,10 @@ async fn a_path_that_would_change_is_not_sent() {
 
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
+    // A port that is taken, where nobody listens.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let address = socket.local_addr().expect("an address");
     assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, Failure::Connect));
 
     // TLS that is no TLS, and TLS that never comes.
