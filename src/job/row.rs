@@ -112,6 +112,9 @@ impl<T: Transport> Desk<'_, T> {
             let Ok(exchange) = self.line.send(call, &draft, request).await else {
                 return self.withdraw(seq, call).await;
             };
+            if call == Call::Create {
+                self.line.count_post(std::mem::replace(&mut work.posted, true));
+            }
             let (becomes, outcome) = self.judge(work, call, &exchange, alone, &mut signed_in_again);
             let settlement = Settlement {
                 seq,
