@@ -177,7 +177,7 @@ impl Limiter {
                     calls.push_back(now);
                 }
                 // The next call has room when all but `count - 1` of these have left.
-                Err(calls[calls.len() - *count] + *per - now)
+                Err((calls[calls.len() - *count] + *per).saturating_sub(now))
             }
         }
     }
@@ -244,7 +244,8 @@ mod tests {
         assert_eq!(accepted(&mut fixed, ms(0), 20), 15);
         let rest = fixed.take(ms(0)).expect_err("refused");
         assert!(rest < Duration::from_secs(30));
-        assert_eq!(accepted(&mut fixed, rest - Duration::from_nanos(1), 20), 0);
+        let before = rest.saturating_sub(Duration::from_nanos(1));
+        assert_eq!(accepted(&mut fixed, before, 20), 0);
         assert_eq!(accepted(&mut fixed, rest, 20), 15);
 
         let mut sliding = limiter(15.0, 30, Shape::SlidingWindow, ThrottledCalls::Free);

@@ -1,4 +1,4 @@
-//! The simulator as its clients meet it: over a loopback socket, and in a test's paused time.
+//! Over a loopback socket: the meeting, and the faults that HTTP cannot say.
 
 use std::{
     io::{Read as _, Write as _},
@@ -256,7 +256,7 @@ fn raw(graph: &Graph) -> (String, std::io::Result<()>) {
     )
     .expect("sent");
     let start = Instant::now();
-    let (mut got, mut buffer) = (Vec::new(), [0; 65_536]);
+    let (mut got, mut buffer) = (Vec::new(), vec![0; 65_536]);
     let end = loop {
         match socket.read(&mut buffer) {
             Ok(0) => break Ok(()),
