@@ -22,11 +22,17 @@ pub(super) struct Form {
     first_name: String,
     last_name: String,
     pub(super) registration_id: String,
+    /// As posted, in JSON; empty for none.
+    answers: String,
+    pub(super) shared: Shared,
+}
+
+/// What many people fill in alike.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Shared {
     referrer: String,
     timezone: String,
     language: String,
-    /// As posted, in JSON; empty for none.
-    answers: String,
 }
 
 impl Form {
@@ -37,13 +43,11 @@ impl Form {
         if !kind.is_empty() && kind.strip_prefix('#') != Some(KIND) {
             return Err(Problem::bad_request("The @odata.type is not a registration's."));
         }
-        let mut form = Self {
-            timezone: text(&mut members, "preferredTimezone")?,
-            language: text(&mut members, "preferredLanguage")?,
-            ..Self::default()
-        };
-        required("preferredTimezone", &form.timezone)?;
-        required("preferredLanguage", &form.language)?;
+        let mut form = Self::default();
+        form.shared.timezone = text(&mut members, "preferredTimezone")?;
+        form.shared.language = text(&mut members, "preferredLanguage")?;
+        required("preferredTimezone", &form.shared.timezone)?;
+        required("preferredLanguage", &form.shared.language)?;
         match caller {
             Caller::Application => {
                 form.first_name = text(&mut members, "firstName")?;
@@ -65,7 +69,7 @@ impl Form {
         if let Some(Value::Object(mut outside)) = members.remove("externalRegistrationInformation")
         {
             form.registration_id = text(&mut outside, "registrationId")?;
-            form.referrer = text(&mut outside, "referrer")?;
+            form.shared.referrer = text(&mut outside, "referrer")?;
             outside.remove("@odata.type");
             no_more(&outside, "microsoft.graph.virtualEventExternalRegistrationInformation")?;
             if form.registration_id.chars().count() > MAX_REGISTRATION_ID {
@@ -115,18 +119,10 @@ impl Form {
         serde_json::from_str(&self.answers).expect("kept as it was written, a list")
     }
 
-    /// All of it in one string; NUL, which no field of a form holds, ends each part.
+    /// What is a person's own, in one string; NUL, which no field of a form holds, ends each part.
     pub(super) fn to_text(&self) -> String {
-        let parts = [
-            &self.email,
-            &self.first_name,
-            &self.last_name,
-            &self.registration_id,
-            &self.referrer,
-            &self.timezone,
-            &self.language,
-            &self.answers,
-        ];
+        let parts =
+            [&self.email, &self.first_name, &self.last_name, &self.registration_id, &self.answers];
         let mut text = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
         for part in parts {
             text.extend(part.chars().filter(|&c| c != '\0'));
@@ -135,7 +131,8 @@ impl Form {
         text
     }
 
-    pub(super) fn from_text(text: &str) -> Self {
+    /// The form of this text and the shared part.
+    pub(super) fn from_text(text: &str, shared: Shared) -> Self {
         let mut parts = text.split('\0').map(str::to_owned);
         let mut next = || parts.next().unwrap_or_default();
         Self {
@@ -143,10 +140,8 @@ impl Form {
             first_name: next(),
             last_name: next(),
             registration_id: next(),
-            referrer: next(),
-            timezone: next(),
-            language: next(),
             answers: next(),
+            shared,
         }
     }
 
@@ -167,9 +162,9 @@ impl Form {
             members.entry("multiChoiceValues").or_insert_with(|| json!([]));
         }
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let outside = given(&self.registration_id).or(given(&self.referrer)).map(|_| {
+        let outside = given(&self.registration_id).or(given(&self.shared.referrer)).map(|_| {
             json!({
-                "referrer": given(&self.referrer),
+                "referrer": given(&self.shared.referrer),
                 "registrationId": given(&self.registration_id),
             })
         });
@@ -178,8 +173,8 @@ impl Form {
             "lastName": self.last_name,
             "email": self.email,
             "externalRegistrationInformation": outside,
-            "preferredTimezone": self.timezone,
-            "preferredLanguage": self.language,
+            "preferredTimezone": self.shared.timezone,
+            "preferredLanguage": self.shared.language,
             "registrationQuestionAnswers": answers,
         })
     }
@@ -288,7 +283,7 @@ mod tests {
     fn a_form_is_given_back_as_it_was_posted() {
         let form = parse(&body()).expect("a form");
         assert_eq!(form.hold_against(&questions()), Ok(()));
-        assert_eq!(Form::from_text(&form.to_text()), form);
+        assert_eq!(Form::from_text(&form.to_text(), form.shared.clone()), form);
         assert_eq!(Form::email_in(&form.to_text()), "DianeDemoss@contoso.com");
         let given = form.to_json(&questions());
         for member in ["firstName", "lastName", "email", "externalRegistrationInformation"] {

@@ -302,7 +302,7 @@ impl Meeting {
         let page = page::cut(context.config, context.base, path, query, |start| {
             self.register
                 .from(start)
-                .filter(|(_, record)| record.made + context.config.list_lag <= context.now)
+                .filter(|(_, record)| record.made() + context.config.list_lag <= context.now)
                 .map(|(number, record)| (number, self.item(record, None)))
         })?;
         Ok(Success::json(StatusCode::OK, &page.with_context(context.odata("/registrants"))))

@@ -4,8 +4,11 @@
 //! [`Simulator`] is a core without sockets and clocks: a call and the time go in, an answer (or
 //! what becomes of it instead) and its delay come out, and the seed decides whatever chance
 //! decides. Two thin shells carry it: [`Direct`] into the client of the same process, in tokio's
-//! time, and [`serve`] to a loopback port. It knows nothing of the client that it tests: its wire
-//! types are its own, so that an error in one is not an error in both.
+//! time, and [`serve`] to a loopback port. The fault of a POST is drawn from the seed, the id and
+//! the number of the attempt, that of any other call from the seed and its number among its kind,
+//! so the same calls meet the same faults whatever falls between them. The simulator knows nothing
+//! of the client that it tests: its wire types are its own, so that an error in one is not an
+//! error in both.
 
 mod args;
 mod assertion;

@@ -4,7 +4,7 @@
 //! The POST gives no link: an application gets 204 and nothing else. The link is in the sessions
 //! of the registration, which is found by its e-mail address; one address is one registration.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use http::StatusCode;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use super::{
     config::{Caller, Config, DateForm, SecondPost, WebinarPrid, WebinarStatus},
     event::Context,
     fault::Fault,
-    form::Form,
+    form::{Form, Shared},
     link::Link,
     page,
     problem::Problem,
@@ -62,12 +62,17 @@ impl RegistrationStatus {
 pub(super) struct Webinar {
     hash: u64,
     register: Register<Standing>,
+    /// What many people have in common: held once.
+    shared: Vec<Shared>,
+    /// Cancelled registrations, and when.
+    canceled: HashMap<u32, Duration>,
 }
 
 #[derive(Debug)]
 struct Standing {
     status: RegistrationStatus,
-    canceled: Option<Duration>,
+    /// The place in `shared`.
+    shared: u16,
 }
 
 /// A record with its number.
@@ -75,7 +80,12 @@ type Found<'a> = (u32, &'a Record<Standing>);
 
 impl Webinar {
     pub(super) fn new(config: &Config, id: &str) -> Self {
-        Self { hash: chance::mix(chance::text(config.seed, id)), register: Register::default() }
+        Self {
+            hash: chance::mix(chance::text(config.seed, id)),
+            register: Register::default(),
+            shared: Vec::new(),
+            canceled: HashMap::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -119,7 +129,8 @@ impl Webinar {
                 return Err(Problem::conflict("The registrant is registered already."));
             }
             _ => {
-                let standing = Standing { status: self.admission(context)?, canceled: None };
+                let standing =
+                    Standing { status: self.admission(context)?, shared: self.share(form)? };
                 stats.created += 1;
                 let hash = chance::text(context.config.seed, &form.email.to_lowercase());
                 self.register.add(hash, &form.to_text(), context.now, standing)
@@ -130,6 +141,22 @@ impl Webinar {
         }
         let record = self.register.get(number).expect("found or added just now");
         Ok(Success::json(StatusCode::CREATED, &self.entity(context, (number, record))))
+    }
+
+    /// The place of this form's shared part.
+    fn share(&mut self, form: &Form) -> Result<u16, Problem> {
+        let known = self.shared.iter().position(|shared| *shared == form.shared);
+        let place = known.unwrap_or_else(|| {
+            self.shared.push(form.shared.clone());
+            self.shared.len() - 1
+        });
+        u16::try_from(place)
+            .map_err(|_| Problem::bad_request("Too many different time zones and referrers."))
+    }
+
+    fn form(&self, record: &Record<Standing>) -> Form {
+        let shared = self.shared[usize::from(record.data.shared)].clone();
+        Form::from_text(self.register.text(record), shared)
     }
 
     /// How the next registration stands.
@@ -216,8 +243,8 @@ impl Webinar {
         let (number, _) = self.find(context, key).ok_or_else(unknown)?;
         let record = self.register.get_mut(number).expect("found just now");
         if record.data.status != RegistrationStatus::Canceled {
-            record.data =
-                Standing { status: RegistrationStatus::Canceled, canceled: Some(context.now) };
+            record.data.status = RegistrationStatus::Canceled;
+            self.canceled.insert(number, context.now);
             stats.deleted += 1;
         }
         Ok(Success::no_content())
@@ -279,15 +306,14 @@ impl Webinar {
     }
 
     fn entity(&self, context: &Context<'_>, (number, record): Found<'_>) -> Value {
-        let text = self.register.text(record);
-        let mut body = Form::from_text(text).to_json(&context.settings().questions);
+        let mut body = self.form(record).to_json(&context.settings().questions);
         let status = status(context, record);
         body["@odata.type"] = json!("#microsoft.graph.virtualEventRegistration");
         body["id"] = json!(self.id(number));
         body["userId"] = Value::Null;
         body["status"] = json!(status.as_str());
-        body["registrationDateTime"] = json!(context.date(record.made));
-        body["cancelationDateTime"] = json!(record.data.canceled.map(|at| context.date(at)));
+        body["registrationDateTime"] = json!(context.date(record.made()));
+        body["cancelationDateTime"] = json!(self.canceled.get(&number).map(|at| context.date(*at)));
         body
     }
 
@@ -308,7 +334,7 @@ impl Webinar {
     }
 
     fn url(&self, context: &Context<'_>, found: Found<'_>) -> String {
-        let form = Form::from_text(self.register.text(found.1));
+        let form = self.form(found.1);
         let id = self.id(found.0).to_string();
         let prid = match context.settings().prid {
             WebinarPrid::Absent => None,
@@ -349,7 +375,7 @@ impl Webinar {
     pub(super) fn books(&self, context: &Context<'_>, into: &mut Vec<Enrolment>) {
         into.extend(self.register.from(0).filter_map(|found| {
             let status = status(context, found.1);
-            let form = Form::from_text(self.register.text(found.1));
+            let form = self.form(found.1);
             (status != RegistrationStatus::Canceled).then(|| Enrolment {
                 target: context.webinar.to_owned(),
                 id: form.registration_id.clone(),
@@ -364,12 +390,12 @@ impl Webinar {
 
 /// Whether lists and look-ups show it already.
 fn shows(context: &Context<'_>, record: &Record<Standing>) -> bool {
-    record.made + context.config.list_lag <= context.now
+    record.made() + context.config.list_lag <= context.now
 }
 
 /// How it stands now: a pending registration may have been approved meanwhile.
 fn status(context: &Context<'_>, record: &Record<Standing>) -> RegistrationStatus {
-    let approved = context.settings().approved_after.map(|after| record.made + after);
+    let approved = context.settings().approved_after.map(|after| record.made() + after);
     match record.data.status {
         RegistrationStatus::PendingApproval if approved.is_some_and(|at| at <= context.now) => {
             RegistrationStatus::Registered

@@ -377,3 +377,10 @@ fn the_end_does_not_wait_for_answers_that_never_end() {
     drop(graph);
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
+
+#[test]
+fn no_address_but_a_loopback_one_is_served() {
+    let simulator = Simulator::new(Config::default());
+    let error = Served::start_on(&simulator, ([0, 0, 0, 0], 0).into()).expect_err("refused");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
