@@ -16,6 +16,7 @@ use super::{
     config::Config,
     entry::Errand,
     fate::Envelope,
+    limit::Quota,
     route::{self, Route},
     state::State,
     stats::{Books, Stats},
@@ -113,6 +114,11 @@ impl Simulator {
     #[must_use]
     pub fn decide(&self, webinar: &str, email: &str, status: RegistrationStatus) -> bool {
         self.lock().decide(self.config(), webinar, email, status)
+    }
+
+    /// Changes the quota of the limit on writing calls, where there is one.
+    pub fn set_write_quota(&self, quota: Quota) {
+        self.lock().set_write_quota(quota);
     }
 
     /// Voids every token that was given out so far.

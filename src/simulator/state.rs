@@ -13,7 +13,7 @@ use super::{
     event, fate,
     fault::{Fault, Scope, Stage},
     form::Form,
-    limit::Limiter,
+    limit::{Limiter, Quota},
     meeting::{self, Meeting},
     oauth::{Desk, Moment},
     posted::Posted,
@@ -101,6 +101,13 @@ impl State {
             }
             (Ok(_), Route::Nowhere(segment)) => Worked::refused(Problem::segment(segment)),
             (Ok(_), _) => Worked::refused(Problem::method_not_allowed()),
+        }
+    }
+
+    pub(super) fn set_write_quota(&mut self, quota: Quota) {
+        let now = self.now;
+        if let Some(limiter) = &mut self.writes {
+            limiter.set_quota(now, quota);
         }
     }
 
