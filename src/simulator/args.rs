@@ -1,6 +1,9 @@
 //! The simulator's settings as command-line options, for `simulate` and `rehearse`.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime},
+};
 
 use clap::{Args, ValueEnum};
 
@@ -155,7 +158,8 @@ fn fault_help() -> String {
          list:500=10. The kinds are post, list, delete, read and token. Repeatable. The faults:\n",
     );
     for fault in Fault::ALL {
-        help.push_str(&format!("\n  {:24} {}", fault.as_str(), fault.summary()));
+        write!(help, "\n  {:24} {}", fault.as_str(), fault.summary())
+            .expect("a String takes everything");
     }
     help
 }

@@ -169,10 +169,13 @@ pub struct Tokens {
     pub client_secret: Option<String>,
     /// Checks the signature of a client assertion: the signed text, then the signature. `None`:
     /// the assertion's form, audience and times are checked, its signature is not.
-    pub assertion_signature: Option<fn(&[u8], &[u8]) -> bool>,
+    pub assertion_signature: Option<AssertionSignature>,
     /// How device codes are approved.
     pub device: DeviceCodes,
 }
+
+/// Whether this text (the first argument) was signed so (the second).
+pub type AssertionSignature = fn(&[u8], &[u8]) -> bool;
 
 impl Default for Tokens {
     fn default() -> Self {
@@ -222,6 +225,7 @@ impl Default for DeviceCodes {
 }
 
 /// Every webinar of a simulator.
+#[expect(clippy::struct_excessive_bools, reason = "they are Graph's own flags")]
 #[derive(Clone, Debug)]
 pub struct WebinarConfig {
     /// Its state; only a published one takes registrations.

@@ -45,6 +45,31 @@ pub(super) fn refusal(fault: Fault) -> Option<Problem> {
     })
 }
 
+/// The faults that need an answer with a body; one without has nothing to spoil.
+fn within_body(mut answer: Answer, fault: Fault) -> Fate {
+    if answer.body.is_empty() {
+        return Fate::Answer(answer);
+    }
+    match fault {
+        Fault::SlowBody => Fate::SlowBody(answer),
+        Fault::Silence => Fate::Silence(answer),
+        Fault::GiantBody => Fate::Flood { answer, bytes: GIANT },
+        Fault::CutBody => {
+            let sent = answer.body.len() / 2;
+            Fate::CutBody { answer, sent }
+        }
+        Fault::CutJson => {
+            answer.body.truncate(answer.body.len() / 2);
+            Fate::Answer(answer)
+        }
+        Fault::EmptyBody => {
+            answer.body = Bytes::new();
+            Fate::Answer(answer)
+        }
+        _ => Fate::Answer(answer),
+    }
+}
+
 impl Envelope<'_> {
     /// What the caller gets for this result under this fault; `committed` says whether the work
     /// was done.
@@ -65,32 +90,7 @@ impl Envelope<'_> {
             Fault::Stall => Fate::Stall,
             Fault::Html => Fate::Answer(self.html()),
             Fault::NoContent => Fate::Answer(self.answer(Ok(Success::no_content()))),
-            _ => self.within_body(self.answer(result), fault),
-        }
-    }
-
-    /// The faults that need an answer with a body; one without has nothing to spoil.
-    fn within_body(&self, mut answer: Answer, fault: Fault) -> Fate {
-        if answer.body.is_empty() {
-            return Fate::Answer(answer);
-        }
-        match fault {
-            Fault::SlowBody => Fate::SlowBody(answer),
-            Fault::Silence => Fate::Silence(answer),
-            Fault::GiantBody => Fate::Flood { answer, bytes: GIANT },
-            Fault::CutBody => {
-                let sent = answer.body.len() / 2;
-                Fate::CutBody { answer, sent }
-            }
-            Fault::CutJson => {
-                answer.body.truncate(answer.body.len() / 2);
-                Fate::Answer(answer)
-            }
-            Fault::EmptyBody => {
-                answer.body = Bytes::new();
-                Fate::Answer(answer)
-            }
-            _ => Fate::Answer(answer),
+            _ => within_body(self.answer(result), fault),
         }
     }
 

@@ -106,18 +106,7 @@ impl Limiter {
     #[must_use]
     pub fn new(limit: &Limit, seed: u64) -> Self {
         let rate = limit.quota.per_second();
-        // Less than one call a window is one call in a longer window.
-        let (count, per) = if limit.quota.count < 1.0 {
-            (1, limit.quota.per.div_f64(limit.quota.count))
-        } else {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a quota is positive and far below 2^53"
-            )]
-            let count = limit.quota.count as usize;
-            (count, limit.quota.per)
-        };
+        let (count, per) = window(limit.quota);
         let state = match limit.shape {
             Shape::Bucket => {
                 let burst = limit.burst.unwrap_or(2.0 * rate).max(1.0);
@@ -130,6 +119,22 @@ impl Limiter {
             Shape::SlidingWindow => State::Sliding { count, per, calls: VecDeque::new() },
         };
         Self { state, counted: limit.throttled_calls == ThrottledCalls::Counted }
+    }
+
+    /// Changes the quota at `now`, as a server does that cuts a client down: what is used up stays
+    /// used up, and a bucket's size changes as its rate does.
+    pub fn set_quota(&mut self, now: Duration, quota: Quota) {
+        match &mut self.state {
+            State::Bucket { rate, burst, tokens, at } => {
+                let passed = now.saturating_sub(*at).as_secs_f64();
+                let full = (*burst * quota.per_second() / *rate).max(1.0);
+                *tokens = (*tokens + passed * *rate).min(full);
+                (*rate, *burst, *at) = (quota.per_second(), full, now.max(*at));
+            }
+            State::Fixed { count, per, .. } | State::Sliding { count, per, .. } => {
+                (*count, *per) = window(quota);
+            }
+        }
     }
 
     /// Takes one call at `now`.
@@ -177,10 +182,24 @@ impl Limiter {
                     calls.push_back(now);
                 }
                 // The next call has room when all but `count - 1` of these have left.
-                Err(calls[calls.len() - *count] + *per - now)
+                Err((calls[calls.len() - *count] + *per).saturating_sub(now))
             }
         }
     }
+}
+
+/// The calls of a window and its length: less than one call a window is one call in a longer one.
+fn window(quota: Quota) -> (usize, Duration) {
+    if quota.count < 1.0 {
+        return (1, quota.per.div_f64(quota.count));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a quota is positive and far below 2^53"
+    )]
+    let count = quota.count as usize;
+    (count, quota.per)
 }
 
 #[cfg(test)]
@@ -244,7 +263,8 @@ mod tests {
         assert_eq!(accepted(&mut fixed, ms(0), 20), 15);
         let rest = fixed.take(ms(0)).expect_err("refused");
         assert!(rest < Duration::from_secs(30));
-        assert_eq!(accepted(&mut fixed, rest - Duration::from_nanos(1), 20), 0);
+        let before = rest.saturating_sub(Duration::from_nanos(1));
+        assert_eq!(accepted(&mut fixed, before, 20), 0);
         assert_eq!(accepted(&mut fixed, rest, 20), 15);
 
         let mut sliding = limiter(15.0, 30, Shape::SlidingWindow, ThrottledCalls::Free);
@@ -261,6 +281,17 @@ mod tests {
             let mut limiter = limiter(0.5, 1, shape, ThrottledCalls::Free);
             let taken = (0..100_000).filter(|&n| limiter.take(ms(n)).is_ok()).count();
             assert!((50..=51).contains(&taken), "{shape:?}: {taken}");
+        }
+    }
+
+    #[test]
+    fn a_cut_holds_from_the_next_call_on() {
+        for shape in [Shape::Bucket, Shape::FixedWindow, Shape::SlidingWindow] {
+            let mut limiter = limiter(50.0, 1, shape, ThrottledCalls::Free);
+            accepted(&mut limiter, ms(0), 100);
+            limiter.set_quota(ms(0), Quota { count: 10.0, per: Duration::from_secs(1) });
+            let taken = (0..10_000).filter(|&n| limiter.take(ms(n)).is_ok()).count();
+            assert!((90..=110).contains(&taken), "{shape:?}: {taken}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::registrant::Mode;
@@ -19,13 +19,13 @@ use super::{
     fault::Fault,
     link::Link,
     page,
+    posted::{Posted, REGISTRANT_TYPE, no_more, object},
     problem::Problem,
     register::{Record, Register},
     stats::{Enrolment, Stats},
 };
 
 const REGISTRATION_TYPE: &str = "#microsoft.graph.externalMeetingRegistration";
-const REGISTRANT_TYPE: &str = "#microsoft.graph.externalMeetingRegistrant";
 
 /// The server's words for a registration body that it does not take (reported by users in
 /// microsoft-graph-docs issues 15231, 20022 and 20023).
@@ -69,73 +69,6 @@ impl Context<'_> {
     }
 }
 
-/// The body of a registrant's POST, read but not yet held against the mode.
-pub(super) struct Posted {
-    pub(super) id: String,
-    tenant: Option<Value>,
-    user: Option<Value>,
-}
-
-impl Posted {
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let mut members = object(body)?;
-        if members.remove("@odata.type").as_ref().and_then(Value::as_str) != Some(REGISTRANT_TYPE) {
-            return Err(Problem::bad_request(
-                "Invalid request. Provide microsoft.graph.meetingRegistrant or \
-                 microsoft.graph.externalMeetingRegistrant in request body.",
-            ));
-        }
-        let id = match members.remove("id") {
-            Some(Value::String(id)) if !id.is_empty() => id,
-            _ => return Err(Problem::bad_request("The registrant's id is missing.")),
-        };
-        let tenant = members.remove("tenantId");
-        let user = members.remove("userId");
-        no_more(&members, "microsoft.graph.externalMeetingRegistrant")?;
-        Ok(Self { id, tenant, user })
-    }
-
-    /// The person's tenant and user, as the mode wants them.
-    fn person(&self, mode: Mode) -> Result<Option<Box<(Uuid, Uuid)>>, Problem> {
-        match (mode, &self.tenant, &self.user) {
-            (Mode::Everyone, None, None) => Ok(None),
-            (Mode::Everyone, ..) => Err(Problem::bad_request(
-                "tenantId and userId must not be provided when allowedRegistrant is everyone.",
-            )),
-            (Mode::Organization, Some(tenant), Some(user)) => {
-                Ok(Some(Box::new((guid("tenantId", tenant)?, guid("userId", user)?))))
-            }
-            (Mode::Organization, ..) => Err(Problem::bad_request(
-                "tenantId and userId must be provided when allowedRegistrant is organization.",
-            )),
-        }
-    }
-}
-
-/// A GUID in the one spelling that Graph writes.
-fn guid(name: &str, value: &Value) -> Result<Uuid, Problem> {
-    value
-        .as_str()
-        .filter(|text| text.len() == 36)
-        .and_then(|text| Uuid::try_parse(text).ok())
-        .ok_or_else(|| Problem::bad_request(format!("{name} is not a valid GUID.")))
-}
-
-pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|_| Problem::bad_request("Unable to read JSON request payload."))
-}
-
-/// OData refuses a member that the type does not declare.
-pub(super) fn no_more(members: &Map<String, Value>, kind: &str) -> Result<(), Problem> {
-    members.keys().next().map_or(Ok(()), |name| {
-        Err(Problem::bad_request(format!(
-            "The property '{name}' does not exist on type '{kind}'. Make sure to only use property \
-             names that are defined by the type."
-        )))
-    })
-}
-
 #[derive(Default, Serialize)]
 struct RegistrantAnswer<'a> {
     #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
@@ -145,7 +78,7 @@ struct RegistrantAnswer<'a> {
     id: &'a str,
     /// `None` leaves the member out.
     #[serde(rename = "joinWebUrl", skip_serializing_if = "Option::is_none")]
-    link: Option<Option<String>>,
+    link: Option<Value>,
     #[serde(rename = "userId")]
     user: Option<Uuid>,
     #[serde(rename = "tenantId")]
@@ -297,12 +230,12 @@ impl Meeting {
                 (tenant, user) = (user, tenant);
             }
         }
-        let link = match shape {
-            Some(Fault::NoLink) => [None, Some(None), Some(Some(String::new()))]
-                [usize::try_from(hash % 3).expect("below 3")]
-            .clone(),
-            Some(Fault::WrongPrid) => Some(Some(self.link(context, record, &other_id))),
-            _ => Some(Some(self.link(context, record, &posted.id))),
+        let link = match (shape, hash % 3) {
+            (Some(Fault::NoLink), 0) => None,
+            (Some(Fault::NoLink), 1) => Some(Value::Null),
+            (Some(Fault::NoLink), _) => Some(json!("")),
+            (Some(Fault::WrongPrid), _) => Some(json!(self.link(context, record, &other_id))),
+            _ => Some(json!(self.link(context, record, &posted.id))),
         };
         let answer = RegistrantAnswer {
             context: Some(context.odata("/registrants/$entity")),
@@ -349,7 +282,7 @@ impl Meeting {
             context,
             kind: REGISTRANT_TYPE,
             id: self.register.text(record),
-            link: Some(None),
+            link: Some(Value::Null),
             user: record.data.as_ref().map(|person| person.1),
             tenant: record.data.as_ref().map(|person| person.0),
         }
@@ -369,7 +302,7 @@ impl Meeting {
         let page = page::cut(context.config, context.base, path, query, |start| {
             self.register
                 .from(start)
-                .filter(|(_, record)| record.made + context.config.list_lag <= context.now)
+                .filter(|(_, record)| record.made() + context.config.list_lag <= context.now)
                 .map(|(number, record)| (number, self.item(record, None)))
         })?;
         Ok(Success::json(StatusCode::OK, &page.with_context(context.odata("/registrants"))))

@@ -1,6 +1,8 @@
 //! Lists in pages: `value` and, where there is more, an absolute `@odata.nextLink` whose token
 //! says nothing to anybody else.
 
+use std::fmt::Write as _;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -49,7 +51,7 @@ pub(super) fn cut<T, I: Iterator<Item = (u32, T)>>(
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if name != "$skiptoken" {
                 let value = utf8_percent_encode(&value, NON_ALPHANUMERIC);
-                next.push_str(&format!("{name}={value}&"));
+                write!(next, "{name}={value}&").expect("a String takes everything");
             }
         }
         next + "$skiptoken=" + &seal(config.seed, *number)

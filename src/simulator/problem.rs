@@ -43,6 +43,15 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
     }
 
+    /// No application access policy for this organizer. Microsoft's page ("Configure application
+    /// access to online meetings") gives the body, not the status.
+    pub(super) fn access_policy(organizer: Uuid) -> Self {
+        let app = Uuid::nil();
+        let message =
+            format!("App {app} is not authorized to Create meeting on behalf of user {organizer}");
+        Self::new(StatusCode::FORBIDDEN, "Unauthorized", message)
+    }
+
     pub(super) fn throttled(retry_after: Option<Duration>) -> Self {
         Self {
             retry_after,
@@ -64,7 +73,7 @@ impl Problem {
         Self { retry_after, ..Self::new(status, code, message) }
     }
 
-    /// OData's answer to a path that leads nowhere.
+    /// `OData`'s answer to a path that leads nowhere.
     pub(super) fn segment(segment: &str) -> Self {
         Self::bad_request(format!("Resource not found for the segment '{segment}'."))
     }

@@ -15,6 +15,8 @@ pub(super) enum Route<'a> {
     Token,
     /// OAuth's device authorization endpoint.
     DeviceCode,
+    /// The endpoint of a managed identity.
+    ManagedIdentity,
     /// Something of a meeting's registration.
     Meeting {
         /// Whose meeting; `None` for `/me`.
@@ -84,6 +86,7 @@ impl<'a> Route<'a> {
             ["simulator", "registrants"] => Self::Books,
             [_, "oauth2", "v2.0", "token"] => Self::Token,
             [_, "oauth2", "v2.0", "devicecode"] => Self::DeviceCode,
+            ["metadata", "identity", "oauth2", "token"] | ["msi", "token"] => Self::ManagedIdentity,
             // The registration of meetings never reached v1.0.
             ["beta", "me", "onlineMeetings", _, "registration", ..] => {
                 Self::meeting(None, &segments[3..]).unwrap_or_else(nowhere)

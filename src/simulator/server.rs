@@ -48,10 +48,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        let message = format!("{address} is no loopback address; the simulator serves no other");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
+    loopback_only(address)?;
     let (end, ended) = watch::channel(false);
     let clock = Clock::new(&simulator);
     let shell = Shell { simulator, clock, address, ended: ended.clone() };
@@ -69,6 +66,14 @@ pub async fn serve(
     // Answers that never end listen for this; whatever else is under way has the grace.
     end.send_replace(true);
     time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
+}
+
+fn loopback_only(address: SocketAddr) -> io::Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let message = format!("{address} is no loopback address; the simulator serves no other");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 async fn until(mut ended: watch::Receiver<bool>) {
@@ -98,6 +103,7 @@ impl Served {
     /// # Errors
     /// When the port is taken, the address is no loopback one, or no thread or runtime can be had.
     pub fn start_on(simulator: &Simulator, address: SocketAddr) -> io::Result<Self> {
+        loopback_only(address)?;
         let simulator = simulator.clone();
         let (shutdown, asked) = oneshot::channel::<()>();
         let listener = std::net::TcpListener::bind(address)?;
@@ -108,10 +114,6 @@ impl Served {
             let _inside = runtime.enter();
             TcpListener::from_std(listener)?
         };
-        if !address.ip().is_loopback() {
-            let message = format!("{address} is no loopback address");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
         let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
             let asked = async {
                 // The sender may also just be dropped.

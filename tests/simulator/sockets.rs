@@ -1,4 +1,4 @@
-//! The simulator as its clients meet it: over a loopback socket, and in a test's paused time.
+//! Over a loopback socket: the meeting, and the faults that HTTP cannot say.
 
 use std::{
     io::{Read as _, Write as _},
@@ -9,7 +9,8 @@ use std::{
 use registrant_import::{
     registrant::Mode,
     simulator::{
-        Config, Fault, Faults, RegistrationState, SecondPost, Served, Simulator, is_simulated_link,
+        Config, Fault, Faults, Refusal, RegistrationState, SecondPost, Served, Simulator,
+        is_simulated_link,
     },
 };
 use serde_json::{Value, json};
@@ -256,7 +257,7 @@ fn raw(graph: &Graph) -> (String, std::io::Result<()>) {
     )
     .expect("sent");
     let start = Instant::now();
-    let (mut got, mut buffer) = (Vec::new(), [0; 65_536]);
+    let (mut got, mut buffer) = (Vec::new(), vec![0; 65_536]);
     let end = loop {
         match socket.read(&mut buffer) {
             Ok(0) => break Ok(()),
@@ -376,4 +377,47 @@ fn the_end_does_not_wait_for_answers_that_never_end() {
     let start = Instant::now();
     drop(graph);
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[test]
+fn no_address_but_a_loopback_one_is_served() {
+    let simulator = Simulator::new(Config::default());
+    let error = Served::start_on(&simulator, ([0, 0, 0, 0], 0).into()).expect_err("refused");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn lists_and_removals_have_faults_of_their_own() {
+    let rates = ["list:500=100", "delete:504-after-commit=100"];
+    let faults = Faults::new(rates.map(|rate| rate.parse().expect("a rate")).to_vec());
+    let graph = Graph::new(Config { faults: faults.expect("100 % each"), ..Config::default() });
+    assert_eq!(graph.enrol("a").expect("an answer").status, 200);
+    let list = graph.get(&format!("{REGISTRATION}/registrants"));
+    assert_eq!((list.status, &list.body["error"]["code"]), (500, &json!("InternalServerError")));
+    assert_eq!(graph.delete(&format!("{REGISTRATION}/registrants/a")).status, 504);
+    let stats = graph.simulator.stats();
+    assert_eq!((stats.enrolled, stats.faults["500"], stats.faults["504-after-commit"]), (0, 1, 1));
+}
+
+#[test]
+fn the_oddity_of_the_first_example_leaves_the_link_right() {
+    let graph = Graph::new(Config { quirks: 100.0, ..Config::default() });
+    let got = graph.enrol("a").expect("an answer").body;
+    assert_ne!(got["id"], "a");
+    assert_eq!(prid(got["joinWebUrl"].as_str().expect("a link")), "a");
+}
+
+#[test]
+fn a_retired_api_answers_without_data() {
+    let graph = Graph::new(Config { refuse: Some(Refusal::NoData), ..Config::default() });
+    let got = graph.enrol("a").expect("an answer");
+    assert_eq!((got.status, &got.body["id"]), (200, &json!("")));
+    assert!(got.body.get("joinWebUrl").is_none());
+    let graph = Graph::new(Config { refuse: Some(Refusal::Gone), ..Config::default() });
+    assert_eq!(graph.enrol("a").expect("an answer").status, 410);
+    let graph = Graph::new(Config { refuse: Some(Refusal::AccessPolicy), ..Config::default() });
+    let error = graph.get(REGISTRATION).body["error"].clone();
+    assert_eq!(error["code"], "Unauthorized");
+    let message = error["message"].as_str().expect("words");
+    assert!(message.contains("is not authorized to") && message.contains("on behalf of user"));
 }

@@ -1,0 +1,325 @@
+//! What the server holds, and the way of a call through it: token, API, outage, limit, fault, and
+//! then the work.
+
+use std::{collections::HashMap, time::Duration};
+
+use http::{Method, StatusCode};
+
+use super::{
+    call::Success,
+    chance,
+    config::{Caller, Config},
+    entry::{Errand, in_service, json_body, misdirected, scope},
+    event, fate,
+    fault::{Fault, Scope, Stage},
+    form::Form,
+    limit::{Limiter, Quota},
+    meeting::{self, Meeting},
+    oauth::{Desk, Moment},
+    posted::Posted,
+    problem::Problem,
+    route::{MeetingPart, Route, WebinarPart},
+    stats::{Books, Stats},
+    webinar::{RegistrationStatus, Webinar},
+};
+
+/// Everything that changes.
+#[derive(Debug)]
+pub(super) struct State {
+    /// The latest time of any call.
+    pub(super) now: Duration,
+    writes: Option<Limiter>,
+    reads: Option<Limiter>,
+    /// Calls of each scope that no limit refused: the numbers that their faults are drawn for.
+    numbers: [u64; Scope::ALL.len()],
+    pub(super) stats: Stats,
+    pub(super) desk: Desk,
+    meetings: HashMap<String, Meeting>,
+    webinars: HashMap<String, Webinar>,
+}
+
+/// What happened to a call.
+pub(super) struct Worked {
+    pub(super) result: Result<Success, Problem>,
+    pub(super) fault: Option<Fault>,
+    /// Whether the work was done.
+    pub(super) committed: bool,
+}
+
+impl Worked {
+    fn refused(problem: Problem) -> Self {
+        Self { result: Err(problem), fault: None, committed: false }
+    }
+}
+
+impl State {
+    pub(super) fn new(config: &Config) -> Self {
+        let limiter =
+            |limit: &Option<_>| limit.as_ref().map(|limit| Limiter::new(limit, config.seed));
+        Self {
+            now: Duration::ZERO,
+            writes: limiter(&config.write_limit),
+            reads: limiter(&config.read_limit),
+            numbers: [0; Scope::ALL.len()],
+            stats: Stats::default(),
+            desk: Desk::default(),
+            meetings: HashMap::new(),
+            webinars: HashMap::new(),
+        }
+    }
+
+    /// Takes a call all its way.
+    pub(super) fn work(&mut self, errand: &Errand<'_>, route: &Route<'_>) -> Worked {
+        self.now = self.now.max(errand.now);
+        let scope = scope(errand.call.method, route);
+        match scope {
+            Scope::Post => self.stats.posts += 1,
+            Scope::List => self.stats.lists += 1,
+            Scope::Delete => self.stats.deletes += 1,
+            Scope::Read => self.stats.reads += 1,
+            Scope::Token => self.stats.token_calls += 1,
+        }
+        if scope == Scope::Token {
+            return self.oauth(errand, route);
+        }
+        let authorization = errand.call.authorization;
+        let caller = self.desk.tokens.check(errand.config, authorization, errand.now);
+        let passed = caller.and_then(|caller| {
+            misdirected(errand.config, route, caller)?;
+            in_service(errand, scope)?;
+            self.within_limit(errand)?;
+            Ok(caller)
+        });
+        match (passed, route) {
+            (Err(problem), _) => Worked::refused(problem),
+            (Ok(_), Route::Meeting { organizer, meeting, part }) => {
+                self.meeting(errand, organizer.as_deref(), meeting, part, scope)
+            }
+            (Ok(caller), Route::Webinar { webinar, part }) => {
+                let caller = caller.unwrap_or(errand.config.webinar.caller);
+                self.webinar(errand, caller, webinar, part, scope)
+            }
+            (Ok(_), Route::Nowhere(segment)) => Worked::refused(Problem::segment(segment)),
+            (Ok(_), _) => Worked::refused(Problem::method_not_allowed()),
+        }
+    }
+
+    pub(super) fn set_write_quota(&mut self, quota: Quota) {
+        let now = self.now;
+        if let Some(limiter) = &mut self.writes {
+            limiter.set_quota(now, quota);
+        }
+    }
+
+    fn within_limit(&mut self, errand: &Errand<'_>) -> Result<(), Problem> {
+        let read = errand.call.method == Method::GET;
+        let limiter = if read { self.reads.as_mut() } else { self.writes.as_mut() };
+        limiter
+            .map_or(Ok(()), |limiter| limiter.take(errand.now))
+            .map_err(|wait| Problem::throttled(Some(wait)))
+    }
+
+    fn oauth(&mut self, errand: &Errand<'_>, route: &Route<'_>) -> Worked {
+        if let Err(problem) = in_service(errand, Scope::Token) {
+            return Worked::refused(problem);
+        }
+        let Errand { config, call, now, .. } = *errand;
+        let (hash, fault) = self.draw(config, Scope::Token);
+        let moment = Moment { config, base: call.base, now };
+        let worked = struck(fault, hash, |_| match (route, call.method) {
+            (Route::Token, &Method::POST) => Ok(self.desk.token(moment, call.body)),
+            (Route::DeviceCode, &Method::POST) => Ok(self.desk.device_code(moment, call.body)),
+            (Route::ManagedIdentity, &Method::GET) => {
+                Ok(self.desk.managed_identity(moment, errand.query))
+            }
+            _ => Err(Problem::method_not_allowed()),
+        });
+        self.stats.tokens = self.desk.tokens.made;
+        worked
+    }
+
+    fn meeting(
+        &mut self,
+        errand: &Errand<'_>,
+        organizer: Option<&str>,
+        id: &str,
+        part: &MeetingPart<'_>,
+        scope: Scope,
+    ) -> Worked {
+        let Errand { config, call, .. } = *errand;
+        let organizer = meeting::organizer(config, organizer);
+        let context =
+            meeting::Context { config, base: call.base, organizer, meeting: id, now: errand.now };
+        // A body that cannot be read has no id to draw a fault for.
+        let posted = match scope {
+            Scope::Post => match json_body(call).and_then(Posted::parse) {
+                Ok(posted) => Some(posted),
+                Err(problem) => return Worked::refused(problem),
+            },
+            _ => None,
+        };
+        if !self.meetings.contains_key(id) {
+            self.meetings.insert(id.to_owned(), Meeting::new(config, id));
+        }
+        let drawn = posted.is_none().then(|| self.draw(config, scope));
+        let meeting = self.meetings.get_mut(id).expect("inserted where it was missing");
+        let (hash, fault) = match (&posted, drawn) {
+            (Some(posted), _) => {
+                let key = chance::text(config.seed, &posted.id);
+                draw_for(config, key, &posted.id, meeting.attempt(key))
+            }
+            (None, drawn) => drawn.expect("drawn where nothing was posted"),
+        };
+        let stats = &mut self.stats;
+        struck(fault, hash, |shape| match (part, call.method) {
+            (MeetingPart::Registration, &Method::GET) => meeting.show(&context),
+            (MeetingPart::Registration, &Method::POST) => {
+                meeting.enable(&context, json_body(call)?)
+            }
+            (MeetingPart::Registration, &Method::DELETE) => meeting.disable(),
+            (MeetingPart::Registrants, &Method::GET) => {
+                meeting.list(&context, errand.path, errand.query)
+            }
+            (MeetingPart::Registrants, &Method::POST) => {
+                let posted = posted.as_ref().expect("a POST of a registrant was read above");
+                meeting.enrol(&context, posted, shape, hash, stats)
+            }
+            (MeetingPart::Registrant(registrant), &Method::GET) => {
+                meeting.one(&context, registrant)
+            }
+            (MeetingPart::Registrant(registrant), &Method::DELETE) => {
+                meeting.remove(&context, registrant, stats)
+            }
+            _ => Err(Problem::method_not_allowed()),
+        })
+    }
+
+    fn webinar(
+        &mut self,
+        errand: &Errand<'_>,
+        caller: Caller,
+        id: &str,
+        part: &WebinarPart<'_>,
+        scope: Scope,
+    ) -> Worked {
+        let Errand { config, call, query, now, .. } = *errand;
+        let context = event::Context { config, base: call.base, webinar: id, now };
+        let form = match scope {
+            Scope::Post => match json_body(call).and_then(|body| Form::parse(body, caller)) {
+                Ok(form) => Some(form),
+                Err(problem) => return Worked::refused(problem),
+            },
+            _ => None,
+        };
+        if !self.webinars.contains_key(id) {
+            self.webinars.insert(id.to_owned(), Webinar::new(config, id));
+        }
+        let drawn = form.is_none().then(|| self.draw(config, scope));
+        let webinar = self.webinars.get_mut(id).expect("inserted where it was missing");
+        let (hash, fault) = match (&form, drawn) {
+            (Some(form), _) => {
+                let key = chance::text(config.seed, &form.email.to_lowercase());
+                draw_for(config, key, &form.email, webinar.attempt(key))
+            }
+            (None, drawn) => drawn.expect("drawn where nothing was posted"),
+        };
+        let stats = &mut self.stats;
+        struck(fault, hash, |shape| match (part, call.method) {
+            (WebinarPart::Event, &Method::GET) => Ok(event::show(&context)),
+            (WebinarPart::Configuration, &Method::GET) => Ok(event::configuration(&context)),
+            (WebinarPart::Questions, &Method::GET) => Ok(event::questions(&context)),
+            (WebinarPart::Registrations, &Method::GET) => {
+                webinar.list(&context, errand.path, query)
+            }
+            (WebinarPart::Registrations, &Method::POST) => {
+                let form = form.as_ref().expect("a POST of a registration was read above");
+                webinar.register(&context, caller, form, stats)
+            }
+            (WebinarPart::Registration(key), &Method::GET) => {
+                webinar.one(&context, key, query, shape)
+            }
+            (WebinarPart::Sessions(key), &Method::GET) => webinar.sessions(&context, key, shape),
+            (WebinarPart::Cancel(key), &Method::POST) => webinar.cancel(&context, key, stats),
+            _ => Err(Problem::method_not_allowed()),
+        })
+    }
+
+    /// The fault of the next call of a scope.
+    fn draw(&mut self, config: &Config, scope: Scope) -> (u64, Option<Fault>) {
+        let number = &mut self.numbers[scope as usize];
+        *number += 1;
+        let hash = chance::pair(chance::pair(config.seed, scope as u64), *number);
+        (hash, config.faults.draw(scope, hash))
+    }
+
+    /// Counts the outcome; says whether it is a throttled one.
+    pub(super) fn count(&mut self, worked: &Worked) -> bool {
+        if let Some(fault) = worked.fault {
+            self.stats.fault(fault);
+        }
+        let Err(problem) = &worked.result else { return false };
+        match problem.status {
+            StatusCode::TOO_MANY_REQUESTS => self.stats.throttled += 1,
+            StatusCode::UNAUTHORIZED => self.stats.unauthorized += 1,
+            status if status.is_client_error() => self.stats.refused += 1,
+            _ => {}
+        }
+        problem.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    pub(super) fn enrolled(&self) -> usize {
+        let meetings = self.meetings.values().map(Meeting::len);
+        meetings.chain(self.webinars.values().map(Webinar::len)).sum()
+    }
+
+    pub(super) fn books(&self, config: &Config) -> Books {
+        let mut registrants = Vec::with_capacity(self.enrolled());
+        let mut meetings: Vec<_> = self.meetings.iter().collect();
+        meetings.sort_by_key(|(id, _)| *id);
+        for (id, meeting) in meetings {
+            meeting.books(config, id, &mut registrants);
+        }
+        let mut webinars: Vec<_> = self.webinars.iter().collect();
+        webinars.sort_by_key(|(id, _)| *id);
+        for (webinar, entries) in webinars {
+            let context = event::Context { config, base: "", webinar, now: self.now };
+            entries.books(&context, &mut registrants);
+        }
+        Books { registrants }
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        config: &Config,
+        webinar: &str,
+        email: &str,
+        status: RegistrationStatus,
+    ) -> bool {
+        let context = event::Context { config, base: "", webinar, now: self.now };
+        self.webinars.get_mut(webinar).is_some_and(|w| w.decide(&context, email, status))
+    }
+}
+
+/// The fault of an attempt on somebody: the same however the calls of others fall between.
+fn draw_for(config: &Config, key: u64, id: &str, attempt: u32) -> (u64, Option<Fault>) {
+    let hash = chance::pair(key, attempt.into());
+    let scripted = config.faults.scripted(id, attempt);
+    (hash, scripted.or_else(|| config.faults.draw(Scope::Post, hash)))
+}
+
+/// Does the work, unless a fault comes before it.
+fn struck(
+    fault: Option<Fault>,
+    hash: u64,
+    work: impl FnOnce(Option<Fault>) -> Result<Success, Problem>,
+) -> Worked {
+    // The draw that chose the fault must not choose its form as well.
+    let before = fault.filter(|fault| fault.stage(chance::mix(hash)) == Stage::Before);
+    if let Some(fault) = before {
+        let result = fate::refusal(fault).map_or_else(|| Ok(Success::no_content()), Err);
+        return Worked { result, fault: Some(fault), committed: false };
+    }
+    let result = work(fault);
+    let committed = result.is_ok();
+    Worked { result, fault, committed }
+}

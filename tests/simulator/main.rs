@@ -1,0 +1,4 @@
+//! The simulator as its clients meet it.
+
+mod direct;
+mod sockets;
