@@ -9,7 +9,7 @@ use super::{
     notation::grouped,
 };
 use crate::{
-    auth::Tokens,
+    auth::{AuthSettings, Method, Tokens},
     graph::{
         host::{GraphHost, TrustedHosts},
         http::HttpOptions,
@@ -20,8 +20,8 @@ use crate::{
     simulator::{Served, Simulator, is_simulated_link},
 };
 
-/// The meeting of a rehearsal.
-const MEETING: &str = "rehearsal";
+/// The meeting of a rehearsal, and its organizer: an application has no `/me`.
+const MEETING: (&str, &str) = ("rehearsal", "organizer");
 
 pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8, Failure> {
     let source = enrol::source(&args.input)?;
@@ -47,11 +47,11 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
         files: &args.files,
         pace: &args.pace,
         conduct,
-        meeting: Meeting::new(MEETING, None),
+        meeting: Meeting::new(MEETING.0, Some(MEETING.1)),
         enable: None,
         host: GraphHost::parse(&served.url(), &none)?,
+        tokens: tokens(&served.url(), &http)?,
         http,
-        tokens: Tokens::none(),
         ledger: folder.path().join("rehearsal.ledger"),
         enrolled,
         rejects,
@@ -64,6 +64,20 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
         enrol::print(&format!("{}{}", done.text, outlook(done.summary.enrolled, args)));
     }
     Ok(done.summary.exit_code)
+}
+
+/// Tokens of the simulator's own endpoint: signing in is rehearsed as well.
+fn tokens(login: &str, http: &HttpOptions) -> Result<Tokens, Failure> {
+    let settings = AuthSettings {
+        method: Some(Method::ClientSecret),
+        authority: Some(login.to_owned()),
+        tenant: Some("rehearsal".to_owned()),
+        client_id: Some("rehearsal".to_owned()),
+        client_secret: Some("rehearsal".into()),
+        http: http.clone(),
+        ..AuthSettings::default()
+    };
+    Ok(Tokens::new(&settings)?)
 }
 
 /// The time that the real import would take.

@@ -223,7 +223,10 @@ impl GraphHost {
     /// [`HostError::ForeignLink`] when it leads to another scheme, host or port.
     pub fn next_target(&self, link: &str) -> Result<String, HostError> {
         let url = self.origin.join(link).map_err(|_| HostError::BadLink)?;
-        let same = url.origin() == self.origin.origin()
+        // Between the ports of this machine a link is followed by its path: a proxy before a
+        // simulator hands its links through as they are.
+        let both_here = self.is_loopback() && url.host().as_ref().is_some_and(is_loopback);
+        let same = (url.origin() == self.origin.origin() || both_here)
             && url.username().is_empty()
             && url.password().is_none();
         if !same {
@@ -364,7 +367,9 @@ mod tests {
             assert!(matches!(host.next_target(link), Err(HostError::ForeignLink { .. })), "{link}");
         }
         let simulator = parse("http://127.0.0.1:8080").expect("loopback");
-        assert!(simulator.next_target("http://127.0.0.1:8081/beta").is_err());
+        let by_proxy = simulator.next_target("http://127.0.0.1:8081/beta?a=b");
+        assert_eq!(by_proxy.expect("this machine"), "/beta?a=b");
+        assert!(simulator.next_target("http://192.0.2.1:8080/beta").is_err());
     }
 
     #[test]

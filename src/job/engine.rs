@@ -41,8 +41,9 @@ use crate::{
 /// the rows' fault (contract, section 7).
 const SAME_REFUSAL: u32 = 20;
 
-/// Rows in hand beyond those at Graph: enough that a free slot never waits for an intent to reach
-/// the disk, few enough that a crash leaves few in doubt that were never sent.
+/// Rows in preparation: as many as are at Graph, and at least this many. Enough that a free slot
+/// seldom waits for an intent to reach the disk, few enough that a crash leaves few in doubt that
+/// were never sent.
 const SPARE: usize = 1;
 
 /// How often progress is told: a bar redraws at most five times a second.
@@ -145,7 +146,7 @@ impl<T: Transport> Engine<'_, T> {
         loop {
             while let Some(work) = self.next(&mut hall, in_hand.len()) {
                 let alone = !hall.proven;
-                in_hand.push(desk.serve(work, alone));
+                in_hand.push(desk.serve(work, alone, self.line.prepare()));
             }
             let stopped = self.line.stop.is_raised();
             let idle = in_hand.is_empty() && hall.again.is_empty() && hall.plan_is_over;
@@ -191,7 +192,7 @@ impl<T: Transport> Engine<'_, T> {
         }
         let at_graph = self.line.view().in_flight;
         let room = if hall.proven {
-            self.line.waiting() < at_graph.max(SPARE) && in_hand < self.conduct.in_hand()
+            self.line.unsent() < at_graph.max(SPARE) && in_hand < self.conduct.in_hand()
         } else {
             in_hand == 0
         };

@@ -18,7 +18,7 @@ use super::{
     stop::{Stop, StopFlag},
 };
 use crate::{
-    auth::Tokens,
+    auth::{Speaker, Tokens},
     graph::{
         meeting::Draft,
         transport::{Reach, Request, Response, Transport, TransportError},
@@ -33,6 +33,10 @@ use crate::{
 /// After this long without anything but failures the run ends with 5. Ten minutes outlast a
 /// restart of a gateway or of a router, and a scheduler's next run is never far.
 pub const OUTAGE: Duration = Duration::from_secs(600);
+
+/// So many error answers in a row (5xx) to one request that may be repeated are an answer. With the
+/// backoff between them they take about half a minute.
+const ERRORS: u32 = 8;
 
 /// The share of its limit in use, where Graph tells it (documented for identity and access).
 const LIMIT_SHARE: &str = "x-ms-throttle-limit-percentage";
@@ -50,8 +54,8 @@ pub struct Line<T> {
     turn: Notify,
     random: RefCell<fastrand::Rng>,
     counts: Counts,
-    /// Requests that wait for their turn.
-    waiting: Cell<usize>,
+    /// Rows and requests in preparation: taken in hand and not sent yet.
+    unsent: Cell<usize>,
     /// When the server last gave an answer of its own, since the start.
     heard_at: Cell<Duration>,
 }
@@ -142,7 +146,7 @@ impl<T: Transport> Line<T> {
             turn: Notify::new(),
             random: RefCell::new(random),
             counts: Counts::default(),
-            waiting: Cell::new(0),
+            unsent: Cell::new(0),
             heard_at: Cell::new(clock.now()),
         }
     }
@@ -176,10 +180,23 @@ impl<T: Transport> Line<T> {
         look(&mut self.buckets.borrow_mut())
     }
 
-    /// Requests that wait for their turn now.
+    /// How many are in preparation now.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.get()
+    pub fn unsent(&self) -> usize {
+        self.unsent.get()
+    }
+
+    /// Announces one that will be sent as soon as its intent is on disk and its turn has come.
+    pub fn prepare(&self) -> Prepared<'_> {
+        self.unsent.set(self.unsent.get() + 1);
+        Prepared(&self.unsent)
+    }
+
+    /// Whether the token is an application's by its own claims. `false` where they do not tell, and
+    /// where no token can be had: the first request will.
+    pub async fn speaks_for_an_application(&self) -> bool {
+        let claims = self.tokens.claims().await.ok().flatten();
+        claims.is_some_and(|claims| claims.speaker == Speaker::Application)
     }
 
     /// A fresh `client-request-id`.
@@ -194,11 +211,18 @@ impl<T: Transport> Line<T> {
     /// # Errors
     /// `Err(())` when the run was stopped before the turn came: nothing was sent. The cause is on
     /// the flag.
-    pub async fn send(&self, call: Call, draft: &Draft, id: Uuid) -> Result<Exchange, ()> {
+    pub async fn send(
+        &self,
+        prepared: Prepared<'_>,
+        call: Call,
+        draft: &Draft,
+        id: Uuid,
+    ) -> Result<Exchange, ()> {
         let bucket = if call == Call::Read { Bucket::Reads } else { Bucket::Writes };
         let asked = self.clock.now();
         let bearer = self.bearer().await?;
         let ticket = self.take_turn(bucket).await?;
+        drop(prepared);
         let sent = self.clock.now();
         self.counts.requests.set(self.counts.requests.get() + 1);
         let result = self.transport.send(request(draft, Some(bearer.clone()), id)).await;
@@ -230,12 +254,20 @@ impl<T: Transport> Line<T> {
     /// [`Refusal`].
     pub async fn ask(&self, call: Call, draft: &Draft) -> Result<Response, Refusal> {
         let mut signed_in_again = false;
+        let mut errors = 0;
         loop {
-            let Ok(exchange) = self.send(call, draft, self.fresh_id()).await else {
-                return Err(Refusal::Stopped);
-            };
+            let sent = self.send(self.prepare(), call, draft, self.fresh_id()).await;
+            let Ok(exchange) = sent else { return Err(Refusal::Stopped) };
             match exchange.verdict {
                 Verdict::Done => return exchange.result.map_err(|_| Refusal::Unknown),
+                // A server that answers this request with an error again and again means it; a
+                // network that carries nothing is given until the outage's end.
+                Verdict::Again if exchange.status().is_some() => {
+                    errors += 1;
+                    if errors >= ERRORS {
+                        return Err(Refusal::Failing(exchange.words()));
+                    }
+                }
                 Verdict::Throttled | Verdict::Again => {}
                 Verdict::SignIn if !signed_in_again => signed_in_again = true,
                 Verdict::Unknown => return Err(Refusal::Unknown),
@@ -269,7 +301,6 @@ impl<T: Transport> Line<T> {
     }
 
     async fn take_turn(&self, bucket: Bucket) -> Result<Ticket, ()> {
-        let _waiting = Waiting::one_more(&self.waiting);
         loop {
             if self.stop.is_raised() {
                 return Err(());
@@ -345,6 +376,8 @@ pub enum Refusal {
     Stopped,
     /// A POST whose result was never learnt.
     Unknown,
+    /// Nothing but server errors; the last one in words.
+    Failing(String),
     /// The server's word.
     Word {
         /// The HTTP status.
@@ -362,10 +395,8 @@ impl Refusal {
     pub fn into_stop(self) -> Option<Stop> {
         match self {
             Self::Stopped => None,
-            Self::Unknown => Some(Stop::Unreachable {
-                after: Duration::ZERO,
-                detail: "the answer was lost".to_owned(),
-            }),
+            Self::Unknown => Some(Stop::Failing("the answer was lost".to_owned())),
+            Self::Failing(words) => Some(Stop::Failing(words)),
             Self::Word { status, error, verdict } => Some(systemic(status, error, verdict)),
         }
     }
@@ -457,17 +488,11 @@ async fn sleep_until(time: Option<tokio::time::Instant>) {
     }
 }
 
-/// Counts one who waits, as long as it lives.
-struct Waiting<'a>(&'a Cell<usize>);
+/// One in preparation, counted as long as this lives.
+#[must_use = "dropped at once, it counts for nothing"]
+pub struct Prepared<'a>(&'a Cell<usize>);
 
-impl<'a> Waiting<'a> {
-    fn one_more(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
+impl Drop for Prepared<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }

@@ -253,7 +253,7 @@ impl<T: Transport> Import<'_, T> {
             Err(_) if self.conduct.trust_ledger => return Ok(Ok(())),
             Err(NoList::Odd(why)) => why,
             Err(NoList::Refused(refusal)) => match refusal.into_stop() {
-                Some(Stop::Unusable(why)) => why,
+                Some(Stop::Unusable(why) | Stop::Failing(why)) => why,
                 stop => return Ok(Err(stop)),
             },
         };

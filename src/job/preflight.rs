@@ -22,6 +22,12 @@ pub async fn registration<T: Transport>(
     meeting: &Meeting,
     enable: Option<Mode>,
 ) -> Result<Registration, Option<Stop>> {
+    if meeting.organizer().is_none() && line.speaks_for_an_application().await {
+        return Err(Some(Stop::Unusable(
+            "the token is an application's, which has no meetings of its own (`/me`); name the meeting's organizer with --organizer, by object id or user principal name"
+                .to_owned(),
+        )));
+    }
     let response = match line.ask(Call::Read, &meeting.show()).await {
         Ok(response) => response,
         Err(Refusal::Word { verdict: Verdict::Systemic(Systemic::TargetGone), .. })

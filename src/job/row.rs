@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     clock::millis,
-    line::{Exchange, Line, systemic},
+    line::{Exchange, Line, Prepared, systemic},
     stop::Stop,
 };
 use crate::{
@@ -90,14 +90,21 @@ enum Outcome {
 impl<T: Transport> Desk<'_, T> {
     /// Leads one row to its end, and gives it back with it. `alone`: no row of this run has had an
     /// answer yet, so this one's tells whether the target works at all.
-    pub async fn serve(&self, mut work: Work, alone: bool) -> (Work, RowEnd) {
-        let end = self.lead(&mut work, alone).await;
+    pub async fn serve(
+        &self,
+        mut work: Work,
+        alone: bool,
+        prepared: Prepared<'_>,
+    ) -> (Work, RowEnd) {
+        let end = self.lead(&mut work, alone, prepared).await;
         (work, end)
     }
 
-    async fn lead(&self, work: &mut Work, alone: bool) -> RowEnd {
+    async fn lead(&self, work: &mut Work, alone: bool, prepared: Prepared<'_>) -> RowEnd {
         let mut signed_in_again = false;
+        let mut prepared = Some(prepared);
         loop {
+            let ready = prepared.take().unwrap_or_else(|| self.line.prepare());
             let Some((call, draft)) = self.draft(work) else {
                 work.lost = u32::MAX;
                 return RowEnd::InDoubt;
@@ -109,7 +116,7 @@ impl<T: Transport> Desk<'_, T> {
                 Err(error) => return self.ledger_failed(&error),
             };
             work.seq = Some(seq);
-            let Ok(exchange) = self.line.send(call, &draft, request).await else {
+            let Ok(exchange) = self.line.send(ready, call, &draft, request).await else {
                 return self.withdraw(seq, call).await;
             };
             if call == Call::Create {

@@ -27,6 +27,9 @@ pub enum Stop {
         /// The last failure.
         detail: String,
     },
+    /// The server answered a request that every run needs with errors only.
+    #[error("Graph keeps failing ({0}); run the same command again later")]
+    Failing(String),
     /// The list of registrants could not be had, so nobody could say who is enrolled already.
     #[error(
         "the target's registrants could not be listed ({0}), and without the list somebody might be enrolled twice; run again later, or with --trust-ledger where nothing but this ledger enrols here"
@@ -106,7 +109,11 @@ impl Stop {
         match self {
             Self::Interrupted => 130,
             Self::Terminated => 143,
-            Self::Deadline(_) | Self::Unreachable { .. } | Self::NoList(_) | Self::Input(_) => 5,
+            Self::Deadline(_)
+            | Self::Unreachable { .. }
+            | Self::Failing(_)
+            | Self::NoList(_)
+            | Self::Input(_) => 5,
             Self::SignIn { passing, .. } => 6 - u8::from(*passing),
             Self::Rejects(_) => 3,
             Self::Forbidden { .. }
@@ -127,6 +134,7 @@ impl Stop {
             Self::Terminated => "terminated",
             Self::Deadline(_) => "deadline",
             Self::Unreachable { .. } => "unreachable",
+            Self::Failing(_) => "failing",
             Self::NoList(_) => "no-list",
             Self::SignIn { .. } => "sign-in",
             Self::Forbidden { .. } => "forbidden",
