@@ -24,6 +24,8 @@
 //! `REGISTRANT_IMPORT_STORY=1` the paused proof tells each call as it happens.
 
 mod crowd;
+mod kills;
 mod paused;
+mod program;
 mod seeds;
 mod verify;

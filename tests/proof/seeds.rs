@@ -9,14 +9,24 @@ pub(crate) fn number<T: FromStr>(variable: &str, everyday: T) -> T {
 
 /// Proves `proof` for as many seeds as `variable` says, or for the one seed that is replayed.
 pub(crate) fn each(variable: &str, everyday: u64, proof: impl Fn(u64)) {
-    let told = |seed| {
-        let _told = Told(seed);
-        proof(seed);
+    let (first, count) = match replayed() {
+        Some(seed) => (seed, 1),
+        None => (0, number(variable, everyday)),
     };
-    match env::var("REGISTRANT_IMPORT_SEED").ok().and_then(|text| text.parse().ok()) {
-        Some(seed) => told(seed),
-        None => (0..number(variable, everyday)).for_each(told),
+    for seed in first..first + count {
+        one(seed, &proof);
     }
+}
+
+/// The one seed that is replayed.
+pub(crate) fn replayed() -> Option<u64> {
+    env::var("REGISTRANT_IMPORT_SEED").ok()?.parse().ok()
+}
+
+/// Proves `proof` for one seed, which is told when it fails.
+pub(crate) fn one(seed: u64, proof: impl Fn(u64)) {
+    let _told = Told(seed);
+    proof(seed);
 }
 
 /// Tells its seed when a proof fails.

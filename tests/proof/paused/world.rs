@@ -145,7 +145,7 @@ impl World {
         tokio::time::sleep(self.settle).await;
         for _ in 0..self.random.u32(..=CHAOS) {
             self.run(true).await;
-            let pause = if self.random.bool() { 100 } else { self.random.u64(..60_000) };
+            let pause = *self.random.choice(&[0, 100, 1_000, 60_000]).expect("some");
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         for _ in 0..PEACE {
@@ -196,7 +196,7 @@ fn config(seed: u64, mode: Mode, settle: Duration, random: &mut Rng) -> Config {
             .choice(&[SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate])
             .expect("some"),
         // What is on the books is on the lists before the settling time is over.
-        list_lag: settle.mul_f64(random.f64() * 0.9),
+        list_lag: settle.mul_f64(*random.choice(&[0.0, 0.5, 0.9]).expect("some")),
         page_size: random.usize(1..20),
         faults: faults(random),
         ..Config::default()
