@@ -218,12 +218,14 @@ impl Enrolment<'_> {
             },
         );
         let json = summary.json();
-        ledger.end_run(&RunEnd {
-            at: line.clock.stamp(line.clock.now()),
-            exit_code: summary.exit_code,
-            stop_reason: summary.stop_reason,
-            summary: &json,
-        })?;
+        let kept = ledger
+            .end_run(&RunEnd {
+                at: line.clock.stamp(line.clock.now()),
+                exit_code: summary.exit_code,
+                stop_reason: summary.stop_reason,
+                summary: &json,
+            })
+            .map_err(|error| error.at(ledger.path()));
         if !counts.add_up() {
             console.error(
                 "internal fault: the rows do not add up; please report this, with the log at -vvv",
@@ -232,6 +234,7 @@ impl Enrolment<'_> {
         if let Some(stop) = &stop {
             tell_stop(stop, console);
         }
+        kept.map_err(|error| Failure::unkept(&error))?;
         Ok(Done { text: summary.text(), summary })
     }
 
