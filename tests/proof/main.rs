@@ -28,4 +28,5 @@ mod kills;
 mod paused;
 mod program;
 mod seeds;
+mod store;
 mod verify;
