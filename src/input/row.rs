@@ -15,8 +15,8 @@ use crate::registrant::{Fault, FaultCode, Field, Fields, RegistrantId};
 
 /// The keys of every fingerprint of this process: drawn anew each time, so that no file can be
 /// made whose rows collide.
-pub(super) static KEYS: LazyLock<std::hash::RandomState> =
-    LazyLock::new(std::hash::RandomState::new);
+pub(super) static KEYS: LazyLock<foldhash::quality::RandomState> =
+    LazyLock::new(foldhash::quality::RandomState::default);
 
 /// Whether a row can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,7 +61,8 @@ impl Default for Seen {
 impl Seen {
     pub(super) fn claim(&mut self, id: &str, claim: Claim) -> Claimed {
         let key = KEYS.hash_one(id);
-        let part = &mut self.parts[usize::from(key.to_le_bytes()[0]) % PARTS];
+        // From the middle: the map itself goes by the lowest and the highest bits.
+        let part = &mut self.parts[usize::from(key.to_le_bytes()[5]) % PARTS];
         // Lines beyond 4 billion are told as the last line that can be told.
         let line = u32::try_from(claim.line).unwrap_or(u32::MAX);
         match part.entry(key) {
@@ -98,8 +99,7 @@ impl Hasher for Hashed {
     }
 
     fn write_u64(&mut self, key: u64) {
-        // The low bits chose the part: they are alike within it.
-        self.0 = key.rotate_right(6);
+        self.0 = key;
     }
 }
 
