@@ -8,6 +8,9 @@ use crate::registrant::{Fault, FaultCode, Rule};
 /// How many faulty rows are kept to be shown.
 const SHOWN: usize = 10;
 
+/// How many rows are read before they are judged, see [`Sieve::approach`].
+const TOGETHER: usize = 32;
+
 /// What a pass over all rows found.
 #[derive(Debug, Default)]
 pub struct Survey {
@@ -42,23 +45,32 @@ pub fn survey<E: From<InputError>>(
 ) -> Result<Survey, E> {
     let mut survey = Survey::default();
     let mut sieve = Sieve::new(rule);
-    let mut row = Row::new();
-    while rows.read(&mut row)? {
-        survey.read += 1;
-        match sieve.sift(&row) {
-            Sifted::Excluded => survey.excluded += 1,
-            Sifted::Valid { repeats, .. } => {
-                survey.valid += 1;
-                survey.repeated += u64::from(repeats.is_some());
-            }
-            Sifted::Invalid(faults) => {
-                survey.invalid += 1;
-                for fault in &faults {
-                    *survey.faults.entry(fault.code).or_default() += 1;
+    let mut batch: Vec<Row> = (0..TOGETHER).map(|_| Row::new()).collect();
+    let mut more = true;
+    while more {
+        let mut filled = 0;
+        while more && filled < TOGETHER {
+            more = rows.read(&mut batch[filled])?;
+            filled += usize::from(more);
+        }
+        sieve.approach(&batch[..filled]);
+        for row in &batch[..filled] {
+            survey.read += 1;
+            match sieve.sift(row) {
+                Sifted::Excluded => survey.excluded += 1,
+                Sifted::Valid { repeats, .. } => {
+                    survey.valid += 1;
+                    survey.repeated += u64::from(repeats.is_some());
                 }
-                on_reject(&row, &faults)?;
-                if survey.first.len() < SHOWN {
-                    survey.first.push((row.line(), faults));
+                Sifted::Invalid(faults) => {
+                    survey.invalid += 1;
+                    for fault in &faults {
+                        *survey.faults.entry(fault.code).or_default() += 1;
+                    }
+                    on_reject(row, &faults)?;
+                    if survey.first.len() < SHOWN {
+                        survey.first.push((row.line(), faults));
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::registrant::FaultCode;
 
-fn memory(bytes: impl AsRef<[u8]>, options: &Options) -> Result<Input, InputError> {
+pub(super) fn memory(bytes: impl AsRef<[u8]>, options: &Options) -> Result<Input, InputError> {
     let bytes = Bytes::Memory(io::Cursor::new(bytes.as_ref().to_vec()));
     open_bytes("test.csv", bytes, options)
 }
