@@ -16,7 +16,7 @@ use super::encoding::{self, Encoding};
 
 /// How much is read at a time: large enough that calls do not count, small beside the memory
 /// that the rows themselves take.
-pub(super) const CHUNK: usize = 128 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// Where bytes come from.
 pub(super) enum Bytes {

@@ -128,7 +128,7 @@ pub(super) fn head_records(
         if split(rest, delimiter.byte(), supply, &mut spans, &mut extent) != Split::Record {
             break;
         }
-        let Extent { length, next, lines, defect } = extent;
+        let Extent { length, next, lines, defect, .. } = extent;
         let text = &head[start..start + length];
         records.push(HeadRecord {
             start,

@@ -83,6 +83,19 @@ impl Row {
         self.spans.iter().map(|span| self.slice((span.start, span.end)))
     }
 
+    /// The id alone, as in [`Row::fields`].
+    pub(super) fn id(&self) -> &str {
+        let first = self.layout.as_deref().and_then(|layout| layout.mapping.slots.first());
+        match (self.id, first) {
+            (Some(place), _) => self.slice(place),
+            // The id is the first field of a mapping that has it.
+            (None, Some((Field::Id, Slot::Column(column)))) => {
+                self.cell(*column).unwrap_or_default()
+            }
+            _ => "",
+        }
+    }
+
     /// The cells that the mapping gives to the fields. Of a broken row they mean nothing.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
@@ -203,7 +216,7 @@ impl Row {
         } else {
             extent
         };
-        self.quoted = memchr::memchr(QUOTE, self.raw().as_bytes()).is_some();
+        self.quoted = extent.quoted;
         if self.quoted {
             self.undouble();
         }

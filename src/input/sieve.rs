@@ -49,7 +49,7 @@ impl Sieve {
         {
             self.seen.expect(layout.expected_rows);
         }
-        self.seen.approach(rows.iter().map(|row| row.fields().id.unwrap_or_default()));
+        self.seen.approach(rows.iter().map(Row::id));
     }
 
     /// Judges the next row.

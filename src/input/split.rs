@@ -51,6 +51,8 @@ pub(super) struct Extent {
     pub(super) next: usize,
     /// Physical lines from this record to the next.
     pub(super) lines: u64,
+    /// Whether a quote stands in it.
+    pub(super) quoted: bool,
     pub(super) defect: Option<Defect>,
 }
 
@@ -79,6 +81,7 @@ pub(super) fn split(
 ) -> Split {
     cells.clear();
     let bytes = text.as_bytes();
+    extent.quoted = false;
     let mut start = 0;
     let mut at = 0;
     // Eight bytes at a time: a row has many short cells, and to look for each of them anew costs
@@ -104,6 +107,7 @@ pub(super) fn split(
     for &byte in &bytes[at..] {
         if byte == QUOTE {
             cells.clear();
+            extent.quoted = true;
             return split_quoted(bytes, delimiter, supply, cells, extent);
         }
         if byte == b'\n' || byte == b'\r' {
