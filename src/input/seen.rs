@@ -54,12 +54,11 @@ impl Seen {
         self.taken == 0
     }
 
-    /// Makes room for this many ids at once, instead of growing to it; memory that is not written
-    /// to is not resident.
+    /// Makes room for this many ids at once, instead of growing to it.
     pub(super) fn expect(&mut self, ids: usize) {
         /// An estimate may be wrong: no more room than this is made unasked.
-        const MOST: usize = 4_000_000;
-        let room = (ids.min(MOST) * 3 / 2).next_power_of_two().max(1024);
+        const MOST: usize = 1_000_000;
+        let room = (ids.min(MOST) * 4 / 3).next_power_of_two().max(1024);
         if room > self.places.len() {
             self.grow(room);
         }
@@ -117,7 +116,11 @@ impl Seen {
     }
 
     fn grow(&mut self, room: usize) {
-        let old = std::mem::replace(&mut self.places, vec![[0; 3]; room]);
+        // Written now and not merely reserved: else each page is faulted in twice, by the look-up
+        // that reads it first and by the claim that writes it.
+        let mut places = Vec::with_capacity(room);
+        places.resize(room, std::hint::black_box([0; 3]));
+        let old = std::mem::replace(&mut self.places, places);
         for place in old.into_iter().filter(|place| place[0] != 0) {
             let mut at = self.home(place[0]);
             while self.places[at][0] != 0 {
