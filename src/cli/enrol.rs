@@ -139,8 +139,8 @@ impl Enrolment<'_> {
             Event::Ruled(registration) => {
                 console.say(format!("the meeting's rule: {}", registration.mode));
             }
-            Event::Planned(plan) => {
-                console.say(self.announcement(plan));
+            Event::Planned(plan, pace) => {
+                console.say(self.announcement(plan, *pace));
                 if plan.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
@@ -154,7 +154,7 @@ impl Enrolment<'_> {
     }
 
     /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10."
-    fn announcement(&self, plan: &Plan) -> String {
+    fn announcement(&self, plan: &Plan, pace: Option<f64>) -> String {
         let mut parts = vec![format!("{} new registrants", grouped(plan.to_post))];
         let mut count = |number: u64, what: &str| {
             if number > 0 {
@@ -168,13 +168,16 @@ impl Enrolment<'_> {
         count(plan.invalid, "invalid");
         count(plan.excluded, "left out by filters");
         let mut text = parts.join(", ");
-        if let Some(rate) = self.pace.rate
-            && plan.to_post > 0
-        {
+        let rows = plan.to_post + plan.in_doubt.len() as u64;
+        if let Some(pace) = pace.filter(|_| rows > 0) {
             #[expect(clippy::cast_precision_loss, reason = "rows")]
-            let seconds = plan.to_post as f64 / rate.per_second();
+            let seconds = rows as f64 / pace;
             let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-            text.push_str(&format!("; at {rate} at least {}", time_left(left)));
+            let at = match self.pace.rate {
+                Some(rate) if (rate.per_second() - pace).abs() < f64::EPSILON => rate.to_string(),
+                _ => rate_in_words(pace),
+            };
+            text.push_str(&format!("; at {at} about {}", time_left(left)));
         }
         text
     }
@@ -200,7 +203,7 @@ impl Enrolment<'_> {
             formula_safe: self.files.formula_safe,
         };
         let counts = projection.write(&self.enrolled, &self.rejects)?;
-        let summary = Summary::new(
+        let mut summary = Summary::new(
             TargetName {
                 kind: "meeting",
                 id: self.meeting.id().to_owned(),
@@ -218,12 +221,17 @@ impl Enrolment<'_> {
             },
         );
         let json = summary.json();
-        ledger.end_run(&RunEnd {
+        let kept = ledger.end_run(&RunEnd {
             at: line.clock.stamp(line.clock.now()),
             exit_code: summary.exit_code,
             stop_reason: summary.stop_reason,
             summary: &json,
-        })?;
+        });
+        if let Err(error) = kept {
+            // The rows are safe; only the run's own record is not.
+            console.error(error.to_string());
+            summary.exit_code = summary.exit_code.max(6);
+        }
         if !counts.add_up() {
             console.error(
                 "internal fault: the rows do not add up; please report this, with the log at -vvv",

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
-
 use super::{
     args::{AuthArgs, GraphArgs, RunArgs, TargetArgs},
     enrol::{self, Enrolment},
@@ -16,7 +14,7 @@ use crate::{
         http::HttpOptions,
         meeting::Meeting,
     },
-    ledger::Identity,
+    ledger::{Identity, short_digest},
     output::Console,
 };
 
@@ -127,9 +125,7 @@ fn ledger_name(target: &Identity) -> String {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .take(24)
         .collect();
-    let digest = Sha256::digest(target.to_string().as_bytes());
-    let digest: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{readable}-{digest}.ledger", target.kind)
+    format!("{}-{readable}-{}.ledger", target.kind, short_digest(target.to_string().as_bytes()))
 }
 
 #[cfg(test)]

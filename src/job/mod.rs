@@ -32,7 +32,7 @@ use crate::{
         transport::Transport,
     },
     input::{IdTrap, InputError, Snapshot},
-    ledger::{Ledger, LedgerError, Scribe},
+    ledger::{Ledger, LedgerError, RunEnd, Scribe},
     pacing::{Bucket, Learnt, Pacer, Settings},
     registrant::{Mode, Rule},
 };
@@ -66,8 +66,9 @@ pub struct Import<'a, T> {
 pub enum Event<'a> {
     /// The target's rule is known.
     Ruled(&'a Registration),
-    /// The plan is drawn, nothing is posted yet.
-    Planned(&'a Plan),
+    /// The plan is drawn, nothing is posted yet; the pace per second where one is known, from the
+    /// ceiling or from an earlier run.
+    Planned(&'a Plan, Option<f64>),
     /// A tick of the engine.
     Going(&'a Progress),
 }
@@ -83,6 +84,9 @@ pub struct Ended {
     /// Why it stopped early.
     pub stop: Option<Stop>,
 }
+
+/// The end of a run before its first POST: the mode, where it was learnt, and the cause.
+type Early = (Option<Mode>, Option<Stop>);
 
 /// A fault of the input or the ledger that ends the run before anything is posted.
 #[derive(Debug, thiserror::Error)]
@@ -140,34 +144,56 @@ impl<T: Transport> Import<'_, T> {
         mut ledger: Ledger,
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Ended, JobError> {
-        let registration = match self.rule(&mut ledger).await? {
+        match self.prepare(&mut ledger, tell).await {
+            Ok(Ok((plan, mode))) => self.enrol(plan, ledger, mode, tell).await,
+            Ok(Err((mode, stop))) => {
+                let stop = stop.or_else(|| self.line.stop.cause());
+                Ok(Ended { ledger, mode, tally: Tally::default(), stop })
+            }
+            Err(error) => {
+                // The first fault is told; a ledger that cannot be written now will say so next time.
+                let at = self.line.clock.stamp(self.line.clock.now());
+                let end = RunEnd { at, exit_code: 2, stop_reason: Some("usage"), summary: "{}" };
+                let _ = ledger.end_run(&end);
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything before the first POST: the rule, the first list, the plan.
+    async fn prepare(
+        &self,
+        ledger: &mut Ledger,
+        tell: &mut impl FnMut(Event<'_>),
+    ) -> Result<Result<(Plan, Mode), Early>, JobError> {
+        let registration = match self.rule(ledger).await? {
             Ok(registration) => registration,
-            Err(stop) => return Ok(self.early(ledger, None, stop)),
+            Err(stop) => return Ok(Err((None, stop))),
         };
         let mode = registration.mode;
         let rule = Rule::Meeting(mode);
+        let early = |stop| Ok(Err((Some(mode), stop)));
         tell(Event::Ruled(&registration));
         self.input.require(rule)?;
         if ledger.listed()?.at.is_none()
-            && let Err(stop) = self.first_list(&mut ledger).await?
+            && let Err(stop) = self.first_list(ledger).await?
         {
-            return Ok(self.early(ledger, Some(mode), stop));
+            return early(stop);
         }
-        let clock = &self.line.clock;
-        let mut plan = Plan::draw(self.input, rule, &ledger, clock)?;
+        let mut plan = Plan::draw(self.input, rule, ledger)?;
         if plan.foreign > 0 {
             // Somebody may have removed them since they were last seen.
-            match self.first_list(&mut ledger).await? {
-                Ok(()) => plan = Plan::draw(self.input, rule, &ledger, clock)?,
-                Err(stop) => return Ok(self.early(ledger, Some(mode), stop)),
+            match self.first_list(ledger).await? {
+                Ok(()) => plan = Plan::draw(self.input, rule, ledger)?,
+                Err(stop) => return early(stop),
             }
         }
-        self.set_pace(&plan, &ledger)?;
-        tell(Event::Planned(&plan));
-        if let Some(stop) = self.refuse(&plan) {
-            return Ok(self.early(ledger, Some(mode), Some(stop)));
+        self.set_pace(&plan, ledger)?;
+        tell(Event::Planned(&plan, self.line.view().per_second));
+        match self.refuse(&plan) {
+            Some(stop) => early(Some(stop)),
+            None => Ok(Ok((plan, mode))),
         }
-        self.enrol(plan, ledger, mode, tell).await
     }
 
     /// Hands the plan to the engine.
@@ -189,7 +215,11 @@ impl<T: Transport> Import<'_, T> {
             read: plan.read,
             invalid: plan.invalid,
         };
-        let doubt = std::mem::take(&mut plan.in_doubt);
+        let settle = clock::millis(self.conduct.settle);
+        let doubt = std::mem::take(&mut plan.in_doubt)
+            .into_iter()
+            .map(|(work, since)| (work, self.line.clock.since(since.saturating_add(settle))))
+            .collect();
         let work =
             plan.work(self.input)?.map(|work| work.map_err(|error| Stop::Input(error.to_string())));
         let tally = engine.enrol(work, doubt, |progress| tell(Event::Going(progress))).await;
@@ -199,11 +229,6 @@ impl<T: Transport> Import<'_, T> {
             stop.get_or_insert(Stop::Ledger(error.to_string()));
         }
         Ok(Ended { ledger, mode: Some(mode), tally, stop })
-    }
-
-    fn early(&self, ledger: Ledger, mode: Option<Mode>, stop: Option<Stop>) -> Ended {
-        let stop = stop.or_else(|| self.line.stop.cause());
-        Ended { ledger, mode, tally: Tally::default(), stop }
     }
 
     /// The registration, held against the one that the ledger's links belong to.

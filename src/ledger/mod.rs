@@ -23,7 +23,7 @@ pub use error::LedgerError;
 pub use reading::{Attempted, Counts, PastRun, Reading, Story};
 pub use record::{
     Attempt, Becomes, Entry, Granted, Identity, Intent, Seq, Settlement, State, changed_fields,
-    sent_digest,
+    sent_digest, short_digest,
 };
 pub use scribe::Scribe;
 pub use store::{Ledger, Listed, RunEnd};

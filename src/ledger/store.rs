@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Attempt, Becomes, Entry, Granted, Identity, Intent, LedgerError, Seq, Settlement, State,
     lock::{self, Lock},
+    record::first_bits,
     schema,
 };
 use crate::registrant::{JoinLink, RegistrantId};
@@ -505,8 +506,5 @@ fn seal(seq: i64, link: &str, registrant_id: Option<&str>) -> i64 {
     hash.update(link.as_bytes());
     hash.update([0]);
     hash.update(registrant_id.unwrap_or_default().as_bytes());
-    let digest = hash.finalize();
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest[..8]);
-    i64::from_be_bytes(first)
+    first_bits(hash).cast_signed()
 }
