@@ -9,6 +9,7 @@ use jiff::Zoned;
 
 use super::{
     args::{ConductArgs, FileArgs, InputArgs, PaceArgs},
+    check::repeats_warning,
     failure::Failure,
     notation::{self, grouped},
     signals::Signals,
@@ -20,7 +21,7 @@ use crate::{
         http::{Http, HttpOptions},
         meeting::Meeting,
     },
-    input::{self, Snapshot, Source},
+    input::{self, Mapping, Snapshot, Source},
     job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
     ledger::{Identity, Ledger, RunEnd},
     output::{
@@ -119,7 +120,9 @@ impl Enrolment<'_> {
                 line.stop.raise(stop);
             }
         };
-        let work = job::import(&import, ledger, |event| self.tell(&event, console));
+        let work = job::import(&import, ledger, |event| {
+            self.tell(&event, snapshot.mapping(), console);
+        });
         let ended = tokio::select! {
             ended = work => ended?,
             () = listen => unreachable!("signals are listened to for ever"),
@@ -134,13 +137,16 @@ impl Enrolment<'_> {
         [finish_by, max_duration].into_iter().flatten().min()
     }
 
-    fn tell(&self, event: &Event<'_>, console: &mut Console) {
+    fn tell(&self, event: &Event<'_>, mapping: &Mapping, console: &mut Console) {
         match event {
             Event::Ruled(registration) => {
                 console.say(format!("the meeting's rule: {}", registration.mode));
             }
             Event::Planned(plan, pace) => {
                 console.say(self.announcement(plan, *pace));
+                if plan.duplicates > 0 {
+                    console.warn(repeats_warning(mapping, plan.duplicates));
+                }
                 if plan.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
