@@ -1,0 +1,8 @@
+//! The program as a person or a scheduler meets it: a command line, files, an exit code.
+//!
+//! Each test runs the built program in a folder of its own, against a simulator in this process,
+//! and looks at what a user would look at.
+
+mod context;
+mod files;
+mod samples;
