@@ -5,4 +5,11 @@
 
 mod context;
 mod files;
+mod import;
+mod ledger;
+mod partition;
+mod people;
+mod registration;
 mod samples;
+mod settings;
+mod wrong_input;

@@ -19,9 +19,9 @@ fn attendees_are_enrolled_to_the_last() {
     enrolled  attendees.enrolled.csv
     rejects   attendees.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 40 rows would take as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 1 min 20 s at 30.0/min.
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 40 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 1 min 20 s.
     --- stderr
     the meeting's rule: everyone
     40 new registrants
@@ -45,9 +45,9 @@ fn members_fit_a_meeting_for_the_organization() {
     enrolled  members.enrolled.csv
     rejects   members.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 24 rows would take as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 48 s at 30.0/min.
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 24 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 48 s.
     --- stderr
     the meeting's rule: organization
     24 new registrants
@@ -69,9 +69,9 @@ fn members_fit_a_meeting_for_everyone_without_what_is_not_sent() {
     enrolled  members.enrolled.csv
     rejects   members.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 24 rows would take as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 48 s at 30.0/min.
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 24 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 48 s.
     --- stderr
     the meeting's rule: everyone
     24 new registrants
@@ -97,7 +97,7 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
     To override --map 'id=id' --map 'tenantId=tenantId' --map 'userId=userId'
 
     17 rows read: 4 valid, 13 invalid, 0 left out (mode organization)
-    1 of the valid rows repeat an earlier row in every cell and share its enrolment
+    1 of the valid rows repeats an earlier row in every cell, to share its enrolment
             1  column-count
             1  unclosed-quote
             1  stray-quote
@@ -127,13 +127,8 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
         .map(|code| code.as_str())
         .filter(|code| context.read("faults.csv").contains(&format!("{code}: ")))
         .collect();
-    let webinar = [
-        "long-id",
-        "missing-first-name",
-        "missing-last-name",
-        "missing-email",
-        "bad-email",
-    ];
+    let webinar =
+        ["long-id", "missing-first-name", "missing-last-name", "missing-email", "bad-email"];
     let meeting: BTreeSet<&str> =
         FaultCode::ALL.iter().map(|code| code.as_str()).filter(|c| !webinar.contains(c)).collect();
     assert_eq!(found, meeting);
@@ -152,9 +147,9 @@ fn every_fault_ends_in_one_of_the_files() {
     enrolled  every-fault.enrolled.csv
     rejects   every-fault.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 4 rows would take as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 8 s at 30.0/min.
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 4 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 8 s.
     --- stderr
     the meeting's rule: organization
     3 new registrants, 13 invalid
@@ -213,9 +208,9 @@ fn an_eventbrite_export_is_recognised() {
     enrolled  eventbrite.enrolled.csv
     rejects   eventbrite.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 22 rows would take as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 44 s at 30.0/min.
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 22 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 44 s.
     --- stderr
     the meeting's rule: everyone
     22 new registrants, 6 left out by filters
@@ -240,9 +235,9 @@ fn an_eventbrite_export_is_imported_with_a_mapping() {
     enrolled  eventbrite.enrolled.csv
     rejects   eventbrite.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 22 rows would take as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 44 s at 30.0/min.
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 22 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 44 s.
     --- stderr
     the meeting's rule: everyone
     22 new registrants, 6 left out by filters
