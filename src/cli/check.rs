@@ -101,8 +101,9 @@ fn in_words(survey: &Survey, args: &CheckArgs) -> String {
         args.mode
     );
     if survey.repeated > 0 {
+        let repeat = if survey.repeated == 1 { "repeats" } else { "repeat" };
         text.push_str(&format!(
-            "{} of the valid rows repeat an earlier row in every cell and share its enrolment\n",
+            "{} of the valid rows {repeat} an earlier row in every cell, to share its enrolment\n",
             grouped(survey.repeated)
         ));
     }

@@ -143,6 +143,14 @@ impl Enrolment<'_> {
                 console.say(format!("the meeting's rule: {}", registration.mode));
             }
             Event::Planned(plan, pace) => {
+                tracing::info!(
+                    read = plan.read,
+                    to_post = plan.to_post,
+                    already = plan.already,
+                    in_doubt = plan.in_doubt.len(),
+                    invalid = plan.invalid,
+                    "planned"
+                );
                 console.say(self.announcement(plan, *pace));
                 if plan.duplicates > 0 {
                     console.warn(repeats_warning(mapping, plan.duplicates));
@@ -161,7 +169,8 @@ impl Enrolment<'_> {
 
     /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10."
     fn announcement(&self, plan: &Plan, pace: Option<f64>) -> String {
-        let mut parts = vec![format!("{} new registrants", grouped(plan.to_post))];
+        let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
+        let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];
         let mut count = |number: u64, what: &str| {
             if number > 0 {
                 parts.push(format!("{} {what}", grouped(number)));
@@ -246,6 +255,14 @@ impl Enrolment<'_> {
         if let Some(stop) = &stop {
             tell_stop(stop, console);
         }
+        tracing::info!(
+            read = summary.read,
+            enrolled = summary.enrolled,
+            requests = summary.requests,
+            exit_code = summary.exit_code,
+            stop_reason = summary.stop_reason,
+            "ended"
+        );
         Ok(Done { text: summary.text(), summary })
     }
 
@@ -279,15 +296,15 @@ pub(super) fn source(args: &InputArgs) -> Result<Source, Failure> {
 
 /// The names of the two files: as given, or made from the CSV's.
 pub(super) fn outputs(source: &Source, files: &FileArgs) -> Result<(PathBuf, PathBuf), Failure> {
-    let beside = |given: &Option<PathBuf>, ending: &str, option: &str| match (given, source) {
+    let beside = |given: &Option<PathBuf>, ending: &str| match (given, source) {
         (Some(path), _) => Ok(path.clone()),
         (None, Source::File(csv)) => Ok(with_ending(csv, ending)),
-        (None, Source::Stdin) => Err(Failure::usage(format!(
-            "standard input has no name to make the file's from: name it with {option}"
-        ))),
+        (None, Source::Stdin) => Err(Failure::usage(
+            "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
+        )),
     };
-    let enrolled = beside(&files.output, "enrolled.csv", "--output")?;
-    let rejects = beside(&files.rejects, "rejects.csv", "--rejects")?;
+    let enrolled = beside(&files.output, "enrolled.csv")?;
+    let rejects = beside(&files.rejects, "rejects.csv")?;
     let csv = match source {
         Source::File(csv) => csv.canonicalize().ok(),
         Source::Stdin => None,
@@ -322,8 +339,7 @@ pub(super) fn conduct(conduct: &ConductArgs, pace: &PaceArgs) -> Conduct {
 pub(super) fn forecast(rows: u64, per_second: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "rows")]
     let seconds = rows as f64 / per_second;
-    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    format!("{} at {}", length(time), rate_in_words(per_second))
+    length(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// Prints to standard output. It may be closed; the files and the exit code tell the same.

@@ -82,23 +82,21 @@ fn tokens(login: &str, http: &HttpOptions) -> Result<Tokens, Failure> {
 
 /// The time that the real import would take.
 fn outlook(rows: u64, args: &RehearseArgs) -> String {
-    let rate = args.pace.rate;
-    let published = Quota::WEBINAR_WRITES;
-    let mut text = format!(
-        "\nThis was a rehearsal: nobody was enrolled, the links lead nowhere.\nThe real import of {} rows would take ",
-        grouped(rows)
-    );
-    match rate {
-        Some(rate) => text.push_str(&format!(
-            "at least {} (--rate {rate}).\n",
+    let noun = if rows == 1 { "row" } else { "rows" };
+    let rows_in_words = format!("{} {noun}", grouped(rows));
+    let time = match args.pace.rate {
+        Some(rate) => format!(
+            "At --rate {rate} the real import of {rows_in_words} takes at least {}.\n",
             enrol::forecast(rows, rate.per_second())
-        )),
-        None => text.push_str(&format!(
-            "as long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",
-            enrol::forecast(rows, published.per_second())
-        )),
-    }
-    text
+        ),
+        None => format!(
+            "For meetings Microsoft publishes no limit: the real import of {rows_in_words} takes as long as\n\
+             Graph's throttling makes it. At the limit for webinars, {}, it would be {}.\n",
+            Quota::WEBINAR_WRITES,
+            enrol::forecast(rows, Quota::WEBINAR_WRITES.per_second())
+        ),
+    };
+    format!("\nThis was a rehearsal: nobody was enrolled, and the links lead nowhere.\n{time}")
 }
 
 /// A rehearsal never takes the place of a file with real links.

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    clock::Clock,
+    clock::{Clock, millis},
     stop::{Stop, StopFlag},
 };
 use crate::{
@@ -126,6 +126,21 @@ impl Exchange {
             Err(error) => error.to_string(),
         }
     }
+
+    /// One event an attempt, without path and body: those name the registrant.
+    fn log(&self, draft: &Draft) {
+        let request_id = self.result.as_ref().ok().and_then(Response::request_id);
+        tracing::debug!(
+            method = %draft.method,
+            client_request_id = %self.client_request_id,
+            request_id,
+            status = self.status(),
+            verdict = ?self.verdict,
+            waited_ms = millis(self.waited),
+            took_ms = millis(self.answered.saturating_sub(self.sent)),
+            "answered"
+        );
+    }
 }
 
 impl<T: Transport> Line<T> {
@@ -236,14 +251,16 @@ impl<T: Transport> Line<T> {
         if verdict == Verdict::SignIn {
             self.renew(&bearer).await;
         }
-        Ok(Exchange {
+        let exchange = Exchange {
             client_request_id: id,
             sent,
             answered,
             waited: sent.saturating_sub(asked),
             result,
             verdict,
-        })
+        };
+        exchange.log(draft);
+        Ok(exchange)
     }
 
     /// Sends a request that may be repeated until it is answered, the run is stopped, or the server

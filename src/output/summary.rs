@@ -141,12 +141,13 @@ impl Summary {
         };
         count("enrolled", self.enrolled, &earlier);
         count("invalid", self.invalid, "mend these rows in the rejects file");
-        count("refused", self.refused, "the server said no; see the rejects file");
+        count("refused", self.refused, "each with its reason in the rejects file");
         count("unknown", self.unknown, "sent, no answer; the next run looks them up");
         count("awaiting", self.awaiting, "on the server, no link yet");
         count("not attempted", self.not_attempted, "the run stopped early");
         count("excluded", self.excluded, "left out by filters");
-        let head = format!("{} rows read in {}:\n", self.read, seconds(self.elapsed_seconds));
+        let rows = if self.read == 1 { "row" } else { "rows" };
+        let head = format!("{} {rows} read in {}:\n", self.read, seconds(self.elapsed_seconds));
         text.insert_str(0, &head);
         let mut place = |name: &str, path: Option<&Path>| {
             if let Some(path) = path {
