@@ -242,20 +242,11 @@ impl<T: Transport> Import<'_, T> {
             Err(stop) => return Ok(Err(stop)),
         };
         let mode = registration.mode.as_str();
-        if let Some((id, before)) = ledger.listed()?.registration
+        if let Some(before) = ledger.listed()?.registration
             && !self.conduct.trust_ledger
+            && let Some(stop) = replaced(&before, &registration)
         {
-            let other = matches!((&id, &registration.id), (Some(a), Some(b)) if a != b);
-            if other || before != mode {
-                let name = |id: Option<&str>, mode: &str| match id {
-                    Some(id) => format!("{id}, {mode}"),
-                    None => mode.to_owned(),
-                };
-                return Ok(Err(Some(Stop::Replaced {
-                    before: name(id.as_deref(), &before),
-                    now: name(registration.id.as_deref(), mode),
-                })));
-            }
+            return Ok(Err(Some(stop)));
         }
         ledger.keep_registration(registration.id.as_deref(), mode)?;
         Ok(Ok(registration))
@@ -333,6 +324,22 @@ impl<T: Transport> Import<'_, T> {
             None => Ok(()),
         }
     }
+}
+
+/// The cause to stop, where the registration is not the one that the ledger's links belong to:
+/// `before` is the id and mode that the last run saw.
+#[must_use]
+pub fn replaced(before: &(Option<String>, String), now: &Registration) -> Option<Stop> {
+    let ((id, before), mode) = (before, now.mode.as_str());
+    let other = matches!((id, &now.id), (Some(a), Some(b)) if a != b);
+    if !other && before == mode {
+        return None;
+    }
+    let name = |id: Option<&str>, mode: &str| match id {
+        Some(id) => format!("{id}, {mode}"),
+        None => mode.to_owned(),
+    };
+    Some(Stop::Replaced { before: name(id.as_deref(), before), now: name(now.id.as_deref(), mode) })
 }
 
 /// Milliseconds since 1970 by the wall clock.

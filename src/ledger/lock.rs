@@ -21,10 +21,8 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock of the ledger at `path`, without waiting.
     pub(super) fn take(path: &Path) -> Result<Self, LedgerError> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
         let file = private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(name)
+            .open(name(path))
             .map_err(LedgerError::Io)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
@@ -32,6 +30,27 @@ impl Lock {
             Err(TryLockError::Error(error)) => Err(LedgerError::Io(error)),
         }
     }
+}
+
+/// Whether a run holds the lock of the ledger at `path`. Makes no file. Looking takes a shared lock
+/// for an instant; a run that begins in that very instant would be told that another one is going.
+pub(super) fn is_held(path: &Path) -> io::Result<bool> {
+    let file = match File::open(name(path)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn name(path: &Path) -> std::ffi::OsString {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name
 }
 
 /// Creates the file at `path` with mode 0600 where it does not exist: SQLite gives its side files

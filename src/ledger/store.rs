@@ -52,6 +52,14 @@ pub struct RunEnd<'a> {
     pub summary: &'a str,
 }
 
+pub(super) fn listed(connection: &Connection) -> Result<Listed, LedgerError> {
+    Ok(connection.query_row("SELECT listed_at, mode, registration_id FROM target", [], |row| {
+        let mode: Option<String> = row.get(1)?;
+        let id: Option<String> = row.get(2)?;
+        Ok(Listed { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
+    })?)
+}
+
 impl Ledger {
     /// Opens the ledger at `path` for `target`, or creates it, and takes its lock.
     ///
@@ -204,15 +212,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the file cannot be read.
     pub fn listed(&self) -> Result<Listed, LedgerError> {
-        Ok(self.connection.query_row(
-            "SELECT listed_at, mode, registration_id FROM target",
-            [],
-            |row| {
-                let mode: Option<String> = row.get(1)?;
-                let id: Option<String> = row.get(2)?;
-                Ok(Listed { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
-            },
-        )?)
+        listed(&self.connection)
     }
 
     /// Keeps the registration that this run sees.
