@@ -6,11 +6,13 @@
 mod args;
 mod check;
 mod completions;
+mod doctor;
 mod enrol;
 mod export;
 mod failure;
 mod job_file;
 mod logging;
+mod login;
 mod notation;
 mod registration;
 mod rehearse;
@@ -67,6 +69,8 @@ fn execute(command: &Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Explain(explain) => status::explain(explain),
         Command::Export(export) => export::export(export, console),
         Command::Simulate(simulate) => simulate::simulate(simulate),
+        Command::Doctor(run) => doctor::doctor(run),
+        Command::Login(login) => login::login(login, console),
         Command::Completions { shell } => Ok(completions::completions(*shell)),
         Command::Man => completions::man(),
     }
