@@ -87,6 +87,9 @@ pub(super) struct TalkArgs {
     /// Append the log to this file instead of standard error
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) log_file: Option<PathBuf>,
+    /// Name registrants by their ids in the log; else by their lines in the CSV alone
+    #[arg(long, global = true)]
+    pub(super) log_ids: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

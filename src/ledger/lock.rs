@@ -7,10 +7,11 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::LedgerError;
+use crate::private;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -21,9 +22,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock of the ledger at `path`, without waiting.
     pub(super) fn take(path: &Path) -> Result<Self, LedgerError> {
-        let file = private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(name(path))
-            .map_err(LedgerError::Io)?;
+        let file = make(&name(path)).map_err(LedgerError::Io)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(LedgerError::Held),
@@ -47,25 +46,18 @@ pub(super) fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn name(path: &Path) -> std::ffi::OsString {
+fn name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    name
+    name.into()
 }
 
 /// Creates the file at `path` with mode 0600 where it does not exist: SQLite gives its side files
 /// the mode of the database.
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
-    private(OpenOptions::new().write(true).create(true).truncate(false)).open(path).map(drop)
+    make(path).map(drop)
 }
 
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600)
-}
-
-#[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
+fn make(path: &Path) -> io::Result<File> {
+    private::open(path, OpenOptions::new().write(true).create(true).truncate(false))
 }

@@ -52,6 +52,10 @@ pub struct RunEnd<'a> {
     pub summary: &'a str,
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 pub(super) fn listed(connection: &Connection) -> Result<Listed, LedgerError> {
     Ok(connection.query_row("SELECT listed_at, mode, registration_id FROM target", [], |row| {
         let mode: Option<String> = row.get(1)?;
@@ -71,14 +75,17 @@ impl Ledger {
     }
 
     fn open_here(path: &Path, target: &Identity, now: i64) -> Result<Self, LedgerError> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
-        }
+        std::fs::create_dir_all(folder_of(path))?;
         let lock = Lock::take(path)?;
         lock::create_private(path)?;
+        // SQLite would object to a link anywhere in the path; which folder is meant is the user's
+        // own affair.
+        let folder = std::fs::canonicalize(folder_of(path))?;
         let mut connection = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            folder.join(path.file_name().unwrap_or_default()),
+            OpenFlags::SQLITE_OPEN_READ_WRITE
+                | OpenFlags::SQLITE_OPEN_NO_MUTEX
+                | OpenFlags::SQLITE_OPEN_NOFOLLOW,
         )?;
         connection.busy_timeout(BUSY)?;
         let found = schema::recognise(&connection)?;
