@@ -17,6 +17,8 @@ pub mod stop;
 
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use clock::Clock;
 use conduct::Conduct;
 use engine::{Engine, Progress, Tally};
@@ -123,8 +125,9 @@ pub async fn import<T: Transport>(
     mut ledger: Ledger,
     mut tell: impl FnMut(Event<'_>),
 ) -> Result<Ended, JobError> {
-    ledger.begin_run(import.line.clock.epoch())?;
-    let work = import.walk(ledger, &mut tell);
+    let number = ledger.begin_run(import.line.clock.epoch())?;
+    let run = tracing::info_span!("run", number);
+    let work = import.walk(ledger, &mut tell).instrument(run);
     let deadline = async {
         let Some((time, option)) = import.deadline else { return std::future::pending().await };
         tokio::time::sleep_until(import.line.clock.instant(time)).await;
@@ -189,6 +192,14 @@ impl<T: Transport> Import<'_, T> {
             }
         }
         self.set_pace(&plan, ledger)?;
+        tracing::info!(
+            read = plan.read,
+            new = plan.to_post,
+            already = plan.already,
+            in_doubt = plan.in_doubt.len(),
+            invalid = plan.invalid,
+            "planned"
+        );
         tell(Event::Planned(&plan, self.line.view().per_second));
         match self.refuse(&plan) {
             Some(stop) => early(Some(stop)),
@@ -223,6 +234,13 @@ impl<T: Transport> Import<'_, T> {
         let work =
             plan.work(self.input)?.map(|work| work.map_err(|error| Stop::Input(error.to_string())));
         let tally = engine.enrol(work, doubt, |progress| tell(Event::Going(progress))).await;
+        tracing::info!(
+            enrolled = tally.enrolled,
+            refused = tally.refused,
+            in_doubt = tally.in_doubt,
+            lists = tally.lists,
+            "done"
+        );
         let mut ledger = scribe.finish();
         let mut stop = self.line.stop.cause();
         if let Err(error) = self.keep_pace(&mut ledger) {
