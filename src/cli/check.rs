@@ -112,7 +112,7 @@ fn in_words(survey: &Survey, args: &CheckArgs) -> String {
     }
     for (line, faults) in &survey.first {
         for fault in faults {
-            text.push_str(&format!("line {line}: {}: {}\n", fault.code, fault.sentence));
+            text.push_str(&format!("line {line}: {}: {}\n", fault.code, fault.told()));
         }
     }
     let shown = survey.first.len() as u64;

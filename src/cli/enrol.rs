@@ -214,7 +214,7 @@ impl Enrolment<'_> {
             input: snapshot,
             rule: Rule::Meeting(known.unwrap_or(Mode::Everyone)),
             ledger: &ledger,
-            stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
+            stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
         let counts = projection.write(&self.enrolled, &self.rejects)?;

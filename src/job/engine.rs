@@ -260,8 +260,7 @@ impl<T: Transport> Engine<'_, T> {
                 self.count_refusal(hall, code, message);
             }
             RowEnd::InDoubt => hall.doubts.add(work, ripe),
-            RowEnd::Held(state) => tracing::debug!(?state, "the ledger holds this row"),
-            RowEnd::NotAttempted => {}
+            RowEnd::Held(_) | RowEnd::NotAttempted => {}
         }
     }
 
