@@ -1,6 +1,7 @@
 //! What `run` and `rehearse` have in common: from an opened input to files and exit code.
 
 use std::{
+    cell::{Cell, RefCell},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -8,11 +9,11 @@ use std::{
 use jiff::Zoned;
 
 use super::{
-    args::{ConductArgs, FileArgs, InputArgs, PaceArgs},
+    args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
     check::repeats_warning,
     failure::Failure,
     notation::{self, grouped},
-    signals::Signals,
+    signals::{Signal, Signals},
 };
 use crate::{
     auth::Tokens,
@@ -23,9 +24,10 @@ use crate::{
     },
     input::{self, Mapping, Snapshot, Source},
     job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
-    ledger::{Identity, Ledger, RunEnd},
+    ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
-        Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words, time_left,
+        Closing, Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words,
+        time_left,
     },
     pacing::{Buckets, Pacer, Settings},
     registrant::{Mode, Rule},
@@ -35,6 +37,7 @@ use crate::{
 pub(super) struct Enrolment<'a> {
     pub(super) input: &'a InputArgs,
     pub(super) files: &'a FileArgs,
+    pub(super) account: &'a AccountArgs,
     pub(super) pace: &'a PaceArgs,
     pub(super) conduct: Conduct,
     pub(super) meeting: Meeting,
@@ -53,6 +56,10 @@ pub(super) struct Enrolment<'a> {
 pub(super) struct Done {
     pub(super) summary: Summary,
     pub(super) text: String,
+    /// What was sent; `None` where nothing was.
+    pub(super) traffic: Option<RunTraffic>,
+    /// How many people were to be posted; `None` where the run ended before it had a plan.
+    pub(super) planned: Option<u64>,
 }
 
 impl Enrolment<'_> {
@@ -65,6 +72,7 @@ impl Enrolment<'_> {
         }
         probe(&self.enrolled, "--output")?;
         probe(&self.rejects, "--rejects")?;
+        self.probe_account()?;
         let folder = self.ledger.parent().unwrap_or(Path::new(".")).to_owned();
         let clock_start = job::wall_clock();
         let ledger = Ledger::open(&self.ledger, &self.identity(), clock_start)?;
@@ -74,9 +82,12 @@ impl Enrolment<'_> {
             .build()
             .map_err(|error| Failure::internal("no runtime", &error))?;
         let tokens = std::mem::replace(&mut self.tokens, Tokens::none());
-        let (ended, line) = runtime.block_on(self.enrol(ledger, &snapshot, tokens, console))?;
+        let (ended, line, planned) =
+            runtime.block_on(self.enrol(ledger, &snapshot, tokens, console))?;
         console.end();
-        self.finish(ended, &line, &snapshot, console)
+        let mut done = self.finish(ended, &line, &snapshot, console)?;
+        done.planned = planned;
+        Ok(done)
     }
 
     async fn enrol(
@@ -85,7 +96,7 @@ impl Enrolment<'_> {
         snapshot: &Snapshot,
         tokens: Tokens,
         console: &mut Console,
-    ) -> Result<(Ended, Line<Http>), Failure> {
+    ) -> Result<(Ended, Line<Http>, Option<u64>), Failure> {
         let seed = fastrand::u64(..);
         let transport = Http::new(self.host.clone(), &self.http)?;
         let pace = Settings {
@@ -114,20 +125,26 @@ impl Enrolment<'_> {
             in_this_thread: false,
         };
         let mut signals = Signals::listen();
+        let (console, planned) = (RefCell::new(console), Cell::new(None));
         let listen = async {
             loop {
-                let stop = signals.next().await;
-                line.stop.raise(stop);
+                match signals.next().await {
+                    Signal::Stop(stop) => line.stop.raise(stop),
+                    Signal::Tell => console.borrow().tell_state(),
+                }
             }
         };
         let work = job::import(&import, ledger, |event| {
-            self.tell(&event, snapshot.mapping(), console);
+            if let Event::Planned(plan, _) = &event {
+                planned.set(Some(plan.to_post));
+            }
+            self.tell(&event, snapshot.mapping(), &mut console.borrow_mut());
         });
         let ended = tokio::select! {
             ended = work => ended?,
             () = listen => unreachable!("signals are listened to for ever"),
         };
-        Ok((ended, line))
+        Ok((ended, line, planned.get()))
     }
 
     fn deadline(&self) -> Option<(Duration, &'static str)> {
@@ -217,7 +234,7 @@ impl Enrolment<'_> {
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
-        let counts = projection.write(&self.enrolled, &self.rejects)?;
+        let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
         let mut summary = Summary::new(
             TargetName {
                 kind: "meeting",
@@ -263,7 +280,14 @@ impl Enrolment<'_> {
             stop_reason = summary.stop_reason,
             "ended"
         );
-        Ok(Done { text: summary.text(), summary })
+        let traffic = self.account(&mut summary, &reasons, &ledger, line, console);
+        let text = Closing {
+            summary: &summary,
+            reasons: &reasons,
+            report: self.account.report.as_deref(),
+            rehearsal: self.rehearsal,
+        };
+        Ok(Done { text: text.to_string(), summary, traffic, planned: None })
     }
 
     fn identity(&self) -> Identity {
