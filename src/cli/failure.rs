@@ -30,14 +30,6 @@ impl Failure {
         Self { code: 1, sentence: format!("{what}: {error}") }
     }
 
-    /// The ledger failed when everything else was done: not 2, for people were posted.
-    pub(super) fn unkept(error: &LedgerError) -> Self {
-        let sentence = format!(
-            "{error}; the files are written and nobody is lost, but how this run ended is not on record: mend this and run again"
-        );
-        Self { code: 6, sentence }
-    }
-
     /// Tells it on standard error; gives the exit code.
     pub(super) fn tell(&self, console: &Console) -> u8 {
         console.error(&self.sentence);

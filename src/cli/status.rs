@@ -68,17 +68,21 @@ fn next_run(counts: &Counts) -> String {
     let mut plans = Vec::new();
     let doubt = counts.in_doubt();
     if doubt > 0 {
-        plans.push(format!("lists the target and finishes {} rows in doubt", grouped(doubt)));
+        plans.push(format!("lists the target and finishes {} in doubt", rows(doubt)));
     }
     let open = counts.of(State::Ready) + counts.of(State::Refused);
     if open > 0 {
-        plans.push(format!("sends {} rows again, where the CSV still holds them", grouped(open)));
+        plans.push(format!("sends {} again, where the CSV still holds them", rows(open)));
     }
     if counts.of(State::Awaiting) > 0 {
         plans.push(format!("looks again at {} that wait", grouped(counts.of(State::Awaiting))));
     }
     plans.push("sends every row that is new".to_owned());
     plans.join(", ")
+}
+
+fn rows(count: u64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
 }
 
 fn run_json(run: &PastRun) -> serde_json::Value {
@@ -133,8 +137,13 @@ fn told(story: &Story) -> String {
     if let Some(code) = &story.code {
         line(&mut text, &format!("code    {code}"));
     }
-    if let Some(reason) = &story.reason {
-        line(&mut text, &format!("reason  {reason}"));
+    // The server's words may quote names and addresses: they stand in the rejects file alone.
+    match &story.reason {
+        Some(_) if story.state == State::Refused => {
+            line(&mut text, "reason  the server's own words: see `_reason` in the rejects file");
+        }
+        Some(reason) => line(&mut text, &format!("reason  {reason}")),
+        None => {}
     }
     for (nth, attempt) in story.attempts.iter().enumerate() {
         line(&mut text, &format!("\nattempt {}: {}", nth + 1, attempted(attempt)));

@@ -16,7 +16,7 @@ use super::encoding::{self, Encoding};
 
 /// How much is read at a time: large enough that calls do not count, small beside the memory
 /// that the rows themselves take.
-pub(super) const CHUNK: usize = 128 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// Where bytes come from.
 pub(super) enum Bytes {
@@ -90,7 +90,7 @@ pub(super) enum Trouble {
     /// The byte at this place, counted from 0, is no text; `likely` is what chardetng makes of it.
     NotText {
         byte: u64,
-        likely: Encoding,
+        likely: Option<Encoding>,
     },
     /// The file is something else altogether.
     Foreign {
@@ -159,6 +159,16 @@ impl Decoder {
         })
     }
 
+    /// The size of a file that is read as it stands; 0 if it is not known.
+    pub(super) fn size(&self) -> u64 {
+        match &self.bytes {
+            Unpacked::Plain(Prefixed { rest: Bytes::File(file), .. }) => {
+                file.metadata().map_or(0, |metadata| metadata.len())
+            }
+            _ => 0,
+        }
+    }
+
     /// A shared file that holds UTF-8 without a BOM, from its start.
     pub(super) fn copy(file: Arc<File>) -> Self {
         let prefixed = Prefixed { head: io::Cursor::new(Vec::new()), rest: Bytes::Shared(file, 0) };
@@ -212,10 +222,13 @@ impl Decoder {
                     self.pending.drain(..used);
                 }
                 Err(at) => {
-                    return Err(Trouble::NotText {
-                        byte: self.offset + at as u64,
-                        likely: Encoding::likely(&self.pending),
-                    });
+                    // A file that ends in the midst of a character was cut, and what was decoded by
+                    // the user's own word or by a BOM is damaged.
+                    let cut = str::from_utf8(&self.pending)
+                        .is_err_and(|error| error.error_len().is_none());
+                    let likely = (self.encoding.is_utf8() && !(self.ended && cut))
+                        .then(|| Encoding::likely(&self.pending));
+                    return Err(Trouble::NotText { byte: self.offset + at as u64, likely });
                 }
             }
         }

@@ -123,11 +123,12 @@ pub(super) fn head_records(
     let mut spans = Vec::new();
     let (mut start, mut line) = (0, first_line);
     while start < head.len() && records.len() < HEAD_RECORDS {
-        let Split::Record(extent) = split(&head[start..], delimiter.byte(), supply, &mut spans)
-        else {
+        let mut extent = Extent::default();
+        let rest = &head[start..];
+        if split(rest, delimiter.byte(), supply, &mut spans, &mut extent) != Split::Record {
             break;
-        };
-        let Extent { length, next, lines, defect } = extent;
+        }
+        let Extent { length, next, lines, defect, .. } = extent;
         let text = &head[start..start + length];
         records.push(HeadRecord {
             start,
@@ -151,9 +152,9 @@ pub(super) fn unquote(text: &str, span: &Span) -> String {
 
 /// Splits what a user typed, `Company,"Last, First"`, into its parts.
 pub(super) fn list(text: &str) -> Vec<String> {
-    let mut spans = Vec::new();
-    match split(text, b',', Supply::End, &mut spans) {
-        Split::Record(extent) if extent.next == text.len() && extent.defect.is_none() => {
+    let (mut spans, mut extent) = (Vec::new(), Extent::default());
+    match split(text, b',', Supply::End, &mut spans, &mut extent) {
+        Split::Record if extent.next == text.len() && extent.defect.is_none() => {
             spans.iter().map(|span| unquote(text, span)).collect()
         }
         _ => vec![text.to_owned()],

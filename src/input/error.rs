@@ -52,7 +52,11 @@ pub enum InputError {
     },
     /// A byte does not fit the encoding.
     #[error(
-        "{name}: byte {byte} in line {line} is not {encoding}; the file looks like {likely}, pass --encoding {likely} (or export it as UTF-8)"
+        "{name}: byte {byte} in line {line} is not {encoding}; {}",
+        likely.map_or_else(
+            || "the file was cut or damaged on its way here, export or copy it again".to_owned(),
+            |likely| format!("the file looks like {likely}, pass --encoding {likely} (or export it as UTF-8)")
+        )
     )]
     NotText {
         /// File or standard input.
@@ -63,8 +67,8 @@ pub enum InputError {
         line: u64,
         /// The encoding that was tried.
         encoding: Encoding,
-        /// What it probably is.
-        likely: Encoding,
+        /// What it probably is; `None` when it is cut or damaged rather than something else.
+        likely: Option<Encoding>,
     },
     /// The file holds nothing.
     #[error("{name}: the file is empty; export the list again")]

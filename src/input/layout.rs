@@ -11,7 +11,7 @@ use super::{
     header::{find, normal},
     mapping::{Slot, parts},
     preset::Preset,
-    split::{Split, Supply, split},
+    split::{Extent, Split, Supply, count_lines, split},
     text::Text,
 };
 use crate::registrant::Field;
@@ -59,6 +59,8 @@ pub(super) struct Layout {
     pub(super) id_prefix: String,
     /// The columns that tell people apart.
     pub(super) person: Vec<usize>,
+    /// How many rows there will be, judged by the first ones; 0 if nothing can be said.
+    pub(super) expected_rows: usize,
     /// What is said aloud before the first row.
     pub(super) notes: Vec<String>,
 }
@@ -113,9 +115,11 @@ impl Layout {
         let gates = gates(&options.filters, preset, &header)?;
         let kept = options.keep.resolve(&header)?;
         let person = person_columns(&mapping, &header);
-        if let Some(advice) = preset.and_then(|preset| preset.advice) {
+        // Of an export without an id, the advice comes with the error that none is mapped.
+        if let Some(advice) = preset.filter(|p| !p.id.is_empty()).and_then(|p| p.advice) {
             notes.push(advice.to_owned());
         }
+        let expected_rows = expected_rows(text.at_hand(), text.decoder().size());
         let (next, lines) = (found.start + found.record.next, found.record.next_line - text.line());
         text.advance(next, lines);
         Ok(Self {
@@ -129,9 +133,17 @@ impl Layout {
             kept,
             id_prefix: options.id_prefix.clone().unwrap_or_default(),
             person,
+            expected_rows,
             notes,
         })
     }
+}
+
+/// The rows of a file of this size whose head has lines as long as these.
+fn expected_rows(head: &str, size: u64) -> usize {
+    let lines = count_lines(head.as_bytes()).max(1);
+    let length = (head.len() as u64 / lines).max(1);
+    usize::try_from(size / length).unwrap_or_default()
 }
 
 /// The header among the records of a file's head.
@@ -259,9 +271,9 @@ fn read_header(found: &Found, text: &Text) -> (Header, String, bool) {
     let mut raw = whole;
     if rejects {
         names.truncate(own);
-        let mut spans = Vec::new();
+        let (mut spans, mut extent) = (Vec::new(), Extent::default());
         let byte = found.delimiter.byte();
-        if let Split::Record(_) = split(whole, byte, Supply::End, &mut spans) {
+        if split(whole, byte, Supply::End, &mut spans, &mut extent) == Split::Record {
             raw = &whole[..(spans[own].at as usize).saturating_sub(1)];
         }
     }
@@ -297,5 +309,7 @@ fn person_columns(mapping: &Mapping, header: &Header) -> Vec<usize> {
             .map(|(column, _)| column)
             .collect();
     }
+    columns.sort_unstable();
+    columns.dedup();
     columns
 }

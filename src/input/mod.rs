@@ -258,4 +258,6 @@ impl Layout {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

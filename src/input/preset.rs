@@ -6,9 +6,9 @@
 //! was not known here. Header words come from public exports and from the systems' own sources and
 //! help pages; systems that translate their headers are recognised in English only.
 
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
-use super::header::find;
+use super::header::{find, normal};
 
 /// What is known of one system's export.
 #[derive(Debug)]
@@ -264,7 +264,10 @@ impl Preset {
 
     /// The known export that this header belongs to, the most telling signature first.
     pub(super) fn recognise(names: &[String]) -> Option<&'static Self> {
-        let matching = PRESETS.iter().filter(|preset| preset.matches(names));
+        let known: HashSet<String> = names.iter().map(|name| normal(name)).collect();
+        let matching = PRESETS
+            .iter()
+            .filter(|preset| preset.signature.iter().all(|column| known.contains(&normal(column))));
         matching.reduce(
             |best, next| {
                 if next.signature.len() > best.signature.len() { next } else { best }

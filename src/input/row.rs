@@ -15,8 +15,8 @@ use crate::registrant::{Fault, FaultCode, Field, Fields, RegistrantId};
 
 /// The keys of every fingerprint of this process: drawn anew each time, so that no file can be
 /// made whose rows collide.
-pub(super) static KEYS: LazyLock<std::hash::RandomState> =
-    LazyLock::new(std::hash::RandomState::new);
+pub(super) static KEYS: LazyLock<foldhash::quality::RandomState> =
+    LazyLock::new(foldhash::quality::RandomState::default);
 
 /// Whether a row can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,9 @@ pub struct Row {
     /// The row's own text, then cells that had to be unquoted, then the composed id.
     text: String,
     raw: usize,
+    /// Whether a quote stands in it.
+    quoted: bool,
     /// The cells' places in `text`.
-    cells: Vec<(u32, u32)>,
     pub(super) spans: Vec<Span>,
     /// The composed or prefixed id's place in `text`.
     id: Option<(u32, u32)>,
@@ -70,7 +71,7 @@ impl Row {
 
     /// A cell by its column.
     pub(super) fn cell(&self, column: usize) -> Option<&str> {
-        self.cells.get(column).map(|&place| self.slice(place))
+        self.spans.get(column).map(|span| self.slice((span.start, span.end)))
     }
 
     fn slice(&self, (start, end): (u32, u32)) -> &str {
@@ -79,7 +80,20 @@ impl Row {
 
     /// All cells, unquoted.
     pub fn cells(&self) -> impl Iterator<Item = &str> {
-        self.cells.iter().map(|&place| self.slice(place))
+        self.spans.iter().map(|span| self.slice((span.start, span.end)))
+    }
+
+    /// The id alone, as in [`Row::fields`].
+    pub(super) fn id(&self) -> &str {
+        let first = self.layout.as_deref().and_then(|layout| layout.mapping.slots.first());
+        match (self.id, first) {
+            (Some(place), _) => self.slice(place),
+            // The id is the first field of a mapping that has it.
+            (None, Some((Field::Id, Slot::Column(column)))) => {
+                self.cell(*column).unwrap_or_default()
+            }
+            _ => "",
+        }
     }
 
     /// The cells that the mapping gives to the fields. Of a broken row they mean nothing.
@@ -121,7 +135,7 @@ impl Row {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let raw = self.raw();
-        if memchr::memchr(QUOTE, raw.as_bytes()).is_none() {
+        if !self.quoted {
             return KEYS.hash_one(raw);
         }
         // The same cells with as few quotes as possible: then quotes around a cell that needs none
@@ -157,6 +171,22 @@ impl Row {
         }
     }
 
+    /// A fingerprint of the cells of names and e-mail, which mostly stand side by side.
+    pub(super) fn person(&self) -> u32 {
+        let columns = self.layout.as_deref().map_or(&[] as &[usize], |layout| &layout.person);
+        let hash = match (columns.first(), columns.last()) {
+            (Some(&first), Some(&last)) if last - first < columns.len() && !self.quoted => {
+                let span = |column| self.spans.get(column).copied().unwrap_or_default();
+                let (from, to) = (span(first).start, span(last).end);
+                KEYS.hash_one(self.slice((from, to.max(from))))
+            }
+            _ => columns.iter().fold(0, |hash: u64, &column| {
+                hash.rotate_left(1) ^ KEYS.hash_one(self.cell(column).unwrap_or_default())
+            }),
+        };
+        (hash >> 32) as u32
+    }
+
     pub(super) fn excluded_by(&self) -> Option<usize> {
         self.excluded.filter(|_| self.faults.is_empty())
     }
@@ -186,16 +216,9 @@ impl Row {
         } else {
             extent
         };
-        self.cells.clear();
-        for span in &self.spans {
-            if span.doubled {
-                let start = self.text.len();
-                let cell = raw[span.start as usize..span.end as usize].replace("\"\"", "\"");
-                self.text.push_str(&cell);
-                self.cells.push((place(start), place(self.text.len())));
-            } else {
-                self.cells.push((span.start, span.end));
-            }
+        self.quoted = extent.quoted;
+        if self.quoted {
+            self.undouble();
         }
         self.find_faults(layout, extent);
         if self.faults.is_empty() {
@@ -207,6 +230,16 @@ impl Row {
         }
     }
 
+    /// Puts cells with doubled quotes behind the row's own text, as they read.
+    fn undouble(&mut self) {
+        for span in self.spans.iter_mut().filter(|span| span.doubled) {
+            let cell = self.text[span.start as usize..span.end as usize].replace("\"\"", "\"");
+            span.start = place(self.text.len());
+            self.text.push_str(&cell);
+            span.end = place(self.text.len());
+        }
+    }
+
     /// Drops the four columns of a rejects file. Where a quote is broken they are found from the
     /// end, and the row's own text is split again, as it was in the file that it came from.
     fn drop_own_columns(&mut self, extent: &Extent, delimiter: u8) -> Extent {
@@ -215,8 +248,10 @@ impl Row {
         if extent.defect.is_some() {
             if let Some(end) = before_last_cells(&self.text, delimiter, count) {
                 self.raw = end;
-                let split = split(&self.text[..end], delimiter, Supply::End, &mut self.spans);
-                if let Split::Record(again) = split {
+                let text = &self.text[..end];
+                let mut again = Extent::default();
+                let split = split(text, delimiter, Supply::End, &mut self.spans, &mut again);
+                if split == Split::Record {
                     own.defect = again.defect;
                 }
             }
@@ -228,7 +263,7 @@ impl Row {
     }
 
     fn find_faults(&mut self, layout: &Layout, extent: &Extent) {
-        let (found, wanted) = (self.cells.len(), layout.header.names.len());
+        let (found, wanted) = (self.spans.len(), layout.header.names.len());
         let column = |cell: usize| {
             layout.header.names.get(cell).map_or_else(
                 || format!("cell {}", cell + 1),
@@ -280,8 +315,8 @@ impl Row {
             if nth > 0 {
                 self.text.push(JOINER);
             }
-            let (from, to) = self.cells.get(column).copied().unwrap_or_default();
-            let part = from as usize..to as usize;
+            let span = self.spans.get(column);
+            let part = span.map_or(0..0, |span| span.start as usize..span.end as usize);
             if self.text[part.clone()].trim().is_empty() {
                 whole = false;
                 break;

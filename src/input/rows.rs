@@ -11,6 +11,7 @@ use super::{
     InputError, Row,
     ending::{self, Ending},
     layout::Layout,
+    split::Extent,
     text::{MAX_ROW, Text},
 };
 
@@ -111,8 +112,8 @@ impl Rows {
     /// When the source cannot be read on, or a row is longer than [`MAX_ROW`].
     pub fn read(&mut self, row: &mut Row) -> Result<bool, InputError> {
         let delimiter = self.layout.header.delimiter.byte();
-        while !self.ended {
-            let Some(extent) = self.text.record(delimiter, &mut row.spans)? else { break };
+        let mut extent = Extent::default();
+        while !self.ended && self.text.record(delimiter, &mut row.spans, &mut extent)? {
             let raw = self.text.slice(extent.length);
             if is_blank(raw, delimiter) {
                 self.text.advance(extent.next, extent.lines);

@@ -41,6 +41,17 @@ impl Sieve {
         Self { rule, seen: Seen::default(), watch: TrapWatch::default() }
     }
 
+    /// Makes ready for the rows that are judged next. Never needed, but with some dozens of rows at
+    /// a time the judging of a long list takes half the time.
+    pub fn approach(&mut self, rows: &[Row]) {
+        if let Some(layout) = rows.first().and_then(|row| row.layout.as_ref())
+            && self.seen.is_empty()
+        {
+            self.seen.expect(layout.expected_rows);
+        }
+        self.seen.approach(rows.iter().map(Row::id));
+    }
+
     /// Judges the next row.
     pub fn sift(&mut self, row: &Row) -> Sifted {
         match row.standing() {
@@ -61,7 +72,7 @@ impl Sieve {
         {
             faults.push(fault.clone());
         }
-        if id.contains(char::REPLACEMENT_CHARACTER) {
+        if !id.is_ascii() && id.contains(char::REPLACEMENT_CHARACTER) {
             faults.push(Fault::new(
                 FaultCode::Undecodable,
                 "the id holds U+FFFD, the mark of a character that an earlier conversion lost; export the list again as UTF-8",
@@ -69,7 +80,7 @@ impl Sieve {
         }
         let mut repeats = None;
         if !id.trim().is_empty() {
-            let person = TrapWatch::person(row);
+            let person = row.person();
             match self.seen.claim(id, Claim { row: row.fingerprint(), person, line: row.line() }) {
                 Claimed::First => self.watch.first(row),
                 Claimed::Again { line } => repeats = Some(line),

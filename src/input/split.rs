@@ -6,7 +6,7 @@
 //! without guessing is a [`Defect`] of that record alone: a quote that is never closed does not
 //! swallow the file, the record ends with the line in which that quote opened.
 
-use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3};
+use memchr::{memchr, memchr2, memchr2_iter, memchr3};
 
 /// The quote of every dialect that is read here.
 pub(super) const QUOTE: u8 = b'"';
@@ -32,7 +32,7 @@ pub(super) enum Defect {
 }
 
 /// One cell: `text[start..end]` without its quotes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     /// Where the cell begins in the record, its opening quote included.
     pub(super) at: u32,
@@ -43,7 +43,7 @@ pub(super) struct Span {
 }
 
 /// The extent of one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extent {
     /// Bytes of the record without its line end.
     pub(super) length: usize,
@@ -51,46 +51,100 @@ pub(super) struct Extent {
     pub(super) next: usize,
     /// Physical lines from this record to the next.
     pub(super) lines: u64,
+    /// Whether a quote stands in it.
+    pub(super) quoted: bool,
     pub(super) defect: Option<Defect>,
 }
 
 /// What [`split`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Split {
-    Record(Extent),
+    /// A whole record.
+    Record,
     /// The record does not end in the text at hand.
     Unfinished,
     /// The record is longer than a record may be.
     TooLong,
 }
 
-/// Splits the record at the head of `text` into `cells`.
-pub(super) fn split(text: &str, delimiter: u8, supply: Supply, cells: &mut Vec<Span>) -> Split {
+/// Splits the record at the head of `text` into `cells` and tells its extent.
+///
+/// The extent is written in place: handed back by value it is copied in other pieces than it was
+/// written in, and such a copy waits for all memory writes before it, which costs a fifth of the
+/// time of a whole check.
+pub(super) fn split(
+    text: &str,
+    delimiter: u8,
+    supply: Supply,
+    cells: &mut Vec<Span>,
+    extent: &mut Extent,
+) -> Split {
     cells.clear();
     let bytes = text.as_bytes();
-    let end = match memchr2(b'\n', b'\r', bytes) {
-        Some(end) => end,
-        None => match supply {
-            Supply::End => bytes.len(),
-            Supply::More => return Split::Unfinished,
-            Supply::Full => return Split::TooLong,
-        },
-    };
-    let line = &bytes[..end];
-    if memchr(QUOTE, line).is_some() {
-        return split_quoted(bytes, delimiter, supply, cells);
-    }
+    extent.quoted = false;
     let mut start = 0;
-    for at in memchr_iter(delimiter, line) {
-        cells.push(span(start, start, at, false));
-        start = at + 1;
+    let mut at = 0;
+    // Eight bytes at a time: a row has many short cells, and to look for each of them anew costs
+    // more than to look at every byte once.
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let stops = equal(word, b'\n') | equal(word, b'\r') | equal(word, QUOTE);
+        // Of the delimiters, those before the first stop.
+        let mut delimiters =
+            equal(word, delimiter) & (stops & stops.wrapping_neg()).wrapping_sub(1);
+        while delimiters != 0 {
+            let end = at + (delimiters.trailing_zeros() / 8) as usize;
+            cells.push(span(start, start, end, false));
+            start = end + 1;
+            delimiters &= delimiters - 1;
+        }
+        if stops != 0 {
+            at += (stops.trailing_zeros() / 8) as usize;
+            break;
+        }
+        at += 8;
     }
-    cells.push(span(start, start, end, false));
-    finish(bytes, end, 0, None, supply)
+    for &byte in &bytes[at..] {
+        if byte == QUOTE {
+            cells.clear();
+            extent.quoted = true;
+            return split_quoted(bytes, delimiter, supply, cells, extent);
+        }
+        if byte == b'\n' || byte == b'\r' {
+            cells.push(span(start, start, at, false));
+            return finish(bytes, at, 0, None, supply, extent);
+        }
+        if byte == delimiter {
+            cells.push(span(start, start, at, false));
+            start = at + 1;
+        }
+        at += 1;
+    }
+    match supply {
+        Supply::More => Split::Unfinished,
+        Supply::Full => Split::TooLong,
+        Supply::End => {
+            cells.push(span(start, start, at, false));
+            finish(bytes, at, 0, None, supply, extent)
+        }
+    }
+}
+
+/// The highest bit of each byte of `word` that is `byte`.
+fn equal(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    let zero_where_equal = word ^ (u64::from(byte) * 0x0101_0101_0101_0101);
+    !(((zero_where_equal & LOW) + LOW) | zero_where_equal | LOW)
 }
 
 /// The same for a record with quotes in it.
-fn split_quoted(bytes: &[u8], delimiter: u8, supply: Supply, cells: &mut Vec<Span>) -> Split {
+fn split_quoted(
+    bytes: &[u8],
+    delimiter: u8,
+    supply: Supply,
+    cells: &mut Vec<Span>,
+    extent: &mut Extent,
+) -> Split {
     let out_of_text = if supply == Supply::Full { Split::TooLong } else { Split::Unfinished };
     let mut lines = 0;
     let mut stray = None;
@@ -100,7 +154,7 @@ fn split_quoted(bytes: &[u8], delimiter: u8, supply: Supply, cells: &mut Vec<Spa
             let (close, doubled) = match closing_quote(bytes, at + 1, supply) {
                 Close::At(close, doubled) => (close, doubled),
                 Close::Unfinished => return Split::Unfinished,
-                Close::Never => return unclosed(bytes, at, lines, supply, cells),
+                Close::Never => return unclosed(bytes, at, lines, supply, cells, extent),
             };
             let within = count_lines(&bytes[at..close]);
             let mut behind = close + 1;
@@ -113,7 +167,7 @@ fn split_quoted(bytes: &[u8], delimiter: u8, supply: Supply, cells: &mut Vec<Spa
                     // Over a line's end this "closing" quote is the opening one of a later cell:
                     // the quote before it was never closed.
                     if within > 0 {
-                        return unclosed(bytes, at, lines, supply, cells);
+                        return unclosed(bytes, at, lines, supply, cells, extent);
                     }
                     let Some(end) = cell_end(bytes, behind, delimiter, supply) else {
                         return out_of_text;
@@ -136,7 +190,7 @@ fn split_quoted(bytes: &[u8], delimiter: u8, supply: Supply, cells: &mut Vec<Spa
         if bytes.get(end) == Some(&delimiter) {
             at = end + 1;
         } else {
-            return finish(bytes, end, lines, stray, supply);
+            return finish(bytes, end, lines, stray, supply, extent);
         }
     }
 }
@@ -167,7 +221,14 @@ fn closing_quote(bytes: &[u8], from: usize, supply: Supply) -> Close {
 }
 
 /// Ends the record with the line in which the quote at `at` opens.
-fn unclosed(bytes: &[u8], at: usize, lines: u64, supply: Supply, cells: &mut Vec<Span>) -> Split {
+fn unclosed(
+    bytes: &[u8],
+    at: usize,
+    lines: u64,
+    supply: Supply,
+    cells: &mut Vec<Span>,
+    extent: &mut Extent,
+) -> Split {
     let end = match memchr2(b'\n', b'\r', &bytes[at..]) {
         Some(length) => at + length,
         None if supply == Supply::End => bytes.len(),
@@ -175,7 +236,7 @@ fn unclosed(bytes: &[u8], at: usize, lines: u64, supply: Supply, cells: &mut Vec
     };
     let defect = Defect::Unclosed { cell: cells.len(), line: lines };
     cells.push(span(at, at, end, false));
-    finish(bytes, end, lines, Some(defect), supply)
+    finish(bytes, end, lines, Some(defect), supply, extent)
 }
 
 /// Where an unquoted cell ends; `None`: not in the text at hand.
@@ -187,7 +248,14 @@ fn cell_end(bytes: &[u8], from: usize, delimiter: u8, supply: Supply) -> Option<
 }
 
 /// Steps over the line end that stands at `end`.
-fn finish(bytes: &[u8], end: usize, lines: u64, defect: Option<Defect>, supply: Supply) -> Split {
+fn finish(
+    bytes: &[u8],
+    end: usize,
+    lines: u64,
+    defect: Option<Defect>,
+    supply: Supply,
+    extent: &mut Extent,
+) -> Split {
     let next = match (bytes.get(end), bytes.get(end + 1)) {
         (Some(b'\r'), Some(b'\n')) => end + 2,
         // The CR may be the first half of a CRLF.
@@ -195,7 +263,11 @@ fn finish(bytes: &[u8], end: usize, lines: u64, defect: Option<Defect>, supply: 
         (Some(_), _) => end + 1,
         (None, _) => end,
     };
-    Split::Record(Extent { length: end, next, lines: lines + u64::from(next > end), defect })
+    extent.length = end;
+    extent.next = next;
+    extent.lines = lines + u64::from(next > end);
+    extent.defect = defect;
+    Split::Record
 }
 
 fn span(at: usize, start: usize, end: usize, doubled: bool) -> Span {
@@ -216,9 +288,9 @@ mod tests {
 
     fn cells(text: &str) -> (Vec<&str>, Extent) {
         let mut spans = Vec::new();
-        let Split::Record(extent) = split(text, b',', Supply::End, &mut spans) else {
-            panic!("no record in {text:?}")
-        };
+        let mut extent = Extent::default();
+        let split = split(text, b',', Supply::End, &mut spans, &mut extent);
+        assert_eq!(split, Split::Record, "{text:?}");
         (spans.iter().map(|s| &text[s.start as usize..s.end as usize]).collect(), extent)
     }
 
@@ -277,10 +349,12 @@ mod tests {
 
     #[test]
     fn a_record_that_goes_on_is_not_cut() {
-        let mut spans = Vec::new();
+        let (mut spans, mut extent) = (Vec::new(), Extent::default());
         for text in ["a,b", "a,b\r", "a,\"b", "a,\"b\"", "a,\"b\"\"", "\"a\" ", "\"a\nb"] {
-            assert_eq!(split(text, b',', Supply::More, &mut spans), Split::Unfinished, "{text:?}");
+            let split = split(text, b',', Supply::More, &mut spans, &mut extent);
+            assert_eq!(split, Split::Unfinished, "{text:?}");
         }
-        assert_eq!(split("a,b", b',', Supply::Full, &mut spans), Split::TooLong);
+        let split = split("a,b", b',', Supply::Full, &mut spans, &mut extent);
+        assert_eq!(split, Split::TooLong);
     }
 }

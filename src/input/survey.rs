@@ -1,12 +1,22 @@
 //! All rows judged in one pass, and counted: what `check` does.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::mpsc, thread};
 
 use super::{IdTrap, InputError, Row, Rows, Sieve, Sifted};
 use crate::registrant::{Fault, FaultCode, Rule};
 
 /// How many faulty rows are kept to be shown.
 const SHOWN: usize = 10;
+
+/// How many rows are made ready at once, see [`Sieve::approach`].
+const TOGETHER: usize = 32;
+
+/// Rows handed over at once: enough that the handing over does not count, few enough to stay in
+/// near memory. Long rows make a batch full before: what is under way stays bounded.
+const BATCH_ROWS: usize = 256;
+const BATCH_BYTES: usize = 256 * 1024;
+/// Batches under way: one is read, one is judged, one waits.
+const BATCHES: usize = 3;
 
 /// What a pass over all rows found.
 #[derive(Debug, Default)]
@@ -33,6 +43,8 @@ pub struct Survey {
 
 /// Judges all rows; `on_reject` is handed each invalid one.
 ///
+/// Rows are read in one thread and judged in another: each is about half of the work.
+///
 /// # Errors
 /// When the rows cannot be read on, or `on_reject` fails.
 pub fn survey<E: From<InputError>>(
@@ -42,28 +54,100 @@ pub fn survey<E: From<InputError>>(
 ) -> Result<Survey, E> {
     let mut survey = Survey::default();
     let mut sieve = Sieve::new(rule);
-    let mut row = Row::new();
-    while rows.read(&mut row)? {
-        survey.read += 1;
-        match sieve.sift(&row) {
-            Sifted::Excluded => survey.excluded += 1,
-            Sifted::Valid { repeats, .. } => {
-                survey.valid += 1;
-                survey.repeated += u64::from(repeats.is_some());
-            }
-            Sifted::Invalid(faults) => {
-                survey.invalid += 1;
-                for fault in &faults {
-                    *survey.faults.entry(fault.code).or_default() += 1;
-                }
-                on_reject(&row, &faults)?;
-                if survey.first.len() < SHOWN {
-                    survey.first.push((row.line(), faults));
-                }
-            }
+    thread::scope(|scope| -> Result<(), E> {
+        // Made in here, so that an early return closes them and the reader does not wait for ever.
+        let (full, filled) = mpsc::sync_channel(BATCHES);
+        let (spent, empty) = mpsc::channel();
+        for _ in 0..BATCHES {
+            // The receiver stands two lines above: it is there.
+            let _ = spent.send(Batch::default());
         }
-    }
+        let reading = &mut *rows;
+        scope.spawn(move || {
+            // Either channel closes only when the judging has ended early.
+            for mut batch in empty {
+                let outcome = batch.fill(reading);
+                let over = !matches!(outcome, Ok(true));
+                if full.send((batch, outcome.err())).is_err() || over {
+                    break;
+                }
+            }
+        });
+        for (batch, error) in filled {
+            for some in batch.rows[..batch.filled].chunks(TOGETHER) {
+                sieve.approach(some);
+                for row in some {
+                    survey.count(row, sieve.sift(row), &mut on_reject)?;
+                }
+            }
+            if let Some(error) = error {
+                return Err(error.into());
+            }
+            // The reader has gone once it has sent the last batch.
+            let _ = spent.send(batch);
+        }
+        Ok(())
+    })?;
     survey.trap = sieve.id_trap();
     survey.notes = rows.notes();
     Ok(survey)
+}
+
+impl Survey {
+    fn count<E>(
+        &mut self,
+        row: &Row,
+        sifted: Sifted,
+        on_reject: &mut impl FnMut(&Row, &[Fault]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.read += 1;
+        match sifted {
+            Sifted::Excluded => self.excluded += 1,
+            Sifted::Valid { repeats, .. } => {
+                self.valid += 1;
+                self.repeated += u64::from(repeats.is_some());
+            }
+            Sifted::Invalid(faults) => {
+                self.invalid += 1;
+                for fault in &faults {
+                    *self.faults.entry(fault.code).or_default() += 1;
+                }
+                on_reject(row, &faults)?;
+                if self.first.len() < SHOWN {
+                    self.first.push((row.line(), faults));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows on their way from the reading to the judging thread.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Row>,
+    filled: usize,
+}
+
+impl Batch {
+    /// Reads rows until the batch is full; `false` if they have ended.
+    fn fill(&mut self, rows: &mut Rows) -> Result<bool, InputError> {
+        self.filled = 0;
+        let mut bytes = 0;
+        while self.filled < BATCH_ROWS && bytes < BATCH_BYTES {
+            if self.filled == self.rows.len() {
+                self.rows.push(Row::new());
+            }
+            let row = &mut self.rows[self.filled];
+            if row.raw().len() > BATCH_BYTES {
+                *row = Row::new();
+            }
+            if !rows.read(row)? {
+                return Ok(false);
+            }
+            bytes += row.raw().len();
+            self.filled += 1;
+        }
+        Ok(true)
+    }
 }

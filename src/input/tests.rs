@@ -1,7 +1,7 @@
 use super::*;
 use crate::registrant::FaultCode;
 
-fn memory(bytes: impl AsRef<[u8]>, options: &Options) -> Result<Input, InputError> {
+pub(super) fn memory(bytes: impl AsRef<[u8]>, options: &Options) -> Result<Input, InputError> {
     let bytes = Bytes::Memory(io::Cursor::new(bytes.as_ref().to_vec()));
     open_bytes("test.csv", bytes, options)
 }
@@ -98,4 +98,32 @@ fn faults_come_in_their_documented_order() {
     assert_eq!(row.fields().id, Some("ev-1.84416E+10"));
     let Sifted::Invalid(faults) = sieve.sift(&row) else { panic!("damaged ids are invalid") };
     assert_eq!(faults[0].code, FaultCode::SpreadsheetId);
+}
+
+#[test]
+fn a_survey_counts_every_row_once_and_stops_when_told() {
+    use std::fmt::Write;
+    let mut text = "id,name\n".to_owned();
+    for row in 0..5000 {
+        let _ = writeln!(text, "{},x", if row % 10 == 0 { String::new() } else { row.to_string() });
+    }
+    let rows = || memory(&text, &Options::default()).and_then(Input::into_rows).expect("rows");
+    let counted = survey::<InputError>(&mut rows(), EVERYONE, |_, _| Ok(())).expect("a survey");
+    assert_eq!((counted.read, counted.valid, counted.invalid), (5000, 4500, 500));
+    let mut told = 0;
+    let stopped = survey(&mut rows(), EVERYONE, |_, _| {
+        told += 1;
+        Err(InputError::SetId)
+    });
+    assert!(matches!(stopped, Err(InputError::SetId)));
+    assert_eq!(told, 1);
+    let mut bytes = text.into_bytes();
+    bytes.extend(b"\xFF\n".repeat(2));
+    bytes.splice(0..0, b"\n".repeat(600_000));
+    let damaged = memory(&bytes, &Options::default()).and_then(Input::into_rows);
+    assert!(
+        damaged
+            .and_then(|mut rows| survey::<InputError>(&mut rows, EVERYONE, |_, _| Ok(())))
+            .is_err()
+    );
 }

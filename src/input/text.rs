@@ -75,16 +75,17 @@ impl Text {
         Ok(self.buffer.len() > before)
     }
 
-    /// Splits the next record, which stays the next one until [`Self::advance`]; `None` at the end.
+    /// Splits the next record, which stays the next one until [`Self::advance`]; `false` at the end.
     pub(super) fn record(
         &mut self,
         delimiter: u8,
         cells: &mut Vec<Span>,
-    ) -> Result<Option<Extent>, InputError> {
+        extent: &mut Extent,
+    ) -> Result<bool, InputError> {
         loop {
             let text = &self.buffer[self.at..];
             if text.is_empty() && self.ended {
-                return Ok(None);
+                return Ok(false);
             }
             let supply = match (self.ended, text.len() > MAX_ROW) {
                 (true, false) => Supply::End,
@@ -92,8 +93,8 @@ impl Text {
                 (_, true) => Supply::Full,
             };
             let text = if supply == Supply::Full { &text[..cut(text, MAX_ROW)] } else { text };
-            match split(text, delimiter, supply, cells) {
-                Split::Record(extent) => return Ok(Some(extent)),
+            match split(text, delimiter, supply, cells, extent) {
+                Split::Record => return Ok(true),
                 Split::Unfinished => {
                     self.fill()?;
                 }

@@ -1,10 +1,6 @@
 //! The order number taken for an id: seen before anything is posted, with the better column.
 
-use std::{
-    collections::HashSet,
-    fmt,
-    hash::{BuildHasher, Hasher},
-};
+use std::{collections::HashSet, fmt, hash::BuildHasher};
 
 use super::{
     Row,
@@ -69,20 +65,6 @@ pub(super) struct TrapWatch {
 }
 
 impl TrapWatch {
-    /// A fingerprint of names and e-mail.
-    pub(super) fn person(row: &Row) -> u32 {
-        let Some(layout) = row.layout.as_deref() else { return 0 };
-        if layout.person.is_empty() {
-            return 0;
-        }
-        let mut hasher = KEYS.build_hasher();
-        for &column in &layout.person {
-            hasher.write(row.cell(column).unwrap_or_default().as_bytes());
-            hasher.write_u8(0xFF);
-        }
-        (hasher.finish() >> 32) as u32
-    }
-
     /// A row with an id of its own.
     pub(super) fn first(&mut self, row: &Row) {
         self.rows += 1;

@@ -112,7 +112,8 @@ struct Streak {
 }
 
 impl<T: Transport> Engine<'_, T> {
-    /// Enrols the rows of `plan`, beginning with those that were in `doubt` before the run.
+    /// Enrols the rows of `plan`, and those that were in `doubt` before the run, each with the time
+    /// from which a list may judge it.
     ///
     /// Ends when nothing is left to do or the flag is raised; in the latter case what is at Graph is
     /// awaited first. `tell` hears of the progress.
@@ -125,9 +126,9 @@ impl<T: Transport> Engine<'_, T> {
     where
         I: Iterator<Item = Result<Work, Stop>>,
     {
-        let mut doubts = Doubts::new(self.conduct.settle, self.conduct.max_attempts);
-        for (work, since) in doubt {
-            doubts.add(work, since);
+        let mut doubts = Doubts::new(self.conduct.max_attempts);
+        for (work, ripe) in doubt {
+            doubts.add(work, ripe);
         }
         let mut hall = Hall {
             plan,
@@ -243,14 +244,14 @@ impl<T: Transport> Engine<'_, T> {
     }
 
     fn ended<I>(&self, hall: &mut Hall<I>, work: Work, end: RowEnd) {
-        let now = self.line.clock.now();
+        let ripe = self.line.clock.now() + self.conduct.settle;
         match end {
             RowEnd::Enrolled => {
                 hall.tally.enrolled += 1;
                 hall.proven = true;
                 hall.streak = Streak::default();
                 if work.lost > 0 {
-                    hall.doubts.recheck(work, now);
+                    hall.doubts.recheck(work, ripe);
                 }
             }
             RowEnd::Refused { code, message } => {
@@ -258,9 +259,8 @@ impl<T: Transport> Engine<'_, T> {
                 hall.proven = true;
                 self.count_refusal(hall, code, message);
             }
-            RowEnd::InDoubt => hall.doubts.add(work, now),
-            RowEnd::Held(state) => tracing::debug!(?state, "the ledger holds this row"),
-            RowEnd::NotAttempted => {}
+            RowEnd::InDoubt => hall.doubts.add(work, ripe),
+            RowEnd::Held(_) | RowEnd::NotAttempted => {}
         }
     }
 
@@ -299,7 +299,9 @@ impl<T: Transport> Engine<'_, T> {
         let seen = match listed.result {
             Ok(seen) => seen,
             Err(why) => {
-                tracing::warn!(?why, "no list: rows in doubt stay so");
+                if !self.line.stop.is_raised() {
+                    tracing::warn!(?why, "no list: rows in doubt stay so");
+                }
                 hall.doubts.give_up();
                 return;
             }

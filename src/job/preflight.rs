@@ -14,6 +14,9 @@ use crate::{
     registrant::Mode,
 };
 
+/// An application's token and no organizer.
+pub const NO_ME: &str = "the token is an application's, which has no meetings of its own (`/me`); name the meeting's organizer with --organizer, by object id or user principal name";
+
 /// GETs the registration; where there is none and `enable` names a mode, creates it first.
 ///
 /// # Errors
@@ -24,10 +27,7 @@ pub async fn registration<T: Transport>(
     enable: Option<Mode>,
 ) -> Result<Registration, Option<Stop>> {
     if meeting.organizer().is_none() && line.speaks_for_an_application().await {
-        return Err(Some(Stop::Unusable(
-            "the token is an application's, which has no meetings of its own (`/me`); name the meeting's organizer with --organizer, by object id or user principal name"
-                .to_owned(),
-        )));
+        return Err(Some(Stop::Unusable(NO_ME.to_owned())));
     }
     // Gateways cut answers short, and this one decides about the whole run: it is asked for again.
     let mut tries = 1;

@@ -173,7 +173,7 @@ impl World {
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
             formula_safe: false,
         };
-        let counts = projection.write(&enrolled, &rejects).expect("the files are written");
+        let (counts, _) = projection.write(&enrolled, &rejects).expect("the files are written");
         assert!(counts.add_up(), "{counts:?}");
         let summary = Summary::new(
             TargetName { kind: "meeting", id: "M".to_owned(), organizer: None },
