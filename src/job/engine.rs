@@ -250,7 +250,7 @@ impl<T: Transport> Engine<'_, T> {
                 hall.tally.enrolled += 1;
                 hall.proven = true;
                 hall.streak = Streak::default();
-                if work.lost > 0 {
+                if work.doubted {
                     hall.doubts.recheck(work, ripe);
                 }
             }

@@ -157,7 +157,7 @@ impl Plan {
             Disposition::InDoubt => {
                 let since = entry.as_ref().and_then(|entry| entry.touched_at).unwrap_or(0);
                 let seq = entry.map(|entry| entry.seq);
-                let work = Work { seq, ..Work::new(registrant, sent, row.line()) };
+                let work = Work { seq, doubted: true, ..Work::new(registrant, sent, row.line()) };
                 self.in_doubt.push((work, since));
             }
         }

@@ -37,6 +37,9 @@ pub struct Work {
     pub remove_first: bool,
     /// Whether it was posted in this run.
     pub posted: bool,
+    /// Whether its result was ever lost, in this run or an earlier one: then the server may hold it
+    /// by our own doing.
+    pub doubted: bool,
     /// How often its result was lost, or its DELETE failed, in this run.
     pub lost: u32,
 }
@@ -45,7 +48,16 @@ impl Work {
     /// A row that nothing is known of yet.
     #[must_use]
     pub fn new(registrant: Registrant, sent: String, line: u64) -> Self {
-        Self { registrant, seq: None, sent, line, remove_first: false, posted: false, lost: 0 }
+        Self {
+            registrant,
+            seq: None,
+            sent,
+            line,
+            remove_first: false,
+            posted: false,
+            doubted: false,
+            lost: 0,
+        }
     }
 }
 
@@ -243,7 +255,7 @@ impl<T: Transport> Desk<'_, T> {
                 (in_doubt(code, &reason), Outcome::End(doubted(work)))
             }
             // Somebody else's, or our own POST that was counted as lost and came through after all.
-            Verdict::Exists if work.lost > 0 => {
+            Verdict::Exists if work.doubted => {
                 (in_doubt("exists-on-server", "the server holds it"), Outcome::End(doubted(work)))
             }
             Verdict::Exists => {
@@ -319,6 +331,7 @@ const EXISTS: &str = "the target holds a registrant with this id that this ledge
 
 fn doubted(work: &mut Work) -> RowEnd {
     work.lost += 1;
+    work.doubted = true;
     RowEnd::InDoubt
 }
 

@@ -3,8 +3,9 @@
 //!
 //! SQLite's pages carry no checksum, so a flipped bit of a link, of a state or of an index would be
 //! believed: a wrong link is worse than none, and an id that the index has lost would be posted
-//! again. `PRAGMA integrity_check` finds the lost id too, in twelve seconds for a million rows; the
-//! look here takes two, and finds the changed state as well.
+//! again. `PRAGMA integrity_check` finds the lost id too, in 4.4 s for a million registrants; the
+//! look here takes 1.4 s (measured on two cores at 2.6 GHz, 560 MB), and finds the changed state as
+//! well.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -24,14 +24,14 @@ struct Played {
     runs: u32,
 }
 
-fn play(seed: u64) -> Played {
+fn play(seed: u64, late: bool) -> Played {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let mut world = World::new(seed);
+        let mut world = World::new(seed, late);
         world.settle_strangers().await;
         world.live().await;
         Played {
@@ -45,13 +45,21 @@ fn play(seed: u64) -> Played {
 #[test]
 fn whatever_dies_and_whenever_everybody_is_enrolled_once() {
     seeds::each("REGISTRANT_IMPORT_SEEDS", 200, |seed| {
-        play(seed);
+        play(seed, false);
+    });
+}
+
+/// A row in doubt is not on the list although the server holds it, and so is posted again.
+#[test]
+fn where_lists_come_later_than_the_settling_time_one_link_is_the_result() {
+    seeds::each("REGISTRANT_IMPORT_LATE", 60, |seed| {
+        play(seed, true);
     });
 }
 
 #[test]
 fn a_seed_replays_exactly() {
     for seed in 0..5 {
-        assert_eq!(play(seed), play(seed), "seed {seed}");
+        assert_eq!(play(seed, false), play(seed, false), "seed {seed}");
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct World {
     /// One for all runs: between them the server's time goes on.
     pub(super) direct: Direct,
     pub(super) mode: Mode,
+    /// Whether the lists come later than the settling time.
+    pub(super) late: bool,
     pub(super) settle: Duration,
     pub(super) people: Vec<Person>,
     /// Whom the target held before, with the links.
@@ -55,12 +57,12 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, late: bool) -> Self {
         let mut random = Rng::with_seed(seed);
         let folder = folder();
         let mode = if random.bool() { Mode::Everyone } else { Mode::Organization };
         let settle = Duration::from_secs(10);
-        let config = config(seed, mode, settle, &mut random);
+        let config = config(seed, mode, settle, late, &mut random);
         let simulator = Simulator::new(config);
         let count = random.usize(1..=40);
         let none = TrustedHosts::new(std::iter::empty::<String>()).expect("no host is a fine list");
@@ -70,6 +72,7 @@ impl World {
             random,
             simulator,
             mode,
+            late,
             settle,
             strangers: BTreeMap::new(),
             ledger: folder.path().join("0.ledger"),
@@ -142,7 +145,7 @@ impl World {
     /// Runs after runs, until all is done.
     pub(super) async fn live(&mut self) {
         // What others did is on the lists by now.
-        tokio::time::sleep(self.settle).await;
+        tokio::time::sleep(self.settle * 2).await;
         for _ in 0..self.random.u32(..=CHAOS) {
             self.run(true).await;
             let pause = *self.random.choice(&[0, 100, 1_000, 60_000]).expect("some");
@@ -174,7 +177,7 @@ fn folder() -> TempDir {
         .expect("a folder")
 }
 
-fn config(seed: u64, mode: Mode, settle: Duration, random: &mut Rng) -> Config {
+fn config(seed: u64, mode: Mode, settle: Duration, late: bool, random: &mut Rng) -> Config {
     let write_limit = (random.u8(..3) == 0).then(|| Limit {
         shape: *random
             .choice(&[Shape::Bucket, Shape::FixedWindow, Shape::SlidingWindow])
@@ -184,6 +187,10 @@ fn config(seed: u64, mode: Mode, settle: Duration, random: &mut Rng) -> Config {
             per: Duration::from_secs(random.u64(1..20)),
         })
     });
+    // Where a second POST makes a second registrant and the lists are late, nobody can know.
+    let any = [SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate];
+    let known = [SecondPost::Return, SecondPost::Conflict, SecondPost::Conflict];
+    let lag = if late { 1.5 } else { *random.choice(&[0.0, 0.5, 0.9]).expect("some") };
     Config {
         seed,
         registration: RegistrationState::External(mode),
@@ -192,11 +199,8 @@ fn config(seed: u64, mode: Mode, settle: Duration, random: &mut Rng) -> Config {
         retry_after: *random
             .choice(&[RetryAfterForm::Whole, RetryAfterForm::Decimal, RetryAfterForm::Absent])
             .expect("some"),
-        second_post: *random
-            .choice(&[SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate])
-            .expect("some"),
-        // What is on the books is on the lists before the settling time is over.
-        list_lag: settle.mul_f64(*random.choice(&[0.0, 0.5, 0.9]).expect("some")),
+        second_post: *random.choice(if late { &known } else { &any }).expect("some"),
+        list_lag: settle.mul_f64(lag),
         page_size: random.usize(1..20),
         faults: faults(random),
         ..Config::default()
