@@ -235,7 +235,11 @@ impl<T: Transport> Import<'_, T> {
         let settle = clock::millis(self.conduct.settle);
         let doubt = std::mem::take(&mut plan.in_doubt)
             .into_iter()
-            .map(|(work, since)| (work, self.line.clock.since(since.saturating_add(settle))))
+            // No longer than that, where a clock was set back since.
+            .map(|(work, since)| {
+                let ripe = self.line.clock.since(since.saturating_add(settle));
+                (work, ripe.min(self.conduct.settle))
+            })
             .collect();
         let work =
             plan.work(self.input)?.map(|work| work.map_err(|error| Stop::Input(error.to_string())));

@@ -459,6 +459,8 @@ impl Batch<'_> {
                 return self.enrolled(settlement, link, registrant_id.as_deref());
             }
             Becomes::Ready => (State::Ready, None, None),
+            // A list that came late had called it absent: it is our own.
+            Becomes::Foreign if self.was_in_doubt(settlement.seq)? => (State::Unknown, None, None),
             Becomes::Foreign => (State::Foreign, None, None),
             Becomes::Unknown { code, reason } => (State::Unknown, Some(code), Some(reason)),
             Becomes::Refused { code, reason } => (State::Refused, Some(code), Some(reason)),
@@ -479,6 +481,17 @@ impl Batch<'_> {
                 settlement.seq.0
             ])?;
         Ok(())
+    }
+
+    /// Whether the server may hold it by a POST of ours.
+    fn was_in_doubt(&self, seq: Seq) -> Result<bool, LedgerError> {
+        Ok(self
+            .transaction
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ? AND call = 'POST'
+                                AND verdict IN ('done', 'unknown', 'lost'))",
+            )?
+            .query_row([seq.0], |row| row.get(0))?)
     }
 
     fn enrolled(

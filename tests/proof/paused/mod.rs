@@ -13,6 +13,8 @@ mod fragile;
 mod run;
 mod world;
 
+use std::time::Duration;
+
 use crate::seeds;
 use world::World;
 
@@ -22,22 +24,28 @@ struct Played {
     calls: u64,
     transcript: u64,
     runs: u32,
+    took: Duration,
 }
 
 fn play(seed: u64, late: bool) -> Played {
+    play_with(World::new, seed, late)
+}
+
+fn play_with(new: impl FnOnce(u64, bool) -> World, seed: u64, late: bool) -> Played {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let mut world = World::new(seed, late);
+        let mut world = new(seed, late);
         world.settle_strangers().await;
         world.live().await;
         Played {
             calls: world.simulator.stats().calls,
             transcript: world.transcript.get(),
             runs: world.runs,
+            took: world.began.elapsed(),
         }
     })
 }
@@ -61,5 +69,17 @@ fn where_lists_come_later_than_the_settling_time_one_link_is_the_result() {
 fn a_seed_replays_exactly() {
     for seed in 0..5 {
         assert_eq!(play(seed, false), play(seed, false), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_nobody_wait() {
+    for seed in 0..20 {
+        let back = |seed, late| World {
+            set_back: Duration::from_secs(5 * 3_600),
+            ..World::new(seed, late)
+        };
+        let (right, back) = (play(seed, false).took, play_with(back, seed, false).took);
+        assert!(back < right + Duration::from_secs(300), "seed {seed}: {back:?} for {right:?}");
     }
 }
