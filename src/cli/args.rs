@@ -298,8 +298,8 @@ pub(super) struct FileArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Files")]
 pub(super) struct LedgerArgs {
-    /// The ledger
-    #[arg(long, value_name = "FILE", conflicts_with = "meeting")]
+    /// The ledger [default: the target's own]
+    #[arg(long, value_name = "FILE")]
     pub(super) ledger: Option<PathBuf>,
     #[command(flatten)]
     pub(super) target: TargetArgs,

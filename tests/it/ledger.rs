@@ -43,6 +43,16 @@ fn status_counts_and_says_what_comes_next() {
 }
 
 #[test]
+fn a_ledger_that_is_named_outweighs_a_meeting_of_the_environment() {
+    let context = Context::new();
+    context.file("people.csv", crowd(2));
+    context.run("run people.csv --meeting m1 --ledger the.ledger").expect(0);
+    let meeting = [("REGISTRANT_IMPORT_MEETING", "m2")];
+    let ran = context.run_with(&meeting, "status --ledger the.ledger").expect(0);
+    assert!(ran.stdout.contains("target  meeting m1 "), "{ran}");
+}
+
+#[test]
 fn explain_tells_one_registrants_story() {
     let context = imported();
     assert_snapshot!(context.run("explain p-00000 --meeting m1"), @r"

@@ -10,6 +10,7 @@ mod ledger;
 mod openapi;
 mod partition;
 mod people;
+mod readme;
 mod recorder;
 mod registration;
 mod samples;
