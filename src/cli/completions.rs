@@ -4,11 +4,11 @@ use clap_complete::Shell;
 
 use super::{enrol, failure::Failure, job_file};
 
-pub(super) fn completions(shell: Shell) -> Result<u8, Failure> {
+pub(super) fn completions(shell: Shell) -> u8 {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut job_file::command(), "registrant-import", &mut text);
     enrol::print(&String::from_utf8_lossy(&text));
-    Ok(0)
+    0
 }
 
 /// One page with every command: what a person looks up with `man registrant-import`.

@@ -1,6 +1,7 @@
 //! What `run` and `rehearse` have in common: from an opened input to files and exit code.
 
 use std::{
+    fmt::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -181,7 +182,7 @@ impl Enrolment<'_> {
             #[expect(clippy::cast_precision_loss, reason = "rows")]
             let seconds = plan.to_post as f64 / rate.per_second();
             let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-            text.push_str(&format!("; at {rate} at least {}", time_left(left)));
+            write!(text, "; at {rate} at least {}", time_left(left)).expect("a String takes it");
         }
         text
     }
@@ -328,8 +329,7 @@ pub(super) fn forecast(rows: u64, per_second: f64) -> String {
 
 /// Prints to standard output. It may be closed; the files and the exit code tell the same.
 pub(super) fn print(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
 }
 
 #[cfg(test)]

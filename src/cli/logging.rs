@@ -26,29 +26,26 @@ pub(super) fn start(talk: &TalkArgs, console: &Console) -> Result<(), Failure> {
         (false, _) => LevelFilter::TRACE,
     };
     let ours = Targets::new().with_target("registrant_import", level);
-    let layer = match &talk.log_file {
-        Some(path) => {
-            let mut options = OpenOptions::new();
-            options.create(true).append(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let file = options.open(path).map_err(|error| {
-                Failure::usage(format!("--log-file {}: {error}", path.display()))
-            })?;
-            let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
-            match talk.log_format {
-                LogFormat::Text => layer.boxed(),
-                LogFormat::Json => layer.json().boxed(),
-            }
+    let layer = if let Some(path) = &talk.log_file {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options
+            .open(path)
+            .map_err(|error| Failure::usage(format!("--log-file {}: {error}", path.display())))?;
+        let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
+        match talk.log_format {
+            LogFormat::Text => layer.boxed(),
+            LogFormat::Json => layer.json().boxed(),
         }
-        None => {
-            let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-                && std::io::IsTerminal::is_terminal(&std::io::stderr());
-            let layer = fmt::layer().with_writer(console.log_writer()).with_ansi(colours);
-            match talk.log_format {
-                LogFormat::Text => layer.boxed(),
-                LogFormat::Json => layer.json().boxed(),
-            }
+    } else {
+        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let layer = fmt::layer().with_writer(console.log_writer()).with_ansi(colours);
+        match talk.log_format {
+            LogFormat::Text => layer.boxed(),
+            LogFormat::Json => layer.json().boxed(),
         }
     };
     // A second start, in a test that calls the library twice, keeps the first one's logs.

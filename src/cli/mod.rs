@@ -67,7 +67,7 @@ fn execute(command: &Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Explain(explain) => status::explain(explain),
         Command::Export(export) => export::export(export, console),
         Command::Simulate(simulate) => simulate::simulate(simulate),
-        Command::Completions { shell } => completions::completions(*shell),
+        Command::Completions { shell } => Ok(completions::completions(*shell)),
         Command::Man => completions::man(),
     }
 }

@@ -1,6 +1,6 @@
 //! `run`: the import.
 
-use std::path::PathBuf;
+use std::{fmt::Write, path::PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -128,8 +128,11 @@ fn ledger_name(target: &Identity) -> String {
         .take(24)
         .collect();
     let digest = Sha256::digest(target.to_string().as_bytes());
-    let digest: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{readable}-{digest}.ledger", target.kind)
+    let mut name = format!("{}-{readable}-", target.kind);
+    for byte in &digest[..6] {
+        write!(name, "{byte:02x}").expect("a String takes it");
+    }
+    name + ".ledger"
 }
 
 #[cfg(test)]

@@ -35,10 +35,8 @@ impl OpenApi {
             .filter_map(|url| url.strip_prefix("https://graph.microsoft.com"))
             .find(|base| sent.target.starts_with(&format!("{base}/")))
             .ok_or_else(|| format!("{} is under none of its servers", sent.target))?;
-        let (path, query) = sent.target[base.len()..].split_once('?').unwrap_or((
-            &sent.target[base.len()..],
-            "",
-        ));
+        let (path, query) =
+            sent.target[base.len()..].split_once('?').unwrap_or((&sent.target[base.len()..], ""));
         let operation = self.operation(path, &sent.method.to_lowercase())?;
         self.judge_query(operation, query)?;
         let content = &self.resolve(&operation["requestBody"])["content"]["application/json"];
@@ -200,7 +198,8 @@ fn is_segment(text: &str) -> bool {
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
         let hex = |digit: Option<char>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
-        if !unencoded(c) && !(c == '%' && hex(rest.next()) && hex(rest.next())) {
+        let right = unencoded(c) || (c == '%' && hex(rest.next()) && hex(rest.next()));
+        if !right {
             return false;
         }
     }

@@ -146,7 +146,8 @@ fn bodies_hold_what_the_rule_says_and_nothing_else() {
             "allowedRegistrant": "everyone",
         })
     );
-    let everyone = json!({"@odata.type": "#microsoft.graph.externalMeetingRegistrant", "id": "a/b ü?#%"});
+    let everyone =
+        json!({"@odata.type": "#microsoft.graph.externalMeetingRegistrant", "id": "a/b ü?#%"});
     assert_eq!(bodies[1], everyone);
     assert_eq!(
         posted_for_a_member().json(),

@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// Runs `run CSV --meeting m1` on a file of this content.
-fn run_on(content: impl AsRef<[u8]>, more: &str) -> Ran {
+fn run_on(csv: impl AsRef<[u8]>, more: &str) -> Ran {
     let context = Context::new();
-    context.file("people.csv", content);
+    context.file("people.csv", csv);
     let ran = context.run(&format!("run people.csv --meeting m1 {more}"));
     assert_eq!(context.stats().posts, 0, "{ran}");
     ran
