@@ -56,6 +56,10 @@ pub(super) enum Command {
     Export(Box<ExportArgs>),
     /// Serve the simulated Graph on this machine, for rehearsals by other tools and for tests
     Simulate(Box<SimulateArgs>),
+    /// Check settings, files, sign-in, permissions and target as `run` would, and change nothing
+    Doctor(Box<RunArgs>),
+    /// Sign a person in by a code, for runs in their name; needs `AZURE_CLIENT_ID`
+    Login(LoginArgs),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -83,6 +87,9 @@ pub(super) struct TalkArgs {
     /// Append the log to this file instead of standard error
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) log_file: Option<PathBuf>,
+    /// Name registrants by their ids in the log; else by their lines in the CSV alone
+    #[arg(long, global = true)]
+    pub(super) log_ids: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -104,6 +111,8 @@ pub(super) struct RunArgs {
     pub(super) enable: Option<Mode>,
     #[command(flatten)]
     pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) account: AccountArgs,
     /// The ledger [default: a file of this target's under $XDG_STATE_HOME/registrant-import]
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub(super) ledger: Option<PathBuf>,
@@ -125,6 +134,8 @@ pub(super) struct RehearseArgs {
     pub(super) input: InputArgs,
     #[command(flatten)]
     pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) account: AccountArgs,
     #[command(flatten)]
     pub(super) pace: PaceArgs,
     #[command(flatten)]
@@ -223,6 +234,14 @@ pub(super) struct SimulateArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct LoginArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    #[command(flatten)]
+    pub(super) graph: GraphArgs,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct JobArgs {
     /// A file that holds any of these options by the same names
     #[arg(long, value_name = "FILE.toml")]
@@ -293,6 +312,18 @@ pub(super) struct FileArgs {
     /// Put an apostrophe before cells that a spreadsheet would execute
     #[arg(long)]
     pub(super) formula_safe: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct AccountArgs {
+    /// Write a report of the run to this file: one page without names, ids and links
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) report: Option<PathBuf>,
+    /// Write the run's figures to this file, for the textfile collector of Prometheus'
+    /// `node_exporter`; a rehearsal writes none
+    #[arg(long, value_name = "FILE.prom")]
+    pub(super) metrics: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! What `run` and `rehearse` have in common: from an opened input to files and exit code.
 
 use std::{
+    cell::{Cell, RefCell},
     fmt::Write,
     path::{Path, PathBuf},
     time::Duration,
@@ -9,10 +10,11 @@ use std::{
 use jiff::Zoned;
 
 use super::{
-    args::{ConductArgs, FileArgs, InputArgs, PaceArgs},
+    args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
+    check::repeats_warning,
     failure::Failure,
     notation::{self, grouped},
-    signals::Signals,
+    signals::{Signal, Signals},
 };
 use crate::{
     auth::Tokens,
@@ -21,10 +23,13 @@ use crate::{
         http::{Http, HttpOptions},
         meeting::Meeting,
     },
-    input::{self, Snapshot, Source},
+    input::{self, Mapping, Snapshot, Source},
     job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
-    ledger::{Identity, Ledger, RunEnd},
-    output::{Console, Files, Projection, Summary, TargetName, length, probe, time_left},
+    ledger::{Identity, Ledger, RunEnd, RunTraffic},
+    output::{
+        Closing, Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words,
+        time_left,
+    },
     pacing::{Buckets, Pacer, Settings},
     registrant::{Mode, Rule},
 };
@@ -33,6 +38,7 @@ use crate::{
 pub(super) struct Enrolment<'a> {
     pub(super) input: &'a InputArgs,
     pub(super) files: &'a FileArgs,
+    pub(super) account: &'a AccountArgs,
     pub(super) pace: &'a PaceArgs,
     pub(super) conduct: Conduct,
     pub(super) meeting: Meeting,
@@ -51,6 +57,10 @@ pub(super) struct Enrolment<'a> {
 pub(super) struct Done {
     pub(super) summary: Summary,
     pub(super) text: String,
+    /// What was sent; `None` where nothing was.
+    pub(super) traffic: Option<RunTraffic>,
+    /// How many people were to be posted; `None` where the run ended before it had a plan.
+    pub(super) planned: Option<u64>,
 }
 
 impl Enrolment<'_> {
@@ -63,6 +73,7 @@ impl Enrolment<'_> {
         }
         probe(&self.enrolled, "--output")?;
         probe(&self.rejects, "--rejects")?;
+        self.probe_account()?;
         let folder = self.ledger.parent().unwrap_or(Path::new(".")).to_owned();
         let clock_start = job::wall_clock();
         let ledger = Ledger::open(&self.ledger, &self.identity(), clock_start)?;
@@ -72,9 +83,12 @@ impl Enrolment<'_> {
             .build()
             .map_err(|error| Failure::internal("no runtime", &error))?;
         let tokens = std::mem::replace(&mut self.tokens, Tokens::none());
-        let (ended, line) = runtime.block_on(self.enrol(ledger, &snapshot, tokens, console))?;
+        let (ended, line, planned) =
+            runtime.block_on(self.enrol(ledger, &snapshot, tokens, console))?;
         console.end();
-        self.finish(ended, &line, &snapshot, console)
+        let mut done = self.finish(ended, &line, &snapshot, console)?;
+        done.planned = planned;
+        Ok(done)
     }
 
     async fn enrol(
@@ -83,7 +97,7 @@ impl Enrolment<'_> {
         snapshot: &Snapshot,
         tokens: Tokens,
         console: &mut Console,
-    ) -> Result<(Ended, Line<Http>), Failure> {
+    ) -> Result<(Ended, Line<Http>, Option<u64>), Failure> {
         let seed = fastrand::u64(..);
         let transport = Http::new(self.host.clone(), &self.http)?;
         let pace = Settings {
@@ -112,18 +126,26 @@ impl Enrolment<'_> {
             in_this_thread: false,
         };
         let mut signals = Signals::listen();
+        let (console, planned) = (RefCell::new(console), Cell::new(None));
         let listen = async {
             loop {
-                let stop = signals.next().await;
-                line.stop.raise(stop);
+                match signals.next().await {
+                    Signal::Stop(stop) => line.stop.raise(stop),
+                    Signal::Tell => console.borrow().tell_state(),
+                }
             }
         };
-        let work = job::import(&import, ledger, |event| self.tell(&event, console));
+        let work = job::import(&import, ledger, |event| {
+            if let Event::Planned(plan, _) = &event {
+                planned.set(Some(plan.to_post));
+            }
+            self.tell(&event, snapshot.mapping(), &mut console.borrow_mut());
+        });
         let ended = tokio::select! {
             ended = work => ended?,
             () = listen => unreachable!("signals are listened to for ever"),
         };
-        Ok((ended, line))
+        Ok((ended, line, planned.get()))
     }
 
     fn deadline(&self) -> Option<(Duration, &'static str)> {
@@ -133,12 +155,12 @@ impl Enrolment<'_> {
         [finish_by, max_duration].into_iter().flatten().min()
     }
 
-    fn tell(&self, event: &Event<'_>, console: &mut Console) {
+    fn tell(&self, event: &Event<'_>, mapping: &Mapping, console: &mut Console) {
         match event {
             Event::Ruled(registration) => {
                 console.say(format!("the meeting's rule: {}", registration.mode));
             }
-            Event::Planned(plan) => {
+            Event::Planned(plan, pace) => {
                 tracing::info!(
                     read = plan.read,
                     to_post = plan.to_post,
@@ -147,7 +169,10 @@ impl Enrolment<'_> {
                     invalid = plan.invalid,
                     "planned"
                 );
-                console.say(self.announcement(plan));
+                console.say(self.announcement(plan, *pace));
+                if plan.duplicates > 0 {
+                    console.warn(repeats_warning(mapping, plan.duplicates));
+                }
                 if plan.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
@@ -161,7 +186,7 @@ impl Enrolment<'_> {
     }
 
     /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10."
-    fn announcement(&self, plan: &Plan) -> String {
+    fn announcement(&self, plan: &Plan, pace: Option<f64>) -> String {
         let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
         let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];
         let mut count = |number: u64, what: &str| {
@@ -176,13 +201,16 @@ impl Enrolment<'_> {
         count(plan.invalid, "invalid");
         count(plan.excluded, "left out by filters");
         let mut text = parts.join(", ");
-        if let Some(rate) = self.pace.rate
-            && plan.to_post > 0
-        {
+        let rows = plan.to_post + plan.in_doubt.len() as u64;
+        if let Some(pace) = pace.filter(|_| rows > 0) {
             #[expect(clippy::cast_precision_loss, reason = "rows")]
-            let seconds = plan.to_post as f64 / rate.per_second();
+            let seconds = rows as f64 / pace;
             let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-            write!(text, "; at {rate} at least {}", time_left(left)).expect("a String takes it");
+            let at = match self.pace.rate {
+                Some(rate) if (rate.per_second() - pace).abs() < f64::EPSILON => rate.to_string(),
+                _ => rate_in_words(pace),
+            };
+            write!(text, "; at {at} about {}", time_left(left)).expect("a String takes it");
         }
         text
     }
@@ -204,11 +232,11 @@ impl Enrolment<'_> {
             input: snapshot,
             rule: Rule::Meeting(known.unwrap_or(Mode::Everyone)),
             ledger: &ledger,
-            stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
+            stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
-        let counts = projection.write(&self.enrolled, &self.rejects)?;
-        let summary = Summary::new(
+        let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
+        let mut summary = Summary::new(
             TargetName {
                 kind: "meeting",
                 id: self.meeting.id().to_owned(),
@@ -226,12 +254,17 @@ impl Enrolment<'_> {
             },
         );
         let json = summary.json();
-        ledger.end_run(&RunEnd {
+        let kept = ledger.end_run(&RunEnd {
             at: line.clock.stamp(line.clock.now()),
             exit_code: summary.exit_code,
             stop_reason: summary.stop_reason,
             summary: &json,
-        })?;
+        });
+        if let Err(error) = kept {
+            // The rows are safe; only the run's own record is not.
+            console.error(error.to_string());
+            summary.exit_code = summary.exit_code.max(6);
+        }
         if !counts.add_up() {
             console.error(
                 "internal fault: the rows do not add up; please report this, with the log at -vvv",
@@ -248,7 +281,14 @@ impl Enrolment<'_> {
             stop_reason = summary.stop_reason,
             "ended"
         );
-        Ok(Done { text: summary.text(), summary })
+        let traffic = self.account(&mut summary, &reasons, &ledger, line, console);
+        let text = Closing {
+            summary: &summary,
+            reasons: &reasons,
+            report: self.account.report.as_deref(),
+            rehearsal: self.rehearsal,
+        };
+        Ok(Done { text: text.to_string(), summary, traffic, planned: None })
     }
 
     fn identity(&self) -> Identity {

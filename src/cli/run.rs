@@ -1,13 +1,12 @@
 //! `run`: the import.
 
-use std::{fmt::Write, path::PathBuf};
-
-use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 
 use super::{
     args::{AuthArgs, GraphArgs, RunArgs, TargetArgs},
     enrol::{self, Enrolment},
     failure::Failure,
+    login,
 };
 use crate::{
     auth::{AuthSettings, Tokens},
@@ -16,7 +15,7 @@ use crate::{
         http::HttpOptions,
         meeting::Meeting,
     },
-    ledger::Identity,
+    ledger::{Identity, short_digest},
     output::Console,
 };
 
@@ -30,11 +29,14 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<u8, Failure> 
         pool: conduct.concurrency,
         ..http(&args.graph)
     };
-    let (host, tokens) = reach(&args.graph, &args.auth, &http)?;
+    let (host, settings) = settings(&args.graph, &args.auth, &http)?;
+    let tokens = tokens(&host, &settings)?;
+    login::where_needed(&settings, console)?;
     let ledger = ledger(args.ledger.as_ref(), &enrol::identity(&meeting, &host))?;
     let enrolment = Enrolment {
         input: &args.input,
         files: &args.files,
+        account: &args.account,
         pace: &args.pace,
         conduct,
         meeting,
@@ -77,6 +79,17 @@ pub(super) fn reach(
     auth: &AuthArgs,
     http: &HttpOptions,
 ) -> Result<(GraphHost, Tokens), Failure> {
+    let (host, settings) = settings(graph, auth, http)?;
+    let tokens = tokens(&host, &settings)?;
+    Ok((host, tokens))
+}
+
+/// Where Graph is, and how to sign in there.
+pub(super) fn settings(
+    graph: &GraphArgs,
+    auth: &AuthArgs,
+    http: &HttpOptions,
+) -> Result<(GraphHost, AuthSettings), Failure> {
     let trusted = TrustedHosts::new(&graph.trust_host)?;
     let host = match &graph.graph_url {
         Some(url) => GraphHost::parse(url, &trusted)?,
@@ -97,11 +110,17 @@ pub(super) fn reach(
         token_command: auth.token_command.clone(),
         ..AuthSettings::from_variables(|name| std::env::var(name).ok())
     };
+    Ok((host, settings))
+}
+
+/// The tokens that these settings come to.
+pub(super) fn tokens(host: &GraphHost, settings: &AuthSettings) -> Result<Tokens, Failure> {
     // A simulator on this machine may want no token at all.
     let nothing_said = settings.method.is_none() && settings.method().is_err();
-    let tokens =
-        if host.is_loopback() && nothing_said { Tokens::none() } else { Tokens::new(&settings)? };
-    Ok((host, tokens))
+    if host.is_loopback() && nothing_said {
+        return Ok(Tokens::none());
+    }
+    Ok(Tokens::new(settings)?)
 }
 
 /// The ledger's file: as given, or this target's own.
@@ -127,12 +146,7 @@ fn ledger_name(target: &Identity) -> String {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .take(24)
         .collect();
-    let digest = Sha256::digest(target.to_string().as_bytes());
-    let mut name = format!("{}-{readable}-", target.kind);
-    for byte in &digest[..6] {
-        write!(name, "{byte:02x}").expect("a String takes it");
-    }
-    name + ".ledger"
+    format!("{}-{readable}-{}.ledger", target.kind, short_digest(target.to_string().as_bytes()))
 }
 
 #[cfg(test)]

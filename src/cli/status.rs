@@ -137,8 +137,13 @@ fn told(story: &Story) -> String {
     if let Some(code) = &story.code {
         line(&mut text, &format!("code    {code}"));
     }
-    if let Some(reason) = &story.reason {
-        line(&mut text, &format!("reason  {reason}"));
+    // The server's words may quote names and addresses: they stand in the rejects file alone.
+    match &story.reason {
+        Some(_) if story.state == State::Refused => {
+            line(&mut text, "reason  the server's own words: see `_reason` in the rejects file");
+        }
+        Some(reason) => line(&mut text, &format!("reason  {reason}")),
+        None => {}
     }
     for (nth, attempt) in story.attempts.iter().enumerate() {
         line(&mut text, &format!("\nattempt {}: {}", nth + 1, attempted(attempt)));

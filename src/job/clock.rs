@@ -37,7 +37,7 @@ impl Clock {
         self.epoch.saturating_add(millis(since))
     }
 
-    /// A stamp as time since the start; zero for what was before it.
+    /// A stamp as time since the start of the run; zero for what was before it.
     #[must_use]
     pub fn since(&self, stamp: i64) -> Duration {
         Duration::from_millis(stamp.saturating_sub(self.epoch).try_into().unwrap_or(0))

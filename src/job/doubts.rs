@@ -17,8 +17,8 @@ pub const ENOUGH: usize = 1_000;
 /// One row in doubt.
 struct Doubt {
     work: Work,
-    /// When its result was lost, since the start of the run.
-    since: Duration,
+    /// When its settling time is over, since the start of the run.
+    ripe: Duration,
 }
 
 /// What the list said of one row.
@@ -33,7 +33,6 @@ pub enum Finding {
 
 /// The rows in doubt of a run.
 pub struct Doubts {
-    settle: Duration,
     /// After so many lost results a row stays unknown for this run.
     most: u32,
     open: Vec<Doubt>,
@@ -44,25 +43,25 @@ pub struct Doubts {
 }
 
 impl Doubts {
-    /// No doubts yet. `settle` is how long after a lost answer the list is asked; `most` how many
-    /// lost results a row may have.
+    /// No doubts yet. `most`: after so many lost results a row stays unknown for this run.
     #[must_use]
-    pub fn new(settle: Duration, most: u32) -> Self {
-        Self { settle, most, open: Vec::new(), recheck: Vec::new(), given_up: 0 }
+    pub fn new(most: u32) -> Self {
+        Self { most, open: Vec::new(), recheck: Vec::new(), given_up: 0 }
     }
 
-    /// A row's result was lost at `since`.
-    pub fn add(&mut self, work: Work, since: Duration) {
+    /// A row's result was lost; a list begun from `ripe` on may judge it.
+    pub fn add(&mut self, work: Work, ripe: Duration) {
         if work.lost >= self.most {
             self.given_up += 1;
         } else {
-            self.open.push(Doubt { work, since });
+            self.open.push(Doubt { work, ripe });
         }
     }
 
-    /// A row was enrolled at `since` that a list had called absent.
-    pub fn recheck(&mut self, work: Work, since: Duration) {
-        self.recheck.push(Doubt { work, since });
+    /// A row was enrolled whose result had been lost before; a list begun from `ripe` on tells
+    /// whether it is there once.
+    pub fn recheck(&mut self, work: Work, ripe: Duration) {
+        self.recheck.push(Doubt { work, ripe });
     }
 
     /// Rows in doubt that can still be helped in this run.
@@ -87,13 +86,11 @@ impl Doubts {
     /// youngest. While rows are still being sent, a list of enough older ones is worth it too.
     #[must_use]
     pub fn ripe_at(&self, idle: bool) -> Option<Duration> {
-        let youngest = |doubts: &[Doubt]| doubts.iter().map(|d| d.since).max();
         if idle {
-            let all = youngest(&self.open).max(youngest(&self.recheck))?;
-            return Some(all + self.settle);
+            return self.open.iter().chain(&self.recheck).map(|doubt| doubt.ripe).max();
         }
         // The ENOUGH-th oldest: rows are added in the order in which they were lost.
-        self.open.get(ENOUGH - 1).map(|doubt| doubt.since + self.settle)
+        self.open.get(ENOUGH - 1).map(|doubt| doubt.ripe)
     }
 
     /// The ids that a list begun at `now` may judge.
@@ -102,7 +99,7 @@ impl Doubts {
         self.open
             .iter()
             .chain(&self.recheck)
-            .filter(|doubt| doubt.since + self.settle <= now)
+            .filter(|doubt| doubt.ripe <= now)
             .map(|doubt| doubt.work.registrant.id.as_str().to_owned())
             .collect()
     }
@@ -110,8 +107,7 @@ impl Doubts {
     /// Judges by a whole list begun at `begun`; `seen` counts how often each wanted id stood in it.
     /// Rows that were too young then stay in doubt.
     pub fn judge(&mut self, begun: Duration, seen: &HashMap<String, u32>) -> Vec<Finding> {
-        let settle = self.settle;
-        let ripe = |doubt: &Doubt| doubt.since + settle <= begun;
+        let ripe = |doubt: &Doubt| doubt.ripe <= begun;
         let times = |work: &Work| seen.get(work.registrant.id.as_str()).copied().unwrap_or(0);
         let (judged, young) = std::mem::take(&mut self.open).into_iter().partition(ripe);
         self.open = young;
@@ -172,9 +168,9 @@ mod tests {
 
     #[test]
     fn a_row_is_judged_only_after_its_settling_time() {
-        let mut doubts = Doubts::new(S * 10, 5);
-        doubts.add(work("a", 1), S);
-        doubts.add(work("b", 1), S * 5);
+        let mut doubts = Doubts::new(5);
+        doubts.add(work("a", 1), S * 11);
+        doubts.add(work("b", 1), S * 15);
         assert_eq!(doubts.ripe_at(true), Some(S * 15));
         assert_eq!(doubts.wanted(S * 12).len(), 1);
         assert_eq!(told(doubts.judge(S * 12, &seen(&[("b", 1)]))), ["absent a"]);
@@ -185,14 +181,14 @@ mod tests {
 
     #[test]
     fn a_row_that_is_lost_again_and_again_stays_unknown() {
-        let mut doubts = Doubts::new(S, 3);
+        let mut doubts = Doubts::new(3);
         doubts.add(work("a", 3), S);
         assert_eq!((doubts.open(), doubts.given_up()), (0, 1));
     }
 
     #[test]
     fn what_was_enrolled_after_an_absent_is_counted_once_more() {
-        let mut doubts = Doubts::new(S, 3);
+        let mut doubts = Doubts::new(3);
         doubts.recheck(work("a", 1), S);
         doubts.recheck(work("b", 1), S);
         assert!(!doubts.is_settled());
@@ -202,10 +198,10 @@ mod tests {
 
     #[test]
     fn while_rows_are_sent_only_many_doubts_are_worth_a_list() {
-        let mut doubts = Doubts::new(S * 10, 5);
+        let mut doubts = Doubts::new(5);
         for n in 0..ENOUGH {
             assert_eq!(doubts.ripe_at(false), None);
-            doubts.add(work(&n.to_string(), 1), S);
+            doubts.add(work(&n.to_string(), 1), S * 11);
         }
         assert_eq!(doubts.ripe_at(false), Some(S * 11));
     }

@@ -112,7 +112,8 @@ struct Streak {
 }
 
 impl<T: Transport> Engine<'_, T> {
-    /// Enrols the rows of `plan`, beginning with those that were in `doubt` before the run.
+    /// Enrols the rows of `plan`, and those that were in `doubt` before the run, each with the time
+    /// from which a list may judge it.
     ///
     /// Ends when nothing is left to do or the flag is raised; in the latter case what is at Graph is
     /// awaited first. `tell` hears of the progress.
@@ -125,9 +126,9 @@ impl<T: Transport> Engine<'_, T> {
     where
         I: Iterator<Item = Result<Work, Stop>>,
     {
-        let mut doubts = Doubts::new(self.conduct.settle, self.conduct.max_attempts);
-        for (work, since) in doubt {
-            doubts.add(work, since);
+        let mut doubts = Doubts::new(self.conduct.max_attempts);
+        for (work, ripe) in doubt {
+            doubts.add(work, ripe);
         }
         let mut hall = Hall {
             plan,
@@ -166,15 +167,18 @@ impl<T: Transport> Engine<'_, T> {
                 Some(list) => Either::Left(list),
                 None => Either::Right(std::future::pending()),
             };
+            // In a fixed order, so that a seed replays; what seldom comes stands first, so that
+            // nothing starves.
             tokio::select! {
-                Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
+                biased;
+                () = self.line.stop.wait(), if !stopped => {}
+                _ = ticks.tick() => tell(&self.progress(&hall)),
                 listed = pin!(listing) => {
                     list = None;
                     self.listed(&mut hall, listed).await;
                 }
                 () = until(ripe.map(|time| self.line.clock.instant(time))) => {}
-                () = self.line.stop.wait(), if !stopped => {}
-                _ = ticks.tick() => tell(&self.progress(&hall)),
+                Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
             }
         }
         tell(&self.progress(&hall));
@@ -240,14 +244,14 @@ impl<T: Transport> Engine<'_, T> {
     }
 
     fn ended<I>(&self, hall: &mut Hall<I>, work: Work, end: RowEnd) {
-        let now = self.line.clock.now();
+        let ripe = self.line.clock.now() + self.conduct.settle;
         match end {
             RowEnd::Enrolled => {
                 hall.tally.enrolled += 1;
                 hall.proven = true;
                 hall.streak = Streak::default();
                 if work.lost > 0 {
-                    hall.doubts.recheck(work, now);
+                    hall.doubts.recheck(work, ripe);
                 }
             }
             RowEnd::Refused { code, message } => {
@@ -255,9 +259,8 @@ impl<T: Transport> Engine<'_, T> {
                 hall.proven = true;
                 self.count_refusal(hall, code, message);
             }
-            RowEnd::InDoubt => hall.doubts.add(work, now),
-            RowEnd::Held(state) => tracing::debug!(?state, "the ledger holds this row"),
-            RowEnd::NotAttempted => {}
+            RowEnd::InDoubt => hall.doubts.add(work, ripe),
+            RowEnd::Held(_) | RowEnd::NotAttempted => {}
         }
     }
 
@@ -296,7 +299,9 @@ impl<T: Transport> Engine<'_, T> {
         let seen = match listed.result {
             Ok(seen) => seen,
             Err(why) => {
-                tracing::warn!(?why, "no list: rows in doubt stay so");
+                if !self.line.stop.is_raised() {
+                    tracing::warn!(?why, "no list: rows in doubt stay so");
+                }
                 hall.doubts.give_up();
                 return;
             }

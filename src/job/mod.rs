@@ -17,6 +17,8 @@ pub mod stop;
 
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use clock::Clock;
 use conduct::Conduct;
 use engine::{Engine, Progress, Tally};
@@ -32,7 +34,7 @@ use crate::{
         transport::Transport,
     },
     input::{IdTrap, InputError, Snapshot},
-    ledger::{Ledger, LedgerError, Scribe},
+    ledger::{Ledger, LedgerError, RunEnd, Scribe},
     pacing::{Bucket, Learnt, Pacer, Settings},
     registrant::{Mode, Rule},
 };
@@ -66,8 +68,9 @@ pub struct Import<'a, T> {
 pub enum Event<'a> {
     /// The target's rule is known.
     Ruled(&'a Registration),
-    /// The plan is drawn, nothing is posted yet.
-    Planned(&'a Plan),
+    /// The plan is drawn, nothing is posted yet; the pace per second where one is known, from the
+    /// ceiling or from an earlier run.
+    Planned(&'a Plan, Option<f64>),
     /// A tick of the engine.
     Going(&'a Progress),
 }
@@ -83,6 +86,9 @@ pub struct Ended {
     /// Why it stopped early.
     pub stop: Option<Stop>,
 }
+
+/// The end of a run before its first POST: the mode, where it was learnt, and the cause.
+type Early = (Option<Mode>, Option<Stop>);
 
 /// A fault of the input or the ledger that ends the run before anything is posted.
 #[derive(Debug, thiserror::Error)]
@@ -119,8 +125,9 @@ pub async fn import<T: Transport>(
     mut ledger: Ledger,
     mut tell: impl FnMut(Event<'_>),
 ) -> Result<Ended, JobError> {
-    ledger.begin_run(import.line.clock.epoch())?;
-    let work = import.walk(ledger, &mut tell);
+    let number = ledger.begin_run(import.line.clock.epoch())?;
+    let run = tracing::info_span!("run", number);
+    let work = import.walk(ledger, &mut tell).instrument(run);
     let deadline = async {
         let Some((time, option)) = import.deadline else { return std::future::pending().await };
         tokio::time::sleep_until(import.line.clock.instant(time)).await;
@@ -140,34 +147,64 @@ impl<T: Transport> Import<'_, T> {
         mut ledger: Ledger,
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Ended, JobError> {
-        let registration = match self.rule(&mut ledger).await? {
+        match self.prepare(&mut ledger, tell).await {
+            Ok(Ok((plan, mode))) => self.enrol(plan, ledger, mode, tell).await,
+            Ok(Err((mode, stop))) => {
+                let stop = stop.or_else(|| self.line.stop.cause());
+                Ok(Ended { ledger, mode, tally: Tally::default(), stop })
+            }
+            Err(error) => {
+                // The first fault is told; a ledger that cannot be written now will say so next time.
+                let at = self.line.clock.stamp(self.line.clock.now());
+                let end = RunEnd { at, exit_code: 2, stop_reason: Some("usage"), summary: "{}" };
+                let _ = ledger.end_run(&end);
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything before the first POST: the rule, the first list, the plan.
+    async fn prepare(
+        &self,
+        ledger: &mut Ledger,
+        tell: &mut impl FnMut(Event<'_>),
+    ) -> Result<Result<(Plan, Mode), Early>, JobError> {
+        let registration = match self.rule(ledger).await? {
             Ok(registration) => registration,
-            Err(stop) => return Ok(self.early(ledger, None, stop)),
+            Err(stop) => return Ok(Err((None, stop))),
         };
         let mode = registration.mode;
         let rule = Rule::Meeting(mode);
+        let early = |stop| Ok(Err((Some(mode), stop)));
         tell(Event::Ruled(&registration));
         self.input.require(rule)?;
         if ledger.listed()?.at.is_none()
-            && let Err(stop) = self.first_list(&mut ledger).await?
+            && let Err(stop) = self.first_list(ledger).await?
         {
-            return Ok(self.early(ledger, Some(mode), stop));
+            return early(stop);
         }
-        let clock = &self.line.clock;
-        let mut plan = Plan::draw(self.input, rule, &ledger, clock)?;
+        let mut plan = Plan::draw(self.input, rule, ledger)?;
         if plan.foreign > 0 {
             // Somebody may have removed them since they were last seen.
-            match self.first_list(&mut ledger).await? {
-                Ok(()) => plan = Plan::draw(self.input, rule, &ledger, clock)?,
-                Err(stop) => return Ok(self.early(ledger, Some(mode), stop)),
+            match self.first_list(ledger).await? {
+                Ok(()) => plan = Plan::draw(self.input, rule, ledger)?,
+                Err(stop) => return early(stop),
             }
         }
-        self.set_pace(&plan, &ledger)?;
-        tell(Event::Planned(&plan));
-        if let Some(stop) = self.refuse(&plan) {
-            return Ok(self.early(ledger, Some(mode), Some(stop)));
+        self.set_pace(&plan, ledger)?;
+        tracing::info!(
+            read = plan.read,
+            new = plan.to_post,
+            already = plan.already,
+            in_doubt = plan.in_doubt.len(),
+            invalid = plan.invalid,
+            "planned"
+        );
+        tell(Event::Planned(&plan, self.line.view().per_second));
+        match self.refuse(&plan) {
+            Some(stop) => early(Some(stop)),
+            None => Ok(Ok((plan, mode))),
         }
-        self.enrol(plan, ledger, mode, tell).await
     }
 
     /// Hands the plan to the engine.
@@ -189,21 +226,27 @@ impl<T: Transport> Import<'_, T> {
             read: plan.read,
             invalid: plan.invalid,
         };
-        let doubt = std::mem::take(&mut plan.in_doubt);
+        let settle = clock::millis(self.conduct.settle);
+        let doubt = std::mem::take(&mut plan.in_doubt)
+            .into_iter()
+            .map(|(work, since)| (work, self.line.clock.since(since.saturating_add(settle))))
+            .collect();
         let work =
             plan.work(self.input)?.map(|work| work.map_err(|error| Stop::Input(error.to_string())));
         let tally = engine.enrol(work, doubt, |progress| tell(Event::Going(progress))).await;
+        tracing::info!(
+            enrolled = tally.enrolled,
+            refused = tally.refused,
+            in_doubt = tally.in_doubt,
+            lists = tally.lists,
+            "done"
+        );
         let mut ledger = scribe.finish();
         let mut stop = self.line.stop.cause();
         if let Err(error) = self.keep_pace(&mut ledger) {
             stop.get_or_insert(Stop::Ledger(error.to_string()));
         }
         Ok(Ended { ledger, mode: Some(mode), tally, stop })
-    }
-
-    fn early(&self, ledger: Ledger, mode: Option<Mode>, stop: Option<Stop>) -> Ended {
-        let stop = stop.or_else(|| self.line.stop.cause());
-        Ended { ledger, mode, tally: Tally::default(), stop }
     }
 
     /// The registration, held against the one that the ledger's links belong to.
@@ -217,20 +260,11 @@ impl<T: Transport> Import<'_, T> {
             Err(stop) => return Ok(Err(stop)),
         };
         let mode = registration.mode.as_str();
-        if let Some((id, before)) = ledger.listed()?.registration
+        if let Some(before) = ledger.listed()?.registration
             && !self.conduct.trust_ledger
+            && let Some(stop) = replaced(&before, &registration)
         {
-            let other = matches!((&id, &registration.id), (Some(a), Some(b)) if a != b);
-            if other || before != mode {
-                let name = |id: Option<&str>, mode: &str| match id {
-                    Some(id) => format!("{id}, {mode}"),
-                    None => mode.to_owned(),
-                };
-                return Ok(Err(Some(Stop::Replaced {
-                    before: name(id.as_deref(), &before),
-                    now: name(registration.id.as_deref(), mode),
-                })));
-            }
+            return Ok(Err(Some(stop)));
         }
         ledger.keep_registration(registration.id.as_deref(), mode)?;
         Ok(Ok(registration))
@@ -308,6 +342,22 @@ impl<T: Transport> Import<'_, T> {
             None => Ok(()),
         }
     }
+}
+
+/// The cause to stop, where the registration is not the one that the ledger's links belong to:
+/// `before` is the id and mode that the last run saw.
+#[must_use]
+pub fn replaced(before: &(Option<String>, String), now: &Registration) -> Option<Stop> {
+    let ((id, before), mode) = (before, now.mode.as_str());
+    let other = matches!((id, &now.id), (Some(a), Some(b)) if a != b);
+    if !other && before == mode {
+        return None;
+    }
+    let name = |id: Option<&str>, mode: &str| match id {
+        Some(id) => format!("{id}, {mode}"),
+        None => mode.to_owned(),
+    };
+    Some(Stop::Replaced { before: name(id.as_deref(), before), now: name(now.id.as_deref(), mode) })
 }
 
 /// Milliseconds since 1970 by the wall clock.

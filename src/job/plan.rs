@@ -1,12 +1,10 @@
 //! The plan: rows × ledger → what to do. Decides; does nothing.
 
-use std::time::Duration;
-
-use super::{clock::Clock, row::Work};
+use super::row::Work;
 use crate::{
     input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot},
     ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
-    registrant::{Mode, Registrant, Rule},
+    registrant::{FaultCode, Mode, Registrant, Rule},
 };
 
 /// What is to be done about a valid row.
@@ -50,6 +48,8 @@ pub struct Plan {
     pub excluded: u64,
     /// Rows that break the rule.
     pub invalid: u64,
+    /// Of these, rows that repeat the id of an earlier row and differ from it.
+    pub duplicates: u64,
     /// Rows that share the enrolment of an equal row before them.
     pub repeats: u64,
     /// People to be posted.
@@ -62,8 +62,8 @@ pub struct Plan {
     pub foreign: u64,
     /// Rows with `tenantId` or `userId` that mode `everyone` does not send.
     pub not_sent: u64,
-    /// Rows in doubt since an earlier run, with the time since when, since the start of this one.
-    pub in_doubt: Vec<(Work, Duration)>,
+    /// Rows in doubt since an earlier run, with the time since when, in milliseconds since 1970.
+    pub in_doubt: Vec<(Work, i64)>,
     /// By the row's place in the input: whether it is to be posted.
     todo: Vec<bool>,
 }
@@ -88,17 +88,13 @@ impl Plan {
     /// # Errors
     /// [`PlanError`]: the input cannot be read to its end, its id column is a trap, or the ledger
     /// fails.
-    pub fn draw(
-        input: &Snapshot,
-        rule: Rule,
-        ledger: &Ledger,
-        clock: &Clock,
-    ) -> Result<Self, PlanError> {
+    pub fn draw(input: &Snapshot, rule: Rule, ledger: &Ledger) -> Result<Self, PlanError> {
         let mut plan = Self {
             rule,
             read: 0,
             excluded: 0,
             invalid: 0,
+            duplicates: 0,
             repeats: 0,
             to_post: 0,
             already: 0,
@@ -113,7 +109,7 @@ impl Plan {
         let mut row = Row::default();
         while rows.read(&mut row)? {
             let sifted = sieve.sift(&row);
-            let post = plan.note(&row, sifted, ledger, clock)?;
+            let post = plan.note(&row, sifted, ledger)?;
             plan.read += 1;
             plan.todo.push(post);
         }
@@ -124,20 +120,16 @@ impl Plan {
     }
 
     /// Notes one row; says whether it is to be posted.
-    fn note(
-        &mut self,
-        row: &Row,
-        sifted: Sifted,
-        ledger: &Ledger,
-        clock: &Clock,
-    ) -> Result<bool, LedgerError> {
+    fn note(&mut self, row: &Row, sifted: Sifted, ledger: &Ledger) -> Result<bool, LedgerError> {
         let (registrant, repeats) = match sifted {
             Sifted::Excluded => {
                 self.excluded += 1;
                 return Ok(false);
             }
-            Sifted::Invalid(_) => {
+            Sifted::Invalid(faults) => {
+                let duplicate = faults.iter().any(|fault| fault.code == FaultCode::DuplicateId);
                 self.invalid += 1;
+                self.duplicates += u64::from(duplicate);
                 return Ok(false);
             }
             Sifted::Valid { registrant, repeats } => (registrant, repeats),
@@ -166,7 +158,7 @@ impl Plan {
                 let since = entry.as_ref().and_then(|entry| entry.touched_at).unwrap_or(0);
                 let seq = entry.map(|entry| entry.seq);
                 let work = Work { seq, ..Work::new(registrant, sent, row.line()) };
-                self.in_doubt.push((work, clock.since(since)));
+                self.in_doubt.push((work, since));
             }
         }
         Ok(false)

@@ -18,12 +18,14 @@ mod scribe;
 mod store;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 pub use error::LedgerError;
 pub use reading::{Attempted, Counts, PastRun, Reading, Story};
 pub use record::{
     Attempt, Becomes, Entry, Granted, Identity, Intent, Seq, Settlement, State, changed_fields,
-    sent_digest,
+    sent_digest, short_digest,
 };
 pub use scribe::Scribe;
 pub use store::{Ledger, Listed, RunEnd};
+pub use traffic::{Answers, EDGES, Latency, PERCENTILES, RunTraffic, Slot};

@@ -228,20 +228,30 @@ pub struct Settlement {
 /// person's data.
 #[must_use]
 pub fn sent_digest(registrant: &Registrant) -> String {
-    use std::fmt::Write;
     let mut text = String::new();
     for (name, value) in registrant.sent_fields() {
-        let hash = Sha256::digest(value.as_bytes());
         if !text.is_empty() {
             text.push(';');
         }
         text.extend(name.chars().map(|c| if matches!(c, ';' | '=') { '_' } else { c }));
         text.push('=');
-        for byte in &hash[..8] {
-            write!(text, "{byte:02x}").expect("a String takes every write");
-        }
+        text.push_str(&short_digest(value.as_bytes()));
     }
     text
+}
+
+/// The first 64 bits of the SHA-256 of `bytes`, in hexadecimal.
+#[must_use]
+pub fn short_digest(bytes: &[u8]) -> String {
+    format!("{:016x}", first_bits(Sha256::new_with_prefix(bytes)))
+}
+
+/// The first 64 bits of a hash.
+pub(super) fn first_bits(hash: Sha256) -> u64 {
+    let digest = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(first)
 }
 
 /// The names of the fields in which two digests differ.

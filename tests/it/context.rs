@@ -241,7 +241,7 @@ fn hide_what_differs() {
     settings.add_filter(r"\b(in|after) \d+(\.\d+)? m?s\b", "$1 [time]");
     settings.add_filter(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "[stamp]");
     settings.add_filter(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", "[guid]");
-    settings.add_filter(r"-[\da-f]{12}\.ledger", "-[digest].ledger");
+    settings.add_filter(r"-[\da-f]{12,16}\.ledger", "-[digest].ledger");
     std::mem::forget(settings.bind_to_scope());
 }
 

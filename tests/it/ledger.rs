@@ -71,7 +71,7 @@ fn explain_tells_one_registrants_story() {
     state   refused by the server (run 1)
     line    3 of the CSV that it was last sent from
     code    BadRequest
-    reason  The registrant is invalid.
+    reason  the server's own words: see `_reason` in the rejects file
 
     attempt 1: POST in run 1, sent [stamp], status 400 after [time]: refused (400 BadRequest)
       client-request-id [guid]
@@ -91,12 +91,20 @@ fn export_writes_what_the_run_wrote() {
     exit 3
     --- stdout
     5 rows read in [time]:
-              3  enrolled
-              1  invalid  mend these rows in the rejects file
-              1  refused  each with its reason in the rejects file
+
+            3  enrolled
+            1  invalid        the file's fault
+            1  refused        each has its reason
+
+         rows  reason                 outcome       example lines
+            1  BadRequest             refused       3
+            1  missing-id             invalid       6
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the 2 rows in the rejects file and run it as it is: `_reason`
+              says why, and nobody is enrolled twice
     ");
     assert_eq!(context.stats().calls, calls, "no network");
     let after = [context.read("people.enrolled.csv"), context.read("people.rejects.csv")];
