@@ -25,7 +25,8 @@ use crate::{
     job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
-        Closing, Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words, time_left,
+        Closing, Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words,
+        time_left,
     },
     pacing::{Buckets, Pacer, Settings},
     registrant::{Mode, Rule},
@@ -342,7 +343,7 @@ pub(super) fn forecast(rows: u64, per_second: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "rows")]
     let seconds = rows as f64 / per_second;
     let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    format!("{} at {}", length(time), rate_in_words(per_second))
+    length(time)
 }
 
 /// Prints to standard output. It may be closed; the files and the exit code tell the same.

@@ -56,8 +56,8 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
         None,
         files,
     );
-    let text =
-        Closing { summary: &summary, reasons: &reasons, report: None, rehearsal: false }.to_string();
+    let text = Closing { summary: &summary, reasons: &reasons, report: None, rehearsal: false }
+        .to_string();
     enrol::print(&if args.files.json { format!("{}\n", summary.json()) } else { text });
     Ok(summary.exit_code)
 }

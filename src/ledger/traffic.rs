@@ -109,7 +109,8 @@ pub(super) fn last_success(db: &Connection) -> Result<Option<i64>, LedgerError> 
 }
 
 fn of_run(db: &Connection, run: i64, slots: u16) -> Result<Option<RunTraffic>, LedgerError> {
-    let span = "SELECT min(sent_at), max(coalesce(answered_at, sent_at)) FROM attempt WHERE run = ?";
+    let span =
+        "SELECT min(sent_at), max(coalesce(answered_at, sent_at)) FROM attempt WHERE run = ?";
     let span = db.query_row(span, [run], |row| Ok(row.get(0).ok().zip(row.get(1).ok())))?;
     let Some((first, last)): Option<(i64, i64)> = span else { return Ok(None) };
     let slot = step((last - first).max(0), slots);
@@ -161,7 +162,8 @@ fn latency(db: &Connection, run: i64) -> Result<Latency, LedgerError> {
     let mut latency = Latency::default();
     let query = format!("SELECT count(*) {WHICH}");
     latency.count = db.query_row(&query, [run], |row| row.get(0).map(unsigned))?;
-    let query = format!("SELECT max(answered_at - sent_at, 0), count(*) {WHICH} GROUP BY 1 ORDER BY 1");
+    let query =
+        format!("SELECT max(answered_at - sent_at, 0), count(*) {WHICH} GROUP BY 1 ORDER BY 1");
     let mut statement = db.prepare(&query)?;
     let mut rows = statement.query([run])?;
     let (mut seen, mut next) = (0, 0);
@@ -196,12 +198,10 @@ mod tests {
         )
         .expect("a table");
         for (sent, took, status, verdict) in attempts {
-            db.execute("INSERT INTO attempt VALUES (2, 'POST', ?, ?, ?, ?)", params![
-                sent,
-                sent + took,
-                status,
-                verdict
-            ])
+            db.execute(
+                "INSERT INTO attempt VALUES (2, 'POST', ?, ?, ?, ?)",
+                params![sent, sent + took, status, verdict],
+            )
             .expect("inserts");
         }
         db

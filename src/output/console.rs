@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::words::{grouped, rate_in_words, time_left};
 use crate::job::engine::Progress;
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Redraws a second, at most.
 const HERTZ: u8 = 5;
@@ -284,7 +284,10 @@ mod tests {
             (2, ", until 03:10"),
         ];
         let line = |columns| {
-            fitted(parts.iter().map(|(weight, text)| (*weight, (*text).to_owned())).collect(), columns)
+            fitted(
+                parts.iter().map(|(weight, text)| (*weight, (*text).to_owned())).collect(),
+                columns,
+            )
         };
         assert_eq!(
             line(100),

@@ -22,7 +22,7 @@ pub use console::{Console, LogWriter, ProgressMode, Talk};
 pub use metrics::Metrics;
 pub use projection::{Counts, Outcome, Projection, ProjectionError, outcome};
 pub use reasons::{Reason, Reasons};
-pub use report::Report;
 pub use rejects::{Rejected, Rejects};
+pub use report::Report;
 pub use summary::{Files, Summary, TargetName};
 pub use words::{grouped, length, rate_in_words, time_left};

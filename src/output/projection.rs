@@ -128,7 +128,11 @@ impl Projection<'_> {
     ///
     /// # Errors
     /// [`ProjectionError`].
-    pub fn write(&self, enrolled: &Path, rejects: &Path) -> Result<(Counts, Reasons), ProjectionError> {
+    pub fn write(
+        &self,
+        enrolled: &Path,
+        rejects: &Path,
+    ) -> Result<(Counts, Reasons), ProjectionError> {
         let mut enrolled = AtomicFile::create(enrolled, "--output")?;
         let mut rejects = Rejects::begin(rejects, self.input.header(), self.formula_safe)?;
         let kept = self.input.kept_names();

@@ -104,10 +104,10 @@ mod tests {
             .into_iter()
             .map(|reason| (reason.code.as_str(), reason.count, reason.examples()))
             .collect();
-        assert_eq!(told, [
-            ("missing-id", 5, "2, 3, 4, …".to_owned()),
-            ("no-answer", 3, "10, 11, 12".to_owned())
-        ]);
+        assert_eq!(
+            told,
+            [("missing-id", 5, "2, 3, 4, …".to_owned()), ("no-answer", 3, "10, 11, 12".to_owned())]
+        );
         assert_eq!(reasons.commonest(9)[2].examples(), "9");
     }
 

@@ -46,7 +46,7 @@ pub(super) fn requests(traffic: &RunTraffic) -> Markup {
             }
         }
     };
-    framed(label, drawing, &levels(top), &times(traffic))
+    framed(label, &drawing, &levels(top), &times(traffic))
 }
 
 /// Accepted requests in the unit of `per` seconds, and the limits beside them.
@@ -60,7 +60,13 @@ pub(super) fn pace(traffic: &RunTraffic, per: f64, marks: &[Mark]) -> Markup {
     let mut path = String::new();
     for (nth, rate) in rates.iter().enumerate() {
         let (from, to) = (number(nth as u64) * width, number(nth as u64 + 1) * width);
-        path.push_str(&format!(" L{} {} L{} {}", short(from), height(*rate), short(to), height(*rate)));
+        path.push_str(&format!(
+            " L{} {} L{} {}",
+            short(from),
+            height(*rate),
+            short(to),
+            height(*rate)
+        ));
     }
     let label = "Accepted requests over time, against the limits";
     let drawing = html! {
@@ -71,7 +77,7 @@ pub(super) fn pace(traffic: &RunTraffic, per: f64, marks: &[Mark]) -> Markup {
             line class=(mark.class) x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
         }
     };
-    framed(label, drawing, &levels(top), &times(traffic))
+    framed(label, &drawing, &levels(top), &times(traffic))
 }
 
 /// Accepted requests a second in each slot; the last slot counts as long as it lasted.
@@ -115,7 +121,7 @@ pub(super) fn latency(latency: &Latency) -> Markup {
         })
         .filter(|(place, _)| *place < 94.0);
     let names: Vec<(f64, String)> = names.collect();
-    framed("How many answers took how long", drawing, &levels(top), &names)
+    framed("How many answers took how long", &drawing, &levels(top), &names)
 }
 
 /// `90 ms`, `1.5 s`, `70 s`.
@@ -131,7 +137,7 @@ pub(super) fn milliseconds(length: i64) -> String {
 /// The drawing with its levels on the left and its places below, both in percent.
 fn framed(
     label: &str,
-    drawing: Markup,
+    drawing: &Markup,
     levels: &[(f64, String)],
     places: &[(f64, String)],
 ) -> Markup {
@@ -149,7 +155,7 @@ fn framed(
                         @let y = short(HEIGHT - percent);
                         line.grid x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
                     }
-                    (drawing)
+                    (*drawing)
                 }
             }
             div.places aria-hidden="true" {

@@ -96,9 +96,8 @@ impl Report<'_> {
 
     fn when(&self) -> String {
         let local = |at| {
-            Timestamp::from_millisecond(at).map_or_else(|_| Zoned::now(), |time| {
-                time.to_zoned(TimeZone::system())
-            })
+            Timestamp::from_millisecond(at)
+                .map_or_else(|_| Zoned::now(), |time| time.to_zoned(TimeZone::system()))
         };
         let (began, ended) = (local(self.began), local(self.ended));
         let end = if began.date() == ended.date() { "%H:%M:%S" } else { "%-d %B %Y, %H:%M:%S" };
@@ -173,7 +172,7 @@ impl Report<'_> {
                     h2 { "Why rows are not enrolled" }
                     table.reasons {
                         thead {
-                            tr { th { "Reason" } th.number { "Rows" } th { "Lines of the input" } }
+                            tr { th { "Reason" } th.number { "Rows" } th { "Example lines" } }
                         }
                         @for reason in reasons {
                             tr {
