@@ -4,6 +4,12 @@
 //! A row walks down this list of rooms once, from CSV to file, and never turns back. Decisions are
 //! pure (`registrant`'s rule, `job::plan`, `pacing`); `job::engine` alone acts on them.
 
+/// The target of log events and spans that name a registrant by id: off unless `--log-ids` is given
+/// (contract, section 9). It lies below the program's own target, so that its level follows.
+const LOG_IDS: &str = "registrant_import::ids";
+
+mod private;
+
 pub mod registrant;
 
 pub mod input;

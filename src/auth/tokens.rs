@@ -236,6 +236,12 @@ impl Tokens {
         state.pause = Instant::now().checked_add(PAUSE);
         match result {
             Ok(current) => {
+                let lasts = current.ends.map(|end| end.saturating_duration_since(Instant::now()));
+                tracing::debug!(
+                    method = self.method.map(Method::name),
+                    lasts_s = lasts.map(|lasts| lasts.as_secs()),
+                    "a token was obtained"
+                );
                 let header = current.header.clone();
                 let ahead = current.ahead;
                 // A token that was due for replacement as it came would be fetched for every
@@ -248,6 +254,7 @@ impl Tokens {
                 Ok(header)
             }
             Err(error) => {
+                tracing::debug!(%error, ?effort, "no token was obtained");
                 // Only a patient failure is worth sharing: one ahead of time says little.
                 state.failure = (effort == Effort::Patient).then(|| error.clone());
                 Err(error)

@@ -56,6 +56,10 @@ pub(super) enum Command {
     Export(Box<ExportArgs>),
     /// Serve the simulated Graph on this machine, for rehearsals by other tools and for tests
     Simulate(Box<SimulateArgs>),
+    /// Check settings, files, sign-in, permissions and target as `run` would, and change nothing
+    Doctor(Box<RunArgs>),
+    /// Sign a person in by a code, for runs in their name; needs `AZURE_CLIENT_ID`
+    Login(LoginArgs),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -83,6 +87,9 @@ pub(super) struct TalkArgs {
     /// Append the log to this file instead of standard error
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) log_file: Option<PathBuf>,
+    /// Name registrants by their ids in the log; else by their lines in the CSV alone
+    #[arg(long, global = true)]
+    pub(super) log_ids: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -224,6 +231,14 @@ pub(super) struct SimulateArgs {
     pub(super) port: u16,
     #[command(flatten)]
     pub(super) simulator: SimulatorArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LoginArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    #[command(flatten)]
+    pub(super) graph: GraphArgs,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ use jiff::Zoned;
 
 use super::{
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
+    check::repeats_warning,
     failure::Failure,
     notation::{self, grouped},
     signals::{Signal, Signals},
@@ -21,7 +22,7 @@ use crate::{
         http::{Http, HttpOptions},
         meeting::Meeting,
     },
-    input::{self, Snapshot, Source},
+    input::{self, Mapping, Snapshot, Source},
     job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
@@ -137,7 +138,7 @@ impl Enrolment<'_> {
             if let Event::Planned(plan, _) = &event {
                 planned.set(Some(plan.to_post));
             }
-            self.tell(&event, &mut console.borrow_mut());
+            self.tell(&event, snapshot.mapping(), &mut console.borrow_mut());
         });
         let ended = tokio::select! {
             ended = work => ended?,
@@ -153,13 +154,24 @@ impl Enrolment<'_> {
         [finish_by, max_duration].into_iter().flatten().min()
     }
 
-    fn tell(&self, event: &Event<'_>, console: &mut Console) {
+    fn tell(&self, event: &Event<'_>, mapping: &Mapping, console: &mut Console) {
         match event {
             Event::Ruled(registration) => {
                 console.say(format!("the meeting's rule: {}", registration.mode));
             }
             Event::Planned(plan, pace) => {
+                tracing::info!(
+                    read = plan.read,
+                    to_post = plan.to_post,
+                    already = plan.already,
+                    in_doubt = plan.in_doubt.len(),
+                    invalid = plan.invalid,
+                    "planned"
+                );
                 console.say(self.announcement(plan, *pace));
+                if plan.duplicates > 0 {
+                    console.warn(repeats_warning(mapping, plan.duplicates));
+                }
                 if plan.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
@@ -174,7 +186,8 @@ impl Enrolment<'_> {
 
     /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10."
     fn announcement(&self, plan: &Plan, pace: Option<f64>) -> String {
-        let mut parts = vec![format!("{} new registrants", grouped(plan.to_post))];
+        let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
+        let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];
         let mut count = |number: u64, what: &str| {
             if number > 0 {
                 parts.push(format!("{} {what}", grouped(number)));
@@ -218,7 +231,7 @@ impl Enrolment<'_> {
             input: snapshot,
             rule: Rule::Meeting(known.unwrap_or(Mode::Everyone)),
             ledger: &ledger,
-            stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
+            stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
         let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
@@ -259,6 +272,14 @@ impl Enrolment<'_> {
         if let Some(stop) = &stop {
             tell_stop(stop, console);
         }
+        tracing::info!(
+            read = summary.read,
+            enrolled = summary.enrolled,
+            requests = summary.requests,
+            exit_code = summary.exit_code,
+            stop_reason = summary.stop_reason,
+            "ended"
+        );
         let traffic = self.account(&mut summary, &reasons, &ledger, line, console);
         let text = Closing {
             summary: &summary,
@@ -299,15 +320,15 @@ pub(super) fn source(args: &InputArgs) -> Result<Source, Failure> {
 
 /// The names of the two files: as given, or made from the CSV's.
 pub(super) fn outputs(source: &Source, files: &FileArgs) -> Result<(PathBuf, PathBuf), Failure> {
-    let beside = |given: &Option<PathBuf>, ending: &str, option: &str| match (given, source) {
+    let beside = |given: &Option<PathBuf>, ending: &str| match (given, source) {
         (Some(path), _) => Ok(path.clone()),
         (None, Source::File(csv)) => Ok(with_ending(csv, ending)),
-        (None, Source::Stdin) => Err(Failure::usage(format!(
-            "standard input has no name to make the file's from: name it with {option}"
-        ))),
+        (None, Source::Stdin) => Err(Failure::usage(
+            "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
+        )),
     };
-    let enrolled = beside(&files.output, "enrolled.csv", "--output")?;
-    let rejects = beside(&files.rejects, "rejects.csv", "--rejects")?;
+    let enrolled = beside(&files.output, "enrolled.csv")?;
+    let rejects = beside(&files.rejects, "rejects.csv")?;
     let csv = match source {
         Source::File(csv) => csv.canonicalize().ok(),
         Source::Stdin => None,
@@ -342,8 +363,7 @@ pub(super) fn conduct(conduct: &ConductArgs, pace: &PaceArgs) -> Conduct {
 pub(super) fn forecast(rows: u64, per_second: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "rows")]
     let seconds = rows as f64 / per_second;
-    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    length(time)
+    length(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// Prints to standard output. It may be closed; the files and the exit code tell the same.

@@ -1,7 +1,9 @@
 //! Logs: on standard error past the progress bar, or in a file; text or JSON.
 //!
 //! Only this program's own events are logged, whatever the verbosity: those of the libraries below
-//! may quote what they carry, and nobody here has read all of them for secrets.
+//! may quote what they carry, and nobody here has read all of them for secrets. Rows are told by
+//! their lines in the CSV; their ids belong to a target of its own, which only `--log-ids` switches
+//! on.
 
 use std::{fs::OpenOptions, sync::Mutex};
 
@@ -14,7 +16,7 @@ use super::{
     args::{LogFormat, TalkArgs},
     failure::Failure,
 };
-use crate::output::Console;
+use crate::{LOG_IDS, output::Console, private};
 
 /// Starts the logs that the options ask for.
 pub(super) fn start(talk: &TalkArgs, console: &Console) -> Result<(), Failure> {
@@ -25,14 +27,11 @@ pub(super) fn start(talk: &TalkArgs, console: &Console) -> Result<(), Failure> {
         (false, 2) => LevelFilter::DEBUG,
         (false, _) => LevelFilter::TRACE,
     };
-    let ours = Targets::new().with_target("registrant_import", level);
+    let ids = if talk.log_ids { level } else { LevelFilter::OFF };
+    let ours = Targets::new().with_target("registrant_import", level).with_target(LOG_IDS, ids);
     let layer = if let Some(path) = &talk.log_file {
         let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options
-            .open(path)
+        let file = private::open(path, options.create(true).append(true))
             .map_err(|error| Failure::usage(format!("--log-file {}: {error}", path.display())))?;
         let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
         match talk.log_format {

@@ -7,12 +7,15 @@ mod account;
 mod args;
 mod check;
 mod completions;
+mod doctor;
 mod enrol;
 mod export;
 mod failure;
 mod job_file;
 mod logging;
+mod login;
 mod notation;
+mod panic;
 mod registration;
 mod rehearse;
 mod run;
@@ -32,30 +35,34 @@ use crate::output::{Console, Talk};
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    ExitCode::from(panic::guard(|| obey(args)))
+}
+
+fn obey(args: Vec<OsString>) -> u8 {
     let matches = match job_file::complete(args) {
         Ok(matches) => matches,
         Err(job_file::Incomplete::Clap(error)) => {
             // Help and version are "errors" that clap prints to standard output.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return u8::try_from(error.exit_code()).unwrap_or(2);
         }
         Err(job_file::Incomplete::Job(failure)) => {
             let console = Console::new(Talk::Normal, crate::output::ProgressMode::Never);
-            return ExitCode::from(failure.tell(&console));
+            return failure.tell(&console);
         }
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(2);
+            return 2;
         }
     };
     let talk = if cli.talk.quiet { Talk::Quiet } else { Talk::Normal };
     let mut console = Console::new(talk, cli.talk.progress);
     let result =
         logging::start(&cli.talk, &console).and_then(|()| execute(&cli.command, &mut console));
-    ExitCode::from(result.unwrap_or_else(|failure| failure.tell(&console)))
+    result.unwrap_or_else(|failure| failure.tell(&console))
 }
 
 fn execute(command: &Command, console: &mut Console) -> Result<u8, Failure> {
@@ -68,6 +75,8 @@ fn execute(command: &Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Explain(explain) => status::explain(explain),
         Command::Export(export) => export::export(export, console),
         Command::Simulate(simulate) => simulate::simulate(simulate),
+        Command::Doctor(run) => doctor::doctor(run),
+        Command::Login(login) => login::login(login, console),
         Command::Completions { shell } => Ok(completions::completions(*shell)),
         Command::Man => completions::man(),
     }

@@ -7,6 +7,7 @@ use super::{
     args::{AuthArgs, GraphArgs, RunArgs, TargetArgs},
     enrol::{self, Enrolment},
     failure::Failure,
+    login,
 };
 use crate::{
     auth::{AuthSettings, Tokens},
@@ -29,7 +30,9 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<u8, Failure> 
         pool: conduct.concurrency,
         ..http(&args.graph)
     };
-    let (host, tokens) = reach(&args.graph, &args.auth, &http)?;
+    let (host, settings) = settings(&args.graph, &args.auth, &http)?;
+    let tokens = tokens(&host, &settings)?;
+    login::where_needed(&settings, console)?;
     let ledger = ledger(args.ledger.as_ref(), &enrol::identity(&meeting, &host))?;
     let enrolment = Enrolment {
         input: &args.input,
@@ -80,6 +83,17 @@ pub(super) fn reach(
     auth: &AuthArgs,
     http: &HttpOptions,
 ) -> Result<(GraphHost, Tokens), Failure> {
+    let (host, settings) = settings(graph, auth, http)?;
+    let tokens = tokens(&host, &settings)?;
+    Ok((host, tokens))
+}
+
+/// Where Graph is, and how to sign in there.
+pub(super) fn settings(
+    graph: &GraphArgs,
+    auth: &AuthArgs,
+    http: &HttpOptions,
+) -> Result<(GraphHost, AuthSettings), Failure> {
     let trusted = TrustedHosts::new(&graph.trust_host)?;
     let host = match &graph.graph_url {
         Some(url) => GraphHost::parse(url, &trusted)?,
@@ -100,11 +114,17 @@ pub(super) fn reach(
         token_command: auth.token_command.clone(),
         ..AuthSettings::from_variables(|name| std::env::var(name).ok())
     };
+    Ok((host, settings))
+}
+
+/// The tokens that these settings come to.
+pub(super) fn tokens(host: &GraphHost, settings: &AuthSettings) -> Result<Tokens, Failure> {
     // A simulator on this machine may want no token at all.
     let nothing_said = settings.method.is_none() && settings.method().is_err();
-    let tokens =
-        if host.is_loopback() && nothing_said { Tokens::none() } else { Tokens::new(&settings)? };
-    Ok((host, tokens))
+    if host.is_loopback() && nothing_said {
+        return Ok(Tokens::none());
+    }
+    Ok(Tokens::new(settings)?)
 }
 
 /// The ledger's file: as given, or this target's own.

@@ -90,14 +90,11 @@ impl Next {
 
 impl Display for Next {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let rows = |number| {
-            if number == 1 { "1 row".to_owned() } else { format!("{} rows", grouped(number)) }
-        };
         if self.look_up > 0 {
             write!(f, "lists the target and finishes {} in doubt, ", rows(self.look_up))?;
         }
         if self.send_again > 0 {
-            write!(f, "sends {} again where the CSV still holds them, ", rows(self.send_again))?;
+            write!(f, "sends {} again, where the CSV still holds them, ", rows(self.send_again))?;
         }
         if self.look_again > 0 {
             write!(f, "looks again at {} on the server, ", rows(self.look_again))?;
@@ -174,6 +171,10 @@ impl Figures {
     }
 }
 
+fn rows(count: u64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
+}
+
 fn run_json(run: &PastRun) -> serde_json::Value {
     let figures = Figures::of(run);
     json!({
@@ -236,8 +237,13 @@ fn told(story: &Story) -> String {
     if let Some(code) = &story.code {
         line(&mut text, &format!("code    {code}"));
     }
-    if let Some(reason) = &story.reason {
-        line(&mut text, &format!("reason  {reason}"));
+    // The server's words may quote names and addresses: they stand in the rejects file alone.
+    match &story.reason {
+        Some(_) if story.state == State::Refused => {
+            line(&mut text, "reason  the server's own words: see `_reason` in the rejects file");
+        }
+        Some(reason) => line(&mut text, &format!("reason  {reason}")),
+        None => {}
     }
     for (nth, attempt) in story.attempts.iter().enumerate() {
         line(&mut text, &format!("\nattempt {}: {}", nth + 1, attempted(attempt)));

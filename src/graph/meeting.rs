@@ -20,8 +20,9 @@ fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
-/// A request without its attempt's own parts (token, client-request-id).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request without its attempt's own parts (token, client-request-id). `Debug` shows neither path
+/// nor body: both hold ids.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Draft {
     /// The method.
     pub method: Method,
@@ -29,6 +30,12 @@ pub struct Draft {
     pub target: String,
     /// The JSON body.
     pub body: Option<Bytes>,
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Draft").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 impl Draft {
@@ -172,7 +179,8 @@ impl Meeting {
         if teams_own {
             return Err(RegistrationError::TeamsOwn);
         }
-        let mode = answer.allowed_registrant.ok_or(RegistrationError::Unreadable)?;
+        let mode = answer.allowed_registrant.filter(|mode| wire::is_word(mode));
+        let mode = mode.ok_or(RegistrationError::Unreadable)?;
         let mode = mode.parse().map_err(|_| RegistrationError::UnknownMode(mode))?;
         Ok(Registration { id: answer.id.filter(|id| !id.is_empty()), mode })
     }

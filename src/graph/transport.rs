@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use uuid::Uuid;
 
-/// One request, ready to be sent.
-#[derive(Clone, Debug)]
+/// One request, ready to be sent. `Debug` shows neither path nor body: both hold ids.
+#[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -24,8 +24,9 @@ pub struct Request {
     pub client_request_id: Uuid,
 }
 
-/// One answer, complete: its body was read to the end and is bounded in size.
-#[derive(Clone, Debug)]
+/// One answer, complete: its body was read to the end and is bounded in size. `Debug` shows no
+/// body: it may hold a link.
+#[derive(Clone)]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
@@ -33,6 +34,24 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body, empty where there is none.
     pub body: Bytes,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("client_request_id", &self.client_request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Response {

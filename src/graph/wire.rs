@@ -125,13 +125,15 @@ struct InnerError {
     request_id: Option<String>,
 }
 
-/// What an error answer says. All three may be empty: gateways answer with HTML.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What an error answer says. All three may be empty: gateways answer with HTML. `Debug` leaves the
+/// message out.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct GraphError {
-    /// Graph's code, such as `BadRequest`; decisions are made on it, never on the message.
+    /// Graph's code, such as `BadRequest`; decisions are made on it, never on the message. Empty
+    /// where the server's is no word: it is shown on screens and in logs.
     pub code: String,
-    /// Graph's message. It may quote what was sent, so it goes to the files and the ledger, and to
-    /// the screen only where the run stops for it.
+    /// Graph's message. It may quote what was sent, so it goes to the rejects file and the ledger
+    /// and nowhere else.
     pub message: String,
     /// The request's id at Microsoft, where the body has it.
     pub request_id: Option<String>,
@@ -145,11 +147,30 @@ impl GraphError {
             return Self::default();
         };
         Self {
-            code: error.code.unwrap_or_default(),
+            code: error.code.filter(|code| is_word(code)).unwrap_or_default(),
             message: error.message.unwrap_or_default(),
-            request_id: error.inner.and_then(|inner| inner.request_id),
+            request_id: error.inner.and_then(|inner| inner.request_id).filter(|id| is_word(id)),
         }
     }
+}
+
+impl std::fmt::Debug for GraphError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GraphError")
+            .field("code", &self.code)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The longest code or request id that is taken for one.
+const LONGEST_WORD: usize = 128;
+
+/// Whether a server's text is a name that can be shown: no sentence, no address, and nothing that
+/// commands a terminal.
+pub(super) fn is_word(text: &str) -> bool {
+    text.len() <= LONGEST_WORD
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 #[cfg(test)]

@@ -50,6 +50,10 @@ impl Header {
     pub(super) fn listed(&self) -> String {
         /// More names than this help nobody.
         const MOST: usize = 40;
+        if self.names.iter().any(|name| is_personal(name)) {
+            return "not shown, for this line looks like a person's row, as if the header were missing"
+                .to_owned();
+        }
         let mut listed: Vec<String> = self
             .names
             .iter()
@@ -115,6 +119,17 @@ pub(super) fn normal(name: &str) -> String {
         .collect()
 }
 
+/// Whether this is a person's cell and no column's name: an address, an Entra id, a link, a telephone
+/// number. What is a name or an id alone cannot be told from a column's.
+fn is_personal(name: &str) -> bool {
+    let name = name.trim();
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    name.contains('@')
+        || name.contains("://")
+        || uuid::Uuid::try_parse(name).is_ok()
+        || (digits >= 7 && name.bytes().all(|b| b.is_ascii_digit() || b" +-()./".contains(&b)))
+}
+
 /// The columns that a name means. A name that is spelt exactly as one column means that one only;
 /// `Company#2` is the second column called `Company`, unless a column is called so itself.
 pub(super) fn find(names: &[String], wanted: &str) -> Vec<usize> {
@@ -169,6 +184,19 @@ mod tests {
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_row_in_the_headers_place_is_not_shown() {
+        for cell in
+            ["ada@example.org", "https://example.org/ada", "+49 (0)30 1234567", "18441600001"]
+        {
+            assert!(is_personal(cell), "{cell}");
+        }
+        assert!(is_personal("9d96988d-a66a-46ce-aad7-0b245615b297"));
+        for name in ["id", "E-Mail", "Ticket 2026", "2026-11", "Question 1: where?", ""] {
+            assert!(!is_personal(name), "{name}");
+        }
     }
 
     #[test]

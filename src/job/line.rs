@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    clock::Clock,
+    clock::{Clock, millis},
     stop::{Stop, StopFlag},
 };
 use crate::{
@@ -118,13 +118,29 @@ impl Exchange {
     #[must_use]
     pub fn words(&self) -> String {
         match &self.result {
-            Ok(response) => {
-                let code = self.error().code;
-                let status = response.status.as_u16();
-                if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
-            }
+            Ok(response) => words(response.status.as_u16(), &self.error().code),
             Err(error) => error.to_string(),
         }
+    }
+}
+
+impl Exchange {
+    /// One line a request, so that a support case can be told from the log.
+    fn log(&self, method: &Method) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        tracing::debug!(
+            %method,
+            client_request_id = %self.client_request_id,
+            request_id = self.result.as_ref().ok().and_then(Response::request_id),
+            status = self.status(),
+            verdict = self.verdict.word(),
+            waited_ms = millis(self.waited),
+            took_ms = millis(self.answered.saturating_sub(self.sent)),
+            outcome = self.words(),
+            "attempt"
+        );
     }
 }
 
@@ -236,14 +252,10 @@ impl<T: Transport> Line<T> {
         if verdict == Verdict::SignIn {
             self.renew(&bearer).await;
         }
-        Ok(Exchange {
-            client_request_id: id,
-            sent,
-            answered,
-            waited: sent.saturating_sub(asked),
-            result,
-            verdict,
-        })
+        let waited = sent.saturating_sub(asked);
+        let exchange = Exchange { client_request_id: id, sent, answered, waited, result, verdict };
+        exchange.log(&draft.method);
+        Ok(exchange)
     }
 
     /// Sends a request that may be repeated until it is answered, the run is stopped, or the server
@@ -284,11 +296,12 @@ impl<T: Transport> Line<T> {
             return Err(());
         }
         tokio::select! {
+            biased;
+            () = self.stop.wait() => Err(()),
             token = self.tokens.bearer() => token.map_err(|error| self.stop.raise(Stop::SignIn {
                 passing: error.is_passing(),
                 detail: error.to_string(),
             })),
-            () = self.stop.wait() => Err(()),
         }
     }
 
@@ -318,9 +331,10 @@ impl<T: Transport> Line<T> {
                 Step::Answer => None,
             };
             tokio::select! {
-                () = sleep_until(opens) => {}
-                () = self.turn.notified() => {}
+                biased;
                 () = self.stop.wait() => {}
+                () = self.turn.notified() => {}
+                () = sleep_until(opens) => {}
             }
         }
     }
@@ -402,16 +416,17 @@ impl Refusal {
     }
 }
 
+fn words(status: u16, code: &str) -> String {
+    if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
+}
+
 /// The cause behind an answer that every other request would get as well.
 #[must_use]
 pub fn systemic(status: u16, error: GraphError, verdict: Verdict) -> Stop {
     let GraphError { code, message, .. } = error;
     match verdict {
         Verdict::SignIn => Stop::SignIn {
-            detail: format!(
-                "Graph refuses the token (401 {code}: {message}); {}",
-                advice(&message)
-            ),
+            detail: format!("Graph refuses the token (401 {code}); {}", advice(&message)),
             passing: false,
         },
         Verdict::Systemic(Systemic::Forbidden) => {
@@ -422,7 +437,7 @@ pub fn systemic(status: u16, error: GraphError, verdict: Verdict) -> Stop {
         Verdict::Systemic(Systemic::Retired) => {
             Stop::Retired(format!("Graph answered {status} {code}"))
         }
-        _ => Stop::Unusable(format!("Graph refused the request ({status} {code}: {message})")),
+        _ => Stop::Unusable(format!("Graph refused the request ({})", words(status, &code))),
     }
 }
 

@@ -17,6 +17,8 @@ pub mod stop;
 
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use clock::Clock;
 use conduct::Conduct;
 use engine::{Engine, Progress, Tally};
@@ -123,8 +125,9 @@ pub async fn import<T: Transport>(
     mut ledger: Ledger,
     mut tell: impl FnMut(Event<'_>),
 ) -> Result<Ended, JobError> {
-    ledger.begin_run(import.line.clock.epoch())?;
-    let work = import.walk(ledger, &mut tell);
+    let number = ledger.begin_run(import.line.clock.epoch())?;
+    let run = tracing::info_span!("run", number);
+    let work = import.walk(ledger, &mut tell).instrument(run);
     let deadline = async {
         let Some((time, option)) = import.deadline else { return std::future::pending().await };
         tokio::time::sleep_until(import.line.clock.instant(time)).await;
@@ -189,6 +192,14 @@ impl<T: Transport> Import<'_, T> {
             }
         }
         self.set_pace(&plan, ledger)?;
+        tracing::info!(
+            read = plan.read,
+            new = plan.to_post,
+            already = plan.already,
+            in_doubt = plan.in_doubt.len(),
+            invalid = plan.invalid,
+            "planned"
+        );
         tell(Event::Planned(&plan, self.line.view().per_second));
         match self.refuse(&plan) {
             Some(stop) => early(Some(stop)),
@@ -223,6 +234,13 @@ impl<T: Transport> Import<'_, T> {
         let work =
             plan.work(self.input)?.map(|work| work.map_err(|error| Stop::Input(error.to_string())));
         let tally = engine.enrol(work, doubt, |progress| tell(Event::Going(progress))).await;
+        tracing::info!(
+            enrolled = tally.enrolled,
+            refused = tally.refused,
+            in_doubt = tally.in_doubt,
+            lists = tally.lists,
+            "done"
+        );
         let mut ledger = scribe.finish();
         let mut stop = self.line.stop.cause();
         if let Err(error) = self.keep_pace(&mut ledger) {
@@ -242,20 +260,11 @@ impl<T: Transport> Import<'_, T> {
             Err(stop) => return Ok(Err(stop)),
         };
         let mode = registration.mode.as_str();
-        if let Some((id, before)) = ledger.listed()?.registration
+        if let Some(before) = ledger.listed()?.registration
             && !self.conduct.trust_ledger
+            && let Some(stop) = replaced(&before, &registration)
         {
-            let other = matches!((&id, &registration.id), (Some(a), Some(b)) if a != b);
-            if other || before != mode {
-                let name = |id: Option<&str>, mode: &str| match id {
-                    Some(id) => format!("{id}, {mode}"),
-                    None => mode.to_owned(),
-                };
-                return Ok(Err(Some(Stop::Replaced {
-                    before: name(id.as_deref(), &before),
-                    now: name(registration.id.as_deref(), mode),
-                })));
-            }
+            return Ok(Err(Some(stop)));
         }
         ledger.keep_registration(registration.id.as_deref(), mode)?;
         Ok(Ok(registration))
@@ -333,6 +342,22 @@ impl<T: Transport> Import<'_, T> {
             None => Ok(()),
         }
     }
+}
+
+/// The cause to stop, where the registration is not the one that the ledger's links belong to:
+/// `before` is the id and mode that the last run saw.
+#[must_use]
+pub fn replaced(before: &(Option<String>, String), now: &Registration) -> Option<Stop> {
+    let ((id, before), mode) = (before, now.mode.as_str());
+    let other = matches!((id, &now.id), (Some(a), Some(b)) if a != b);
+    if !other && before == mode {
+        return None;
+    }
+    let name = |id: Option<&str>, mode: &str| match id {
+        Some(id) => format!("{id}, {mode}"),
+        None => mode.to_owned(),
+    };
+    Some(Stop::Replaced { before: name(id.as_deref(), before), now: name(now.id.as_deref(), mode) })
 }
 
 /// Milliseconds since 1970 by the wall clock.

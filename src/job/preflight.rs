@@ -2,6 +2,7 @@
 
 use super::{
     line::{Line, Refusal},
+    listing::UNREADABLE,
     stop::Stop,
 };
 use crate::{
@@ -13,6 +14,9 @@ use crate::{
     registrant::Mode,
 };
 
+/// An application's token and no organizer.
+pub const NO_ME: &str = "the token is an application's, which has no meetings of its own (`/me`); name the meeting's organizer with --organizer, by object id or user principal name";
+
 /// GETs the registration; where there is none and `enable` names a mode, creates it first.
 ///
 /// # Errors
@@ -23,21 +27,27 @@ pub async fn registration<T: Transport>(
     enable: Option<Mode>,
 ) -> Result<Registration, Option<Stop>> {
     if meeting.organizer().is_none() && line.speaks_for_an_application().await {
-        return Err(Some(Stop::Unusable(
-            "the token is an application's, which has no meetings of its own (`/me`); name the meeting's organizer with --organizer, by object id or user principal name"
-                .to_owned(),
-        )));
+        return Err(Some(Stop::Unusable(NO_ME.to_owned())));
     }
-    let response = match line.ask(Call::Read, &meeting.show()).await {
-        Ok(response) => response,
-        Err(Refusal::Word { verdict: Verdict::Systemic(Systemic::TargetGone), .. })
-            if enable.is_some() =>
-        {
-            self::enable(line, meeting, enable.unwrap_or(Mode::Everyone)).await?
+    // Gateways cut answers short, and this one decides about the whole run: it is asked for again.
+    let mut tries = 1;
+    loop {
+        let response = match line.ask(Call::Read, &meeting.show()).await {
+            Ok(response) => response,
+            Err(Refusal::Word { verdict: Verdict::Systemic(Systemic::TargetGone), .. })
+                if enable.is_some() =>
+            {
+                self::enable(line, meeting, enable.unwrap_or(Mode::Everyone)).await?
+            }
+            Err(refusal) => return Err(refusal.into_stop()),
+        };
+        let unreadable =
+            Meeting::read_registration(&response) == Err(RegistrationError::Unreadable);
+        if !unreadable || tries == UNREADABLE {
+            return read(&response).map_err(Some);
         }
-        Err(refusal) => return Err(refusal.into_stop()),
-    };
-    read(&response).map_err(Some)
+        tries += 1;
+    }
 }
 
 /// POSTs an external registration. Where the answer is lost, looks whether it is there.

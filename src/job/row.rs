@@ -4,6 +4,7 @@
 //! byte is sent, the outcome is on disk before the row counts as done, and a POST that may have
 //! been processed is never followed by another one here.
 
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +18,7 @@ use crate::{
         transport::{Failure, Transport},
     },
     ledger::{Attempt, Becomes, Granted, Intent, LedgerError, Scribe, Seq, Settlement, State},
-    pacing::{Call, Systemic, Verdict},
+    pacing::{Call, Verdict},
     registrant::{BadLink, Registrant},
 };
 
@@ -96,7 +97,8 @@ impl<T: Transport> Desk<'_, T> {
         alone: bool,
         prepared: Prepared<'_>,
     ) -> (Work, RowEnd) {
-        let end = self.lead(&mut work, alone, prepared).await;
+        let span = span(&work);
+        let end = self.lead(&mut work, alone, prepared).instrument(span).await;
         (work, end)
     }
 
@@ -112,10 +114,14 @@ impl<T: Transport> Desk<'_, T> {
             let request = self.line.fresh_id();
             let seq = match self.intend(work, call, request).await {
                 Ok(Granted::Go(seq)) => seq,
-                Ok(Granted::Held(state)) => return RowEnd::Held(state),
+                Ok(Granted::Held(state)) => {
+                    tracing::debug!(state = state.name(), "the ledger holds this row");
+                    return RowEnd::Held(state);
+                }
                 Err(error) => return self.ledger_failed(&error),
             };
             work.seq = Some(seq);
+            tracing::trace!(%request, "its intent is on disk");
             let Ok(exchange) = self.line.send(ready, call, &draft, request).await else {
                 return self.withdraw(seq, call).await;
             };
@@ -132,6 +138,7 @@ impl<T: Transport> Desk<'_, T> {
             if let Err(error) = self.scribe.settle(settlement).await {
                 return self.ledger_failed(&error);
             }
+            tracing::trace!(request = %exchange.client_request_id, "its outcome is on disk");
             match outcome {
                 Outcome::Again => {}
                 Outcome::Removed => work.remove_first = false,
@@ -198,7 +205,7 @@ impl<T: Transport> Desk<'_, T> {
             answered_at: clock.stamp(exchange.answered),
             waited_ms: millis(exchange.waited),
             status: exchange.status(),
-            verdict: word(exchange.verdict),
+            verdict: exchange.verdict.word(),
             detail: (exchange.verdict != Verdict::Done).then(|| exchange.words()),
         }
     }
@@ -285,6 +292,15 @@ impl<T: Transport> Desk<'_, T> {
     }
 }
 
+/// What tells a row's log lines apart: its line in the input, and its id where that was asked for.
+/// Nothing is put together where the level is off.
+fn span(work: &Work) -> tracing::Span {
+    let row = tracing::debug_span!("row", line = work.line);
+    let id = work.registrant.id.as_str();
+    let named = tracing::debug_span!(target: crate::LOG_IDS, parent: &row, "registrant", id);
+    if named.is_disabled() { row } else { named }
+}
+
 const EXISTS: &str = "the target holds a registrant with this id that this ledger never sent; its link cannot be had. If nobody uses it, remove it there, or give this row another id";
 
 fn doubted(work: &mut Work) -> RowEnd {
@@ -318,19 +334,4 @@ fn refusal(exchange: &Exchange) -> (String, String) {
         error.message
     };
     (code, message)
-}
-
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Done => "done",
-        Verdict::Throttled => "throttled",
-        Verdict::Again => "again",
-        Verdict::SignIn => "sign-in",
-        Verdict::Unknown => "unknown",
-        Verdict::Exists => "exists",
-        Verdict::Refused => "refused",
-        Verdict::Systemic(Systemic::Forbidden) => "forbidden",
-        Verdict::Systemic(Systemic::TargetGone) => "target-gone",
-        Verdict::Systemic(Systemic::Retired) => "retired",
-    }
 }

@@ -44,11 +44,11 @@ pub enum Stop {
         passing: bool,
     },
     /// 403.
-    #[error("Graph forbids it (403 {code}: {message}); {advice}")]
+    #[error("Graph forbids it (403 {code}); {advice}")]
     Forbidden {
         /// Graph's code.
         code: String,
-        /// Graph's message.
+        /// Graph's message, which may quote personal data: for [`Stop::in_full`] alone.
         message: String,
         /// What an administrator has to do.
         advice: String,
@@ -81,14 +81,14 @@ pub enum Stop {
     },
     /// The server refused many rows in a row for the same reason.
     #[error(
-        "{count} rows in a row were refused with `{code}` ({message}); mend the cause and run again"
+        "{count} rows in a row were refused with `{code}`, for the reason that stands in the rejects file; mend the cause and run again"
     )]
     SameRefusal {
         /// How many.
         count: u32,
         /// The code.
         code: String,
-        /// The message of the last one.
+        /// The message of the last one, likewise.
         message: String,
     },
     /// `--strict` or `--max-rejects`.
@@ -123,6 +123,20 @@ impl Stop {
             | Self::Replaced { .. }
             | Self::SameRefusal { .. }
             | Self::Ledger(_) => 6,
+        }
+    }
+
+    /// The sentence with Graph's own words in it. They may quote what was sent, names and addresses
+    /// too, so this is for the rejects file; what is shown and logged is `Display`.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::Forbidden { message, .. } | Self::SameRefusal { message, .. }
+                if !message.is_empty() =>
+            {
+                format!("{self} (Graph's words: {message})")
+            }
+            _ => self.to_string(),
         }
     }
 
@@ -196,6 +210,22 @@ impl StopFlag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_servers_words_are_for_the_file_alone() {
+        let message = "ada@example.org is not allowed".to_owned();
+        for stop in [
+            Stop::Forbidden {
+                code: "Forbidden".to_owned(),
+                message: message.clone(),
+                advice: String::new(),
+            },
+            Stop::SameRefusal { count: 20, code: "BadRequest".to_owned(), message },
+        ] {
+            assert!(!stop.to_string().contains("ada"), "{stop}");
+            assert!(stop.in_full().contains("ada"), "{}", stop.in_full());
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_cause_stands_and_everybody_hears_it() {

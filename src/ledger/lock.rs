@@ -7,10 +7,11 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::LedgerError;
+use crate::private;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -21,11 +22,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock of the ledger at `path`, without waiting.
     pub(super) fn take(path: &Path) -> Result<Self, LedgerError> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
-        let file = private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(name)
-            .map_err(LedgerError::Io)?;
+        let file = make(&name(path)).map_err(LedgerError::Io)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(LedgerError::Held),
@@ -34,19 +31,33 @@ impl Lock {
     }
 }
 
+/// Whether a run holds the lock of the ledger at `path`. Makes no file. Looking takes a shared lock
+/// for an instant; a run that begins in that very instant would be told that another one is going.
+pub(super) fn is_held(path: &Path) -> io::Result<bool> {
+    let file = match File::open(name(path)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
 /// Creates the file at `path` with mode 0600 where it does not exist: SQLite gives its side files
 /// the mode of the database.
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
-    private(OpenOptions::new().write(true).create(true).truncate(false)).open(path).map(drop)
+    make(path).map(drop)
 }
 
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600)
-}
-
-#[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
+fn make(path: &Path) -> io::Result<File> {
+    private::open(path, OpenOptions::new().write(true).create(true).truncate(false))
 }

@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use url::Url;
 use uuid::Uuid;
 
-use super::{Identity, LedgerError, State, schema, traffic};
+use super::{Identity, LedgerError, Listed, State, lock, schema, store, traffic};
 
 /// A ledger, opened for reading.
 pub struct Reading {
@@ -110,6 +111,16 @@ pub struct Story {
     pub attempts: Vec<Attempted>,
 }
 
+/// Finds out whether there is a file: SQLite tells a missing one as one that cannot be opened.
+fn look_at(path: &Path) -> Result<(), LedgerError> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(LedgerError::NotALedger),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(LedgerError::Absent),
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl Reading {
     /// Opens the ledger at `path`.
     ///
@@ -119,19 +130,40 @@ impl Reading {
         Self::open_here(path).map_err(|error| error.at(path))
     }
 
-    fn open_here(path: &Path) -> Result<Self, LedgerError> {
-        match std::fs::metadata(path) {
-            Ok(found) if found.is_file() => {}
-            Ok(_) => return Err(LedgerError::NotALedger),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(LedgerError::Absent);
-            }
-            Err(error) => return Err(error.into()),
+    /// The same for a glance that leaves no trace where it can: SQLite makes two empty files beside
+    /// a ledger that it opens, even to read, unless it is told that nobody writes.
+    ///
+    /// # Errors
+    /// As [`Reading::open`].
+    pub fn glance(path: &Path) -> Result<Self, LedgerError> {
+        Self::glance_here(path).map_err(|error| error.at(path))
+    }
+
+    fn glance_here(path: &Path) -> Result<Self, LedgerError> {
+        look_at(path)?;
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        // Whoever writes holds the lock and has a log; a log that lies there without a writer holds
+        // what the file itself does not have yet.
+        let at_rest = !lock::is_held(path)? && std::fs::symlink_metadata(log).is_err();
+        let url = std::path::absolute(path).ok().and_then(|path| Url::from_file_path(path).ok());
+        match url.filter(|_| at_rest) {
+            Some(url) => Self::connect(
+                Path::new(&format!("{url}?immutable=1")),
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+            ),
+            None => Self::open_here(path),
         }
-        let connection = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
+    }
+
+    fn open_here(path: &Path) -> Result<Self, LedgerError> {
+        look_at(path)?;
+        Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, LedgerError> {
+        let connection =
+            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         match schema::recognise(&connection)? {
             schema::Found::Ours => Ok(Self { connection }),
@@ -156,6 +188,22 @@ impl Reading {
                 })
             },
         )?)
+    }
+
+    /// Whether a run holds the ledger at `path`, which need not exist.
+    ///
+    /// # Errors
+    /// [`LedgerError`], with the path, when its lock cannot be looked at.
+    pub fn is_held(path: &Path) -> Result<bool, LedgerError> {
+        lock::is_held(path).map_err(|error| LedgerError::Io(error).at(path))
+    }
+
+    /// The registration that the last run saw, and whether the target was ever listed whole.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn listed(&self) -> Result<Listed, LedgerError> {
+        store::listed(&self.connection)
     }
 
     /// How many registrants stand where.

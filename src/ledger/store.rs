@@ -52,6 +52,18 @@ pub struct RunEnd<'a> {
     pub summary: &'a str,
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+pub(super) fn listed(connection: &Connection) -> Result<Listed, LedgerError> {
+    Ok(connection.query_row("SELECT listed_at, mode, registration_id FROM target", [], |row| {
+        let mode: Option<String> = row.get(1)?;
+        let id: Option<String> = row.get(2)?;
+        Ok(Listed { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
+    })?)
+}
+
 impl Ledger {
     /// Opens the ledger at `path` for `target`, or creates it, and takes its lock.
     ///
@@ -63,14 +75,17 @@ impl Ledger {
     }
 
     fn open_here(path: &Path, target: &Identity, now: i64) -> Result<Self, LedgerError> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
-        }
+        std::fs::create_dir_all(folder_of(path))?;
         let lock = Lock::take(path)?;
         lock::create_private(path)?;
+        // SQLite would object to a link anywhere in the path; which folder is meant is the user's
+        // own affair.
+        let folder = std::fs::canonicalize(folder_of(path))?;
         let mut connection = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            folder.join(path.file_name().unwrap_or_default()),
+            OpenFlags::SQLITE_OPEN_READ_WRITE
+                | OpenFlags::SQLITE_OPEN_NO_MUTEX
+                | OpenFlags::SQLITE_OPEN_NOFOLLOW,
         )?;
         connection.busy_timeout(BUSY)?;
         let found = schema::recognise(&connection)?;
@@ -204,15 +219,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the file cannot be read.
     pub fn listed(&self) -> Result<Listed, LedgerError> {
-        Ok(self.connection.query_row(
-            "SELECT listed_at, mode, registration_id FROM target",
-            [],
-            |row| {
-                let mode: Option<String> = row.get(1)?;
-                let id: Option<String> = row.get(2)?;
-                Ok(Listed { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
-            },
-        )?)
+        listed(&self.connection)
     }
 
     /// Keeps the registration that this run sees.

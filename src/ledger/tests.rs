@@ -248,6 +248,28 @@ fn the_file_is_private() {
     }
 }
 
+#[test]
+fn neither_ledger_nor_lock_is_written_through_a_link() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a folder");
+    let precious = folder.path().join("precious");
+    for side in ["", ".lock"] {
+        std::fs::write(&precious, "").expect("writes");
+        let path = folder.path().join(format!("linked{side}.ledger"));
+        let mut link = path.as_os_str().to_owned();
+        link.push(side);
+        symlink(&precious, &link).expect("links");
+        let error = Ledger::open(&path, &target("m"), 1_000).err().expect("refused");
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+        assert_eq!(std::fs::metadata(&precious).expect("is there").len(), 0);
+    }
+    // A folder may well be one.
+    let real = folder.path().join("real");
+    std::fs::create_dir(&real).expect("a folder");
+    symlink(&real, folder.path().join("state")).expect("links");
+    Ledger::open(&folder.path().join("state/a.ledger"), &target("m"), 1_000).expect("opens");
+}
+
 #[tokio::test]
 async fn many_tasks_write_through_one_scribe_and_all_of_it_is_there() {
     let place = Place::new();

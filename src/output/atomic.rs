@@ -21,6 +21,14 @@ pub enum FileError {
         /// The system's word.
         source: io::Error,
     },
+    /// There is no folder to put it in.
+    #[error("{}: there is no folder {}; create it or name another file with {option}", path.display(), folder(path).display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// The option that names it.
+        option: &'static str,
+    },
     /// There is a folder of that name.
     #[error("{} is a folder; name a file with {option}", path.display())]
     Folder {
@@ -74,6 +82,9 @@ impl AtomicFile {
     fn begin(path: &Path, option: &'static str, mode: u32) -> Result<Self, FileError> {
         if path.is_dir() {
             return Err(FileError::Folder { path: path.to_owned(), option });
+        }
+        if !folder(path).is_dir() {
+            return Err(FileError::NoFolder { path: path.to_owned(), option });
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let prefix = format!(".{name}.");

@@ -115,6 +115,11 @@ impl Console {
         self.print(&format!("error: {}", text.as_ref()));
     }
 
+    /// Asks a person for something, also with `--quiet`: the program waits for it.
+    pub fn ask(&self, text: impl AsRef<str>) {
+        self.print(text.as_ref());
+    }
+
     fn print(&self, text: &str) {
         self.screen.suspend(|| {
             // Standard error may be closed; nobody is left to be told so.

@@ -62,6 +62,25 @@ pub enum Systemic {
     Retired,
 }
 
+impl Verdict {
+    /// The word for the ledger and the log.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Throttled => "throttled",
+            Self::Again => "again",
+            Self::SignIn => "sign-in",
+            Self::Unknown => "unknown",
+            Self::Exists => "exists",
+            Self::Refused => "refused",
+            Self::Systemic(Systemic::Forbidden) => "forbidden",
+            Self::Systemic(Systemic::TargetGone) => "target-gone",
+            Self::Systemic(Systemic::Retired) => "retired",
+        }
+    }
+}
+
 /// Judges one attempt.
 ///
 /// Sources: Microsoft Graph, "Throttling" and "Error responses"; RFC 9110, section 15. 503 counts

@@ -98,7 +98,8 @@ impl fmt::Display for FaultCode {
 
 /// One thing that is wrong with a row.
 ///
-/// The sentence may quote a cell, so it belongs in the rejects file and in no log.
+/// The sentence may quote a cell, always in backticks, so it belongs in the rejects file; on a screen
+/// and in a log [`Fault::told`] stands for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Which rule the row breaks.
@@ -111,6 +112,19 @@ impl Fault {
     /// A fault of this code, told by this sentence.
     pub fn new(code: FaultCode, sentence: impl Into<String>) -> Self {
         Self { code, sentence: sentence.into() }
+    }
+
+    /// The sentence without what it quotes: from its first backtick to its last, because a cell may
+    /// hold backticks as well.
+    #[must_use]
+    pub fn told(&self) -> std::borrow::Cow<'_, str> {
+        match (self.sentence.find('`'), self.sentence.rfind('`')) {
+            (Some(first), Some(last)) => {
+                let (before, after) = (&self.sentence[..first], &self.sentence[last + 1..]);
+                format!("{before}`…`{after}").into()
+            }
+            _ => self.sentence.as_str().into(),
+        }
     }
 }
 
@@ -137,5 +151,9 @@ mod tests {
     fn a_fault_does_not_print_the_cell_that_it_quotes() {
         let fault = Fault::new(FaultCode::BadEmail, "`ada@example` is no address");
         assert!(!format!("{fault:?}").contains("ada"));
+        assert_eq!(fault.told(), "`…` is no address");
+        let fault = Fault::new(FaultCode::BadEmail, "email `a`da`` cannot be an address");
+        assert_eq!(fault.told(), "email `…` cannot be an address");
+        assert_eq!(Fault::new(FaultCode::MissingId, "the id is empty").told(), "the id is empty");
     }
 }

@@ -1,0 +1,107 @@
+//! What a target needs, held against what a token says it may do. Pure.
+//!
+//! Source: the permission tables of Microsoft Graph's reference for externalMeetingRegistrant and
+//! virtualEventRegistration. For meetings the tables of 2024 list no application permission any
+//! more, while the same pages still explain application access; the older name is asked for.
+
+use crate::auth::{Claims, Speaker};
+
+/// Permissions of which any one is enough.
+type OneOf = &'static [&'static str];
+
+const MEETING_PERSON: &[OneOf] = &[&["OnlineMeetings.ReadWrite"]];
+const MEETING_APPLICATION: &[OneOf] = &[&["OnlineMeetings.ReadWrite.All"]];
+const WEBINAR_PERSON: &[OneOf] = &[&["VirtualEvent.ReadWrite"]];
+const WEBINAR_APPLICATION: &[OneOf] = &[
+    &["VirtualEventRegistration-Anon.ReadWrite.All"],
+    &["VirtualEvent.Read.All", "VirtualEvent.ReadWrite.All"],
+];
+
+/// What the token says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Granted {
+    /// All that is needed: these.
+    Enough(Vec<&'static str>),
+    /// These are lacking.
+    Lacking(Vec<&'static str>),
+    /// Whether it is a person's or an application's cannot be seen.
+    Unknown,
+}
+
+/// Judges the token by its own claims; `kind` is `meeting` or `webinar`.
+pub(super) fn judge(kind: &str, claims: &Claims) -> Granted {
+    let (needs, granted) = match (kind, claims.speaker) {
+        (_, Speaker::Unknown) => return Granted::Unknown,
+        ("webinar", Speaker::Person) => (WEBINAR_PERSON, &claims.scopes),
+        ("webinar", Speaker::Application) => (WEBINAR_APPLICATION, &claims.roles),
+        (_, Speaker::Person) => (MEETING_PERSON, &claims.scopes),
+        (_, Speaker::Application) => (MEETING_APPLICATION, &claims.roles),
+    };
+    let has = |name: &&&'static str| granted.iter().any(|it| it.eq_ignore_ascii_case(name));
+    let (mut found, mut lacking) = (Vec::new(), Vec::new());
+    for one_of in needs {
+        match one_of.iter().find(has) {
+            Some(name) => found.push(*name),
+            None => lacking.push(one_of[0]),
+        }
+    }
+    if lacking.is_empty() { Granted::Enough(found) } else { Granted::Lacking(lacking) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(speaker: Speaker, granted: &[&str]) -> Claims {
+        let granted: Vec<String> = granted.iter().map(|&name| name.to_owned()).collect();
+        Claims {
+            speaker,
+            roles: granted.clone(),
+            scopes: granted,
+            tenant: None,
+            application: None,
+            object: None,
+            audience: None,
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn each_target_and_speaker_has_needs_of_its_own() {
+        use Granted::{Enough, Lacking};
+        use Speaker::{Application, Person};
+        for (kind, speaker, granted, expected) in [
+            ("meeting", Person, &["User.Read"][..], Lacking(vec!["OnlineMeetings.ReadWrite"])),
+            (
+                "meeting",
+                Person,
+                &["onlinemeetings.readwrite"],
+                Enough(vec!["OnlineMeetings.ReadWrite"]),
+            ),
+            (
+                "meeting",
+                Application,
+                &["OnlineMeetings.ReadWrite"],
+                Lacking(vec!["OnlineMeetings.ReadWrite.All"]),
+            ),
+            (
+                "webinar",
+                Application,
+                &["VirtualEventRegistration-Anon.ReadWrite.All"],
+                Lacking(vec!["VirtualEvent.Read.All"]),
+            ),
+            (
+                "webinar",
+                Application,
+                &["VirtualEventRegistration-Anon.ReadWrite.All", "VirtualEvent.Read.All"],
+                Enough(vec![
+                    "VirtualEventRegistration-Anon.ReadWrite.All",
+                    "VirtualEvent.Read.All",
+                ]),
+            ),
+        ] {
+            assert_eq!(judge(kind, &claims(speaker, granted)), expected, "{kind} {speaker:?}");
+        }
+        assert_eq!(judge("meeting", &claims(Speaker::Unknown, &[])), Granted::Unknown);
+    }
+}

@@ -1,0 +1,279 @@
+//! Canaries: secrets, names, addresses, ids and links are planted, every command is run as loud as
+//! it can be, and none of them may come out but in the enrolled and the rejects file.
+
+use registrant_import::simulator::{Config, Fault, Faults, Served};
+
+use crate::{
+    place::{MEETING, Place, Ran, graph},
+    servers::{Server, meeting},
+};
+
+/// Part of every planted text, and the ways in which one might come out all the same: as it is, in
+/// base64 at each of the three alignments, as the head of a JWT, as a link or its context.
+const TRACES: [&str; 7] =
+    ["canary", "y2fuyxj5", "nhbmfye", "jyw5hcn", "eyj", "meetup-join", "%22prid%22"];
+
+/// The identity of an organization's member, in two spellings.
+const MEMBER: [&str; 2] =
+    ["c0ffee00-aaaa-4bbb-8ccc-0123456789ab", "c0ffee00aaaa4bbb8ccc0123456789ab"];
+
+/// Rows of every kind: good ones, and one for each fault that quotes its cell.
+fn people() -> String {
+    let mut text = "id,firstName,lastName,email,userId,tenantId\n".to_owned();
+    for n in 0..24 {
+        text.push_str(&format!(
+            "canary-{n},Canaryada,Lovecanary,canary{n}@example.org,{0},{0}\n",
+            MEMBER[n % 2]
+        ));
+    }
+    text.push_str("canary-0,Another,Person,canary0@example.org,,\n");
+    text.push_str("1.84416E+10,Canaryada,Lovecanary,canary,not-a-canary-guid,canary`guid`\n");
+    text.push_str("can\u{fffd}canary,Canaryada,Lovecanary,canary@example.org,,\n");
+    text.push_str("canary-cells,Canaryada\n");
+    text.push_str("\"canary-quote\"canary,Canaryada,Lovecanary,canary@example.org,,\n");
+    text.push_str(",Canaryada,Lovecanary,canary@example.org,,\n");
+    text
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    place.write("people.csv", &people());
+    place
+}
+
+/// Fails where any of the traces stands in `text`.
+#[track_caller]
+fn silent_text(what: &str, text: &str) {
+    let text = text.to_ascii_lowercase();
+    for trace in TRACES.iter().chain(&MEMBER) {
+        if let Some(at) = text.find(trace) {
+            let from = text[..at].char_indices().rev().nth(200).map_or(0, |(at, _)| at);
+            let until = text[at..].char_indices().nth(60).map_or(text.len(), |(more, _)| at + more);
+            panic!("{what} holds {trace}: …{}…", &text[from..until]);
+        }
+    }
+}
+
+#[track_caller]
+fn silent(what: &str, ran: &Ran) {
+    silent_text(&format!("{what}: standard output"), &ran.out);
+    silent_text(&format!("{what}: standard error"), &ran.err);
+}
+
+/// Runs `line` as loud as it can be: text and JSON, to standard error and to a file.
+#[track_caller]
+fn loud(place: &Place, line: &str, code: i32) -> String {
+    let mut log = String::new();
+    for (nth, format) in ["text", "json"].into_iter().enumerate() {
+        let file = format!("log-{format}");
+        let to_file = if nth == 0 { String::new() } else { format!(" --log-file {file}") };
+        let ran = place.say(&format!("{line} -vvv --log-format {format}{to_file}"));
+        assert_eq!(ran.code, code, "{line}: {}{}", ran.out, ran.err);
+        silent(line, &ran);
+        log.push_str(&ran.err);
+        if nth == 1 {
+            let text = place.read(&file);
+            silent_text(&format!("{line}: log file"), &text);
+            log.push_str(&text);
+            std::fs::remove_file(place.path(&file)).expect("removed");
+        }
+    }
+    log
+}
+
+/// A simulated Graph of whose POSTs most fail, in these ways.
+fn stormy(faults: &[Fault]) -> Served {
+    let percent = 60 / faults.len();
+    let rate = |fault: &Fault| format!("{}={percent}", fault.as_str()).parse().expect("a rate");
+    let faults = Faults::new(faults.iter().map(rate).collect()).expect("at most 60 %");
+    graph(Config { faults, ..Config::default() })
+}
+
+const RUN: &str = "run people.csv --settle 50ms --timeout 1s --concurrency 8";
+
+#[test]
+fn every_command_is_silent() {
+    let served = graph(Config::default());
+    let url = served.url();
+    let place = place().with_secret(&url, "canary-secret");
+    let target = format!("--meeting {MEETING} --organizer o --graph-url {url}");
+    loud(&place, &format!("doctor people.csv {target}"), 0);
+    loud(&place, "check people.csv", 3);
+    loud(&place, "check people.csv --mode organization --json", 3);
+    let log = loud(&place, &format!("{RUN} {target}"), 3);
+    for told in ["attempt", "client_request_id", "row{line=2}", "a token was obtained"] {
+        assert!(log.contains(told), "the log does not tell {told}: {log}");
+    }
+    loud(&place, &format!("{RUN} {target} --json"), 3);
+    loud(&place, &format!("status {target}"), 0);
+    loud(&place, &format!("status --json {target}"), 0);
+    loud(&place, &format!("explain canary-3 {target}"), 0);
+    loud(&place, &format!("explain canary-none {target}"), 2);
+    loud(&place, &format!("export people.csv {target}"), 3);
+    loud(&place, &format!("export people.csv {target} --json"), 3);
+    loud(&place, &format!("registration show {target}"), 0);
+    loud(&place, &format!("registration enable --allow organization {target}"), 6);
+    loud(&place, &format!("registration disable {target}"), 0);
+    loud(&place, &format!("{RUN} {target}"), 6);
+    loud(&place, "rehearse people.csv --output r.csv --rejects r.rejects.csv", 3);
+    loud(&place, "rehearse people.csv --mode organization --output r.csv --rejects r2.csv", 3);
+    // What must not be silent: the two files.
+    let enrolled = place.read("people.enrolled.csv");
+    assert!(enrolled.contains("meetup-join") && enrolled.contains("canary-3"), "{enrolled}");
+    assert!(place.read("people.rejects.csv").contains("canary@example.org"));
+    for (name, bytes) in place.files() {
+        let own = name.starts_with("people.") || name.starts_with("r.") || name == "r2.csv";
+        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+        assert!(own || name.ends_with(".ledger") || !text.contains("canary"), "{name}");
+        assert!(!text.contains("canary-secret") && !text.contains("eyj"), "{name} holds a secret");
+    }
+}
+
+#[test]
+fn faults_of_every_kind_are_silent() {
+    use Fault::{
+        BadGateway, CutBody, CutJson, EmptyBody, ExpiredToken, GatewayTimeoutAfterCommit,
+        GiantBody, Html, NoConnection, NoContent, NoLink, OtherId, Refused, ResetAfterCommit,
+        ResetBeforeCommit, ServerErrorAfterCommit, Stall, Unavailable, WrongPrid,
+    };
+    let kinds: [&[Fault]; 3] = [
+        &[Refused, ExpiredToken, BadGateway, ServerErrorAfterCommit, GatewayTimeoutAfterCommit],
+        &[
+            NoConnection,
+            ResetBeforeCommit,
+            ResetAfterCommit,
+            CutBody,
+            Unavailable,
+            Stall,
+            GiantBody,
+        ],
+        &[CutJson, EmptyBody, Html, NoContent, NoLink, WrongPrid, OtherId],
+    ];
+    for faults in kinds {
+        let served = stormy(faults);
+        let place = place().with_secret(&served.url(), "canary-secret");
+        let line =
+            format!("{RUN} --meeting {MEETING} --organizer o --graph-url {} -vvv", served.url());
+        let ran = place.say(&line);
+        assert!(matches!(ran.code, 3 | 4 | 6), "{faults:?}: {} {}", ran.code, ran.err);
+        silent(&format!("{faults:?}"), &ran);
+        let json = place.say(&format!("{line} --json --log-format json"));
+        silent(&format!("{faults:?}"), &json);
+    }
+}
+
+#[test]
+fn a_server_that_quotes_everything_is_not_repeated() {
+    for status in [400, 401, 403, 404, 409, 410, 422, 429, 500, 501, 503] {
+        let server = Server::start(move |came| {
+            meeting(came).unwrap_or_else(|| {
+                let said = format!("{} {} {}", came.line, came.head, came.body);
+                let error = serde_json::json!({"error": {"code": said, "message": said,
+                    "innerError": {"request-id": said, "date": said}}});
+                let quote = "request-id: canary-3\r\nRetry-After: canary\r\n".to_owned();
+                (status, quote, error.to_string())
+            })
+        });
+        let place = place().with("GRAPH_TOKEN", "canary-token");
+        let line = format!(
+            "{RUN} --meeting {MEETING} --graph-url {} --max-duration 1s -vvv --max-rejects 3",
+            server.url
+        );
+        let ran = place.say(&line);
+        assert!(ran.code >= 3, "{status}: {} {}", ran.code, ran.err);
+        silent(&status.to_string(), &ran);
+        silent(
+            "explain",
+            &place.say(&format!("explain canary-1 --meeting {MEETING} --graph-url {}", server.url)),
+        );
+        assert!(server.came().iter().any(|came| came.head.contains("canary-token")));
+    }
+}
+
+#[test]
+fn the_preflight_quotes_nothing_either() {
+    for status in [400, 401, 403, 404, 410, 500] {
+        let server = Server::start(move |came| {
+            let said = format!("canary {}", came.head);
+            let error = serde_json::json!({"error": {"code": "Code", "message": said}});
+            (status, String::new(), error.to_string())
+        });
+        let place = place().with("GRAPH_TOKEN", "canary-token");
+        let target = format!("--meeting {MEETING} --graph-url {} -vvv", server.url);
+        for command in
+            ["doctor people.csv", "run people.csv --max-duration 1s", "registration show"]
+        {
+            if status == 500 && command != "run people.csv --max-duration 1s" {
+                continue;
+            }
+            let ran = place.say(&format!("{command} {target}"));
+            assert!(ran.code >= 5, "{command} {status}: {} {}", ran.code, ran.err);
+            silent(&format!("{command} {status}"), &ran);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_list_of_people_is_not_quoted() {
+    for (name, text) in [
+        (
+            "headless.csv",
+            "canary-1,Canaryada,canary@example.org\ncanary-2,Canarybob,canary2@example.org\n",
+        ),
+        ("quote.csv", "id,name\ncanary-1,\"Canaryada\ncanary-2,Canarybob\n"),
+        ("noid.csv", "name,email\nCanaryada,canary@example.org\n"),
+        (
+            "orders.csv",
+            "id,name,email\ncanary-1,Canaryada,canary@example.org\ncanary-1,Canarybob,canary2@example.org\ncanary-1,Canarycyd,canary3@example.org\n",
+        ),
+    ] {
+        let place = Place::new();
+        place.write(name, text);
+        for command in ["check", "rehearse"] {
+            let ran = place.say(&format!("{command} {name} -vvv"));
+            silent(&format!("{command} {name}"), &ran);
+        }
+    }
+}
+
+#[test]
+fn ids_come_into_the_log_only_when_they_are_asked_for() {
+    let served = graph(Config::default());
+    let place = place().with_secret(&served.url(), "canary-secret");
+    let line = format!(
+        "{RUN} --meeting {MEETING} --organizer o --graph-url {} -vv --log-file log",
+        served.url()
+    );
+    let ran = place.say(&format!("{line} --log-ids"));
+    silent("with --log-ids, outside the log", &ran);
+    let log = place.read("log");
+    assert!(log.contains("canary-3"), "{log}");
+    for other in ["canary-secret", "anaryada", "ovecanary", "@", "meetup-join", "eyJ"] {
+        assert!(!log.contains(other), "the log holds {other}: {log}");
+    }
+}
+
+#[test]
+fn sign_in_and_its_failures_are_silent() {
+    let said = r#"{"error":"invalid_client","error_description":"AADSTS7000215: canary-secret","error_codes":[7000215],"trace_id":"canary"}"#;
+    let server = Server::start(move |_| (401, String::new(), said.to_owned()));
+    let place = place().with_secret(&server.url, "canary-secret");
+    let target = format!("--meeting {MEETING} --organizer o --graph-url {} -vvv", server.url);
+    for command in ["doctor", "run people.csv", "registration show", "login"] {
+        let target = if command == "login" { "-vvv" } else { &target };
+        let ran = place.say(&format!("{command} {target}"));
+        assert_eq!(ran.code, 6, "{command}: {}{}", ran.out, ran.err);
+        silent(command, &ran);
+    }
+    place.write("token", "canary token\n");
+    let ran = place.say(&format!("doctor --token-file token --auth token {target}"));
+    assert_eq!(ran.code, 6, "{}{}", ran.out, ran.err);
+    silent("a token that is none", &ran);
+    let command = "run people.csv --auth token --token-command";
+    let mut args: Vec<&str> = command.split(' ').collect();
+    args.push("sh -c 'echo canary >&2; exit 1'");
+    args.extend(target.split(' '));
+    let ran = place.run(&args);
+    assert_eq!(ran.code, 6, "{}{}", ran.out, ran.err);
+    silent("a command that fails", &ran);
+}
