@@ -111,6 +111,8 @@ pub(super) struct RunArgs {
     pub(super) enable: Option<Mode>,
     #[command(flatten)]
     pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) account: AccountArgs,
     /// The ledger [default: a file of this target's under $XDG_STATE_HOME/registrant-import]
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub(super) ledger: Option<PathBuf>,
@@ -132,6 +134,8 @@ pub(super) struct RehearseArgs {
     pub(super) input: InputArgs,
     #[command(flatten)]
     pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) account: AccountArgs,
     #[command(flatten)]
     pub(super) pace: PaceArgs,
     #[command(flatten)]
@@ -308,6 +312,18 @@ pub(super) struct FileArgs {
     /// Put an apostrophe before cells that a spreadsheet would execute
     #[arg(long)]
     pub(super) formula_safe: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct AccountArgs {
+    /// Write a report of the run to this file: one page without names, ids and links
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) report: Option<PathBuf>,
+    /// Write the run's figures to this file, for the textfile collector of Prometheus'
+    /// node_exporter; a rehearsal writes none
+    #[arg(long, value_name = "FILE.prom")]
+    pub(super) metrics: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped};
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
     output::{Console, Rejects, probe},
-    registrant::Rule,
+    registrant::{FaultCode, Field, Rule},
 };
 
 /// What `--json` prints (contract, section 10).
@@ -74,7 +74,21 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     for note in &survey.notes {
         console.say(note);
     }
+    let differing = survey.faults.get(&FaultCode::DuplicateId).copied().unwrap_or(0);
+    if differing > 0 {
+        console.warn(repeats_warning(&mapping, differing));
+    }
     Ok(exit_code)
+}
+
+/// What is said where ids repeat with rows that differ: the id may be the wrong column, or the
+/// system has none and a key such as the e-mail address serves two people.
+pub(super) fn repeats_warning(mapping: &Mapping, rows: u64) -> String {
+    format!(
+        "{} rows repeat an id of an earlier row (`{}`) and differ from it, so they are invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'",
+        grouped(rows),
+        mapping.shown(&Field::Id)
+    )
 }
 
 fn in_words(survey: &Survey, args: &CheckArgs) -> String {
@@ -87,8 +101,9 @@ fn in_words(survey: &Survey, args: &CheckArgs) -> String {
         args.mode
     );
     if survey.repeated > 0 {
+        let repeat = if survey.repeated == 1 { "repeats" } else { "repeat" };
         text.push_str(&format!(
-            "{} of the valid rows repeat an earlier row in every cell and share its enrolment\n",
+            "{} of the valid rows {repeat} an earlier row in every cell, to share its enrolment\n",
             grouped(survey.repeated)
         ));
     }

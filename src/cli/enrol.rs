@@ -1,6 +1,7 @@
 //! What `run` and `rehearse` have in common: from an opened input to files and exit code.
 
 use std::{
+    cell::{Cell, RefCell},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -8,10 +9,11 @@ use std::{
 use jiff::Zoned;
 
 use super::{
-    args::{ConductArgs, FileArgs, InputArgs, PaceArgs},
+    args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
+    check::repeats_warning,
     failure::Failure,
     notation::{self, grouped},
-    signals::Signals,
+    signals::{Signal, Signals},
 };
 use crate::{
     auth::Tokens,
@@ -20,11 +22,12 @@ use crate::{
         http::{Http, HttpOptions},
         meeting::Meeting,
     },
-    input::{self, Snapshot, Source},
+    input::{self, Mapping, Snapshot, Source},
     job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
-    ledger::{Identity, Ledger, RunEnd},
+    ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
-        Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words, time_left,
+        Closing, Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words,
+        time_left,
     },
     pacing::{Buckets, Pacer, Settings},
     registrant::{Mode, Rule},
@@ -34,6 +37,7 @@ use crate::{
 pub(super) struct Enrolment<'a> {
     pub(super) input: &'a InputArgs,
     pub(super) files: &'a FileArgs,
+    pub(super) account: &'a AccountArgs,
     pub(super) pace: &'a PaceArgs,
     pub(super) conduct: Conduct,
     pub(super) meeting: Meeting,
@@ -52,6 +56,10 @@ pub(super) struct Enrolment<'a> {
 pub(super) struct Done {
     pub(super) summary: Summary,
     pub(super) text: String,
+    /// What was sent; `None` where nothing was.
+    pub(super) traffic: Option<RunTraffic>,
+    /// How many people were to be posted; `None` where the run ended before it had a plan.
+    pub(super) planned: Option<u64>,
 }
 
 impl Enrolment<'_> {
@@ -64,6 +72,7 @@ impl Enrolment<'_> {
         }
         probe(&self.enrolled, "--output")?;
         probe(&self.rejects, "--rejects")?;
+        self.probe_account()?;
         let folder = self.ledger.parent().unwrap_or(Path::new(".")).to_owned();
         let clock_start = job::wall_clock();
         let ledger = Ledger::open(&self.ledger, &self.identity(), clock_start)?;
@@ -73,9 +82,12 @@ impl Enrolment<'_> {
             .build()
             .map_err(|error| Failure::internal("no runtime", &error))?;
         let tokens = std::mem::replace(&mut self.tokens, Tokens::none());
-        let (ended, line) = runtime.block_on(self.enrol(ledger, &snapshot, tokens, console))?;
+        let (ended, line, planned) =
+            runtime.block_on(self.enrol(ledger, &snapshot, tokens, console))?;
         console.end();
-        self.finish(ended, &line, &snapshot, console)
+        let mut done = self.finish(ended, &line, &snapshot, console)?;
+        done.planned = planned;
+        Ok(done)
     }
 
     async fn enrol(
@@ -84,7 +96,7 @@ impl Enrolment<'_> {
         snapshot: &Snapshot,
         tokens: Tokens,
         console: &mut Console,
-    ) -> Result<(Ended, Line<Http>), Failure> {
+    ) -> Result<(Ended, Line<Http>, Option<u64>), Failure> {
         let seed = fastrand::u64(..);
         let transport = Http::new(self.host.clone(), &self.http)?;
         let pace = Settings {
@@ -113,18 +125,26 @@ impl Enrolment<'_> {
             in_this_thread: false,
         };
         let mut signals = Signals::listen();
+        let (console, planned) = (RefCell::new(console), Cell::new(None));
         let listen = async {
             loop {
-                let stop = signals.next().await;
-                line.stop.raise(stop);
+                match signals.next().await {
+                    Signal::Stop(stop) => line.stop.raise(stop),
+                    Signal::Tell => console.borrow().tell_state(),
+                }
             }
         };
-        let work = job::import(&import, ledger, |event| self.tell(&event, console));
+        let work = job::import(&import, ledger, |event| {
+            if let Event::Planned(plan, _) = &event {
+                planned.set(Some(plan.to_post));
+            }
+            self.tell(&event, snapshot.mapping(), &mut console.borrow_mut());
+        });
         let ended = tokio::select! {
             ended = work => ended?,
             () = listen => unreachable!("signals are listened to for ever"),
         };
-        Ok((ended, line))
+        Ok((ended, line, planned.get()))
     }
 
     fn deadline(&self) -> Option<(Duration, &'static str)> {
@@ -134,13 +154,24 @@ impl Enrolment<'_> {
         [finish_by, max_duration].into_iter().flatten().min()
     }
 
-    fn tell(&self, event: &Event<'_>, console: &mut Console) {
+    fn tell(&self, event: &Event<'_>, mapping: &Mapping, console: &mut Console) {
         match event {
             Event::Ruled(registration) => {
                 console.say(format!("the meeting's rule: {}", registration.mode));
             }
             Event::Planned(plan, pace) => {
+                tracing::info!(
+                    read = plan.read,
+                    to_post = plan.to_post,
+                    already = plan.already,
+                    in_doubt = plan.in_doubt.len(),
+                    invalid = plan.invalid,
+                    "planned"
+                );
                 console.say(self.announcement(plan, *pace));
+                if plan.duplicates > 0 {
+                    console.warn(repeats_warning(mapping, plan.duplicates));
+                }
                 if plan.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
@@ -155,7 +186,8 @@ impl Enrolment<'_> {
 
     /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10."
     fn announcement(&self, plan: &Plan, pace: Option<f64>) -> String {
-        let mut parts = vec![format!("{} new registrants", grouped(plan.to_post))];
+        let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
+        let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];
         let mut count = |number: u64, what: &str| {
             if number > 0 {
                 parts.push(format!("{} {what}", grouped(number)));
@@ -202,7 +234,7 @@ impl Enrolment<'_> {
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
-        let counts = projection.write(&self.enrolled, &self.rejects)?;
+        let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
         let mut summary = Summary::new(
             TargetName {
                 kind: "meeting",
@@ -240,7 +272,22 @@ impl Enrolment<'_> {
         if let Some(stop) = &stop {
             tell_stop(stop, console);
         }
-        Ok(Done { text: summary.text(), summary })
+        tracing::info!(
+            read = summary.read,
+            enrolled = summary.enrolled,
+            requests = summary.requests,
+            exit_code = summary.exit_code,
+            stop_reason = summary.stop_reason,
+            "ended"
+        );
+        let traffic = self.account(&mut summary, &reasons, &ledger, line, console);
+        let text = Closing {
+            summary: &summary,
+            reasons: &reasons,
+            report: self.account.report.as_deref(),
+            rehearsal: self.rehearsal,
+        };
+        Ok(Done { text: text.to_string(), summary, traffic, planned: None })
     }
 
     fn identity(&self) -> Identity {
@@ -273,15 +320,15 @@ pub(super) fn source(args: &InputArgs) -> Result<Source, Failure> {
 
 /// The names of the two files: as given, or made from the CSV's.
 pub(super) fn outputs(source: &Source, files: &FileArgs) -> Result<(PathBuf, PathBuf), Failure> {
-    let beside = |given: &Option<PathBuf>, ending: &str, option: &str| match (given, source) {
+    let beside = |given: &Option<PathBuf>, ending: &str| match (given, source) {
         (Some(path), _) => Ok(path.clone()),
         (None, Source::File(csv)) => Ok(with_ending(csv, ending)),
-        (None, Source::Stdin) => Err(Failure::usage(format!(
-            "standard input has no name to make the file's from: name it with {option}"
-        ))),
+        (None, Source::Stdin) => Err(Failure::usage(
+            "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
+        )),
     };
-    let enrolled = beside(&files.output, "enrolled.csv", "--output")?;
-    let rejects = beside(&files.rejects, "rejects.csv", "--rejects")?;
+    let enrolled = beside(&files.output, "enrolled.csv")?;
+    let rejects = beside(&files.rejects, "rejects.csv")?;
     let csv = match source {
         Source::File(csv) => csv.canonicalize().ok(),
         Source::Stdin => None,
@@ -316,8 +363,7 @@ pub(super) fn conduct(conduct: &ConductArgs, pace: &PaceArgs) -> Conduct {
 pub(super) fn forecast(rows: u64, per_second: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "rows")]
     let seconds = rows as f64 / per_second;
-    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    format!("{} at {}", length(time), rate_in_words(per_second))
+    length(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// Prints to standard output. It may be closed; the files and the exit code tell the same.

@@ -10,7 +10,7 @@ use crate::{
     graph::host::{Cloud, GraphHost, TrustedHosts},
     input, job,
     ledger::{Ledger, Reading},
-    output::{Console, Projection},
+    output::{Closing, Console, Projection},
     registrant::{Mode, Rule},
 };
 
@@ -36,7 +36,7 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
         stopped: None,
         formula_safe: args.files.formula_safe,
     };
-    let counts = projection.write(&enrolled, &rejects)?;
+    let (counts, reasons) = projection.write(&enrolled, &rejects)?;
     let files = crate::output::Files {
         enrolled: Some(enrolled),
         rejects: Some(rejects),
@@ -56,7 +56,9 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
         None,
         files,
     );
-    enrol::print(&if args.files.json { format!("{}\n", summary.json()) } else { summary.text() });
+    let text = Closing { summary: &summary, reasons: &reasons, report: None, rehearsal: false }
+        .to_string();
+    enrol::print(&if args.files.json { format!("{}\n", summary.json()) } else { text });
     Ok(summary.exit_code)
 }
 

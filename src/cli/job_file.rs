@@ -62,8 +62,17 @@ fn innermost(matches: &ArgMatches) -> (Vec<String>, &ArgMatches) {
 /// The job file's keys as options, without those that a flag or a variable has set.
 fn read(file: &Path, path: &[String], typed: &ArgMatches) -> Result<Vec<OsString>, Failure> {
     let name = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::usage(format!("--job {name}: {error}")))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::usage(match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                format!("--job {name}: no such file; give the path of the job file")
+            }
+            std::io::ErrorKind::IsADirectory => {
+                format!("--job {name}: this is a folder; give the path of the job file in it")
+            }
+            _ => format!("--job {name}: cannot be read: {error}"),
+        })
+    })?;
     let table = DeTable::parse(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(&text, span.start));
         Failure::usage(format!("{name}:{line}: {}", error.message()))

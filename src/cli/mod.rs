@@ -3,6 +3,7 @@
 //! Every command ends in an exit code (contract, section 8); a fault is one sentence on standard
 //! error that names what is at fault and the next step.
 
+mod account;
 mod args;
 mod check;
 mod completions;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Zoned, civil::Time};
 
+pub(super) use crate::output::grouped;
+
 /// `300ms`, `10s`, `50m`, `6h`; the number may have decimals.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("`{text}` is no duration; write it as 300ms, 10s, 50m or 6h");
@@ -41,19 +43,6 @@ pub(super) fn until(time: Time, now: &Zoned) -> Duration {
     Duration::try_from(next.duration_since(now)).unwrap_or_default()
 }
 
-/// A number with its thousands apart: `8,412`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,14 +65,6 @@ mod tests {
         assert_eq!((hours("23:00"), hours("03:00"), hours("20:00")), (3, 7, 24));
         for bad in ["", "24:00", "7", "12:60", "a:b"] {
             assert!(time_of_day(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn thousands_stand_apart() {
-        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
-        for (number, text) in cases {
-            assert_eq!(grouped(number), text);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     args::RehearseArgs,
-    enrol::{self, Enrolment},
+    enrol::{self, Done, Enrolment},
     failure::{Failure, USAGE},
     notation::grouped,
 };
@@ -15,9 +15,10 @@ use crate::{
         http::HttpOptions,
         meeting::Meeting,
     },
-    output::Console,
+    ledger::RunTraffic,
+    output::{Console, Summary},
     pacing::Quota,
-    simulator::{Served, Simulator, is_simulated_link},
+    simulator::{Limit, Served, Simulator, is_simulated_link},
 };
 
 /// The meeting of a rehearsal, and its organizer: an application has no `/me`.
@@ -28,6 +29,7 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
     let (enrolled, rejects) = enrol::outputs(&source, &args.files)?;
     spare_real_links(&enrolled)?;
     let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
+    let limit = config.write_limit;
     let simulator = Simulator::new(config);
     let served = Served::start(&simulator)
         .map_err(|error| Failure::internal("the simulator cannot be started", &error))?;
@@ -45,6 +47,7 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
     let enrolment = Enrolment {
         input: &args.input,
         files: &args.files,
+        account: &args.account,
         pace: &args.pace,
         conduct,
         meeting: Meeting::new(MEETING.0, Some(MEETING.1)),
@@ -61,7 +64,7 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
     if args.files.json {
         enrol::print(&format!("{}\n", done.summary.json()));
     } else {
-        enrol::print(&format!("{}{}", done.text, outlook(done.summary.enrolled, args)));
+        enrol::print(&format!("{}{}", done.text, outlook(&done, args, limit.as_ref())));
     }
     Ok(done.summary.exit_code)
 }
@@ -80,25 +83,56 @@ fn tokens(login: &str, http: &HttpOptions) -> Result<Tokens, Failure> {
     Ok(Tokens::new(&settings)?)
 }
 
-/// The time that the real import would take.
-fn outlook(rows: u64, args: &RehearseArgs) -> String {
+/// What the pace was worth, and the time that the real import would take.
+fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
+    let Summary { read, invalid, excluded, throttled, requests, .. } = done.summary;
+    let rows = done.planned.unwrap_or_else(|| read.saturating_sub(invalid + excluded));
+    let mut text =
+        String::from("\nThis was a rehearsal: nobody was enrolled, the links lead nowhere.\n");
+    if let (Some(limit), Some(traffic)) = (limit, &done.traffic) {
+        let share = efficiency(limit, args.pace.rate, traffic);
+        let share = share.map(|share| format!("; pace: {share:.1} % of what it allows"));
+        text.push_str(&format!(
+            "Simulated limit {}{}; throttled: {:.1} % of calls.\n",
+            limit.quota,
+            share.unwrap_or_default(),
+            percent(throttled, requests)
+        ));
+    }
     let rate = args.pace.rate;
     let published = Quota::WEBINAR_WRITES;
-    let mut text = format!(
-        "\nThis was a rehearsal: nobody was enrolled, the links lead nowhere.\nThe real import of {} rows would take ",
-        grouped(rows)
-    );
+    text.push_str(&format!("The real import of {} rows would take ", grouped(rows)));
     match rate {
         Some(rate) => text.push_str(&format!(
             "at least {} (--rate {rate}).\n",
             enrol::forecast(rows, rate.per_second())
         )),
         None => text.push_str(&format!(
-            "as long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",
+            "as long as Graph's\nthrottling makes it: Microsoft publishes no limit for meeting registration.\nAt its limit for webinars, {published}, it would be {}.\n",
             enrol::forecast(rows, published.per_second())
         )),
     }
     text
+}
+
+/// The shortest time in which the limit, and `--rate`, would have let so many through, as a share
+/// of the time that it took, in percent; `None` where the limit did not matter.
+fn efficiency(limit: &Limit, rate: Option<Quota>, traffic: &RunTraffic) -> Option<f64> {
+    let accepted = traffic.slots.iter().map(|slot| slot.accepted).sum();
+    let shortest = limit.shortest(accepted);
+    let ceiling = rate.map_or(0.0, |rate| fraction(accepted) / rate.per_second());
+    let took = u64::try_from(traffic.last - traffic.first).ok().filter(|took| *took > 0)?;
+    (!shortest.is_zero())
+        .then(|| (100_000.0 * shortest.as_secs_f64().max(ceiling) / fraction(took)).min(100.0))
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { 100.0 * fraction(part) / fraction(whole) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and milliseconds of a run")]
+fn fraction(number: u64) -> f64 {
+    number as f64
 }
 
 /// A rehearsal never takes the place of a file with real links.

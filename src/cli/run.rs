@@ -36,6 +36,7 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<u8, Failure> 
     let enrolment = Enrolment {
         input: &args.input,
         files: &args.files,
+        account: &args.account,
         pace: &args.pace,
         conduct,
         meeting,

@@ -1,15 +1,25 @@
-//! SIGINT and SIGTERM: the first drains the run, a second SIGINT ends the process at once.
+//! SIGINT and SIGTERM: the first drains the run, a second SIGINT ends the process at once. SIGUSR1
+//! asks how the run stands.
 //!
 //! A thread of its own listens, so that the second one is heard while the files are being written,
 //! too. Ending at once loses nothing: what was promised is on disk, and a file is there whole or
 //! not at all.
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, error::SendError, unbounded_channel};
 
 use crate::job::stop::Stop;
 
-/// The signals of this process, as causes to stop.
-pub(super) struct Signals(UnboundedReceiver<Stop>);
+/// What a signal asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// The end, for this cause.
+    Stop(Stop),
+    /// The state of the run.
+    Tell,
+}
+
+/// The signals of this process.
+pub(super) struct Signals(UnboundedReceiver<Signal>);
 
 impl Signals {
     /// Begins to listen. Where the system gives no thread or handler, signals keep their default.
@@ -24,13 +34,15 @@ impl Signals {
                 let Ok(mut signals) = Incoming::install() else { return };
                 let mut interrupted = false;
                 loop {
-                    let stop = signals.next().await;
-                    if stop == Stop::Interrupted && std::mem::replace(&mut interrupted, true) {
-                        end_at_once(&stop);
+                    let signal = signals.next().await;
+                    if let Signal::Stop(stop @ Stop::Interrupted) = &signal
+                        && std::mem::replace(&mut interrupted, true)
+                    {
+                        end_at_once(stop);
                     }
-                    if sender.send(stop).is_err() {
+                    if let Err(SendError(Signal::Stop(stop))) = sender.send(signal) {
                         // Nobody drains any more: the default action.
-                        end_at_once(&Stop::Interrupted);
+                        end_at_once(&stop);
                     }
                 }
             });
@@ -40,10 +52,19 @@ impl Signals {
     }
 
     /// The next signal; never, where none can be heard.
-    pub(super) async fn next(&mut self) -> Stop {
+    pub(super) async fn next(&mut self) -> Signal {
         match self.0.recv().await {
-            Some(stop) => stop,
+            Some(signal) => signal,
             None => std::future::pending().await,
+        }
+    }
+
+    /// The next signal that ends; whoever asks meanwhile is told nothing.
+    pub(super) async fn stop(&mut self) -> Stop {
+        loop {
+            if let Signal::Stop(stop) = self.next().await {
+                return stop;
+            }
         }
     }
 }
@@ -57,6 +78,7 @@ fn end_at_once(stop: &Stop) -> ! {
 struct Incoming {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    tell: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -66,13 +88,15 @@ impl Incoming {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            tell: signal(SignalKind::user_defined1())?,
         })
     }
 
-    async fn next(&mut self) -> Stop {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            Some(()) = self.interrupt.recv() => Stop::Interrupted,
-            Some(()) = self.terminate.recv() => Stop::Terminated,
+            Some(()) = self.interrupt.recv() => Signal::Stop(Stop::Interrupted),
+            Some(()) = self.terminate.recv() => Signal::Stop(Stop::Terminated),
+            Some(()) = self.tell.recv() => Signal::Tell,
             else => std::future::pending().await,
         }
     }
@@ -87,9 +111,9 @@ impl Incoming {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> Stop {
+    async fn next(&mut self) -> Signal {
         match tokio::signal::ctrl_c().await {
-            Ok(()) => Stop::Interrupted,
+            Ok(()) => Signal::Stop(Stop::Interrupted),
             Err(_) => std::future::pending().await,
         }
     }

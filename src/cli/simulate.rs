@@ -17,7 +17,7 @@ pub(super) fn simulate(args: &SimulateArgs) -> Result<u8, Failure> {
         .build()
         .map_err(|error| Failure::internal("no runtime", &error))?;
     let mut signals = Signals::listen();
-    let stop = runtime.block_on(signals.next());
+    let stop = runtime.block_on(signals.stop());
     drop(served);
     Ok(stop.exit_code())
 }

@@ -68,17 +68,21 @@ fn next_run(counts: &Counts) -> String {
     let mut plans = Vec::new();
     let doubt = counts.in_doubt();
     if doubt > 0 {
-        plans.push(format!("lists the target and finishes {} rows in doubt", grouped(doubt)));
+        plans.push(format!("lists the target and finishes {} in doubt", rows(doubt)));
     }
     let open = counts.of(State::Ready) + counts.of(State::Refused);
     if open > 0 {
-        plans.push(format!("sends {} rows again, where the CSV still holds them", grouped(open)));
+        plans.push(format!("sends {} again, where the CSV still holds them", rows(open)));
     }
     if counts.of(State::Awaiting) > 0 {
         plans.push(format!("looks again at {} that wait", grouped(counts.of(State::Awaiting))));
     }
     plans.push("sends every row that is new".to_owned());
     plans.join(", ")
+}
+
+fn rows(count: u64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
 }
 
 fn run_json(run: &PastRun) -> serde_json::Value {

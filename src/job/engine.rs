@@ -167,15 +167,18 @@ impl<T: Transport> Engine<'_, T> {
                 Some(list) => Either::Left(list),
                 None => Either::Right(std::future::pending()),
             };
+            // In a fixed order, so that a seed replays; what seldom comes stands first, so that
+            // nothing starves.
             tokio::select! {
-                Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
+                biased;
+                () = self.line.stop.wait(), if !stopped => {}
+                _ = ticks.tick() => tell(&self.progress(&hall)),
                 listed = pin!(listing) => {
                     list = None;
                     self.listed(&mut hall, listed).await;
                 }
                 () = until(ripe.map(|time| self.line.clock.instant(time))) => {}
-                () = self.line.stop.wait(), if !stopped => {}
-                _ = ticks.tick() => tell(&self.progress(&hall)),
+                Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
             }
         }
         tell(&self.progress(&hall));

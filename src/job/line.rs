@@ -296,11 +296,12 @@ impl<T: Transport> Line<T> {
             return Err(());
         }
         tokio::select! {
+            biased;
+            () = self.stop.wait() => Err(()),
             token = self.tokens.bearer() => token.map_err(|error| self.stop.raise(Stop::SignIn {
                 passing: error.is_passing(),
                 detail: error.to_string(),
             })),
-            () = self.stop.wait() => Err(()),
         }
     }
 
@@ -330,9 +331,10 @@ impl<T: Transport> Line<T> {
                 Step::Answer => None,
             };
             tokio::select! {
-                () = sleep_until(opens) => {}
-                () = self.turn.notified() => {}
+                biased;
                 () = self.stop.wait() => {}
+                () = self.turn.notified() => {}
+                () = sleep_until(opens) => {}
             }
         }
     }

@@ -13,8 +13,8 @@ use crate::{
     pacing::Call,
 };
 
-/// A page that cannot be read is asked for again this often: gateways cut answers short.
-const UNREADABLE: u32 = 5;
+/// An answer that cannot be read is asked for this often: gateways cut answers short.
+pub(super) const UNREADABLE: u32 = 5;
 
 /// Why there is no list.
 #[derive(Clone, Debug, PartialEq, Eq)]

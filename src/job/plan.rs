@@ -4,7 +4,7 @@ use super::row::Work;
 use crate::{
     input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot},
     ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
-    registrant::{Mode, Registrant, Rule},
+    registrant::{FaultCode, Mode, Registrant, Rule},
 };
 
 /// What is to be done about a valid row.
@@ -48,6 +48,8 @@ pub struct Plan {
     pub excluded: u64,
     /// Rows that break the rule.
     pub invalid: u64,
+    /// Of these, rows that repeat the id of an earlier row and differ from it.
+    pub duplicates: u64,
     /// Rows that share the enrolment of an equal row before them.
     pub repeats: u64,
     /// People to be posted.
@@ -92,6 +94,7 @@ impl Plan {
             read: 0,
             excluded: 0,
             invalid: 0,
+            duplicates: 0,
             repeats: 0,
             to_post: 0,
             already: 0,
@@ -123,8 +126,10 @@ impl Plan {
                 self.excluded += 1;
                 return Ok(false);
             }
-            Sifted::Invalid(_) => {
+            Sifted::Invalid(faults) => {
+                let duplicate = faults.iter().any(|fault| fault.code == FaultCode::DuplicateId);
                 self.invalid += 1;
+                self.duplicates += u64::from(duplicate);
                 return Ok(false);
             }
             Sifted::Valid { registrant, repeats } => (registrant, repeats),

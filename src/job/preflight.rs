@@ -2,6 +2,7 @@
 
 use super::{
     line::{Line, Refusal},
+    listing::UNREADABLE,
     stop::Stop,
 };
 use crate::{
@@ -28,16 +29,25 @@ pub async fn registration<T: Transport>(
     if meeting.organizer().is_none() && line.speaks_for_an_application().await {
         return Err(Some(Stop::Unusable(NO_ME.to_owned())));
     }
-    let response = match line.ask(Call::Read, &meeting.show()).await {
-        Ok(response) => response,
-        Err(Refusal::Word { verdict: Verdict::Systemic(Systemic::TargetGone), .. })
-            if enable.is_some() =>
-        {
-            self::enable(line, meeting, enable.unwrap_or(Mode::Everyone)).await?
+    // Gateways cut answers short, and this one decides about the whole run: it is asked for again.
+    let mut tries = 1;
+    loop {
+        let response = match line.ask(Call::Read, &meeting.show()).await {
+            Ok(response) => response,
+            Err(Refusal::Word { verdict: Verdict::Systemic(Systemic::TargetGone), .. })
+                if enable.is_some() =>
+            {
+                self::enable(line, meeting, enable.unwrap_or(Mode::Everyone)).await?
+            }
+            Err(refusal) => return Err(refusal.into_stop()),
+        };
+        let unreadable =
+            Meeting::read_registration(&response) == Err(RegistrationError::Unreadable);
+        if !unreadable || tries == UNREADABLE {
+            return read(&response).map_err(Some);
         }
-        Err(refusal) => return Err(refusal.into_stop()),
-    };
-    read(&response).map_err(Some)
+        tries += 1;
+    }
 }
 
 /// POSTs an external registration. Where the answer is lost, looks whether it is there.

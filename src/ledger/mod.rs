@@ -18,6 +18,7 @@ mod scribe;
 mod store;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 pub use error::LedgerError;
 pub use reading::{Attempted, Counts, PastRun, Reading, Story};
@@ -27,3 +28,4 @@ pub use record::{
 };
 pub use scribe::Scribe;
 pub use store::{Ledger, Listed, RunEnd};
+pub use traffic::{Answers, EDGES, Latency, PERCENTILES, RunTraffic, Slot};

@@ -322,6 +322,11 @@ impl Ledger {
         Ok(times.collect::<Result<_, _>>()?)
     }
 
+    /// For the rooms of the ledger that only read.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Does all of `work` in one transaction: when it returns, everything in it is on disk.
     pub(super) fn commit<R>(
         &mut self,

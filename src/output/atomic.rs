@@ -21,6 +21,14 @@ pub enum FileError {
         /// The system's word.
         source: io::Error,
     },
+    /// There is no folder to put it in.
+    #[error("{}: there is no folder {}; create it or name another file with {option}", path.display(), folder(path).display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// The option that names it.
+        option: &'static str,
+    },
     /// There is a folder of that name.
     #[error("{} is a folder; name a file with {option}", path.display())]
     Folder {
@@ -60,12 +68,33 @@ impl AtomicFile {
     /// # Errors
     /// [`FileError`] when the folder takes no file.
     pub fn create(path: &Path, option: &'static str) -> Result<Self, FileError> {
+        Self::begin(path, option, 0o600)
+    }
+
+    /// The same with mode 0644, for a file without anything secret that another user reads.
+    ///
+    /// # Errors
+    /// [`FileError`] when the folder takes no file.
+    pub fn create_public(path: &Path, option: &'static str) -> Result<Self, FileError> {
+        Self::begin(path, option, 0o644)
+    }
+
+    fn begin(path: &Path, option: &'static str, mode: u32) -> Result<Self, FileError> {
         if path.is_dir() {
             return Err(FileError::Folder { path: path.to_owned(), option });
         }
+        if !folder(path).is_dir() {
+            return Err(FileError::NoFolder { path: path.to_owned(), option });
+        }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let file = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
+        let prefix = format!(".{name}.");
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+        #[cfg(not(unix))]
+        let _ = mode;
+        let file = builder
+            .prefix(&prefix)
             .suffix(".part")
             .tempfile_in(folder(path))
             .map_err(|source| FileError::Create { path: path.to_owned(), option, source })?;

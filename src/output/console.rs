@@ -2,16 +2,16 @@
 //! plain line now and then elsewhere. Logs go past the bar without breaking it.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io::{self, IsTerminal, Write},
     str::FromStr,
     time::Duration,
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::{SignedDuration, Zoned};
-
+use super::words::{grouped, rate_in_words, time_left};
 use crate::job::engine::Progress;
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Redraws a second, at most.
 const HERTZ: u8 = 5;
@@ -61,6 +61,8 @@ pub struct Console {
     said_at: Cell<Duration>,
     total: Cell<u64>,
     already: Cell<u64>,
+    /// How the run stood at the last tick, for whoever asks.
+    state: RefCell<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,6 +94,7 @@ impl Console {
             said_at: Cell::new(Duration::ZERO),
             total: Cell::new(0),
             already: Cell::new(0),
+            state: RefCell::new("getting ready; nothing is sent yet".to_owned()),
         }
     }
 
@@ -137,7 +140,9 @@ impl Console {
         if self.style != Style::Bar || total == 0 {
             return;
         }
-        let style = ProgressStyle::with_template("{wide_bar:.green/white} {percent:>3} %\n{msg}")
+        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let bar = if colours { "{wide_bar:.green/white}" } else { "{wide_bar}" };
+        let style = ProgressStyle::with_template(&format!("{bar} {{percent:>3}} %\n{{wide_msg}}"))
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("━━╌");
         self.bar = self.screen.add(ProgressBar::new(total).with_style(style));
@@ -147,23 +152,32 @@ impl Console {
     /// Shows how far a run is.
     pub fn progress(&self, progress: &Progress) {
         let done = progress.tally.enrolled + progress.tally.refused;
+        let counters = self.counters(progress);
+        let line = format!(
+            "{} of {} rows: {}",
+            grouped(done),
+            grouped(self.total.get()),
+            joined(&counters, ", ")
+        );
         match self.style {
             Style::Bar => {
                 self.bar.set_position(done.min(self.total.get()));
-                self.bar.set_message(self.counters(progress, " · "));
+                self.bar.set_message(fitted(counters, usize::from(Term::stderr().size().1)));
             }
             Style::Plain => {
                 if progress.elapsed.saturating_sub(self.said_at.get()) >= PLAIN {
                     self.said_at.set(progress.elapsed);
-                    self.print(&format!(
-                        "{done} of {} rows: {}",
-                        self.total.get(),
-                        self.counters(progress, ", ")
-                    ));
+                    self.print(&line);
                 }
             }
             Style::Silent => {}
         }
+        self.state.replace(line);
+    }
+
+    /// Says how the run stands, also with `--quiet`: somebody has asked.
+    pub fn tell_state(&self) {
+        self.print(&self.state.borrow());
     }
 
     /// Takes the bar away.
@@ -171,69 +185,69 @@ impl Console {
         self.bar.finish_and_clear();
     }
 
-    fn counters(&self, progress: &Progress, between: &str) -> String {
+    /// What there is to tell, in the order of reading, each with its weight: on a narrow terminal
+    /// the lightest go first.
+    fn counters(&self, progress: &Progress) -> Vec<(u8, String)> {
         let tally = &progress.tally;
-        let mut parts = vec![format!("{} enrolled", tally.enrolled)];
-        let mut count = |number: u64, name: &str| {
+        let mut parts = vec![(9, format!("{} enrolled", grouped(tally.enrolled)))];
+        let mut count = |weight: u8, number: u64, name: &str| {
             if number > 0 {
-                parts.push(format!("{number} {name}"));
+                parts.push((weight, format!("{} {name}", grouped(number))));
             }
         };
-        count(self.already.get(), "already");
-        count(tally.refused, "refused");
-        count(tally.in_doubt, "unknown");
-        count(progress.traffic.throttled, "throttled");
+        count(1, self.already.get(), "already");
+        count(6, tally.refused, "refused");
+        count(5, tally.in_doubt, "unknown");
+        count(3, progress.traffic.throttled, "throttled");
         if let Some(rate) = progress.pace.per_second {
-            parts.push(rate_in_words(rate));
+            parts.push((4, rate_in_words(rate)));
         }
         match progress.pace.closed {
             Some(closed) => {
                 let wait = closed.until.saturating_sub(progress.elapsed);
                 let who = if closed.by_server { "asked by the server" } else { "after a failure" };
-                parts.push(format!("waiting {} s, {who}", wait.as_secs() + 1));
+                parts.push((8, format!("waiting {} s", wait.as_secs() + 1)));
+                parts.push((2, format!(", {who}")));
             }
-            None => parts.extend(progress.pace.left.map(time_left)),
+            None => {
+                if let Some(left) = progress.pace.left {
+                    let text = time_left(left);
+                    let (length, end) = text.split_once(", ").unwrap_or((&text, ""));
+                    parts.push((7, length.to_owned()));
+                    if !end.is_empty() {
+                        parts.push((2, format!(", {end}")));
+                    }
+                }
+            }
         }
-        parts.join(between)
+        parts
     }
 }
 
-/// A rate a person can picture: a second, a minute or an hour.
-#[must_use]
-pub fn rate_in_words(per_second: f64) -> String {
-    if per_second >= 10.0 {
-        format!("{per_second:.0}/s")
-    } else if per_second >= 1.0 {
-        format!("{per_second:.1}/s")
-    } else if per_second * 60.0 >= 1.0 {
-        format!("{:.1}/min", per_second * 60.0)
-    } else {
-        format!("{:.1}/h", per_second * 3_600.0)
+/// As much of it as a line of so many columns holds.
+fn fitted(mut parts: Vec<(u8, String)>, columns: usize) -> String {
+    loop {
+        let line = joined(&parts, " · ");
+        let lightest = parts.iter().enumerate().min_by_key(|(_, (weight, _))| *weight);
+        match lightest {
+            Some((place, _)) if line.chars().count() >= columns && parts.len() > 1 => {
+                parts.remove(place);
+            }
+            _ => return line,
+        }
     }
 }
 
-/// "4 h 40 min, until 03:10".
-#[must_use]
-pub fn time_left(left: Duration) -> String {
-    let length = length(left);
-    let end =
-        SignedDuration::try_from(left).ok().and_then(|left| Zoned::now().checked_add(left).ok());
-    match end {
-        Some(end) => format!("{length} left, until {}", end.strftime("%H:%M")),
-        None => format!("{length} left"),
+/// The parts with this between them; one that begins with a comma goes on with the one before.
+fn joined(parts: &[(u8, String)], between: &str) -> String {
+    let mut line = String::new();
+    for (_, text) in parts {
+        if !line.is_empty() && !text.starts_with(',') {
+            line.push_str(between);
+        }
+        line.push_str(text);
     }
-}
-
-/// A duration in its two largest units.
-#[must_use]
-pub fn length(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..172_800 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} days", seconds / 86_400),
-    }
+    line
 }
 
 /// Writes logs to standard error past the bar.
@@ -264,13 +278,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_and_lengths_are_told_in_units_a_person_can_picture() {
-        assert_eq!(rate_in_words(123.4), "123/s");
-        assert_eq!(rate_in_words(2.55), "2.5/s");
-        assert_eq!(rate_in_words(0.5), "30.0/min");
-        assert_eq!(rate_in_words(0.01), "36.0/h");
-        assert_eq!(length(Duration::from_secs(59)), "59 s");
-        assert_eq!(length(Duration::from_secs(20_000)), "5 h 33 min");
-        assert_eq!(length(Duration::from_secs(200_000)), "2 days");
+    fn a_narrow_terminal_loses_the_lightest_words_first_and_never_wraps() {
+        let parts = [
+            (9, "1,204 enrolled"),
+            (1, "88 already"),
+            (5, "3 unknown"),
+            (3, "17 throttled"),
+            (4, "9.8/s"),
+            (7, "4 h 40 min left"),
+            (2, ", until 03:10"),
+        ];
+        let line = |columns| {
+            fitted(
+                parts.iter().map(|(weight, text)| (*weight, (*text).to_owned())).collect(),
+                columns,
+            )
+        };
+        assert_eq!(
+            line(100),
+            "1,204 enrolled · 88 already · 3 unknown · 17 throttled · 9.8/s · 4 h 40 min left, until 03:10"
+        );
+        assert_eq!(line(60), "1,204 enrolled · 3 unknown · 9.8/s · 4 h 40 min left");
+        assert_eq!(line(40), "1,204 enrolled · 4 h 40 min left");
+        for columns in 20..120 {
+            assert!(line(columns).chars().count() < columns, "{columns}");
+        }
     }
 }

@@ -6,13 +6,23 @@
 
 mod atomic;
 mod cells;
+mod closing;
 mod console;
+mod metrics;
 mod projection;
+mod reasons;
 mod rejects;
+mod report;
 mod summary;
+mod words;
 
 pub use atomic::{AtomicFile, FileError, probe};
-pub use console::{Console, LogWriter, ProgressMode, Talk, length, rate_in_words, time_left};
+pub use closing::Closing;
+pub use console::{Console, LogWriter, ProgressMode, Talk};
+pub use metrics::Metrics;
 pub use projection::{Counts, Outcome, Projection, ProjectionError, outcome};
+pub use reasons::{Reason, Reasons};
 pub use rejects::{Rejected, Rejects};
+pub use report::Report;
 pub use summary::{Files, Summary, TargetName};
+pub use words::{grouped, length, rate_in_words, time_left};

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{
     atomic::{AtomicFile, FileError},
     cells,
+    reasons::Reasons,
     rejects::{Rejected, Rejects, faults_in_words},
 };
 use crate::{
@@ -122,11 +123,16 @@ pub struct Projection<'a> {
 }
 
 impl Projection<'_> {
-    /// Writes both files and counts. Neither is touched unless both could be written to their end.
+    /// Writes both files; counts the rows, and the reasons of those that are not enrolled. Neither
+    /// file is touched unless both could be written to their end.
     ///
     /// # Errors
     /// [`ProjectionError`].
-    pub fn write(&self, enrolled: &Path, rejects: &Path) -> Result<Counts, ProjectionError> {
+    pub fn write(
+        &self,
+        enrolled: &Path,
+        rejects: &Path,
+    ) -> Result<(Counts, Reasons), ProjectionError> {
         let mut enrolled = AtomicFile::create(enrolled, "--output")?;
         let mut rejects = Rejects::begin(rejects, self.input.header(), self.formula_safe)?;
         let kept = self.input.kept_names();
@@ -134,7 +140,7 @@ impl Projection<'_> {
         let header = names.into_iter().chain(kept.iter().map(String::as_str));
         enrolled.write(&cells::line(header, b',', "\n"))?;
         let run = self.ledger.run()?;
-        let mut counts = Counts::default();
+        let (mut counts, mut reasons) = (Counts::default(), Reasons::default());
         let mut sieve = Sieve::new(self.rule);
         let mut rows = self.input.rows()?;
         let mut row = Row::new();
@@ -159,6 +165,7 @@ impl Projection<'_> {
                     enrolled.write(&cells::line_for(self.formula_safe, cells, b',', "\n"))?;
                 }
                 Outcome::Rejected { kind, code, reason } => {
+                    reasons.count(*kind, code, row.line());
                     rejects.row(&row, *kind, code, reason)?;
                 }
                 Outcome::Excluded => {}
@@ -166,7 +173,7 @@ impl Projection<'_> {
         }
         rejects.commit()?;
         enrolled.commit()?;
-        Ok(counts)
+        Ok((counts, reasons))
     }
 }
 

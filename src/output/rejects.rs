@@ -41,6 +41,15 @@ impl Rejected {
             Self::NotAttempted => "not-attempted",
         }
     }
+
+    /// The word for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotAttempted => "not attempted",
+            _ => self.word(),
+        }
+    }
 }
 
 /// A rejects file in the making, in the input's own columns, order and delimiter.

@@ -1,10 +1,7 @@
-//! The end of a run in numbers: for programs (`--json`, contract section 10) and for people.
+//! The end of a run in numbers: for programs (`--json`, contract section 10), and for whatever
+//! tells them to people.
 
-use std::{
-    fmt::Write,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
@@ -123,45 +120,10 @@ impl Summary {
     pub fn json(&self) -> String {
         serde_json::to_string(self).expect("numbers and text serialise")
     }
-
-    /// A short table for people, and what to do next.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut count = |name: &str, number: u64, note: &str| {
-            if number > 0 {
-                let gap = if note.is_empty() { "" } else { "  " };
-                writeln!(text, "  {number:>9}  {name}{gap}{note}").expect("a String takes it");
-            }
-        };
-        let earlier = if self.already > 0 {
-            format!("({} in an earlier run)", self.already)
-        } else {
-            String::new()
-        };
-        count("enrolled", self.enrolled, &earlier);
-        count("invalid", self.invalid, "mend these rows in the rejects file");
-        count("refused", self.refused, "the server said no; see the rejects file");
-        count("unknown", self.unknown, "sent, no answer; the next run looks them up");
-        count("awaiting", self.awaiting, "on the server, no link yet");
-        count("not attempted", self.not_attempted, "the run stopped early");
-        count("excluded", self.excluded, "left out by filters");
-        let head = format!("{} rows read in {}:\n", self.read, seconds(self.elapsed_seconds));
-        text.insert_str(0, &head);
-        let mut place = |name: &str, path: Option<&Path>| {
-            if let Some(path) = path {
-                writeln!(text, "{name:<9} {}", path.display()).expect("a String takes it");
-            }
-        };
-        place("enrolled", self.files.enrolled.as_deref());
-        place("rejects", self.files.rejects.as_deref());
-        place("ledger", self.files.ledger.as_deref());
-        text
-    }
 }
 
 /// A duration for people.
-fn seconds(elapsed: f64) -> String {
+pub(super) fn seconds(elapsed: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a run's length")]
     let whole = elapsed.round() as u64;
     match whole {

@@ -28,8 +28,6 @@ pub enum Limit {
     Pace {
         /// Calls per second.
         rate: f64,
-        /// Calls that may go at once after a pause.
-        burst: f64,
     },
     /// A window.
     Window {
@@ -59,6 +57,9 @@ impl Learnt {
     }
 
     /// The text for the ledger.
+    ///
+    /// # Panics
+    /// Never: numbers and plain names always serialize.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("numbers and plain names always serialize")
@@ -71,9 +72,7 @@ impl Learnt {
     pub fn from_json(text: &str) -> Result<Self, LearntError> {
         let learnt: Self = serde_json::from_str(text)?;
         let sane = match learnt.limit {
-            Limit::Pace { rate, burst } => {
-                (1e-6..1e6).contains(&rate) && (0.0..1e9).contains(&burst)
-            }
+            Limit::Pace { rate } => (1e-6..1e6).contains(&rate),
             Limit::Window { quota, seconds, .. } => {
                 (1..1_000_000_000).contains(&quota) && (1e-3..1e6).contains(&seconds)
             }
@@ -92,7 +91,7 @@ impl Learnt {
             return Some(self);
         }
         let limit = match self.limit {
-            Limit::Pace { rate, burst } => Limit::Pace { rate: rate * 0.9, burst: burst * 0.9 },
+            Limit::Pace { rate } => Limit::Pace { rate: rate * 0.9 },
             Limit::Window { quota, seconds, fixed } => {
                 Limit::Window { quota: (quota - quota.div_ceil(10)).max(1), seconds, fixed }
             }
@@ -104,7 +103,7 @@ impl Learnt {
     #[must_use]
     pub fn per_second(&self) -> f64 {
         match self.limit {
-            Limit::Pace { rate, .. } => rate,
+            Limit::Pace { rate } => rate,
             #[expect(clippy::cast_precision_loss, reason = "below 2^52 by far")]
             Limit::Window { quota, seconds, .. } => quota as f64 / seconds,
         }
@@ -117,10 +116,9 @@ mod tests {
 
     #[test]
     fn survives_the_ledger() {
-        for limit in [
-            Limit::Pace { rate: 9.87, burst: 20.5 },
-            Limit::Window { quota: 15, seconds: 30.0, fixed: true },
-        ] {
+        for limit in
+            [Limit::Pace { rate: 9.87 }, Limit::Window { quota: 15, seconds: 30.0, fixed: true }]
+        {
             let learnt = Learnt::new(limit);
             assert_eq!(Learnt::from_json(&learnt.to_json()).expect("own text"), learnt);
         }
@@ -129,9 +127,7 @@ mod tests {
     #[test]
     fn refuses_what_no_run_wrote() {
         let pace = |version: u32, rate: &str| {
-            format!(
-                r#"{{"version":{version},"limit":{{"kind":"pace","rate":{rate},"burst":1.0}}}}"#
-            )
+            format!(r#"{{"version":{version},"limit":{{"kind":"pace","rate":{rate}}}}}"#)
         };
         assert!(Learnt::from_json(&pace(1, "2.0")).is_ok());
         for text in ["", "{}", &pace(2, "2.0"), &pace(1, "0.0"), &pace(1, "-3.0"), &pace(1, "1e9")]

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use backoff::{Backoff, RetryBudget};
 pub use buckets::{Bucket, Buckets};
-pub use controller::Rules;
+pub use controller::{Rule, Rules};
 pub use learnt::{Learnt, LearntError, Limit};
 pub use pacer::{Answer, Closed, Pacer, Settings, Step, Ticket, View};
 pub use quota::{Quota, QuotaError};

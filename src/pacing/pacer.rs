@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::backoff::{Backoff, RetryBudget};
 use super::ceiling::Ceiling;
-use super::controller::{Allow, Controller, Event, Rules};
+use super::controller::{Controller, Event, Rules};
 use super::gate::Gate;
 use super::learnt::Learnt;
 use super::quota::Quota;
@@ -111,7 +111,6 @@ pub struct Pacer {
     budget: RetryBudget,
     /// Set while the server is failing: the start of the last own backoff.
     failing: Option<Duration>,
-    percentage: Option<(Duration, f64)>,
 }
 
 impl Pacer {
@@ -123,6 +122,7 @@ impl Pacer {
 
     /// A pacer with some of the controller's rules switched off, for the bench's ablation.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "settings are for one pacer")]
     pub fn with_rules(settings: Settings, rules: Rules) -> Self {
         let Settings { rows, ceiling, concurrency, learnt, seed } = settings;
         Self {
@@ -140,7 +140,6 @@ impl Pacer {
             backoff: Backoff::new(seed.wrapping_add(1)),
             budget: RetryBudget::new(),
             failing: None,
-            percentage: None,
         }
     }
 
@@ -167,7 +166,7 @@ impl Pacer {
             return Step::Until(until);
         }
         self.settle(now);
-        let Allow::At { time, in_flight } = self.controller.allow();
+        let (time, in_flight) = self.controller.allow(now.as_secs_f64());
         let alone = !self.answered || self.failing.is_some();
         #[expect(clippy::cast_precision_loss, reason = "at most the concurrency cap")]
         let full = self.in_flight as f64 >= in_flight.max(1.0);
@@ -209,19 +208,19 @@ impl Pacer {
             self.failing = None;
             self.backoff.reset();
         }
-        match answer {
-            Answer::Throttled { retry_after } => self.throttled(&ticket, now, retry_after),
-            _ => {
-                self.done += 1;
-                self.controller.accepted(ticket.sent.as_secs_f64(), now.as_secs_f64());
-            }
+        if let Answer::Throttled { retry_after } = answer {
+            self.throttled(&ticket, now, retry_after);
+        } else {
+            self.done += 1;
+            self.controller.accepted(ticket.sent.as_secs_f64(), now.as_secs_f64());
         }
     }
 
-    /// What the answer said of the share of the limit in use (`x-ms-throttle-limit-percentage`:
-    /// 0.8 to 1.8, documented for identity and access), to be given before the answer itself.
+    /// What an answer said of the share of the limit in use (`x-ms-throttle-limit-percentage`,
+    /// 0.8 to 1.8, which Graph documents for identity and access): to be given before the answer
+    /// itself. From 0.8 on the pace does not grow for ten seconds; above 1 it falls.
     pub fn near_limit(&mut self, now: Duration, share: f64) {
-        self.percentage = Some((now, share));
+        self.controller.near_limit(now.as_secs_f64(), share);
     }
 
     fn failed(&mut self, ticket: &Ticket, now: Duration) {
@@ -241,7 +240,7 @@ impl Pacer {
     fn throttled(&mut self, ticket: &Ticket, now: Duration, retry_after: RetryAfter) {
         self.controller.throttled(ticket.seq);
         let wait =
-            retry_after.duration().unwrap_or_else(|| to_duration(self.controller.blind_wait()));
+            retry_after.duration().unwrap_or_else(|| to_duration(self.controller.own_wait()));
         let late = ticket.sent < self.opened;
         // Without a named time, the refusals of one burst do not each add a wait.
         if retry_after.duration().is_some() || (!late && self.event.is_none()) {
@@ -272,7 +271,7 @@ impl Pacer {
         if let Some(mut event) = self.event.take() {
             self.opened = self.gate.named();
             event.opening = self.opened.as_secs_f64();
-            self.controller.opened(&event);
+            self.controller.opened(event);
         }
     }
 
@@ -318,3 +317,6 @@ impl Pacer {
 fn to_duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.clamp(0.0, 3.2e7)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The server's limits: how many calls it takes in which time, and how long a refused one is told
 //! to wait. Pure state machines that take `now`.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use clap::ValueEnum;
 
@@ -21,6 +21,18 @@ impl Quota {
     #[must_use]
     pub fn per_second(self) -> f64 {
         self.count / self.per.as_secs_f64()
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.per.as_millis() {
+            1_000 => write!(f, "{}/s", self.count),
+            60_000 => write!(f, "{}/m", self.count),
+            3_600_000 => write!(f, "{}/h", self.count),
+            per if per % 1_000 == 0 => write!(f, "{}/{}s", self.count, per / 1_000),
+            per => write!(f, "{}/{per}ms", self.count),
+        }
     }
 }
 
@@ -65,6 +77,29 @@ impl Limit {
     #[must_use]
     pub fn bucket(quota: Quota) -> Self {
         Self { quota, burst: None, shape: Shape::Bucket, throttled_calls: ThrottledCalls::Free }
+    }
+
+    /// The shortest time in which anybody could have so many calls accepted, from the first to the
+    /// last: what a bucket or window holds at the start goes at once.
+    #[must_use]
+    pub fn shortest(&self, calls: u64) -> Duration {
+        #[expect(clippy::cast_precision_loss, reason = "calls of a run")]
+        let calls = calls as f64;
+        let seconds = match self.shape {
+            Shape::Bucket => {
+                let rate = self.quota.per_second();
+                (calls - self.burst.unwrap_or(2.0 * rate).max(1.0)) / rate
+            }
+            Shape::FixedWindow | Shape::SlidingWindow => {
+                let (count, per) = window(self.quota);
+                #[expect(clippy::cast_precision_loss, reason = "calls of a window")]
+                let windows = (calls / count as f64).ceil();
+                // Where windows follow one another, the second may begin just after the first call.
+                let free = if self.shape == Shape::FixedWindow { 2.0 } else { 1.0 };
+                (windows - free) * per.as_secs_f64()
+            }
+        };
+        Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
     }
 }
 
@@ -273,6 +308,33 @@ mod tests {
         assert_eq!(sliding.take(ms(20_000)), Err(ms(10_000)));
         assert_eq!(accepted(&mut sliding, ms(30_000), 20), 5);
         assert_eq!(sliding.take(ms(30_000)), Err(ms(20_000)));
+    }
+
+    #[test]
+    fn nobody_is_faster_than_the_shortest_time() {
+        for shape in [Shape::Bucket, Shape::FixedWindow, Shape::SlidingWindow] {
+            let limit = Limit {
+                shape,
+                ..Limit::bucket(Quota { count: 15.0, per: Duration::from_secs(30) })
+            };
+            for calls in [1, 15, 30, 31, 45, 100] {
+                for seed in 0..20 {
+                    let mut limiter = Limiter::new(&limit, seed);
+                    let mut left = calls;
+                    let end = (0..).find(|&n| {
+                        while left > 0 && limiter.take(ms(n * 100)).is_ok() {
+                            left -= 1;
+                        }
+                        left == 0
+                    });
+                    let took = ms(end.expect("it ends") * 100);
+                    assert!(took + ms(1) >= limit.shortest(calls), "{shape:?} {calls} {seed}");
+                }
+            }
+        }
+        let quick = Limit::bucket(Quota { count: 50.0, per: Duration::from_secs(1) });
+        assert_eq!(quick.shortest(2_100), Duration::from_secs(40));
+        assert_eq!(quick.shortest(7), Duration::ZERO);
     }
 
     #[test]

@@ -54,6 +54,25 @@ impl Flow {
         self.older + self.sends.partition_point(|send| send.1 < at) as u64
     }
 
+    /// Sends that stuck from `from` on and before `until`.
+    pub(super) fn count(&self, from: f64, until: f64) -> u64 {
+        self.count_before(until).saturating_sub(self.count_before(from))
+    }
+
+    /// Sends that stuck from `from` until `until`, and the seconds they are of: fewer than asked for
+    /// where the memory does not reach back so far.
+    pub(super) fn between(&self, from: f64, until: f64) -> (f64, f64) {
+        let from = match self.sends.front() {
+            Some(oldest) if self.older > 0 => oldest.1.max(from),
+            _ => from,
+        };
+        let first = self.sends.partition_point(|send| send.1 < from);
+        let last = self.sends.partition_point(|send| send.1 < until);
+        #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
+        let count = last.saturating_sub(first) as f64;
+        (count, (until - from).max(1e-3))
+    }
+
     /// The time of the `n`-th last send, 1 being the last.
     pub(super) fn nth_last(&self, n: u64) -> Option<f64> {
         let index = self.sends.len().checked_sub(usize::try_from(n).ok()?)?;

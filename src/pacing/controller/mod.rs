@@ -10,21 +10,15 @@ mod window;
 
 use self::flow::Flow;
 use self::pace::Pace;
-pub use self::rules::Rules;
-use self::window::{Verdict, Window};
+pub use self::rules::{Rule, Rules};
+use self::window::Window;
 use super::learnt::{Learnt, Limit};
 
-/// When the next request may start, as far as the controller is concerned.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Allow {
-    /// At this time (now, if it has passed), while fewer than `in_flight` are in flight.
-    At {
-        /// Seconds since the start of the run.
-        time: f64,
-        /// The most that may be in flight with it.
-        in_flight: f64,
-    },
-}
+/// So long at most, in seconds, nothing is sent on the strength of a conclusion alone.
+const PATIENCE: f64 = 60.0;
+
+/// How long growth stops after the server said that the limit is near, in seconds.
+const NEAR_LIMIT: f64 = 10.0;
 
 /// A refusal and those that came with it: all between two openings of the gate.
 #[derive(Clone, Debug)]
@@ -45,36 +39,51 @@ pub(super) struct Event {
     pub(super) opening: f64,
 }
 
+/// Waits of our own choosing, because the server names none.
+struct Sounding {
+    /// The event that began it.
+    event: Event,
+    /// How many there were.
+    waits: u32,
+}
+
 enum Phase {
+    /// No limit has shown itself.
     Ramp,
     Pace(Pace),
     Window(Window),
 }
 
-/// The controller.
+/// The controller. Times are seconds since the start of the run.
 pub(super) struct Controller {
     rows: f64,
     rules: Rules,
     flow: Flow,
     phase: Phase,
+    learnt: Option<Learnt>,
     first_send: Option<f64>,
+    last_send: f64,
+    /// The longest wait between two sends that the server gave reason for.
+    longest: f64,
     last_opening: f64,
-    /// Whether a learnt limit was given.
-    learnt: bool,
-    /// Waits without a Retry-After in a row.
-    blind: u32,
+    sounding: Option<Sounding>,
+    /// The ramp stays where it was at so many successes until this time.
+    held: Option<(f64, f64)>,
 }
 
 impl Controller {
     pub(super) fn new(rows: u64, learnt: Option<Learnt>, rules: Rules) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-        let rows = rows.max(1) as f64;
+        let rows = as_f64(rows.max(1));
         let phase = match learnt.map(|learnt| learnt.limit) {
             None => Phase::Ramp,
-            Some(Limit::Pace { rate, burst }) => Phase::Pace(Pace::learnt(rate, burst)),
+            Some(Limit::Pace { rate }) => Phase::Pace(Pace::learnt(rate, rules)),
             Some(Limit::Window { quota, seconds, fixed }) => {
-                Phase::Window(Window::learnt(quota, seconds, Some(fixed)))
+                Phase::Window(Window::learnt(quota, seconds, fixed, rules))
             }
+        };
+        let longest = match learnt.map(|learnt| learnt.limit) {
+            Some(Limit::Window { seconds, .. }) => seconds.max(PATIENCE),
+            _ => PATIENCE,
         };
         Self {
             rows,
@@ -82,135 +91,185 @@ impl Controller {
             flow: Flow::default(),
             phase,
             first_send: None,
+            last_send: 0.0,
+            longest,
             last_opening: 0.0,
-            learnt: learnt.is_some(),
-            blind: 0,
+            learnt,
+            sounding: None,
+            held: None,
         }
     }
 
-    pub(super) fn allow(&self) -> Allow {
-        #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
-        let accepted = self.flow.accepted as f64;
-        let ramp = ramp::in_flight(self.rows, accepted);
+    /// When the next request may start, and how many may be in flight with it.
+    pub(super) fn allow(&self, now: f64) -> (f64, f64) {
         let (time, in_flight) = match &self.phase {
-            Phase::Ramp => (0.0, ramp),
-            // Twice what rate × latency needs, so that slow answers do not hold up the pace.
-            Phase::Pace(pace) => {
-                (pace.free_at(), (2.0 * pace.rate * self.flow.round_trip()).ceil() + 2.0)
+            Phase::Ramp if !self.rules.has(Rule::Ramp) => (0.0, f64::INFINITY),
+            Phase::Ramp => {
+                let held = self.held.filter(|held| now < held.0).map(|held| held.1);
+                let accepted = held.unwrap_or(as_f64(self.flow.accepted));
+                (0.0, ramp::in_flight(self.rows, accepted))
             }
-            Phase::Window(window) => {
-                (window.free_at(&self.flow), if window.alone() { 1.0 } else { f64::INFINITY })
-            }
+            Phase::Pace(pace) => (pace.free_at(), pace.in_flight(&self.flow)),
+            Phase::Window(window) => (window.free_at(&self.flow), window.in_flight(&self.flow)),
         };
-        if self.blind > 0 {
-            return Allow::At { time, in_flight: 1.0 };
-        }
-        Allow::At { time, in_flight }
+        // Whatever was concluded: after the longest wait that the server ever asked for, one asks.
+        let time = time.min(self.last_send + 1.1 * self.longest);
+        // After a wait of our own choosing, one call asks whether it sufficed.
+        if self.sounding.is_some() { (time, 1.0) } else { (time, in_flight) }
     }
 
+    /// A request starts.
     pub(super) fn sent(&mut self, seq: u64, now: f64) {
         self.first_send.get_or_insert(now);
+        self.last_send = now;
         self.flow.sent(seq, now);
+        let affordable = self.affords(1.0, if self.learnt.is_some() { 0.004 } else { 0.01 });
         match &mut self.phase {
             Phase::Ramp => {}
             Phase::Pace(pace) => pace.sent(now),
-            Phase::Window(window) => window.sent(now),
+            Phase::Window(window) => window.sent(now, affordable),
         }
     }
 
+    /// A request that had started at `sent` was accepted, or at least not refused by the limit.
     pub(super) fn accepted(&mut self, sent: f64, now: f64) {
         self.flow.accepted(sent, now);
         if sent >= self.last_opening {
-            self.blind = 0;
+            self.sounded();
         }
-        let budget_spent = self.budget_spent();
+        // Another event must not take the refusals past 2 % of the rows.
+        let event = (1.0 + 0.04 * self.per_second().unwrap_or(0.0)).floor();
+        let over = match self.learnt {
+            Some(_) => !self.affords(event, 0.004) && !self.affords(event, 1.0 / self.rows),
+            None => !self.affords(event, 0.02),
+        };
         match &mut self.phase {
             Phase::Ramp => {}
-            Phase::Pace(pace) => pace.grow(now, self.rows, budget_spent, &self.rules),
+            Phase::Pace(pace) => pace.accepted(now, self.rows, over),
             Phase::Window(window) => window.accepted(),
         }
     }
 
-    /// Whether another event could take the refusals past 2 % of the rows.
-    fn budget_spent(&self) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
-        let throttled = self.flow.throttled as f64;
-        let rate = self.per_second().unwrap_or(0.0);
-        let share = if self.learnt { (0.004 * self.rows).max(1.0) } else { 0.02 * self.rows };
-        throttled + (1.0 + 0.04 * rate).floor() > share
+    /// The server says what share of the limit is in use.
+    pub(super) fn near_limit(&mut self, now: f64, share: f64) {
+        if share < 0.8 {
+            return;
+        }
+        let until = now + NEAR_LIMIT;
+        let reached = self.held.map_or(as_f64(self.flow.accepted), |held| held.1);
+        self.held = Some((until, reached));
+        if let Phase::Pace(pace) = &mut self.phase {
+            pace.near_limit(&self.flow, now, until, share);
+        }
     }
 
+    /// Whether `more` refusals would stay within `share` of the rows.
+    fn affords(&self, more: f64, share: f64) -> bool {
+        as_f64(self.flow.throttled) + more <= share * self.rows
+    }
+
+    /// A request was refused by the limit.
     pub(super) fn throttled(&mut self, seq: u64) {
         self.flow.throttled += 1;
         self.flow.forget(seq);
     }
 
-    /// How long to wait after a refusal that names no time, in seconds.
-    pub(super) fn blind_wait(&self) -> f64 {
-        match self.blind {
-            0 => match &self.phase {
-                Phase::Pace(pace) => (2.0 / pace.rate).clamp(1.0, 10.0),
-                _ => 2.0,
-            },
-            1 => 8.0,
-            2 => 20.0,
-            3 => 30.0,
+    /// How long to wait after a refusal that names no time, in seconds: a bucket's burst or two
+    /// calls at its pace, then up to the next usual window.
+    pub(super) fn own_wait(&self) -> f64 {
+        match (self.sounding.as_ref().map_or(0, |sounding| sounding.waits), &self.phase) {
+            (0, Phase::Pace(pace)) => (2.0 / pace.rate()).clamp(1.0, 10.0),
+            (0, _) => 2.0,
+            (1, _) => 8.0,
+            (2, _) => 20.0,
+            (3, _) => 30.0,
             _ => 60.0,
         }
     }
 
     /// The gate opened after an event.
-    pub(super) fn opened(&mut self, event: &Event) {
-        self.blind = if event.named { 0 } else { self.blind + 1 };
-        let first_send = self.first_send.unwrap_or(0.0);
-        let is_window = self.is_window(event);
-        let verdict = match &mut self.phase {
-            Phase::Ramp | Phase::Pace(_) if is_window => {
-                self.phase = Phase::Window(Window::estimate(&self.flow, event, first_send));
-                Verdict::Keep
-            }
-            Phase::Ramp => {
-                self.phase = Phase::Pace(Pace::estimate(&self.flow, event));
-                Verdict::Keep
-            }
-            Phase::Pace(pace) => {
-                if self.blind < 2 {
-                    pace.opened(&self.flow, event, &self.rules);
-                }
-                Verdict::Keep
-            }
-            Phase::Window(window) => window.opened(&self.flow, event),
-        };
-        if let Verdict::Pace(rate) = verdict {
-            self.phase = Phase::Pace(Pace::start(rate, &self.flow, event));
+    pub(super) fn opened(&mut self, event: Event) {
+        self.longest = self.longest.max(event.wait);
+        if event.named {
+            self.sounding = None;
+            self.conclude(&event);
+            self.last_opening = event.opening;
+            return;
         }
         self.last_opening = event.opening;
+        match &mut self.sounding {
+            Some(sounding) => sounding.waits += 1,
+            None => self.sounding = Some(Sounding { event, waits: 1 }),
+        }
     }
 
-    /// Whether the wait is worth more calls than a bucket would ever ask for.
+    /// A lone call was accepted after waits of our own choosing: the last of them sufficed.
+    fn sounded(&mut self) {
+        let Some(Sounding { mut event, waits }) = self.sounding.take() else {
+            return;
+        };
+        event.opening = self.last_opening;
+        event.wait = event.opening - event.at;
+        // A bucket is never empty for so long.
+        let from = match &self.phase {
+            Phase::Ramp if waits >= 2 => self.first_send,
+            Phase::Pace(pace) if waits >= if pace.rate() >= 4.0 { 2 } else { 3 } => {
+                Some(pace.cycle())
+            }
+            _ => None,
+        };
+        let quota = from.map_or(0, |from| self.flow.count(from, event.at));
+        if let Some(from) = from.filter(|_| quota >= 3) {
+            let elapsed = event.opening - from;
+            let window = Window::sounded(&self.flow, quota, elapsed, event.opening, self.rules);
+            self.phase = Phase::Window(window);
+            return;
+        }
+        self.conclude(&event);
+        if let Phase::Pace(pace) = &mut self.phase {
+            pace.resume(event.opening);
+        }
+    }
+
+    /// What an event tells, once the answers that were in flight are known.
+    fn conclude(&mut self, event: &Event) {
+        let is_window = self.is_window(event);
+        match &mut self.phase {
+            Phase::Ramp | Phase::Pace(_) if is_window => {
+                let from = self.first_send.unwrap_or(0.0).max(self.last_opening);
+                let first = self.last_opening <= 0.0;
+                let window = Window::estimate(&self.flow, event, from, first, self.rules);
+                self.phase = Phase::Window(window);
+            }
+            Phase::Ramp => {
+                self.phase = Phase::Pace(Pace::estimate(&self.flow, event, self.rules));
+            }
+            Phase::Pace(pace) => pace.opened(&self.flow, event),
+            Phase::Window(window) => window.opened(&self.flow, event),
+        }
+    }
+
+    /// Whether the wait is worth more calls than a bucket would ever ask for: a bucket asks for
+    /// the one call that is missing, and for those that were refused.
     fn is_window(&self, event: &Event) -> bool {
-        if !self.rules.windows {
-            return false;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
-        let accepted =
-            self.flow
-                .count_before(event.at)
-                .saturating_sub(self.flow.count_before(self.last_opening)) as f64;
         let time = event.opening - self.last_opening;
-        let mut rate = accepted / (time + 2.0);
-        if let Phase::Pace(pace) = &self.phase {
-            rate = pace.rate.min(accepted / time);
-        }
-        (event.wait - event.slack) * rate > 1.5 + 1.3 * event.refusals && event.wait > 0.25 * time
+        let (accepted, _) = self.flow.between(self.last_opening, event.at);
+        let rate = match &self.phase {
+            Phase::Pace(pace) => pace.rate().min(accepted / time),
+            _ => accepted / (time + 2.0),
+        };
+        event.named
+            && self.rules.has(Rule::Windows)
+            && (event.wait - event.slack) * rate > 1.5 + 1.3 * event.refusals
+            && event.wait > 0.25 * time
     }
 
     /// The rate that is being kept, once one is known, in calls per second.
     pub(super) fn per_second(&self) -> Option<f64> {
         match &self.phase {
             Phase::Ramp => None,
-            Phase::Pace(pace) => Some(pace.rate),
-            Phase::Window(window) => Some(window.quota_rate()),
+            Phase::Pace(pace) => Some(pace.rate()),
+            Phase::Window(window) => Some(window.per_second()),
         }
     }
 
@@ -225,17 +284,22 @@ impl Controller {
     pub(super) fn learnt(&self) -> Option<Learnt> {
         let limit = match &self.phase {
             Phase::Ramp => return None,
-            Phase::Pace(pace) => Limit::Pace { rate: pace.rate, burst: 0.0 },
+            Phase::Pace(pace) => Limit::Pace { rate: pace.lasting() },
             Phase::Window(window) => {
-                Limit::Window { quota: window.quota, seconds: window.seconds, fixed: window.fixed? }
+                let (quota, seconds, fixed) = window.confirmed()?;
+                Limit::Window { quota, seconds, fixed }
             }
         };
         Some(Learnt::new(limit))
     }
 
     pub(super) fn add_rows(&mut self, n: u64) {
-        #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-        let n = n as f64;
-        self.rows += n;
+        self.rows += as_f64(n);
     }
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "no run counts to 2^52")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
 }

@@ -1,151 +1,264 @@
 //! Pace: one send each 1/rate seconds, for buckets and for windows of about a second.
 //!
-//! From refusal to refusal a bucket goes from empty to empty, so the calls accepted between two
-//! refusals, divided by the time, are its rate, whatever its burst.
+//! From refusal to refusal a bucket goes from empty to empty, so the calls accepted in such a
+//! cycle, divided by its time, are the bucket's rate, whatever its burst.
 
 use super::Event;
 use super::flow::Flow;
-use super::rules::Rules;
+use super::rules::{Rule, Rules};
+
+/// How far a late send is caught up at most, in seconds: the bucket itself keeps what a pause
+/// leaves, and a bucket of one call forgives nothing.
+const CATCH_UP: f64 = 0.01;
+
+/// Cycles shorter than three seconds in a row that disprove windows of about a second.
+const DOUBTS: u32 = 16;
 
 /// The pace.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
+    rules: Rules,
     /// Sends per second.
-    pub(super) rate: f64,
-    /// The rate measured at the last event, once there was one between two refusals.
-    measured: Option<f64>,
-    /// The rate that was refused.
-    ceiling: Option<f64>,
-    /// Growth per second while below `soft`, and its end.
-    search: Option<(f64, f64)>,
-    /// The next slot.
+    rate: f64,
+    /// The time of the next slot.
     next: f64,
-    /// When the cycle began, and the sends that stuck before it.
-    cycle: (f64, u64),
-    /// Refusals of the last event.
-    former_k: f64,
-    /// Last time that the rate grew.
-    grown: f64,
-    /// The last refusal.
-    calm_since: f64,
-    /// Calls that may go at once (a learnt burst).
-    burst: f64,
+    /// Whether the rate comes from an earlier run.
     learnt: bool,
+    /// When the cycle began: the last opening if waits are exact, else the last refusal.
+    cycle: f64,
+    /// The longest cycle since the limit last changed: its accepted calls and its measure.
+    longest: Option<(f64, f64)>,
+    /// The rate measured in the last cycle.
+    measured: Option<f64>,
+    /// The rate up to which the server is thought to refuse nothing.
+    ceiling: Option<f64>,
+    /// Growth per second while the rate is below the second value.
+    search: Option<(f64, f64)>,
+    /// Refusals of the last event.
+    refusals: f64,
+    /// Last time that the rate was looked at, and the last opening.
+    grown: f64,
+    calm_since: f64,
+    /// No growth before this time.
+    hold: f64,
+    /// Last time that the rate fell because the limit was near.
+    eased: f64,
+    /// Pauses lose quota: no bucket, but windows of about a second; and what speaks against it.
+    short: bool,
+    doubts: u32,
 }
 
 impl Pace {
-    /// After the first event: what is known is a lower bound.
-    pub(super) fn estimate(flow: &Flow, event: &Event) -> Self {
+    /// After the first event all that is known is a lower bound.
+    pub(super) fn estimate(flow: &Flow, event: &Event, rules: Rules) -> Self {
         let mut rate = flow.trailing_rate(0.0, event.at);
         if flow.accepted <= 1 {
             rate = rate.max(1.0 / event.opening.max(0.1));
         }
-        Self::start(rate.max(1e-3), flow, event)
-    }
-
-    /// At a known rate, after an event.
-    pub(super) fn start(rate: f64, flow: &Flow, event: &Event) -> Self {
-        let mut pace = Self::learnt(rate, 0.0);
+        let mut pace = Self::learnt(rate.max(1e-3), rules);
         pace.learnt = false;
-        pace.begin_cycle(flow, event);
+        pace.begin_cycle(event);
         pace
     }
 
     /// From what an earlier run learnt.
-    pub(super) fn learnt(rate: f64, burst: f64) -> Self {
+    pub(super) fn learnt(rate: f64, rules: Rules) -> Self {
         Self {
+            rules,
             rate,
+            next: 0.0,
+            learnt: true,
+            cycle: 0.0,
+            longest: None,
             measured: None,
             ceiling: None,
             search: None,
-            next: 0.0,
-            cycle: (0.0, 0),
-            former_k: 0.0,
+            refusals: 0.0,
             grown: 0.0,
             calm_since: 0.0,
-            burst: (0.8 * burst).floor(),
-            learnt: true,
+            hold: 0.0,
+            eased: 0.0,
+            short: false,
+            doubts: 0,
         }
     }
 
-    fn begin_cycle(&mut self, flow: &Flow, event: &Event) {
-        let from = if event.exact { event.opening } else { event.at };
-        self.cycle = (from, flow.count_before(from));
-        self.former_k = event.refusals;
+    fn begin_cycle(&mut self, event: &Event) {
+        self.cycle = if event.exact { event.opening } else { event.at };
+        self.refusals = event.refusals;
         self.grown = event.opening;
         self.calm_since = event.opening;
         self.next = event.opening;
+        self.hold = 0.0;
+    }
+
+    /// A lone call that had started at `time` without regard to the pace was accepted.
+    pub(super) fn resume(&mut self, time: f64) {
+        self.next = time + 1.0 / self.rate;
+    }
+
+    /// Sends per second.
+    pub(super) fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// The rate that is worth keeping for the next run.
+    pub(super) fn lasting(&self) -> f64 {
+        match self.longest {
+            Some((_, low)) if !self.short => 0.99 * low,
+            _ => self.rate,
+        }
+    }
+
+    /// When the cycle began.
+    pub(super) fn cycle(&self) -> f64 {
+        self.cycle
     }
 
     /// When the next send may start.
     pub(super) fn free_at(&self) -> f64 {
-        if self.burst >= 1.0 { 0.0 } else { self.next }
+        self.next
+    }
+
+    /// How many may be in flight: twice what rate × latency needs, so that slow answers do not
+    /// hold up the pace.
+    pub(super) fn in_flight(&self, flow: &Flow) -> f64 {
+        (2.0 * self.rate * flow.round_trip()).ceil() + 2.0
     }
 
     pub(super) fn sent(&mut self, now: f64) {
-        if self.burst >= 1.0 {
-            self.burst -= 1.0;
-        }
-        // No catching up beyond half a gap: the bucket itself keeps what a pause leaves.
-        self.next = (self.next + 1.0 / self.rate).max(now + 0.5 / self.rate);
+        let gap = 1.0 / self.rate;
+        self.next = (self.next + gap).max(now + gap - (gap / 2.0).min(CATCH_UP));
     }
 
-    /// A success at `now`; `waited` tells whether sends are held back by the pace.
-    pub(super) fn grow(&mut self, now: f64, rows: f64, budget_spent: bool, rules: &Rules) {
+    /// A call was accepted. `over` tells that refusals have reached their share of the `rows`.
+    pub(super) fn accepted(&mut self, now: f64, rows: f64, over: bool) {
         let step = (now - self.grown).clamp(0.0, 1.0);
         self.grown = now;
-        let calm = now - self.calm_since;
-        let growth = match (self.measured, self.search) {
-            _ if budget_spent => {
-                if self.learnt {
-                    0.0
-                } else {
-                    0.0003
-                }
-            }
-            // No measure yet: climb until the second refusal gives one.
-            (None, _) if !self.learnt && rules.climb => 0.35,
-            (Some(_), Some((growth, end))) if self.rate < end => growth,
-            _ => {
-                let room = (rows / 1000.0).min(1.0);
-                0.0004 * room * (1.0 + room * (calm / 20.0).powi(2))
-            }
-        };
-        let most = if self.measured.is_none() && !self.learnt {
-            (rows / 2000.0).powi(2).clamp(0.003, 0.5)
+        if now < self.hold {
+            return;
+        }
+        let below = |share: f64| self.ceiling.is_some_and(|ceiling| self.rate < share * ceiling);
+        let climbing = self.measured.is_none() && !self.learnt;
+        let growth = if over && self.rules.has(Rule::Budget) {
+            if self.learnt { 0.0 } else { 0.0003 }
+        } else if self.short {
+            if below(0.98) { 0.01 } else { 0.00015 }
+        } else if climbing && self.rules.has(Rule::Climb) {
+            // One step may not outrun a small job.
+            0.35_f64.min((rows / 2000.0).powi(2).clamp(0.003, 0.5) / step.max(1e-6))
+        } else if !climbing && below(0.96) && self.rules.has(Rule::Recover) {
+            0.08
+        } else if let Some((growth, end)) = self.search
+            && self.rate < end
+        {
+            growth
         } else {
-            0.5
+            // Ever faster while nothing happens, so that a raised limit is found.
+            let size = (rows / 1000.0).min(1.0);
+            0.0004 * size * (1.0 + size * ((now - self.calm_since) / 20.0).powi(2))
         };
-        self.rate *= 1.0 + (growth * step).min(most);
+        self.rate *= 1.0 + (growth * step).min(0.5);
+    }
+
+    /// The server says what share of the limit is in use: no growth until `until`, and above 1 the
+    /// rate falls by as much, once in two round trips.
+    pub(super) fn near_limit(&mut self, flow: &Flow, now: f64, until: f64, share: f64) {
+        self.hold = until;
+        if share > 1.0 && now >= self.eased + 2.0 * flow.round_trip() {
+            self.rate /= share.min(2.0);
+            self.eased = now;
+        }
     }
 
     /// The gate opened after an event.
-    pub(super) fn opened(&mut self, flow: &Flow, event: &Event, rules: &Rules) {
+    pub(super) fn opened(&mut self, flow: &Flow, event: &Event) {
         let end = if event.exact { event.opening } else { event.at };
-        let time = (end - self.cycle.0).max(1e-3);
-        #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
-        let accepted = (flow.count_before(end).saturating_sub(self.cycle.1)) as f64;
-        let credit = if event.exact { 0.0 } else { self.former_k / 2.0 };
-        let mut low = (accepted + credit) / time;
-        if rules.trailing_bound {
-            low = low.max(flow.trailing_rate(self.cycle.0, event.at));
+        let (accepted, time) = flow.between(self.cycle, end);
+        if accepted < 1.0 || (time < 2.0 * flow.round_trip() && self.rules.has(Rule::Hold)) {
+            // Too soon to measure: the cycle goes on, but no faster for now.
+            self.next = event.opening;
+            self.calm_since = event.opening;
+            self.hold = event.opening + 4.0 * flow.round_trip();
+            return;
         }
-        let low = low.max(1e-3);
-        let sent_rate = self.rate;
-        let uncertainty = 1.0 / accepted.max(1.0);
-        let agrees = self.measured.is_some_and(|former| (former / low - 1.0).abs() < 0.06);
-        self.ceiling = Some(match self.ceiling {
-            Some(ceiling) if sent_rate < 0.97 * ceiling => low + 0.3 * (sent_rate - low).max(0.0),
-            _ => sent_rate,
-        });
+        // A learnt start began with a full bucket: as in the ramp, two seconds of burst.
+        let full = if self.learnt && self.measured.is_none() { 2.0 } else { 0.0 };
+        let low = self.measure(event, accepted, time + full);
+        let former = self.measured.replace(low);
+        let changed = former.is_some_and(|former| !(0.7..1.4).contains(&(low / former)));
+        if changed || self.longest.is_none_or(|longest| longest.0 <= accepted) {
+            self.longest = Some((accepted, low));
+        }
+
+        if self.is_short(flow, former, accepted, time) {
+            self.ceiling = Some(self.rate);
+            self.rate *= if self.doubts == 0 {
+                0.9
+            } else if time < 3.0 {
+                0.965
+            } else {
+                0.985
+            };
+            self.doubts = if time < 3.0 { self.doubts + 1 } else { 1 };
+        } else {
+            self.settle(former, low, accepted);
+        }
+        self.begin_cycle(event);
+    }
+
+    /// The rate of a bucket that was empty at both ends of the cycle.
+    fn measure(&self, event: &Event, accepted: f64, time: f64) -> f64 {
+        let credit = if !event.exact {
+            // Whether refusals use quota cannot be told: half of them.
+            self.refusals / 2.0
+        } else if accepted >= 4.0
+            && event.wait * (accepted + event.refusals) > 0.9 * time
+            && self.rules.has(Rule::CountedRefusals)
+        {
+            // The wait is longer than one call takes to come back, so refusals use quota.
+            event.refusals
+        } else {
+            0.0
+        };
+        ((accepted + credit) / time).max(1e-3)
+    }
+
+    /// Whether the server has windows of about a second: a bucket never gives more than was
+    /// measured from empty to empty, such windows do, for a pause loses their quota.
+    fn is_short(&mut self, flow: &Flow, former: Option<f64>, accepted: f64, time: f64) -> bool {
+        let Some(former) = former.filter(|_| self.rules.has(Rule::ShortWindows)) else {
+            return false;
+        };
+        if self.doubts < DOUBTS && accepted > 1.1 * former * (time + 2.0 * flow.round_trip()) + 3.0
+        {
+            self.doubts = 0;
+            self.short = true;
+        }
+        if self.doubts >= DOUBTS {
+            self.short = false;
+        }
+        self.short
+    }
+
+    /// The next rate of a bucket.
+    fn settle(&mut self, former: Option<f64>, low: f64, accepted: f64) {
+        let sent = self.rate;
+        let agrees = former.is_some_and(|former| (former / low - 1.0).abs() < 0.06);
+        let missed = self.ceiling.is_some_and(|ceiling| sent < 0.97 * ceiling);
+        let mut ceiling = sent;
+        if missed || sent < 1.25 * low {
+            ceiling = low + 0.3 * (sent - low).max(0.0);
+        }
         if agrees {
+            self.ceiling = Some(ceiling.min(1.02 * low));
             self.rate = 0.99 * low;
             self.search = None;
         } else {
+            self.ceiling = Some(ceiling);
             self.rate = low;
-            self.search = Some((uncertainty / 5.0, low * (1.0 + uncertainty)));
+            let doubt = 1.0 / accepted;
+            self.search = Some((doubt / 5.0, low * (1.0 + doubt)));
         }
-        self.measured = Some(low);
-        self.begin_cycle(flow, event);
     }
 }

@@ -1,19 +1,73 @@
 //! The controller's rules by name, so that the bench can switch each off and show what it is for.
 
-/// Which rules are in force; all, outside the bench.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
-pub struct Rules {
+/// One rule of the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Rule {
+    /// Concurrency begins low and grows with successes.
+    Ramp,
     /// A long Retry-After means a window.
-    pub windows: bool,
-    /// Climb from the first estimate until a second refusal gives a measure.
-    pub climb: bool,
-    /// A measure is at least the best trailing span of its cycle.
-    pub trailing_bound: bool,
+    Windows,
+    /// A first round under a guessed window is followed by a lone call that tells fixed windows
+    /// from sliding ones.
+    Probe,
+    /// A window's length is taken to the nearest usual one.
+    UsualLength,
+    /// A calm window's quota is tried higher.
+    Raise,
+    /// Refusals on the edge widen the margin instead of cutting the quota.
+    Margin,
+    /// After a refusal a window's first calls go in small number.
+    Wary,
+    /// After the first estimate the pace climbs until a second refusal gives a measure.
+    Climb,
+    /// The pace recovers fast up to the rate that was refused.
+    Recover,
+    /// Cycles that beat the measure mean windows of about a second.
+    ShortWindows,
+    /// Refusals that use quota count in the measure.
+    CountedRefusals,
+    /// A refusal soon after an opening only holds the pace.
+    Hold,
+    /// Growth almost ends once refusals reach their share of the rows.
+    Budget,
 }
 
-impl Default for Rules {
-    fn default() -> Self {
-        Self { windows: true, climb: true, trailing_bound: true }
+impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Ramp,
+        Self::Windows,
+        Self::Probe,
+        Self::UsualLength,
+        Self::Raise,
+        Self::Margin,
+        Self::Wary,
+        Self::Climb,
+        Self::Recover,
+        Self::ShortWindows,
+        Self::CountedRefusals,
+        Self::Hold,
+        Self::Budget,
+    ];
+}
+
+/// Which rules are in force; all, outside the bench.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    off: Option<Rule>,
+}
+
+impl Rules {
+    /// All rules but one.
+    #[must_use]
+    pub fn without(rule: Rule) -> Self {
+        Self { off: Some(rule) }
+    }
+
+    /// Whether a rule is in force.
+    #[must_use]
+    pub(super) fn has(self, rule: Rule) -> bool {
+        self.off != Some(rule)
     }
 }

@@ -1,0 +1,370 @@
+//! The page: what is told, in which order.
+
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{
+    Report,
+    chart::{self, Mark, milliseconds, number},
+};
+use crate::{
+    ledger::{PERCENTILES, RunTraffic},
+    output::{
+        closing::Closing,
+        rejects::Rejected,
+        summary::{Summary, seconds},
+        words::{grouped, rate_in_words},
+    },
+    pacing::Limit,
+};
+
+/// So many reasons are shown; the rejects file holds all.
+const REASONS: usize = 20;
+
+/// No script, nothing fetched, whatever a cell or a server's code may hold.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+impl Report<'_> {
+    /// The page.
+    pub(super) fn page(&self) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="referrer" content="no-referrer";
+                    title { (self.headline()) " – registrant-import" }
+                    style { (PreEscaped(include_str!("style.css"))) }
+                }
+                body {
+                    main {
+                        (self.header())
+                        (self.outcome())
+                        (self.next())
+                        (self.reasons())
+                        @if let Some(traffic) = self.traffic {
+                            (self.requests(traffic))
+                            (self.pace(traffic))
+                            (latency(traffic))
+                        }
+                        (self.settings())
+                    }
+                    footer {
+                        "registrant-import " (env!("CARGO_PKG_VERSION"))
+                        " · this page holds no name, no id and no join link"
+                    }
+                }
+            }
+        }
+    }
+
+    fn headline(&self) -> String {
+        let Summary { read, excluded, enrolled, .. } = self.summary;
+        let wanted = read.saturating_sub(*excluded);
+        match (enrolled, wanted) {
+            (_, 0) => "No rows to enrol".to_owned(),
+            (enrolled, wanted) if *enrolled == wanted => {
+                format!("All {} rows enrolled", grouped(wanted))
+            }
+            _ => format!("{} of {} rows enrolled", grouped(*enrolled), grouped(wanted)),
+        }
+    }
+
+    fn header(&self) -> Markup {
+        let Summary { target, mode, exit_code, .. } = self.summary;
+        html! {
+            header {
+                p.kicker {
+                    "Import into a " (target.kind)
+                    @if let Some(mode) = mode { ", " (mode) }
+                    @if self.rehearsal { " " span.badge { "Rehearsal" } }
+                }
+                h1 { (self.headline()) }
+                p class={ "verdict " (grade(*exit_code)) } {
+                    strong { "Exit code " (exit_code) } " " (meaning(*exit_code))
+                    @if let Some(reason) = self.summary.stop_reason { " (" code { (reason) } ")" }
+                }
+                p.when {
+                    (self.when()) " · " (seconds(self.summary.elapsed_seconds))
+                }
+            }
+        }
+    }
+
+    fn when(&self) -> String {
+        let local = |at| {
+            Timestamp::from_millisecond(at)
+                .map_or_else(|_| Zoned::now(), |time| time.to_zoned(TimeZone::system()))
+        };
+        let (began, ended) = (local(self.began), local(self.ended));
+        let end = if began.date() == ended.date() { "%H:%M:%S" } else { "%-d %B %Y, %H:%M:%S" };
+        format!(
+            "{} to {} (UTC{})",
+            began.strftime("%-d %B %Y, %H:%M:%S"),
+            ended.strftime(end),
+            ended.strftime("%:z")
+        )
+    }
+
+    fn outcome(&self) -> Markup {
+        let summary = self.summary;
+        let parts = [
+            ("enrolled", "Enrolled", summary.enrolled - summary.already.min(summary.enrolled)),
+            ("already", "Enrolled in an earlier run", summary.already),
+            ("invalid", "Invalid: the file's fault", summary.invalid),
+            ("refused", "Refused by the server", summary.refused),
+            ("unknown", "Unknown: the answer was lost", summary.unknown),
+            ("awaiting", "Awaiting a link", summary.awaiting),
+            ("not-attempted", "Not attempted", summary.not_attempted),
+            ("excluded", "Left out by filters", summary.excluded),
+        ];
+        let shown = || parts.iter().filter(|(.., count)| *count > 0);
+        html! {
+            section {
+                h2 { "Outcome" span.aside { (grouped(summary.read)) " rows read" } }
+                div.bar role="img" aria-label="Rows by outcome; the table below tells the numbers" {
+                    @for (class, name, count) in shown() {
+                        span class=(class) style={ "flex-grow:" (count) }
+                            title={ (name) ": " (grouped(*count)) } {}
+                    }
+                }
+                table.legend {
+                    @for (class, name, count) in shown() {
+                        tr {
+                            th scope="row" { i class=(class) {} (name) }
+                            td { (grouped(*count)) }
+                            td.share { (share(*count, summary.read)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Markup {
+        let closing = Closing {
+            summary: self.summary,
+            reasons: self.reasons,
+            report: None,
+            rehearsal: self.rehearsal,
+        };
+        let next = closing.next();
+        html! {
+            @if !next.is_empty() {
+                section.next {
+                    h2 { "What to do next" }
+                    ul { @for sentence in &next { li { (capital(sentence)) "." } } }
+                }
+            }
+        }
+    }
+
+    fn reasons(&self) -> Markup {
+        let reasons = self.reasons.commonest(REASONS);
+        let most = reasons.first().map_or(1, |reason| reason.count);
+        let further = self.reasons.len().saturating_sub(REASONS);
+        html! {
+            @if !reasons.is_empty() {
+                section {
+                    h2 { "Why rows are not enrolled" }
+                    table.reasons {
+                        thead {
+                            tr { th { "Reason" } th.number { "Rows" } th { "Lines of the input" } }
+                        }
+                        @for reason in reasons {
+                            tr {
+                                td {
+                                    code { (reason.code) }
+                                    span.kind { i class=(class(reason.kind)) {} (reason.kind.words()) }
+                                }
+                                td.number {
+                                    (grouped(reason.count))
+                                    span.meter aria-hidden="true" {
+                                        span class=(class(reason.kind))
+                                            style={ "width:" (percent(reason.count, most)) "%" } {}
+                                    }
+                                }
+                                td.lines { (reason.examples()) }
+                            }
+                        }
+                    }
+                    @if further > 0 { p.note { "And " (further) " more in the rejects file." } }
+                }
+            }
+        }
+    }
+
+    fn requests(&self, traffic: &RunTraffic) -> Markup {
+        let Summary { requests, throttled, retries, posts, .. } = self.summary;
+        let sum = |count: fn(&crate::ledger::Slot) -> u64| traffic.slots.iter().map(count).sum();
+        let kinds: [(&str, &str, u64); 4] = [
+            ("accepted", "accepted", sum(|slot| slot.accepted)),
+            ("throttled", "throttled", sum(|slot| slot.throttled)),
+            ("failed", "lost or failed", sum(|slot| slot.failed)),
+            ("other", "refused", sum(|slot| slot.other)),
+        ];
+        html! {
+            section {
+                h2 {
+                    "Requests over time"
+                    span.aside { "each column " (milliseconds(traffic.slot)) }
+                }
+                (figures(&[
+                    ("requests", grouped(*requests)),
+                    ("posts", grouped(*posts)),
+                    ("of them repeated", grouped(*retries)),
+                    ("throttled", share(*throttled, *requests)),
+                ]))
+                (chart::requests(traffic))
+                p.key {
+                    @for (class, name, count) in kinds.iter().filter(|(.., count)| *count > 0) {
+                        span { i class=(class) {} (grouped(*count)) " " (name) }
+                    }
+                }
+            }
+        }
+    }
+
+    fn pace(&self, traffic: &RunTraffic) -> Markup {
+        let accepted: u64 = traffic.slots.iter().map(|slot| slot.accepted).sum();
+        let span = number((traffic.last - traffic.first).max(1).unsigned_abs()) / 1_000.0;
+        let mean = number(accepted) / span;
+        let (per, unit) = if mean >= 1.0 { (1.0, "second") } else { (60.0, "minute") };
+        let learnt = self.learnt.map(|limit| (per_second(limit), told(limit)));
+        let ceiling = self.ceiling.map(|rate| (rate.per_second(), format!("{rate}, by --rate")));
+        let marks: Vec<Mark> = [("learnt", &learnt), ("ceiling", &ceiling)]
+            .into_iter()
+            .filter_map(|(class, mark)| {
+                mark.as_ref().map(|(per_second, _)| Mark { per_second: *per_second, class })
+            })
+            .collect();
+        html! {
+            section {
+                h2 { "Pace" span.aside { "accepted a " (unit) } }
+                (chart::pace(traffic, per, &marks))
+                p.key {
+                    span { i.accepted {} (rate_in_words(mean)) " on average" }
+                    @if let Some((_, words)) = &learnt {
+                        span { i.learnt {} "limit learnt: " (words) }
+                    } @else {
+                        span { "no limit showed itself" }
+                    }
+                    @if let Some((_, words)) = &ceiling {
+                        span { i.ceiling {} "never faster than " (words) }
+                    }
+                }
+            }
+        }
+    }
+
+    fn settings(&self) -> Markup {
+        html! {
+            section.settings {
+                h2 { "Settings" }
+                dl {
+                    @for (name, value) in &self.settings {
+                        div { dt { (name) } dd { (value) } }
+                    }
+                    div { dt { "version" } dd { (env!("CARGO_PKG_VERSION")) } }
+                    div { dt { "SQLite" } dd { (rusqlite::version()) } }
+                    div {
+                        dt { "system" }
+                        dd { (std::env::consts::OS) ", " (std::env::consts::ARCH) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn latency(traffic: &RunTraffic) -> Markup {
+    let latency = &traffic.latency;
+    let mut told: Vec<(String, String)> = PERCENTILES
+        .iter()
+        .zip(latency.percentiles)
+        .map(|(percent, length)| (format!("{percent} % within"), milliseconds(length)))
+        .collect();
+    told.push(("longest".to_owned(), milliseconds(latency.longest)));
+    let told: Vec<(&str, String)> =
+        told.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    html! {
+        @if latency.count > 0 {
+            section {
+                h2 {
+                    "Time of an answer"
+                    span.aside { (grouped(latency.count)) " answers, throttled ones left out" }
+                }
+                (figures(&told))
+                (chart::latency(latency))
+            }
+        }
+    }
+}
+
+fn figures(figures: &[(&str, String)]) -> Markup {
+    html! {
+        dl.figures {
+            @for (name, value) in figures { div { dd { (value) } dt { (name) } } }
+        }
+    }
+}
+
+/// Contract, section 8.
+fn meaning(exit_code: u8) -> &'static str {
+    match exit_code {
+        0 => "every row is enrolled",
+        3 => "finished; some rows are invalid or refused",
+        4 => "finished; some rows are unknown or awaiting",
+        5 => "stopped early for a passing cause; run again",
+        6 => "stopped early; mend the cause before running again",
+        130 => "interrupted; run again to go on",
+        143 => "terminated; run again to go on",
+        _ => "internal fault; please report it",
+    }
+}
+
+fn grade(exit_code: u8) -> &'static str {
+    match exit_code {
+        0 => "good",
+        3 | 4 | 5 | 130 | 143 => "fair",
+        _ => "bad",
+    }
+}
+
+fn class(kind: Rejected) -> &'static str {
+    kind.word()
+}
+
+fn per_second(limit: Limit) -> f64 {
+    match limit {
+        Limit::Pace { rate, .. } => rate,
+        Limit::Window { quota, seconds, .. } => number(quota) / seconds,
+    }
+}
+
+fn told(limit: Limit) -> String {
+    match limit {
+        Limit::Pace { rate, .. } => rate_in_words(rate),
+        Limit::Window { quota, seconds, .. } => format!("{quota} in {seconds:.0} s"),
+    }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1}", 100.0 * number(part) / number(whole.max(1)))
+}
+
+fn share(part: u64, whole: u64) -> String {
+    match percent(part, whole).as_str() {
+        "0.0" if part > 0 => "< 0.1 %".to_owned(),
+        "100.0" if part < whole => "> 99.9 %".to_owned(),
+        text => format!("{} %", text.trim_end_matches(".0")),
+    }
+}
+
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,83 @@
+//! Numbers in words that a person can picture.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Zoned};
+
+/// A number with its thousands apart: `8,412`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A rate: a second, a minute or an hour; three digits at most, and no decimal that says nothing.
+#[must_use]
+pub fn rate_in_words(per_second: f64) -> String {
+    let (number, unit) = if per_second >= 1.0 {
+        (per_second, "s")
+    } else if per_second * 60.0 >= 1.0 {
+        (per_second * 60.0, "min")
+    } else {
+        (per_second * 3_600.0, "h")
+    };
+    let number = if number >= 10.0 { format!("{number:.0}") } else { format!("{number:.1}") };
+    format!("{}/{unit}", number.trim_end_matches(".0"))
+}
+
+/// "4 h 40 min left, until 03:10".
+#[must_use]
+pub fn time_left(left: Duration) -> String {
+    let length = length(left);
+    let end =
+        SignedDuration::try_from(left).ok().and_then(|left| Zoned::now().checked_add(left).ok());
+    match end {
+        Some(end) => format!("{length} left, until {}", end.strftime("%H:%M")),
+        None => format!("{length} left"),
+    }
+}
+
+/// A duration in its two largest units.
+#[must_use]
+pub fn length(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..172_800 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn rates_and_lengths_are_told_in_units_a_person_can_picture() {
+        assert_eq!(rate_in_words(123.4), "123/s");
+        assert_eq!(rate_in_words(2.55), "2.5/s");
+        assert_eq!(rate_in_words(1.0), "1/s");
+        assert_eq!(rate_in_words(0.5), "30/min");
+        assert_eq!(rate_in_words(0.05), "3/min");
+        assert_eq!(rate_in_words(0.01), "36/h");
+        assert_eq!(length(Duration::from_secs(59)), "59 s");
+        assert_eq!(length(Duration::from_secs(20_000)), "5 h 33 min");
+        assert_eq!(length(Duration::from_secs(200_000)), "2 days");
+    }
+}

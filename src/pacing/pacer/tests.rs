@@ -1,0 +1,280 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::pacing::Limit;
+
+const STEP: Duration = Duration::from_millis(20);
+
+fn secs(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+fn pacer(rows: u64) -> Pacer {
+    Pacer::new(Settings { rows, seed: 7, ..Settings::default() })
+}
+
+/// A server that answers each call after 100 ms as `answer` says for the time of arrival.
+struct Run {
+    pacer: Pacer,
+    now: Duration,
+    left: u64,
+    flying: Vec<(Duration, Duration, Ticket)>,
+    sends: Vec<Duration>,
+}
+
+impl Run {
+    fn new(pacer: Pacer, left: u64) -> Self {
+        Self { pacer, now: Duration::ZERO, left, flying: Vec::new(), sends: Vec::new() }
+    }
+
+    /// Until every row was accepted or `end`.
+    fn until(&mut self, end: Duration, mut answer: impl FnMut(Duration) -> Answer) {
+        while self.now < end && (self.left > 0 || !self.flying.is_empty()) {
+            while let Some(at) = self.flying.iter().position(|call| call.0 <= self.now) {
+                let (_, sent, ticket) = self.flying.swap_remove(at);
+                let answer = answer(sent);
+                if matches!(answer, Answer::Throttled { .. } | Answer::Failed) {
+                    self.left += 1;
+                }
+                self.pacer.answered(ticket, self.now, answer);
+            }
+            while self.left > 0 && self.pacer.poll(self.now) == Step::Send {
+                self.left -= 1;
+                self.sends.push(self.now);
+                let ticket = self.pacer.sent(self.now);
+                self.flying.push((self.now + Duration::from_millis(100), self.now, ticket));
+            }
+            self.now += STEP;
+        }
+    }
+}
+
+#[test]
+fn the_first_request_goes_alone_until_it_is_answered() {
+    let mut pacer = pacer(10_000);
+    assert_eq!(pacer.poll(Duration::ZERO), Step::Send);
+    assert_eq!(pacer.poll(Duration::ZERO), Step::Send, "polling commits to nothing");
+    let ticket = pacer.sent(Duration::ZERO);
+    assert_eq!(pacer.poll(STEP), Step::Answer);
+    pacer.answered(ticket, STEP, Answer::Accepted);
+    let flying: Vec<Ticket> =
+        std::iter::from_fn(|| (pacer.poll(STEP) == Step::Send).then(|| pacer.sent(STEP))).collect();
+    assert!((2..20).contains(&flying.len()), "a low start: {}", flying.len());
+}
+
+#[test]
+fn concurrency_grows_to_the_cap_and_not_beyond() {
+    for cap in [1, 5, 64] {
+        let settings = Settings { rows: 5_000, concurrency: cap, ..Settings::default() };
+        let mut run = Run::new(Pacer::new(settings), 5_000);
+        let mut most = 0;
+        while run.left > 0 {
+            run.until(run.now + STEP, |_| Answer::Accepted);
+            most = most.max(run.flying.len());
+        }
+        assert_eq!(most, cap);
+    }
+}
+
+#[test]
+fn nothing_starts_before_the_named_time_whatever_the_form() {
+    for retry_after in [
+        RetryAfter::Whole(secs(7.0)),
+        RetryAfter::Decimal(secs(2.128)),
+        RetryAfter::Decimal(secs(0.249)),
+    ] {
+        let wait = retry_after.duration().expect("named");
+        let mut run = Run::new(pacer(300), 300);
+        let mut refused = None;
+        run.until(secs(60.0), |sent| {
+            if sent >= secs(1.0) && refused.is_none() {
+                refused = Some(sent + Duration::from_millis(100));
+                return Answer::Throttled { retry_after };
+            }
+            Answer::Accepted
+        });
+        let told = refused.expect("one refusal");
+        assert!(run.sends.iter().all(|send| *send <= told || *send >= told + wait));
+        assert_eq!(run.left, 0, "every row was accepted");
+    }
+}
+
+#[test]
+fn an_outage_of_a_minute_is_waited_out_with_few_calls() {
+    let (from, to) = (secs(5.0), secs(65.0));
+    let mut run = Run::new(pacer(2_000), 2_000);
+    let mut failed = 0;
+    run.until(secs(300.0), |sent| {
+        if (from..to).contains(&sent) {
+            failed += 1;
+            return Answer::Failed;
+        }
+        Answer::Accepted
+    });
+    assert_eq!(run.left, 0, "no row is lost");
+    assert!(run.now < secs(65.0 + 45.0), "resumes by itself: {:?}", run.now);
+    assert!(failed <= 64 + 20, "not hammered: {failed} calls in the outage");
+}
+
+#[test]
+fn a_failure_now_and_then_does_not_slow_the_run() {
+    let time = |every: u64| {
+        let mut run = Run::new(pacer(2_000), 2_000);
+        let mut calls = 0;
+        run.until(secs(300.0), |_| {
+            calls += 1;
+            if calls % every == 0 { Answer::Failed } else { Answer::Accepted }
+        });
+        assert_eq!(run.left, 0);
+        run.now.as_secs_f64()
+    };
+    assert!(time(20) < 1.5 * time(u64::MAX));
+}
+
+#[test]
+fn a_refusal_without_a_time_backs_off_and_then_asks_alone() {
+    let mut run = Run::new(pacer(200), 200);
+    run.until(secs(1.0), |_| Answer::Accepted);
+    let retry_after = RetryAfter::Absent;
+    run.until(secs(40.0), |_| Answer::Throttled { retry_after });
+    let late: Vec<_> = run.sends.iter().filter(|send| **send > secs(1.5)).collect();
+    assert!((2..=5).contains(&late.len()), "2, 8, 20 … s: {late:?}");
+}
+
+#[test]
+fn the_ceiling_holds_across_a_restart() {
+    let settings =
+        Settings { rows: 100, ceiling: Some(Quota::WEBINAR_WRITES), ..Settings::default() };
+    let mut run = Run::new(Pacer::new(settings.clone()), 100);
+    run.until(secs(10.0), |_| Answer::Accepted);
+    assert_eq!(run.sends.len(), 15);
+    let recent = run.pacer.recent_sends(run.now);
+    assert_eq!(recent.len(), 15);
+    let mut next = Run::new(Pacer::new(settings).with_recent(recent), 85);
+    next.until(secs(15.0), |_| Answer::Accepted);
+    assert_eq!(next.sends.len(), 0, "the first run's calls still count");
+    next.until(secs(35.0), |_| Answer::Accepted);
+    assert_eq!(next.sends.len(), 15);
+}
+
+#[test]
+fn the_view_tells_rate_gate_and_time_left() {
+    let ceiling = Some(Quota::WEBINAR_WRITES);
+    let mut pacer = Pacer::new(Settings { rows: 8_412, ceiling, ..Settings::default() });
+    let view = pacer.view(Duration::ZERO);
+    assert_eq!(view.left.map(|left| left.as_secs()), Some(16_824), "4 h 40 min");
+    let ticket = pacer.sent(Duration::ZERO);
+    assert_eq!(pacer.view(STEP).in_flight, 1);
+    let retry_after = RetryAfter::Whole(secs(9.0));
+    pacer.answered(ticket, secs(1.0), Answer::Throttled { retry_after });
+    let view = pacer.view(secs(2.0));
+    let closed = view.closed.expect("closed");
+    assert!(closed.by_server && closed.until >= secs(10.0) && closed.until < secs(10.3));
+    assert_eq!(view.throttled, 1);
+}
+
+#[test]
+fn a_server_that_says_the_limit_is_near_is_heeded() {
+    let sent_after = |share: Option<f64>| {
+        let mut run = Run::new(pacer(10_000), 10_000);
+        run.until(secs(0.4), |_| Answer::Accepted);
+        if let Some(share) = share {
+            run.pacer.near_limit(run.now, share);
+        }
+        run.until(secs(3.0), |_| Answer::Accepted);
+        run.sends.len()
+    };
+    assert!(sent_after(Some(0.9)) < sent_after(None));
+    assert_eq!(sent_after(Some(0.5)), sent_after(None));
+}
+
+#[test]
+fn what_was_learnt_is_used_and_kept() {
+    let learnt =
+        Learnt::from_json(r#"{"version":1,"limit":{"kind":"pace","rate":5.0}}"#).expect("readable");
+    let settings = Settings { rows: 200, learnt: Some(learnt), ..Settings::default() };
+    let mut run = Run::new(Pacer::new(settings), 200);
+    run.until(secs(120.0), |_| Answer::Accepted);
+    assert!((33.0..43.0).contains(&run.now.as_secs_f64()), "{:?}", run.now);
+    let Some(Limit::Pace { rate }) = run.pacer.learnt().map(|learnt| learnt.limit) else {
+        panic!("a pace was learnt");
+    };
+    assert!((4.9..6.0).contains(&rate));
+}
+
+/// Any answer at all.
+fn answers() -> impl Strategy<Value = Answer> {
+    let wait = (1_u64..40_000).prop_map(Duration::from_millis);
+    prop_oneof![
+        6 => Just(Answer::Accepted),
+        1 => Just(Answer::Other),
+        1 => Just(Answer::Failed),
+        1 => Just(Answer::Throttled { retry_after: RetryAfter::Absent }),
+        1 => wait.clone().prop_map(|wait| Answer::Throttled {
+            retry_after: RetryAfter::Decimal(wait)
+        }),
+        1 => wait.prop_map(|wait| Answer::Throttled {
+            retry_after: RetryAfter::Whole(Duration::from_secs(wait.as_secs() + 1))
+        }),
+    ]
+}
+
+proptest! {
+    /// Whatever the server answers and in whatever order: nothing starts inside a named wait, the
+    /// ceiling holds, and some request may always start in the end.
+    #[test]
+    fn gate_ceiling_and_progress_hold_under_any_answers(
+        answers in prop::collection::vec((answers(), 1_u64..3_000), 1..300),
+        ceiling in prop::option::of(Just(Quota { count: 5, per: Duration::from_secs(2) })),
+        learnt in prop::option::of(prop_oneof![
+            Just(Limit::Pace { rate: 3.0 }),
+            Just(Limit::Window { quota: 20, seconds: 10.0, fixed: true }),
+            Just(Limit::Window { quota: 7, seconds: 3.0, fixed: false }),
+        ]),
+        seed in any::<u64>(),
+    ) {
+        let learnt = learnt.map(Learnt::new);
+        let settings = Settings { rows: 300, ceiling, learnt, seed, concurrency: 8 };
+        let mut pacer = Pacer::new(settings);
+        let (mut now, mut gate) = (Duration::ZERO, Duration::ZERO);
+        let mut flying = Vec::new();
+        let mut sends: Vec<Duration> = Vec::new();
+        for (answer, pause) in answers {
+            loop {
+                match pacer.poll(now) {
+                    Step::Send => {
+                        prop_assert!(now >= gate, "{now:?} is before {gate:?}");
+                        sends.push(now);
+                        flying.push(pacer.sent(now));
+                    }
+                    Step::Until(time) => {
+                        prop_assert!(time > now, "the time goes on");
+                        prop_assert!(time < now + secs(4_000.0), "no endless wait");
+                        if !flying.is_empty() {
+                            break;
+                        }
+                        now = time;
+                    }
+                    Step::Answer => {
+                        prop_assert!(!flying.is_empty(), "an answer can come");
+                        break;
+                    }
+                }
+            }
+            prop_assert!(flying.len() <= 8);
+            now += Duration::from_millis(pause);
+            let ticket = flying.swap_remove(usize::try_from(pause).unwrap_or(0) % flying.len());
+            pacer.answered(ticket, now, answer);
+            if let Answer::Throttled { retry_after } = answer {
+                gate = gate.max(now + retry_after.duration().unwrap_or_default());
+            }
+        }
+        if let Some(quota) = ceiling {
+            for start in &sends {
+                let end = *start + quota.per;
+                let inside = sends.iter().filter(|send| (*start..=end).contains(*send)).count();
+                prop_assert!(inside as u64 <= quota.count);
+            }
+        }
+    }
+}

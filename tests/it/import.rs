@@ -1,0 +1,468 @@
+//! `run`: everybody once, again and again.
+
+use std::{io::Write, os::unix::fs::PermissionsExt, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use insta::assert_snapshot;
+use registrant_import::{
+    registrant::Mode,
+    simulator::{
+        Config, Fault, Faults, Latency, Limit, Quota, RegistrationState, Shape, Stats,
+        ThrottledCalls,
+    },
+};
+
+use crate::{
+    context::{Context, Ran},
+    files,
+    people::{crowd, guid, id},
+};
+
+fn organization() -> Config {
+    Config { registration: RegistrationState::External(Mode::Organization), ..Config::default() }
+}
+
+fn faults(rates: &[&str]) -> Faults {
+    let rates = rates.iter().map(|rate| rate.parse().expect("a fault")).collect();
+    Faults::new(rates).expect("at most 100 %")
+}
+
+#[test]
+fn a_second_run_posts_nothing_and_writes_the_files_again() {
+    let context = Context::new();
+    context.sample("attendees.csv");
+    assert_snapshot!(context.run("run attendees.csv --meeting m1"), @r"
+    exit 0
+    --- stdout
+    40 rows read in [time]:
+             40  enrolled
+    enrolled  attendees.enrolled.csv
+    rejects   attendees.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: everyone
+    40 new registrants
+    ");
+    let first = context.read("attendees.enrolled.csv");
+    std::fs::remove_file(context.path("attendees.enrolled.csv")).expect("it was there");
+    assert_snapshot!(context.run("run attendees.csv --meeting m1"), @r"
+    exit 0
+    --- stdout
+    40 rows read in [time]:
+             40  enrolled  (40 in an earlier run)
+    enrolled  attendees.enrolled.csv
+    rejects   attendees.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: everyone
+    0 new registrants, 40 already enrolled
+    ");
+    let Stats { posts, created, duplicates, .. } = context.stats();
+    assert_eq!((posts, created, duplicates), (40, 40, 0));
+    let second = context.read("attendees.enrolled.csv");
+    assert_eq!(second, first.replace(",enrolled\n", ",already\n"));
+}
+
+#[test]
+fn a_living_list_may_be_sorted_anew_and_grow() {
+    let context = Context::new();
+    context.file("people.csv", crowd(20));
+    context.run("run people.csv --meeting m1").expect(0);
+    let mut lines: Vec<String> = crowd(25).lines().map(str::to_owned).collect();
+    lines[1..].reverse();
+    context.file("people.csv", lines.join("\n"));
+    context.run("run people.csv --meeting m1").expect(0);
+    assert_eq!(context.stats().posts, 25);
+    let rows = files::enrolled(&context, "people.enrolled.csv");
+    for (nth, row) in rows.iter().enumerate() {
+        let n = 24 - nth;
+        assert_eq!(
+            (row.id.as_str(), row.status.as_str()),
+            (id(n).as_str(), if n < 20 { "already" } else { "enrolled" })
+        );
+    }
+    files::each_link_is_its_own(&rows);
+}
+
+#[test]
+fn whom_somebody_else_enrolled_is_not_touched() {
+    let context = Context::new();
+    context.file("early.csv", crowd(2));
+    context.run("run early.csv --meeting m1 --ledger other.ledger").expect(0);
+    context.file("people.csv", crowd(3));
+    assert_snapshot!(context.run("run people.csv --meeting m1"), @r"
+    exit 3
+    --- stdout
+    3 rows read in [time]:
+              1  enrolled
+              2  refused  each with its reason in the rejects file
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: everyone
+    1 new registrant, 2 on the server that this ledger never sent
+    ");
+    assert_snapshot!(context.read("people.rejects.csv"), @r#"
+    id,name,_line,_outcome,_code,_reason
+    p-00000,Person 0,2,refused,exists-on-server,"the target holds a registrant with this id that this ledger never sent, and gives no link of it; if nobody uses it, remove it there and run again"
+    p-00001,Person 1,3,refused,exists-on-server,"the target holds a registrant with this id that this ledger never sent, and gives no link of it; if nobody uses it, remove it there and run again"
+    "#);
+    let Stats { posts, deletes, .. } = context.stats();
+    assert_eq!((posts, deletes), (3, 0));
+}
+
+#[test]
+fn a_row_that_changed_since_it_was_enrolled_is_not_posted_again() {
+    let context = Context::with(organization());
+    let csv = |user| format!("id,tenantId,userId\na,{},{}\n", guid(1), guid(user));
+    context.file("people.csv", csv(2));
+    context.run("run people.csv --meeting m1").expect(0);
+    context.file("people.csv", csv(3));
+    assert_snapshot!(context.run("run people.csv --meeting m1"), @r"
+    exit 3
+    --- stdout
+    1 row read in [time]:
+              1  refused  each with its reason in the rejects file
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: organization
+    0 new registrants, 1 changed since they were enrolled
+    ");
+    assert_snapshot!(context.read("people.rejects.csv"), @r#"
+    id,tenantId,userId,_line,_outcome,_code,_reason
+    a,[guid],[guid],2,refused,changed-since-enrolled,"userId changed since this id was enrolled; nobody is enrolled twice, so give the row its former value, or another id"
+    "#);
+    assert_eq!(context.stats().posts, 1);
+}
+
+#[test]
+fn without_the_targets_list_nobody_is_enrolled_unless_the_ledger_is_trusted() {
+    let context = Context::with(Config { faults: faults(&["list:500=100"]), ..Config::default() });
+    context.file("people.csv", crowd(3));
+    assert_snapshot!(context.run("run people.csv --meeting m1"), @r"
+    exit 5
+    --- stdout
+    3 rows read in [time]:
+              3  not attempted  the run stopped early
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: everyone
+    error: stopped: the target's registrants could not be listed (500 InternalServerError), and without the list somebody might be enrolled twice; run again later, or with --trust-ledger where nothing but this ledger enrols here
+    ");
+    assert_eq!(context.stats().posts, 0);
+    context.run("run people.csv --meeting m1 --trust-ledger").expect(0);
+    assert_eq!(files::enrolled(&context, "people.enrolled.csv").len(), 3);
+}
+
+#[test]
+fn strict_posts_nothing_where_one_row_is_invalid() {
+    let context = Context::new();
+    context.file("people.csv", format!("{},nobody\n", crowd(2)));
+    assert_snapshot!(context.run("run people.csv --meeting m1 --strict"), @r"
+    exit 3
+    --- stdout
+    3 rows read in [time]:
+              1  invalid  mend these rows in the rejects file
+              2  not attempted  the run stopped early
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: everyone
+    2 new registrants, 1 invalid
+    error: stopped: 1 row is invalid and --strict is set; mend the rows in the rejects file and run again
+    ");
+    assert_snapshot!(context.read("people.rejects.csv"), @r"
+    id,name,_line,_outcome,_code,_reason
+    p-00000,Person 0,2,not-attempted,rejects,1 row is invalid and --strict is set; mend the rows in the rejects file and run again
+    p-00001,Person 1,3,not-attempted,rejects,1 row is invalid and --strict is set; mend the rows in the rejects file and run again
+    ,nobody,4,invalid,missing-id,missing-id: the id is empty
+    ");
+    assert_eq!(context.stats().posts, 0);
+}
+
+#[test]
+fn max_rejects_stops_beyond_the_limit_and_not_at_it() {
+    let context = Context::new();
+    context.file("people.csv", format!("{},nobody\n,noone\n", crowd(8)));
+    assert_snapshot!(context.run("run people.csv --meeting m1 --max-rejects 19%"), @r"
+    exit 3
+    --- stdout
+    10 rows read in [time]:
+              2  invalid  mend these rows in the rejects file
+              8  not attempted  the run stopped early
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: everyone
+    8 new registrants, 2 invalid
+    error: stopped: 2 rows are invalid or refused, more than --max-rejects 19%; mend the rows in the rejects file and run again
+    ");
+    assert_eq!(context.stats().posts, 0);
+    context.run("run people.csv --meeting m1 --max-rejects 20%").expect(3);
+    assert_eq!(context.stats().posts, 8);
+}
+
+#[test]
+fn columns_are_kept_and_rows_chosen() {
+    let context = Context::new();
+    context.file("people.csv", "id,Name,Ticket\n1,\"Ada, M.D.\",VIP\n2,Ben,Day\n3,Cy,VIP\n");
+    let run = |more: &str| context.run(&format!("run people.csv --meeting m1 {more}")).expect(0);
+    run("--where ticket=VIP --keep name");
+    let text = context.read("people.enrolled.csv");
+    assert_eq!(text.lines().next(), Some("id,joinWebUrl,registrantId,status,Name"));
+    assert_eq!(files::column(&context, "people.enrolled.csv", "Name"), ["Ada, M.D.", "Cy"]);
+    run("--keep-all");
+    let text = context.read("people.enrolled.csv");
+    assert_eq!(text.lines().next(), Some("id,joinWebUrl,registrantId,status,id,Name,Ticket"));
+    assert_eq!(files::column(&context, "people.enrolled.csv", "Ticket"), ["VIP", "Day", "VIP"]);
+}
+
+#[test]
+fn a_field_is_set_for_every_row() {
+    let context = Context::with(organization());
+    context.file("people.csv", format!("id,userId\na,{}\n", guid(1)));
+    let set = format!("--set tenantId={}", guid(9));
+    context.run(&format!("run people.csv --meeting m1 {set}")).expect(0);
+    assert_eq!(files::enrolled(&context, "people.enrolled.csv").len(), 1);
+}
+
+#[test]
+fn an_id_is_composed_and_prefixed() {
+    let context = Context::new();
+    context.file("people.csv", "Order,Pos\nA,1\nA,2\n");
+    context.run("run people.csv --meeting m1 --map id=order+pos --id-prefix 2026/").expect(0);
+    let rows = files::enrolled(&context, "people.enrolled.csv");
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(ids, ["2026/A-1", "2026/A-2"]);
+    files::each_link_is_its_own(&rows);
+}
+
+#[test]
+fn a_spreadsheet_executes_no_cell_of_a_formula_safe_file() {
+    let context = Context::new();
+    context.file("people.csv", "id,name\n=1+1,@sum\n-2,plain\n,+49\n");
+    context.run("run people.csv --meeting m1 --keep name --formula-safe").expect(3);
+    assert_eq!(files::column(&context, "people.enrolled.csv", "id"), ["'=1+1", "'-2"]);
+    assert_eq!(files::column(&context, "people.enrolled.csv", "name"), ["'@sum", "plain"]);
+    assert!(context.read("people.rejects.csv").contains("\n,'+49,"));
+    let books = context.simulator().books();
+    assert_eq!(books.links().into_keys().collect::<Vec<_>>(), ["-2", "=1+1"], "sent verbatim");
+}
+
+#[test]
+fn standard_input_needs_names_for_its_files() {
+    let context = Context::new();
+    assert_snapshot!(context.run_on(b"id\na\n", "run - --meeting m1"), @r"
+    exit 2
+    --- stderr
+    error: standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE
+    ");
+    let named = "run - --meeting m1 --output in.csv --rejects out.csv";
+    assert_snapshot!(context.run_on(b"id\na\n\"b\n", named), @r"
+    exit 3
+    --- stdout
+    2 rows read in [time]:
+              1  enrolled
+              1  invalid  mend these rows in the rejects file
+    enrolled  in.csv
+    rejects   out.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: everyone
+    1 new registrant, 1 invalid
+    ");
+    assert_eq!(files::enrolled(&context, "in.csv").len(), 1);
+    assert_eq!(context.read("out.csv").lines().count(), 2);
+}
+
+#[test]
+fn a_packed_export_is_read_as_it_is() {
+    let context = Context::new();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(crowd(3).as_bytes()).expect("a Vec takes it");
+    context.file("people.csv.gz", gzip.finish().expect("a Vec takes it"));
+    context.run("run people.csv.gz --meeting m1").expect(0);
+    assert_eq!(files::enrolled(&context, "people.enrolled.csv").len(), 3);
+}
+
+#[test]
+fn a_missing_registration_is_enabled_on_request() {
+    let context =
+        Context::with(Config { registration: RegistrationState::Missing, ..Config::default() });
+    context.file("people.csv", crowd(2));
+    assert_snapshot!(context.run("run people.csv --meeting m1"), @r"
+    exit 6
+    --- stdout
+    2 rows read in [time]:
+              2  not attempted  the run stopped early
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    error: stopped: Graph knows no registration of this meeting (404 NotFound); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)
+    ");
+    context.run("run people.csv --meeting m1 --enable everyone").expect(0);
+    assert_eq!(files::enrolled(&context, "people.enrolled.csv").len(), 2);
+}
+
+#[test]
+fn a_registration_of_teams_own_kind_stops_the_run() {
+    let context =
+        Context::with(Config { registration: RegistrationState::Teams, ..Config::default() });
+    context.file("people.csv", crowd(2));
+    assert_snapshot!(context.run("run people.csv --meeting m1 --enable everyone"), @r"
+    exit 6
+    --- stdout
+    2 rows read in [time]:
+              2  not attempted  the run stopped early
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    error: stopped: the meeting has a registration of Teams' own kind, which takes no external registrants; people register on Teams' own page; switch it off (`registrant-import registration disable`) and enable an external one
+    ");
+    assert_snapshot!(context.read("people.rejects.csv"), @r#"
+    id,name,_line,_outcome,_code,_reason
+    p-00000,Person 0,2,not-attempted,registration-unusable,"the meeting has a registration of Teams' own kind, which takes no external registrants; people register on Teams' own page; switch it off (`registrant-import registration disable`) and enable an external one"
+    p-00001,Person 1,3,not-attempted,registration-unusable,"the meeting has a registration of Teams' own kind, which takes no external registrants; people register on Teams' own page; switch it off (`registrant-import registration disable`) and enable an external one"
+    "#);
+    assert_eq!(context.stats().posts, 0);
+}
+
+#[test]
+fn throttling_is_waited_out() {
+    let quota = Quota { count: 20.0, per: Duration::from_secs(1) };
+    let limit =
+        Limit { quota, burst: None, shape: Shape::Bucket, throttled_calls: ThrottledCalls::Free };
+    let context = Context::with(Config { write_limit: Some(limit), ..Config::default() });
+    context.file("people.csv", crowd(80));
+    let summary = context.summary("run people.csv --meeting m1");
+    assert_eq!((&summary["enrolled"], &summary["exitCode"]), (&80.into(), &0.into()));
+    assert_eq!(summary["throttled"], context.stats().throttled);
+    assert!(summary["throttled"].as_u64() > Some(0), "{summary}");
+    assert_eq!(summary["posts"], context.stats().posts);
+    assert_eq!(summary["retries"], summary["throttled"]);
+}
+
+#[test]
+fn refusals_are_the_servers_word() {
+    let context = Context::with(Config {
+        faults: Faults::default().script(id(1), None, Fault::Refused),
+        ..Config::default()
+    });
+    context.file("people.csv", crowd(3));
+    assert_snapshot!(context.run("run people.csv --meeting m1"), @r"
+    exit 3
+    --- stdout
+    3 rows read in [time]:
+              2  enrolled
+              1  refused  each with its reason in the rejects file
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    the meeting's rule: everyone
+    3 new registrants
+    ");
+    assert_snapshot!(context.read("people.rejects.csv"), @r"
+    id,name,_line,_outcome,_code,_reason
+    p-00001,Person 1,3,refused,BadRequest,The registrant is invalid.
+    ");
+}
+
+#[test]
+fn a_run_ends_in_time_and_the_next_one_goes_on() {
+    let context = Context::new();
+    context.file("people.csv", crowd(4));
+    let line = "run people.csv --meeting m1 --rate 1/s --max-duration 1.5s";
+    let summary = context.run(&format!("{line} --json")).expect(5).json();
+    assert_eq!(summary["stopReason"], "deadline");
+    let left = summary["notAttempted"].as_u64().expect("a number");
+    assert!((1..4).contains(&left), "{left} of 4 rows left");
+    let rejected = files::rejected(&context, "people.rejects.csv");
+    assert_eq!(rejected.len() as u64, left);
+    assert!(rejected.iter().all(|r| (&*r.outcome, &*r.code) == ("not-attempted", "deadline")));
+    context.run("run people.csv --meeting m1").expect(0);
+    assert_eq!(context.stats().posts, 4);
+}
+
+#[test]
+fn a_ledger_serves_one_run_at_a_time() {
+    let slow = Latency { median: Duration::from_millis(300), sigma: 0.0 };
+    let context = Context::with(Config { latency: slow, ..Config::default() });
+    context.file("people.csv", crowd(3));
+    let mut first = context.command("run people.csv --meeting m1").spawn().expect("it starts");
+    while context.stats().posts == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_snapshot!(context.run("run people.csv --meeting m1 --output other.csv"), @r"
+    exit 7
+    --- stderr
+    error: [folder]/state/registrant-import/meeting-m1-[digest].ledger: another run holds this ledger
+    ");
+    assert!(first.wait().expect("it ends").success());
+}
+
+#[test]
+fn whoever_is_killed_goes_on_where_the_work_stopped() {
+    let latency = Latency { median: Duration::from_millis(20), sigma: 0.5 };
+    let context = Context::with(Config { latency, ..Config::default() });
+    context.file("people.csv", crowd(300));
+    let line = "run people.csv --meeting m1 --settle 500ms";
+    let mut first = context.command(line).spawn().expect("it starts");
+    while context.stats().created < 60 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    first.kill().expect("it still goes");
+    assert_eq!(Ran::from(first.wait_with_output().expect("it ends")).code, None, "kill -9");
+    assert!(context.stats().created < 300, "in the middle of the run");
+    assert!(!context.has("people.enrolled.csv"));
+    context.run(line).expect(0);
+    assert_eq!(context.stats().duplicates, 0);
+    let rows = files::enrolled(&context, "people.enrolled.csv");
+    assert_eq!(rows.len(), 300);
+    let books = context.simulator().books();
+    let links = books.links();
+    assert_eq!(links.len(), 300);
+    for row in rows {
+        assert_eq!(links[row.id.as_str()], [Some(row.link.as_str())], "the link that counts");
+    }
+}
+
+#[test]
+fn files_are_their_owners_alone() {
+    let context = Context::new();
+    context.file("people.csv", crowd(1));
+    context.run("run people.csv --meeting m1 --ledger the.ledger").expect(0);
+    for name in ["people.enrolled.csv", "people.rejects.csv", "the.ledger"] {
+        let mode = std::fs::metadata(context.path(name)).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn the_loudest_log_names_nobody() {
+    let context =
+        Context::with(Config { faults: faults(&["400=20", "500=20"]), ..Config::default() });
+    context.sample("attendees.csv");
+    let line = "run attendees.csv --meeting m1 -vvv --log-file log.txt --settle 100ms";
+    let ran = context.run_with(&[("GRAPH_TOKEN", "a-bearer-of-secrets")], line);
+    let told = format!("{}{}", context.read("log.txt"), ran.stderr);
+    assert!(told.lines().count() > 40, "the log is loud");
+    let names = files::column(&context, "attendees.csv", "name");
+    let ids = files::column(&context, "attendees.csv", "id");
+    for secret in names.iter().chain(&ids).map(String::as_str).chain([
+        "example.org",
+        "meetup-join",
+        "a-bearer-of-secrets",
+    ]) {
+        assert!(!told.contains(secret), "{secret} in the log");
+    }
+}

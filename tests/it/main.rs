@@ -1,0 +1,19 @@
+//! The program as a person or a scheduler meets it: a command line, files, an exit code.
+//!
+//! Each test runs the built program in a folder of its own, against a simulator in this process,
+//! and looks at what a user would look at.
+
+mod context;
+mod files;
+mod import;
+mod ledger;
+mod openapi;
+mod partition;
+mod people;
+mod recorder;
+mod registration;
+mod samples;
+mod settings;
+mod volume;
+mod wire;
+mod wrong_input;

@@ -1,0 +1,95 @@
+//! `registration show|enable|disable`.
+
+use insta::assert_snapshot;
+use registrant_import::simulator::{Config, RegistrationState};
+
+use crate::{context::Context, people::crowd};
+
+fn with(registration: RegistrationState) -> Context {
+    Context::with(Config { registration, ..Config::default() })
+}
+
+#[test]
+fn it_is_enabled_shown_and_disabled() {
+    let context = with(RegistrationState::Missing);
+    assert_snapshot!(context.run("registration show --meeting m1"), @r"
+    exit 6
+    --- stderr
+    error: Graph knows no registration of this meeting (404 NotFound); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)
+    ");
+    assert_snapshot!(context.run("registration enable --allow organization --meeting m1"), @r"
+    exit 0
+    --- stdout
+    external registration [guid]: open to organization
+    ");
+    assert_snapshot!(context.run("registration show --meeting m1"), @r"
+    exit 0
+    --- stdout
+    external registration [guid]: open to organization
+    ");
+    assert_snapshot!(context.run("registration disable --meeting m1"), @r"
+    exit 0
+    --- stdout
+    the registration and its registrants are removed
+    ");
+    context.run("registration show --meeting m1").expect(6);
+}
+
+#[test]
+fn one_that_is_there_is_left_alone() {
+    let context = Context::new();
+    context.file("people.csv", crowd(1));
+    context.run("run people.csv --meeting m1").expect(0);
+    assert_snapshot!(context.run("registration enable --allow everyone --meeting m1"), @r"
+    exit 0
+    --- stdout
+    external registration [guid]: open to everyone
+    ");
+    assert_snapshot!(context.run("registration enable --allow organization --meeting m1"), @r"
+    exit 6
+    --- stderr
+    error: the meeting has a registration for everyone already, and its mode cannot be changed; `registration disable` removes it, with every registrant
+    ");
+    assert_eq!(context.stats().enrolled, 1);
+}
+
+#[test]
+fn teams_own_kind_is_told() {
+    let context = with(RegistrationState::Teams);
+    assert_snapshot!(context.run("registration show --meeting m1"), @r"
+    exit 6
+    --- stderr
+    error: the meeting has a registration of Teams' own kind, which takes no external registrants; people register on Teams' own page; switch it off (`registrant-import registration disable`) and enable an external one
+    ");
+    assert_snapshot!(context.run("registration enable --allow everyone --meeting m1"), @r"
+    exit 6
+    --- stderr
+    error: the meeting has a registration of Teams' own kind, which takes no external registrants; people register on Teams' own page; switch it off (`registrant-import registration disable`) and enable an external one
+    ");
+    context.run("registration disable --meeting m1").expect(0);
+    context.run("registration enable --allow everyone --meeting m1").expect(0);
+}
+
+#[test]
+fn a_registration_made_anew_does_not_pass_for_the_old_one() {
+    let context = Context::new();
+    context.sample("members.csv");
+    context.run("run members.csv --meeting m1").expect(0);
+    context.run("registration disable --meeting m1").expect(0);
+    context.run("registration enable --allow organization --meeting m1").expect(0);
+    let posts = context.stats().posts;
+    assert_snapshot!(context.run("run members.csv --meeting m1"), @r"
+    exit 6
+    --- stdout
+    24 rows read in [time]:
+             24  enrolled  (24 in an earlier run)
+    enrolled  members.enrolled.csv
+    rejects   members.rejects.csv
+    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    --- stderr
+    error: stopped: the meeting's registration was made anew (it was [guid], everyone, now it is [guid], organization), so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger
+    ");
+    assert_eq!(context.stats().posts, posts);
+    context.run("run members.csv --meeting m1 --ledger anew.ledger").expect(0);
+    assert_eq!(context.stats().posts, posts + 24);
+}

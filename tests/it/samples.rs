@@ -1,0 +1,260 @@
+//! Each sample is what it says it is.
+
+use std::collections::BTreeSet;
+
+use insta::assert_snapshot;
+use registrant_import::registrant::FaultCode;
+
+use crate::{context::Context, files};
+
+#[test]
+fn attendees_are_enrolled_to_the_last() {
+    let context = Context::offline();
+    context.sample("attendees.csv");
+    assert_snapshot!(context.run("rehearse attendees.csv"), @r"
+    exit 0
+    --- stdout
+    40 rows read in [time]:
+             40  enrolled
+    enrolled  attendees.enrolled.csv
+    rejects   attendees.rejects.csv
+
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 40 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 1 min 20 s.
+    --- stderr
+    the meeting's rule: everyone
+    40 new registrants
+    ");
+    let enrolled = files::enrolled(&context, "attendees.enrolled.csv");
+    let ids: Vec<&str> = enrolled.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(ids, files::column(&context, "attendees.csv", "id"), "in the input's order");
+    files::each_link_is_its_own(&enrolled);
+    assert_eq!(context.read("attendees.rejects.csv").lines().count(), 1, "a header alone");
+}
+
+#[test]
+fn members_fit_a_meeting_for_the_organization() {
+    let context = Context::offline();
+    context.sample("members.csv");
+    assert_snapshot!(context.run("rehearse members.csv --mode organization"), @r"
+    exit 0
+    --- stdout
+    24 rows read in [time]:
+             24  enrolled
+    enrolled  members.enrolled.csv
+    rejects   members.rejects.csv
+
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 24 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 48 s.
+    --- stderr
+    the meeting's rule: organization
+    24 new registrants
+    ");
+    let enrolled = files::enrolled(&context, "members.enrolled.csv");
+    assert_eq!(enrolled.len(), 24);
+    files::each_link_is_its_own(&enrolled);
+}
+
+#[test]
+fn members_fit_a_meeting_for_everyone_without_what_is_not_sent() {
+    let context = Context::offline();
+    context.sample("members.csv");
+    assert_snapshot!(context.run("rehearse members.csv"), @r"
+    exit 0
+    --- stdout
+    24 rows read in [time]:
+             24  enrolled
+    enrolled  members.enrolled.csv
+    rejects   members.rejects.csv
+
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 24 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 48 s.
+    --- stderr
+    the meeting's rule: everyone
+    24 new registrants
+    warning: 24 rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent
+    ");
+}
+
+#[test]
+fn every_fault_that_check_can_find_is_in_the_sample() {
+    let context = Context::offline();
+    context.sample("every-fault.csv");
+    let ran = context.run("check every-fault.csv --mode organization --rejects faults.csv");
+    assert_snapshot!(ran, @r"
+    exit 3
+    --- stdout
+    Encoding    utf-8
+    Delimiter   `,`
+    Header      line 1, 5 columns
+    Recognised  no known system; columns are mapped by their names
+    Mapping     id from `id`
+                tenantId from `tenantId`
+                userId from `userId`
+    To override --map 'id=id' --map 'tenantId=tenantId' --map 'userId=userId'
+
+    17 rows read: 4 valid, 13 invalid, 0 left out (mode organization)
+    1 of the valid rows repeats an earlier row in every cell, to share its enrolment
+            1  column-count
+            1  unclosed-quote
+            1  stray-quote
+            1  undecodable
+            2  missing-id
+            1  control-character
+            1  spreadsheet-id
+            1  duplicate-id
+            1  missing-tenant-id
+            2  bad-tenant-id
+            2  missing-user-id
+            1  bad-user-id
+    line 4: missing-id: the id is empty
+    line 5: control-character: the id holds the control character U+0009 at position 3
+    line 6: spreadsheet-id: the id `1.84416E+10` is a number that a spreadsheet has rounded; export the list again and do not save it from a spreadsheet
+    line 7: undecodable: the id holds U+FFFD, the mark of a character that an earlier conversion lost; export the list again as UTF-8
+    line 9: duplicate-id: the id stands in line 8 already, and the rows differ; two people must not share a link
+    line 10: missing-tenant-id: tenantId is empty
+    line 11: bad-tenant-id: tenantId `example.org` is no GUID
+    line 12: missing-user-id: userId is empty
+    line 13: bad-user-id: userId `0cfff054-8efb-4442-b38e-0b77d5f860c` is no GUID
+    line 14: column-count: the row has 4 cells, the header 5
+    … and 3 more; --rejects FILE writes all of them
+    ");
+    let found: BTreeSet<&str> = FaultCode::ALL
+        .iter()
+        .map(|code| code.as_str())
+        .filter(|code| context.read("faults.csv").contains(&format!("{code}: ")))
+        .collect();
+    let webinar =
+        ["long-id", "missing-first-name", "missing-last-name", "missing-email", "bad-email"];
+    let meeting: BTreeSet<&str> =
+        FaultCode::ALL.iter().map(|code| code.as_str()).filter(|c| !webinar.contains(c)).collect();
+    assert_eq!(found, meeting);
+}
+
+#[test]
+fn every_fault_ends_in_one_of_the_files() {
+    let context = Context::offline();
+    context.sample("every-fault.csv");
+    assert_snapshot!(context.run("rehearse every-fault.csv --mode organization"), @r"
+    exit 3
+    --- stdout
+    17 rows read in [time]:
+              4  enrolled
+             13  invalid  mend these rows in the rejects file
+    enrolled  every-fault.enrolled.csv
+    rejects   every-fault.rejects.csv
+
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 4 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 8 s.
+    --- stderr
+    the meeting's rule: organization
+    3 new registrants, 13 invalid
+    ");
+    assert_snapshot!(context.read("every-fault.rejects.csv"), @r#"
+    id,tenantId,userId,name,note,_line,_outcome,_code,_reason
+    ,[guid],[guid],Bjorn Bellweather,missing-id,4,invalid,missing-id,missing-id: the id is empty
+    f-	04,[guid],[guid],Chiara Castellane,control-character: a tab in the id,5,invalid,control-character,control-character: the id holds the control character U+0009 at position 3
+    1.84416E+10,[guid],[guid],Daniel Dunmore,spreadsheet-id,6,invalid,spreadsheet-id,spreadsheet-id: the id `1.84416E+10` is a number that a spreadsheet has rounded; export the list again and do not save it from a spreadsheet
+    f-�6,[guid],[guid],Élodie Eriksholm,undecodable,7,invalid,undecodable,"undecodable: the id holds U+FFFD, the mark of a character that an earlier conversion lost; export the list again as UTF-8"
+    f-07,[guid],[guid],Greta Grünfeld,duplicate-id,9,invalid,duplicate-id,"duplicate-id: the id stands in line 8 already, and the rows differ; two people must not share a link"
+    f-09,,[guid],Hiroshi Halloran,missing-tenant-id,10,invalid,missing-tenant-id,missing-tenant-id: tenantId is empty
+    f-10,example.org,[guid],Ingrid Ibsenholt,bad-tenant-id,11,invalid,bad-tenant-id,bad-tenant-id: tenantId `example.org` is no GUID
+    f-11,[guid],,João Jankowiak,missing-user-id,12,invalid,missing-user-id,missing-user-id: userId is empty
+    f-12,[guid],0cfff054-8efb-4442-b38e-0b77d5f860c,Katya Kestrelby,bad-user-id: a digit is missing,13,invalid,bad-user-id,bad-user-id: userId `0cfff054-8efb-4442-b38e-0b77d5f860c` is no GUID
+    f-13,[guid],Liam Lindqvarn,column-count: the userId is missing altogether,14,invalid,column-count,"column-count: the row has 4 cells, the header 5"
+    f-14,[guid],[guid],"Maren "the hall" Montclaire",stray-quote,15,invalid,stray-quote,stray-quote: text follows the closing quote of column `name`; a quote inside a quoted cell is written twice
+    f-15,[guid],[guid],"Nadia Nakagami,unclosed-quote,16,invalid,unclosed-quote,unclosed-quote: the quote that opens column `name` in line 16 is not closed
+     ,no tenant,,Óscar Okonjo-Reyes,three faults in one row,17,invalid,missing-id,missing-id: the id is empty; bad-tenant-id: tenantId `no tenant` is no GUID; missing-user-id: userId is empty
+    "#);
+    let enrolled = files::enrolled(&context, "every-fault.enrolled.csv");
+    let ids: Vec<&str> = enrolled.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(ids, ["f-01", "f-01", "f-07", "f-17"]);
+    assert_eq!(enrolled[0].link, enrolled[1].link, "rows equal in every cell share one link");
+    files::each_link_is_its_own(&enrolled);
+}
+
+#[test]
+fn an_eventbrite_export_is_recognised() {
+    let context = Context::offline();
+    context.sample("eventbrite.csv");
+    assert_snapshot!(context.run("check eventbrite.csv"), @r"
+    exit 0
+    --- stdout
+    Encoding    utf-8
+    Delimiter   `,`
+    Header      line 1, 25 columns
+    Recognised  Eventbrite attendee summary (preset eventbrite)
+    Mapping     id from `Attendee #`
+                firstName from `First Name`
+                lastName from `Last Name`
+                email from `Email`
+    Left out    where preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
+    To override --map 'id=Attendee #' --map 'firstName=First Name' --map 'lastName=Last Name' --map 'email=Email'
+
+    28 rows read: 22 valid, 0 invalid, 6 left out (mode everyone)
+    --- stderr
+    6 rows left out by preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
+    ");
+    assert_snapshot!(context.run("rehearse eventbrite.csv --keep 'First Name,Last Name'"), @r"
+    exit 0
+    --- stdout
+    28 rows read in [time]:
+             22  enrolled
+              6  excluded  left out by filters
+    enrolled  eventbrite.enrolled.csv
+    rejects   eventbrite.rejects.csv
+
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 22 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 44 s.
+    --- stderr
+    the meeting's rule: everyone
+    22 new registrants, 6 left out by filters
+    ");
+    let enrolled = files::enrolled(&context, "eventbrite.enrolled.csv");
+    assert_eq!(enrolled.len(), 22);
+    files::each_link_is_its_own(&enrolled);
+}
+
+#[test]
+fn an_eventbrite_export_is_imported_with_a_mapping() {
+    let context = Context::offline();
+    context.sample("eventbrite.csv");
+    let line = "rehearse eventbrite.csv --preset none --map 'id=Attendee #' \
+                --where 'Attendee Status=Attending,Checked In'";
+    assert_snapshot!(context.run(line), @r"
+    exit 0
+    --- stdout
+    28 rows read in [time]:
+             22  enrolled
+              6  excluded  left out by filters
+    enrolled  eventbrite.enrolled.csv
+    rejects   eventbrite.rejects.csv
+
+    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
+    For meetings Microsoft publishes no limit: the real import of 22 rows takes as long as
+    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 44 s.
+    --- stderr
+    the meeting's rule: everyone
+    22 new registrants, 6 left out by filters
+    ");
+    assert_eq!(files::enrolled(&context, "eventbrite.enrolled.csv").len(), 22);
+}
+
+#[test]
+fn an_order_number_is_no_id() {
+    let context = Context::new();
+    context.sample("eventbrite.csv");
+    let ran = context.run("run eventbrite.csv --meeting m1 --map 'id=Order #'");
+    assert_snapshot!(ran, @r"
+    exit 2
+    --- stderr
+    the meeting's rule: everyone
+    error: `Order #` is no id of a person: 3 of 22 rows repeat an id of an earlier row for somebody else, as an order number does; map the better column with --map 'id=Attendee #'
+    ");
+    assert_eq!(context.stats().posts, 0);
+}

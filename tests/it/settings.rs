@@ -1,0 +1,121 @@
+//! Flag, environment, job file, default: laid over each other in this order.
+
+use insta::assert_snapshot;
+
+use crate::{
+    context::{Context, Ran},
+    people::crowd,
+};
+
+#[test]
+fn a_flag_outweighs_the_environment_the_environment_the_job_file_and_that_the_default() {
+    let context = Context::new();
+    context.file("people.csv", crowd(1));
+    context.file("job.toml", "output = \"from-job.csv\"\n");
+    let written = |variables: &[(&str, &str)], line: &str, expected: &str| {
+        context.run_with(variables, line).expect(0);
+        assert!(context.has(expected), "{line} writes {expected}");
+        std::fs::remove_file(context.path(expected)).expect("it is there");
+    };
+    let variable = [("REGISTRANT_IMPORT_OUTPUT", "from-environment.csv")];
+    let job = "run people.csv --meeting m1 --job job.toml";
+    written(&variable, &format!("{job} --output from-flag.csv"), "from-flag.csv");
+    written(&variable, job, "from-environment.csv");
+    written(&[], job, "from-job.csv");
+    written(&[], "run people.csv --meeting m1", "people.enrolled.csv");
+}
+
+#[test]
+fn a_job_file_holds_a_whole_command() {
+    let context = Context::new();
+    context.file("people.csv", "Ref,Status\na,Going\nb,Gone\n");
+    let job = "csv = \"people.csv\"\nmeeting = \"m1\"\nmap = [\"id=ref\"]\nwhere = [\"status=Going\"]\n\
+               keep-all = true\nconcurrency = 2\nmax-rejects = \"1%\"\n";
+    context.file("job.toml", job);
+    let variable = [("REGISTRANT_IMPORT_JOB", "job.toml")];
+    for ran in [context.run("run --job job.toml"), context.run_with(&variable, "run")] {
+        ran.expect(0);
+        let text = context.read("people.enrolled.csv");
+        assert_eq!(text.lines().next(), Some("id,joinWebUrl,registrantId,status,Ref,Status"));
+        assert_eq!(text.lines().count(), 2);
+    }
+}
+
+fn job(content: &str) -> Ran {
+    let context = Context::new();
+    context.file("people.csv", crowd(1));
+    context.file("job.toml", content);
+    let ran = context.run("run people.csv --meeting m1 --job job.toml");
+    assert_eq!(context.stats().posts, 0, "{ran}");
+    ran
+}
+
+#[test]
+fn a_fault_of_a_job_file_is_told_with_its_line() {
+    assert_snapshot!(job("strict = true\n\nconcurency = 4\n"), @r"
+    exit 2
+    --- stderr
+    error: job.toml:3: `concurency` is no setting of this command; there are auth, ca-file, cloud, concurrency, csv, delimiter, enable, encoding, finish-by, formula-safe, graph-url, http1, id-prefix, json, keep, keep-all, ledger, log-file, log-format, map, max-attempts, max-duration, max-rejects, meeting, on-unknown, organizer, output, preset, progress, quiet, rate, rejects, set, settle, skip-lines, strict, timeout, token-command, token-file, trust-host, trust-ledger, verbose, where
+    ");
+    assert_snapshot!(job("strict = true\nrate = \"fast\"\n"), @r"
+    exit 2
+    --- stderr
+    error: job.toml:2: invalid value 'fast' for '--rate <N/UNIT>': `fast` is not a rate: it has no `/`; write calls per time, as in 0.5/s, 15/30s, 600/m, 1000/h
+    ");
+    assert_snapshot!(job("strict = \"yes\"\n"), @r"
+    exit 2
+    --- stderr
+    error: job.toml:1: `strict` is either true or false
+    ");
+    assert_snapshot!(job("strict = true\noutput = [\"a\", \"b\"]\n"), @r"
+    exit 2
+    --- stderr
+    error: job.toml:2: `output` takes one value
+    ");
+    assert_snapshot!(job("strict = \n"), @r"
+    exit 2
+    --- stderr
+    error: job.toml:1: string values must be quoted, expected literal string
+    ");
+    assert_snapshot!(job("strict = true\nstrict = true\n"), @r"
+    exit 2
+    --- stderr
+    error: job.toml:2: duplicate key
+    ");
+}
+
+#[test]
+fn a_job_file_that_is_not_there() {
+    let context = Context::new();
+    context.file("people.csv", crowd(1));
+    assert_snapshot!(context.run("run people.csv --meeting m1 --job no.toml"), @r"
+    exit 2
+    --- stderr
+    error: --job no.toml: no such file; give the path of the job file
+    ");
+}
+
+#[test]
+fn a_variable_is_judged_like_its_flag() {
+    let context = Context::new();
+    context.file("people.csv", crowd(1));
+    let variable = [("REGISTRANT_IMPORT_RATE", "fast")];
+    assert_snapshot!(context.run_with(&variable, "run people.csv --meeting m1"), @r"
+    exit 2
+    --- stderr
+    error: invalid value 'fast' for '--rate <N/UNIT>': `fast` is not a rate: it has no `/`; write calls per time, as in 0.5/s, 15/30s, 600/m, 1000/h
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn a_switch_in_the_environment() {
+    let context = Context::new();
+    context.file("people.csv", format!("{},nobody\n", crowd(1)));
+    for (value, posts) in [("true", 0), ("false", 1)] {
+        let variable = [("REGISTRANT_IMPORT_STRICT", value)];
+        context.run_with(&variable, "run people.csv --meeting m1").expect(3);
+        assert_eq!(context.stats().posts, posts, "strict is {value}");
+    }
+}

@@ -1,0 +1,88 @@
+//! A small part of the pacing bench with fixed seeds: the real pacing code against models of
+//! throttling servers, in virtual time. The bounds are what was reached, with a little slack; the
+//! whole tables are in `docs/pacing.md`.
+
+#[path = "../benches/pacing/mod.rs"]
+#[expect(dead_code, reason = "the bench uses the rest")]
+mod models;
+
+use models::cell::{Case, Figures, Who, cut, measure};
+use models::report;
+use models::rivals::RIVALS;
+use models::server::{MODELS, Model};
+use models::world::Header;
+use registrant_import::pacing::Rules;
+
+const SEEDS: std::ops::Range<u64> = 1..4;
+
+fn cold(case: &Case) -> Figures {
+    measure(case, Who::Cold(Rules::default()), SEEDS)
+}
+
+/// The cells that matter most: buckets, and windows of 10 s and 30 s, from two calls a second on.
+#[test]
+fn buckets_and_long_windows_are_within_a_twentieth_and_a_fiftieth() {
+    for model in MODELS.into_iter().filter(|model| !matches!(model, Model::W(1.0) | Model::S(1.0)))
+    {
+        for (rate, header) in [
+            (2.0, Header::Whole),
+            (2.0, Header::Decimal),
+            (10.0, Header::Whole),
+            (10.0, Header::Decimal),
+        ] {
+            let case = Case { model, rate, header, latency: 0.12 };
+            // All seeds of the tables: with few, one unlucky phase of a window decides.
+            let cold = measure(&case, Who::Cold(Rules::default()), report::SEEDS);
+            assert!(cold.time < 1.05 && cold.share < 0.02, "{case:?} cold: {cold:?}");
+            let learnt = measure(&case, Who::Learnt(Rules::default()), report::SEEDS);
+            assert!(learnt.time < 1.04 && learnt.share < 0.0075, "{case:?} learnt: {learnt:?}");
+            assert!(learnt.time < cold.time + 0.015, "{case:?}: {learnt:?} after {cold:?}");
+            assert_eq!(cold.early + learnt.early, 0, "no start inside a wait");
+        }
+    }
+}
+
+/// Everywhere else: no row lost, no start inside a wait, and an end.
+#[test]
+fn no_row_is_lost_and_every_run_ends() {
+    for model in MODELS {
+        for (rate, header, latency, bound) in [
+            (0.5, Header::Whole, 0.12, 1.15),
+            (0.5, Header::Absent, 0.12, 1.25),
+            (2.0, Header::Absent, 0.12, 1.35),
+            (10.0, Header::Absent, 1.5, 2.2),
+            (10.0, Header::Decimal, 1.5, 1.75),
+        ] {
+            let case = Case { model, rate, header, latency };
+            let cold = cold(&case);
+            assert!(cold.unfinished == 0 && cold.lost == 0.0 && cold.early == 0, "{case:?}");
+            assert!(cold.time < bound && cold.share < 0.12, "{case:?}: {cold:?}");
+        }
+    }
+}
+
+/// Whoever loses no row and is as quick has more calls refused, and the other way round.
+#[test]
+fn no_rival_is_better() {
+    for model in [Model::A, Model::B, Model::W(30.0), Model::S(10.0)] {
+        let case = Case { model, rate: 10.0, header: Header::Whole, latency: 0.12 };
+        let own = cold(&case);
+        for rival in RIVALS {
+            let theirs = measure(&case, Who::Rival(rival), SEEDS);
+            let better = theirs.unfinished == 0
+                && theirs.lost == 0.0
+                && theirs.time < own.time + 0.03
+                && theirs.share < own.share + 0.005;
+            assert!(!better, "{case:?}: {} {theirs:?}, own {own:?}", rival.name());
+        }
+    }
+}
+
+#[test]
+fn a_sudden_cut_to_a_fifth_is_followed() {
+    for model in [Model::A, Model::B, Model::W(10.0), Model::S(10.0), Model::W(30.0)] {
+        let case = Case { model, rate: 10.0, header: Header::Whole, latency: 0.12 };
+        let cut = cut(&case, Rules::default(), SEEDS);
+        assert!(cut.carried > 0.8 && cut.later < 60.0, "{case:?}: {cut:?}");
+    }
+}

@@ -1,0 +1,181 @@
+//! Random people in random rows, and the reference model: where each row must end.
+//!
+//! The model is written from the contract (sections 4 to 6) and shares no code with the program.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use fastrand::Rng;
+use registrant_import::registrant::Mode;
+
+/// One row of an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) tenant: String,
+    pub(crate) user: String,
+    pub(crate) note: String,
+}
+
+impl Person {
+    fn cells(&self) -> [&str; 4] {
+        [&self.id, &self.tenant, &self.user, &self.note]
+    }
+}
+
+/// An export as it is written: rows with their lines.
+pub(crate) struct Export {
+    pub(crate) text: String,
+    pub(crate) rows: Vec<(u64, Person)>,
+}
+
+/// Where a row must end, once nothing is in the way any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Must {
+    /// In the enrolled file.
+    Enrolled,
+    /// In the rejects file, with one of these codes.
+    Invalid(BTreeSet<&'static str>),
+    /// The target held this id before the first run.
+    ExistsOnServer,
+    /// Rows of one id differ in what is sent, so whoever came first was enrolled.
+    EnrolledOrChanged,
+}
+
+fn guid(random: &mut Rng) -> String {
+    let hex = format!("{:032x}", random.u128(..));
+    let hyphens = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+    match random.u8(..4) {
+        0 => hyphens.to_uppercase(),
+        1 => hex,
+        2 => format!("{{{hyphens}}}"),
+        _ => hyphens,
+    }
+}
+
+fn id(random: &mut Rng, number: usize) -> String {
+    match random.u8(..12) {
+        0 => format!("a/b?{number}#%2e"),
+        1 => format!("Żółć {number} \"x\""),
+        2 => format!(" blank {number} "),
+        3 => format!("comma,{number};"),
+        4 => format!("{number}+&=%20'"),
+        5 => format!("e\u{301}-{number}-\u{1f600}"),
+        6 => format!("00{number}"),
+        _ => format!("guest-{number:04}"),
+    }
+}
+
+/// So many different people, and among them rows that are no people: faulty ones, repeats.
+pub(crate) fn crowd(random: &mut Rng, people: usize) -> Vec<Person> {
+    let mut rows: Vec<Person> = Vec::new();
+    for number in 0..people {
+        let note = if random.u8(..3) == 0 { "a \"b\", c".to_owned() } else { number.to_string() };
+        let person =
+            Person { id: id(random, number), tenant: guid(random), user: guid(random), note };
+        rows.push(person);
+    }
+    // Few enough that the id column is not taken for an order number.
+    for _ in 0..random.usize(..=people / 8) {
+        let mut row = rows[random.usize(..people)].clone();
+        match random.u8(..6) {
+            0 => row.id = String::new(),
+            1 => row.id = "1.84416E+10".into(),
+            2 => row.note = "another person".into(),
+            3 => row.user = guid(random),
+            _ => {}
+        }
+        rows.push(row);
+    }
+    for row in &mut rows {
+        match random.u8(..40) {
+            0 => row.tenant = String::new(),
+            1 => row.user = "no-guid".into(),
+            _ => {}
+        }
+    }
+    rows
+}
+
+/// Writes rows as an export; blank lines stand between some.
+pub(crate) fn export(random: &mut Rng, rows: &[Person]) -> Export {
+    let mut text = String::from("id,tenantId,userId,note\n");
+    let mut lined = Vec::new();
+    let mut line = 2;
+    for row in rows {
+        if random.u8(..30) == 0 {
+            text.push('\n');
+            line += 1;
+        }
+        let cells = row.cells().map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")));
+        text.push_str(&cells.join(","));
+        text.push('\n');
+        lined.push((line, row.clone()));
+        line += 1;
+    }
+    Export { text, rows: lined }
+}
+
+fn is_guid(text: &str) -> bool {
+    uuid::Uuid::try_parse(text.trim()).is_ok()
+}
+
+fn faults(row: &Person, mode: Mode) -> BTreeSet<&'static str> {
+    let mut codes = BTreeSet::new();
+    if row.id.trim().is_empty() {
+        codes.insert("missing-id");
+    } else if row.id == "1.84416E+10" {
+        codes.insert("spreadsheet-id");
+    }
+    if mode == Mode::Organization {
+        for (cell, missing, bad) in [
+            (&row.tenant, "missing-tenant-id", "bad-tenant-id"),
+            (&row.user, "missing-user-id", "bad-user-id"),
+        ] {
+            if cell.trim().is_empty() {
+                codes.insert(missing);
+            } else if !is_guid(cell) {
+                codes.insert(bad);
+            }
+        }
+    }
+    codes
+}
+
+/// Where each row of an export must end. `everybody` are all rows of all exports, `strangers` the
+/// ids that the target held before.
+pub(crate) fn model(
+    rows: &[(u64, Person)],
+    mode: Mode,
+    everybody: &[Person],
+    strangers: &BTreeMap<String, String>,
+) -> Vec<Must> {
+    let mut sent: HashMap<&str, BTreeSet<(String, String)>> = HashMap::new();
+    for row in everybody.iter().filter(|row| faults(row, mode).is_empty()) {
+        let plain = |text: &str| uuid::Uuid::try_parse(text.trim()).map(|u| u.to_string());
+        let fields = match mode {
+            Mode::Everyone => (String::new(), String::new()),
+            Mode::Organization => {
+                (plain(&row.tenant).unwrap_or_default(), plain(&row.user).unwrap_or_default())
+            }
+        };
+        sent.entry(&row.id).or_default().insert(fields);
+    }
+    let mut claimed: HashMap<&str, &Person> = HashMap::new();
+    rows.iter()
+        .map(|(_, row)| {
+            let mut codes = faults(row, mode);
+            if !row.id.trim().is_empty() && *claimed.entry(&row.id).or_insert(row) != row {
+                codes.insert("duplicate-id");
+            }
+            if !codes.is_empty() {
+                Must::Invalid(codes)
+            } else if strangers.contains_key(&row.id) {
+                Must::ExistsOnServer
+            } else if sent[row.id.as_str()].len() > 1 {
+                Must::EnrolledOrChanged
+            } else {
+                Must::Enrolled
+            }
+        })
+        .collect()
+}

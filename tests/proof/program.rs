@@ -1,0 +1,152 @@
+//! The real binary before a simulator on a loopback port.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use registrant_import::simulator::{Config, FaultRate, Faults, Served, Simulator};
+use tempfile::TempDir;
+
+use crate::verify::{self, Written};
+
+/// A simulator, a folder, and an export in it.
+pub(crate) struct Stage {
+    pub(crate) simulator: Simulator,
+    pub(crate) served: Served,
+    pub(crate) folder: TempDir,
+    pub(crate) ids: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None`: by a signal.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Stage {
+    /// An export of so many people, before a server with these settings.
+    pub(crate) fn new(people: usize, config: Config) -> Self {
+        let simulator = Simulator::new(config);
+        let served = Served::start(&simulator).expect("a free port");
+        let folder = folder();
+        let ids: Vec<String> = (0..people).map(|n| format!("guest-{n:03}")).collect();
+        let stage = Self { simulator, served, folder, ids };
+        stage.write_export();
+        stage
+    }
+
+    /// Writes the export in the order of the ids.
+    pub(crate) fn write_export(&self) {
+        let text = self.ids.iter().fold(String::from("id,note\n"), |text, id| text + id + ",x\n");
+        std::fs::write(self.path("people.csv"), text).expect("the export is written");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `run`, with short waits.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_registrant-import"));
+        command
+            .current_dir(self.folder.path())
+            .env_clear()
+            .arg("run")
+            .arg(self.path("people.csv"))
+            .args(["--graph-url", &self.served.url(), "--meeting", "M", "--settle", "150ms"])
+            .arg("--ledger")
+            .arg(self.path("people.ledger"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a run that nobody listens to.
+    pub(crate) fn start(&self) -> Child {
+        self.command()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts")
+    }
+
+    /// One run to its end.
+    pub(crate) fn run(&self) -> Ended {
+        ended(&mut self.command())
+    }
+
+    /// Runs until everybody is enrolled; each end must be one that a later run mends.
+    pub(crate) fn finish(&self) {
+        for _ in 0..40 {
+            let ended = self.run();
+            match ended.code {
+                Some(0) => return self.verify(),
+                Some(4 | 5) => {}
+                // The first answer of a run was one without a link.
+                Some(6) if ended.err.contains("without a join link") => {}
+                _ => panic!("{ended:?}"),
+            }
+            self.verify_links();
+        }
+        panic!("forty runs have not brought everybody in");
+    }
+
+    /// Both files, read back.
+    pub(crate) fn written(&self) -> Written {
+        Written::read(&self.path("people.enrolled.csv"), &self.path("people.rejects.csv"))
+    }
+
+    /// Everybody is enrolled once, in the input's order, each with the link that the server holds.
+    pub(crate) fn verify(&self) {
+        let written = self.verify_links();
+        assert!(written.rejects.is_empty(), "{:?}", written.rejects);
+        assert_eq!(verify::books(&self.simulator).len(), self.ids.len());
+        assert_eq!(self.simulator.stats().duplicates, 0, "somebody was posted twice");
+    }
+
+    /// Every row has its end, and each link is the one that the server holds.
+    pub(crate) fn verify_links(&self) -> Written {
+        let written = self.written();
+        let books = verify::books(&self.simulator);
+        let rows = (2..).zip(self.ids.iter().map(String::as_str));
+        for (id, end) in self.ids.iter().zip(written.ends(rows)) {
+            if let Ok((link, _)) = end {
+                assert_eq!(books.get(id), Some(&link), "{id}: not the link that is held");
+            }
+        }
+        written
+    }
+}
+
+/// A command to its end.
+pub(crate) fn ended(command: &mut Command) -> Ended {
+    command.output().expect("the program starts").into()
+}
+
+/// Faults by their names and percentages.
+pub(crate) fn faults(rates: &[&str]) -> Faults {
+    let rates: Vec<FaultRate> = rates.iter().map(|r| r.parse().expect("a fault rate")).collect();
+    Faults::new(rates).expect("less than 100 %")
+}
+
+/// A folder in memory where there is one: its syncs take no time.
+pub(crate) fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+        .expect("a folder")
+}
