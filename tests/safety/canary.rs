@@ -107,7 +107,10 @@ fn every_command_is_silent() {
     for told in ["attempt", "client_request_id", "row{line=2}", "a token was obtained"] {
         assert!(log.contains(told), "the log does not tell {told}: {log}");
     }
-    loud(&place, &format!("{RUN} {target} --json"), 3);
+    let account = "--report report.html --metrics run.prom";
+    loud(&place, &format!("{RUN} {target} --json {account}"), 3);
+    silent_text("the report", &place.read("report.html"));
+    silent_text("the metrics", &place.read("run.prom"));
     loud(&place, &format!("status {target}"), 0);
     loud(&place, &format!("status --json {target}"), 0);
     loud(&place, &format!("explain canary-3 {target}"), 0);
