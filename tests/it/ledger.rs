@@ -61,7 +61,7 @@ fn explain_tells_one_registrants_story() {
     state   refused by the server (run 1)
     line    3 of the CSV that it was last sent from
     code    BadRequest
-    reason  The registrant is invalid.
+    reason  the server's own words: see `_reason` in the rejects file
 
     attempt 1: POST in run 1, sent [stamp], status 400 after [time]: refused (400 BadRequest)
       client-request-id [guid]

@@ -112,13 +112,13 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
             1  bad-user-id
     line 4: missing-id: the id is empty
     line 5: control-character: the id holds the control character U+0009 at position 3
-    line 6: spreadsheet-id: the id `1.84416E+10` is a number that a spreadsheet has rounded; export the list again and do not save it from a spreadsheet
+    line 6: spreadsheet-id: the id `…` is a number that a spreadsheet has rounded; export the list again and do not save it from a spreadsheet
     line 7: undecodable: the id holds U+FFFD, the mark of a character that an earlier conversion lost; export the list again as UTF-8
     line 9: duplicate-id: the id stands in line 8 already, and the rows differ; two people must not share a link
     line 10: missing-tenant-id: tenantId is empty
-    line 11: bad-tenant-id: tenantId `example.org` is no GUID
+    line 11: bad-tenant-id: tenantId `…` is no GUID
     line 12: missing-user-id: userId is empty
-    line 13: bad-user-id: userId `0cfff054-8efb-4442-b38e-0b77d5f860c` is no GUID
+    line 13: bad-user-id: userId `…` is no GUID
     line 14: column-count: the row has 4 cells, the header 5
     … and 3 more; --rejects FILE writes all of them
     ");

@@ -237,7 +237,7 @@ fn a_permission_that_is_missing() {
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
     --- stderr
-    error: stopped: Graph forbids it (403 Forbidden: Forbidden); the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy
+    error: stopped: Graph forbids it (403 Forbidden); the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy
     ");
     assert_snapshot!(run_against(refuse(Refusal::AccessPolicy), "m1"), @r#"
     exit 6
@@ -248,7 +248,7 @@ fn a_permission_that_is_missing() {
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
     --- stderr
-    error: stopped: Graph forbids it (403 Unauthorized: App [guid] is not authorized to Create meeting on behalf of user [guid]); a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds "<client id>"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity "<organizer's object id>"`; it takes up to 30 minutes to act
+    error: stopped: Graph forbids it (403 Unauthorized); a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds "<client id>"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity "<organizer's object id>"`; it takes up to 30 minutes to act
     "#);
 }
 
