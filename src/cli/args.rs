@@ -320,8 +320,8 @@ pub(super) struct AccountArgs {
     /// Write a report of the run to this file: one page without names, ids and links
     #[arg(long, value_name = "FILE.html")]
     pub(super) report: Option<PathBuf>,
-    /// Write the run's figures to this file, for the textfile collector of Prometheus'
-    /// `node_exporter`; a rehearsal writes none
+    /// Write the run's figures to this file for Prometheus (the node exporter's textfile
+    /// collector); a rehearsal writes none
     #[arg(long, value_name = "FILE.prom")]
     pub(super) metrics: Option<PathBuf>,
 }

@@ -214,7 +214,7 @@ mod tests {
         assert_snapshot!(told(&summary(&counts, None), &Reasons::default()), @r"
         2,000 rows read in 12 min 34 s:
 
-              2,000  enrolled       12 of them in an earlier run
+            2,000  enrolled       12 of them in an earlier run
 
         enrolled  a.enrolled.csv
         rejects   a.rejects.csv
@@ -250,20 +250,20 @@ mod tests {
         assert_snapshot!(told(&summary(&counts, Some(&Stop::Interrupted)), &reasons), @r"
         2,115 rows read in 12 min 34 s:
 
-              2,000  enrolled
-                 11  invalid        the file's fault
-                  5  refused        each has its reason
-                  7  unknown        sent, and the answer was lost
-                 88  not attempted  the run did not get to them
-                  4  excluded       left out by filters
+            2,000  enrolled
+               11  invalid        the file's fault
+                5  refused        each has its reason
+                7  unknown        sent, and the answer was lost
+               88  not attempted  the run did not get to them
+                4  excluded       left out by filters
 
-               rows  reason                 outcome        for example
-                 88  interrupted            not attempted  lines 1000002, 1000003, 1000004, …
-                 10  missing-id             invalid        lines 1000002, 1000003, 1000004, …
-                  7  connection-lost        unknown        lines 1000002, 1000003, 1000004, …
-                  3  changed-since-enrolled refused        lines 1000002, 1000003, 1000004
-                  2  exists-on-server       refused        lines 1000002, 1000003
-                     and 1 more in the rejects file
+             rows  reason                 outcome       example lines
+               88  interrupted            not attempted 1000002, 1000003, 1000004, …
+               10  missing-id             invalid       1000002, 1000003, 1000004, …
+                7  connection-lost        unknown       1000002, 1000003, 1000004, …
+                3  changed-since-enrolled refused       1000002, 1000003, 1000004
+                2  exists-on-server       refused       1000002, 1000003
+                   and 1 more in the rejects file
 
         enrolled  a.enrolled.csv
         rejects   a.rejects.csv

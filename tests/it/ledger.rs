@@ -29,10 +29,10 @@ fn status_counts_and_says_what_comes_next() {
     target  meeting m1 at this machine
 
             3  enrolled, link held
-            1  refused by the server
+            1  refused by the server (BadRequest), since [stamp], first on line 3
 
     last runs
-      run 1: began [stamp], ended [stamp] with 3
+      run 1  [stamp]  took 0 s, enrolled 3 at 36/s, exit 3
 
     the next run sends 1 row again, where the CSV still holds them, sends every row that is new
     ");

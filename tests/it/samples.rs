@@ -22,9 +22,9 @@ fn attendees_are_enrolled_to_the_last() {
     rejects   attendees.rejects.csv
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 40 rows would take as long as Graph's
-    throttling makes it: Microsoft publishes no limit for meeting registration.
-    At its limit for webinars, 15/30s, it would be 1 min 20 s.
+    The real import of 40 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 1 min 20 s.
     --- stderr
     the meeting's rule: everyone
     40 new registrants
@@ -51,9 +51,9 @@ fn members_fit_a_meeting_for_the_organization() {
     rejects   members.rejects.csv
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 24 rows would take as long as Graph's
-    throttling makes it: Microsoft publishes no limit for meeting registration.
-    At its limit for webinars, 15/30s, it would be 48 s.
+    The real import of 24 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 48 s.
     --- stderr
     the meeting's rule: organization
     24 new registrants
@@ -78,9 +78,9 @@ fn members_fit_a_meeting_for_everyone_without_what_is_not_sent() {
     rejects   members.rejects.csv
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 24 rows would take as long as Graph's
-    throttling makes it: Microsoft publishes no limit for meeting registration.
-    At its limit for webinars, 15/30s, it would be 48 s.
+    The real import of 24 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 48 s.
     --- stderr
     the meeting's rule: everyone
     24 new registrants
@@ -170,9 +170,9 @@ fn every_fault_ends_in_one_of_the_files() {
     next      mend the 13 rows before the real import
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 3 rows would take as long as Graph's
-    throttling makes it: Microsoft publishes no limit for meeting registration.
-    At its limit for webinars, 15/30s, it would be 6 s.
+    The real import of 3 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 6 s.
     --- stderr
     the meeting's rule: organization
     3 new registrants, 13 invalid
@@ -235,9 +235,9 @@ fn an_eventbrite_export_is_recognised() {
     rejects   eventbrite.rejects.csv
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 22 rows would take as long as Graph's
-    throttling makes it: Microsoft publishes no limit for meeting registration.
-    At its limit for webinars, 15/30s, it would be 44 s.
+    The real import of 22 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 44 s.
     --- stderr
     the meeting's rule: everyone
     22 new registrants, 6 left out by filters
@@ -265,9 +265,9 @@ fn an_eventbrite_export_is_imported_with_a_mapping() {
     rejects   eventbrite.rejects.csv
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 22 rows would take as long as Graph's
-    throttling makes it: Microsoft publishes no limit for meeting registration.
-    At its limit for webinars, 15/30s, it would be 44 s.
+    The real import of 22 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 44 s.
     --- stderr
     the meeting's rule: everyone
     22 new registrants, 6 left out by filters
