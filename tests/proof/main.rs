@@ -24,6 +24,7 @@
 //! `REGISTRANT_IMPORT_STORY=1` the paused proof tells each call as it happens.
 
 mod crowd;
+mod damage;
 mod kills;
 mod paused;
 mod program;
