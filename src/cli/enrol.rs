@@ -262,7 +262,7 @@ impl Enrolment<'_> {
         });
         if let Err(error) = kept {
             // The rows are safe; only the run's own record is not.
-            console.error(error.to_string());
+            console.error(error.at(ledger.path()).to_string());
             summary.exit_code = summary.exit_code.max(6);
         }
         if !counts.add_up() {

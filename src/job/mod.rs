@@ -125,7 +125,12 @@ pub async fn import<T: Transport>(
     mut ledger: Ledger,
     mut tell: impl FnMut(Event<'_>),
 ) -> Result<Ended, JobError> {
-    let number = ledger.begin_run(import.line.clock.epoch())?;
+    let path = ledger.path().to_owned();
+    let named = |error| match error {
+        JobError::Ledger(error) => JobError::Ledger(error.at(&path)),
+        error => error,
+    };
+    let number = ledger.begin_run(import.line.clock.epoch()).map_err(|error| error.at(&path))?;
     let run = tracing::info_span!("run", number);
     let work = import.walk(ledger, &mut tell).instrument(run);
     let deadline = async {
@@ -136,7 +141,7 @@ pub async fn import<T: Transport>(
     };
     tokio::select! {
         biased;
-        ended = work => ended,
+        ended = work => ended.map_err(named),
         () = deadline => unreachable!("a deadline raises the flag and never ends"),
     }
 }
@@ -178,7 +183,8 @@ impl<T: Transport> Import<'_, T> {
         let early = |stop| Ok(Err((Some(mode), stop)));
         tell(Event::Ruled(&registration));
         self.input.require(rule)?;
-        if ledger.listed()?.at.is_none()
+        // After a run that was torn off the list also tells whom a damaged log has forgotten.
+        if (ledger.listed()?.at.is_none() || ledger.was_torn())
             && let Err(stop) = self.first_list(ledger).await?
         {
             return early(stop);

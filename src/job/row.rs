@@ -224,13 +224,15 @@ impl<T: Transport> Desk<'_, T> {
             Call::Create | Call::Read => Becomes::Ready,
         };
         match exchange.verdict {
-            Verdict::Done if call == Call::Remove => (Becomes::Ready, Outcome::Removed),
-            Verdict::Done => self.answered(work, exchange, alone),
+            Verdict::Done if call == Call::Remove && is_removed(exchange) => {
+                (Becomes::Ready, Outcome::Removed)
+            }
             // A DELETE that fails again and again is one row's trouble; a POST that cannot even be
             // sent is everybody's, and the line ends the run when that lasts.
-            Verdict::Again if call == Call::Remove => {
+            Verdict::Again | Verdict::Done if call == Call::Remove => {
                 (in_doubt("not-removed", &exchange.words()), Outcome::End(doubted(work)))
             }
+            Verdict::Done => self.answered(work, exchange, alone),
             Verdict::Throttled | Verdict::Again => (waiting("asked to wait"), Outcome::Again),
             Verdict::SignIn if !*signed_in_again => {
                 *signed_in_again = true;
@@ -290,6 +292,18 @@ impl<T: Transport> Desk<'_, T> {
         }
         (in_doubt(code, &reason), Outcome::End(doubted(work)))
     }
+}
+
+/// Whether Graph itself said that the registrant is gone. A gateway's page with status 200 or 404
+/// says nothing, and a POST on top of it would enrol twice; the next list tells.
+fn is_removed(exchange: &Exchange) -> bool {
+    exchange.result.as_ref().is_ok_and(|response| {
+        if response.status.is_success() {
+            response.body.is_empty()
+        } else {
+            !exchange.error().code.is_empty()
+        }
+    })
 }
 
 /// What tells a row's log lines apart: its line in the input, and its id where that was asked for.

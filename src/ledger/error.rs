@@ -81,6 +81,10 @@ impl LedgerError {
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        // A statement that the tables do not fit is quoted in full; what it says first is enough.
+        if let rusqlite::Error::SqlInputError { msg, .. } = &error {
+            return Self::Damaged(msg.clone());
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotALedger,
             // Without a code of SQLite's: a cell of a type that the tables do not allow, so the bytes

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -16,18 +16,32 @@ use crate::private;
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
+
+/// Stands in the lock file once the ledger beside it has been made, so that an empty one is known
+/// for a loss.
+const MARK: &[u8] = b"Beside this lock is the ledger of an import. Leave both.\n";
 
 impl Lock {
     /// Takes the lock of the ledger at `path`, without waiting.
     pub(super) fn take(path: &Path) -> Result<Self, LedgerError> {
         let file = make(&name(path)).map_err(LedgerError::Io)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(LedgerError::Held),
             Err(TryLockError::Error(error)) => Err(LedgerError::Io(error)),
         }
+    }
+
+    /// Whether a ledger was made beside it.
+    pub(super) fn is_marked(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.len() > 0)
+    }
+
+    /// Notes that a ledger was made beside it.
+    pub(super) fn mark(&self) -> io::Result<()> {
+        if self.is_marked()? { Ok(()) } else { (&self.file).write_all(MARK) }
     }
 }
 

@@ -15,6 +15,7 @@ mod reading;
 mod record;
 mod schema;
 mod scribe;
+mod seal;
 mod store;
 #[cfg(test)]
 mod tests;

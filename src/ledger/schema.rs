@@ -16,9 +16,7 @@ const APPLICATION_ID: i32 = 0x5249_6C64;
 pub(super) const VERSION: i32 = 1;
 
 /// `state` is [`super::State`]; `sent` is [`super::sent_digest`]; `client_request_id` and `sent_at`
-/// are those of the latest attempt whose answer is not in yet; `seal` is a digest of an enrolled row's
-/// number, link and server id, because SQLite's pages carry no checksum and a wrong link is worse
-/// than none.
+/// are those of the latest attempt whose answer is not in yet; `seal` is [`super::seal`].
 const TABLES: &str = "
 CREATE TABLE target (
     one             INTEGER PRIMARY KEY CHECK (one = 1),
@@ -54,8 +52,8 @@ CREATE TABLE registrant (
     client_request_id BLOB,
     sent_at           INTEGER,
     settled_at        INTEGER,
-    seal              INTEGER,
-    CHECK (state <> 3 OR (join_web_url IS NOT NULL AND seal IS NOT NULL))
+    seal              INTEGER NOT NULL,
+    CHECK (state <> 3 OR join_web_url IS NOT NULL)
 ) STRICT;
 CREATE TABLE attempt (
     n                 INTEGER PRIMARY KEY,

@@ -1,18 +1,18 @@
 //! The ledger's file, written by one run at a time.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
-use sha2::{Digest, Sha256};
 
 use super::{
     Attempt, Becomes, Entry, Granted, Identity, Intent, LedgerError, Seq, Settlement, State,
     lock::{self, Lock},
-    record::first_bits,
     schema,
+    seal::{self, seal},
 };
 use crate::registrant::{JoinLink, RegistrantId};
 
@@ -28,6 +28,7 @@ pub struct Ledger {
     connection: Connection,
     path: PathBuf,
     run: i64,
+    torn: bool,
     _lock: Lock,
 }
 
@@ -77,18 +78,26 @@ impl Ledger {
     fn open_here(path: &Path, target: &Identity, now: i64) -> Result<Self, LedgerError> {
         std::fs::create_dir_all(folder_of(path))?;
         let lock = Lock::take(path)?;
+        let is_new = !path.try_exists()?;
         lock::create_private(path)?;
         // SQLite would object to a link anywhere in the path; which folder is meant is the user's
         // own affair.
         let folder = std::fs::canonicalize(folder_of(path))?;
+        let file = folder.join(path.file_name().unwrap_or_default());
+        // SQLite removes its log when a run ends, so this one's did not.
+        let torn = file.with_file_name(log_name(&file)).try_exists()?;
         let mut connection = Connection::open_with_flags(
-            folder.join(path.file_name().unwrap_or_default()),
+            file,
             OpenFlags::SQLITE_OPEN_READ_WRITE
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX
                 | OpenFlags::SQLITE_OPEN_NOFOLLOW,
         )?;
         connection.busy_timeout(BUSY)?;
+        seal::teach(&connection)?;
         let found = schema::recognise(&connection)?;
+        if found == schema::Found::Empty && !is_new && lock.is_marked()? {
+            return Err(LedgerError::Damaged("it is empty, and it was not".to_owned()));
+        }
         // Write-ahead log: one sync a commit, and readers do not wait for the run. FULL: the sync
         // is done at each commit, so that a power loss takes nothing that was promised.
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -97,7 +106,9 @@ impl Ledger {
         if found == schema::Found::Empty {
             schema::create(&mut connection)?;
         }
-        let mut ledger = Self { connection, path: path.to_owned(), run: 0, _lock: lock };
+        lock.mark()?;
+        seal::look_over(&connection)?;
+        let mut ledger = Self { connection, path: path.to_owned(), run: 0, torn, _lock: lock };
         ledger.claim(target, now)?;
         Ok(ledger)
     }
@@ -132,6 +143,14 @@ impl Ledger {
         }
     }
 
+    /// Whether an earlier run did not end as it should: it was killed, or the power failed. The
+    /// ledger holds everything that such a run was promised, unless its log was damaged as well;
+    /// what was lost with it nobody can tell from here, so ask the target.
+    #[must_use]
+    pub fn was_torn(&self) -> bool {
+        self.torn
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -139,12 +158,19 @@ impl Ledger {
     }
 
     /// Begins a run: gives it a number, and puts in doubt whatever an earlier run left with an
-    /// intent and no answer.
+    /// intent and no answer. Such a request may have left long after its intent was written, so its
+    /// settling time begins now.
     ///
     /// # Errors
     /// [`LedgerError`] when the file cannot be written.
     pub fn begin_run(&mut self, now: i64) -> Result<i64, LedgerError> {
         let transaction = self.connection.transaction()?;
+        self.torn |= transaction
+            .query_row("SELECT ended_at IS NULL FROM run ORDER BY n DESC LIMIT 1", [], |row| {
+                row.get(0)
+            })
+            .optional()?
+            .unwrap_or(false);
         transaction.execute(
             "INSERT INTO run (started_at, version) VALUES (?, ?)",
             params![now, env!("CARGO_PKG_VERSION")],
@@ -160,10 +186,10 @@ impl Ledger {
         transaction.execute(
             "UPDATE registrant
              SET state = ?3, code = ?4, client_request_id = NULL,
-                 reason = 'the run ended before the answer came',
-                 settled_at = max(coalesce(sent_at, 0), coalesce(settled_at, 0))
+                 reason = 'the run ended before the answer came', settled_at = ?5,
+                 seal = seal(id, ?3, sent, join_web_url, registrant_id)
              WHERE state IN (?1, ?2)",
-            params![State::Sending as u8, State::Removing as u8, State::Unknown as u8, LOST],
+            params![State::Sending as u8, State::Removing as u8, State::Unknown as u8, LOST, now],
         )?;
         transaction.commit()?;
         self.run = run;
@@ -201,6 +227,10 @@ impl Ledger {
     /// [`LedgerError::Damaged`] when the row's seal does not fit: a link is given as it was
     /// written, or not at all.
     pub fn find(&self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
+        self.look_up(id).map_err(|error| error.at(&self.path))
+    }
+
+    fn look_up(&self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT seq, id, state, run, sent, join_web_url, registrant_id, code, reason,
                     coalesce(settled_at, sent_at), seal
@@ -246,12 +276,15 @@ impl Ledger {
     ) -> Result<u64, LedgerError> {
         let transaction = self.connection.transaction()?;
         transaction.execute(
-            "UPDATE registrant SET state = ? WHERE state = ?",
+            "UPDATE registrant
+             SET state = ?1, seal = seal(id, ?1, sent, join_web_url, registrant_id)
+             WHERE state = ?2",
             params![State::Ready as u8, State::Foreign as u8],
         )?;
         {
             let mut insert = transaction.prepare(
-                "INSERT INTO registrant (id, state, sent, run, settled_at) VALUES (?1, ?2, '', ?3, ?4)
+                "INSERT INTO registrant (id, state, sent, run, settled_at, seal)
+                 VALUES (?1, ?2, '', ?3, ?4, seal(?1, ?2, '', NULL, NULL))
                  ON CONFLICT (id) DO UPDATE
                  SET state = CASE WHEN EXISTS (SELECT 1 FROM attempt
                                                WHERE registrant = registrant.seq AND call = 'POST'
@@ -260,8 +293,12 @@ impl Ledger {
                      settled_at = ?4
                  WHERE state IN (?5, ?7)",
             )?;
+            let mut reseal = transaction.prepare(
+                "UPDATE registrant SET seal = seal(id, state, sent, join_web_url, registrant_id)
+                 WHERE id = ?",
+            )?;
             for id in ids {
-                insert.execute(params![
+                let changed = insert.execute(params![
                     id,
                     State::Foreign as u8,
                     self.run,
@@ -270,6 +307,9 @@ impl Ledger {
                     State::Unknown as u8,
                     State::Refused as u8
                 ])?;
+                if changed > 0 {
+                    reseal.execute([id])?;
+                }
             }
         }
         transaction.execute("UPDATE target SET listed_at = coalesce(listed_at, ?)", [at])?;
@@ -332,11 +372,14 @@ impl Ledger {
         &mut self,
         work: impl FnOnce(&Batch<'_>) -> Result<R, LedgerError>,
     ) -> Result<R, LedgerError> {
-        let run = self.run;
-        let transaction = self.connection.transaction()?;
-        let done = work(&Batch { transaction: &transaction, run })?;
-        transaction.commit()?;
-        Ok(done)
+        let Self { connection, path, run, .. } = self;
+        let write = || {
+            let transaction = connection.transaction()?;
+            let done = work(&Batch { transaction: &transaction, run: *run })?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        write().map_err(|error: LedgerError| error.at(&*path))
     }
 }
 
@@ -356,8 +399,10 @@ impl Batch<'_> {
         if !intent.remove {
             let inserted = db
                 .prepare_cached(
-                    "INSERT INTO registrant (id, state, sent, run, line, client_request_id, sent_at)
-                     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                    "INSERT INTO registrant (id, state, sent, run, line, client_request_id, sent_at,
+                                             seal)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, seal(?1, ?2, ?3, NULL, NULL))
+                     ON CONFLICT (id) DO NOTHING",
                 )?
                 .execute(params![
                     id,
@@ -387,8 +432,10 @@ impl Batch<'_> {
             return Ok(Granted::Held(state));
         }
         db.prepare_cached(
-            "UPDATE registrant SET state = ?, sent = ?, run = ?, line = ?, client_request_id = ?,
-                    sent_at = ?, code = NULL, reason = NULL WHERE seq = ?",
+            "UPDATE registrant SET state = ?1, sent = ?2, run = ?3, line = ?4,
+                    client_request_id = ?5, sent_at = ?6, code = NULL, reason = NULL,
+                    seal = seal(id, ?1, ?2, join_web_url, registrant_id)
+             WHERE seq = ?7",
         )?
         .execute(params![
             becomes as u8,
@@ -418,8 +465,10 @@ impl Batch<'_> {
         };
         self.transaction
             .prepare_cached(
-                "UPDATE registrant SET state = ?, run = ?, code = ?, reason = ?,
-                        client_request_id = NULL, settled_at = ? WHERE seq = ?",
+                "UPDATE registrant SET state = ?1, run = ?2, code = ?3, reason = ?4,
+                        client_request_id = NULL, settled_at = ?5,
+                        seal = seal(id, ?1, sent, join_web_url, registrant_id)
+                 WHERE seq = ?6",
             )?
             .execute(params![
                 state as u8,
@@ -441,15 +490,16 @@ impl Batch<'_> {
         let seq = settlement.seq.0;
         self.transaction
             .prepare_cached(
-                "UPDATE registrant SET state = ?, run = ?, join_web_url = ?, registrant_id = ?,
-                        seal = ?, settled_at = ?, client_request_id = NULL WHERE seq = ?",
+                "UPDATE registrant SET state = ?1, run = ?2, join_web_url = ?3, registrant_id = ?4,
+                        seal = seal(id, ?1, sent, ?3, ?4), settled_at = ?5,
+                        client_request_id = NULL
+                 WHERE seq = ?6",
             )?
             .execute(params![
                 State::Enrolled as u8,
                 self.run,
                 link.expose(),
                 registrant_id,
-                seal(seq, link.expose(), registrant_id),
                 settlement.at,
                 seq
             ])?;
@@ -480,6 +530,13 @@ impl Batch<'_> {
     }
 }
 
+/// The name of SQLite's log of a ledger.
+fn log_name(ledger: &Path) -> OsString {
+    let mut name = ledger.file_name().unwrap_or_default().to_owned();
+    name.push("-wal");
+    name
+}
+
 fn state_of(number: i64) -> Result<State, LedgerError> {
     State::from_file(number).ok_or_else(|| LedgerError::Damaged(format!("state {number}")))
 }
@@ -487,36 +544,22 @@ fn state_of(number: i64) -> Result<State, LedgerError> {
 fn entry(row: &Row<'_>) -> Result<Entry, LedgerError> {
     let seq: i64 = row.get(0)?;
     let state = state_of(row.get(2)?)?;
-    let link: Option<String> = row.get(5)?;
-    let registrant_id: Option<String> = row.get(6)?;
-    let link = if state == State::Enrolled {
-        let text = link.unwrap_or_default();
-        if row.get::<_, Option<i64>>(10)? != Some(seal(seq, &text, registrant_id.as_deref())) {
-            return Err(LedgerError::Damaged(format!("the seal of registrant {seq} is broken")));
-        }
-        Some(JoinLink::trusted(&text))
-    } else {
-        None
-    };
+    let (id, sent): (String, String) = (row.get(1)?, row.get(4)?);
+    let (link, registrant_id): (Option<String>, Option<String>) = (row.get(5)?, row.get(6)?);
+    let sealed = seal(&id, state as i64, &sent, link.as_deref(), registrant_id.as_deref());
+    if row.get::<_, i64>(10)? != sealed {
+        return Err(LedgerError::Damaged(format!("the seal of registrant {seq} is broken")));
+    }
+    let link = link.filter(|_| state == State::Enrolled).map(|text| JoinLink::trusted(&text));
     Ok(Entry {
         seq: Seq(seq),
         state,
         run: row.get(3)?,
-        sent: row.get(4)?,
+        sent,
         link,
         registrant_id,
         code: row.get(7)?,
         reason: row.get(8)?,
         touched_at: row.get(9)?,
     })
-}
-
-/// A digest of what makes a wrong link: 64 bits of SHA-256.
-fn seal(seq: i64, link: &str, registrant_id: Option<&str>) -> i64 {
-    let mut hash = Sha256::new();
-    hash.update(seq.to_be_bytes());
-    hash.update(link.as_bytes());
-    hash.update([0]);
-    hash.update(registrant_id.unwrap_or_default().as_bytes());
-    first_bits(hash).cast_signed()
 }

@@ -137,7 +137,7 @@ fn a_run_that_died_leaves_its_intents_in_doubt_and_their_story_told() {
     let ledger = place.open();
     let entry = ledger.find(&id("a")).expect("reads").expect("is there");
     assert_eq!(entry.state, State::Unknown);
-    assert_eq!(entry.touched_at, Some(2_000), "settling counts from the sending");
+    assert_eq!(entry.touched_at, Some(1_000), "it may have left just before this run began");
     let story = Reading::open(&place.path).expect("opens").story("a").expect("reads");
     let story = story.expect("is there");
     assert_eq!(story.attempts.len(), 1);
@@ -177,8 +177,58 @@ fn a_link_comes_back_as_it_was_written_or_not_at_all() {
     assert_eq!(entry.link.expect("a link").expose(), LINK);
     drop(ledger);
     place.sql("UPDATE registrant SET join_web_url = replace(join_web_url, '/t/', '/u/')");
-    let found = place.open().find(&id("a")).map(|_| ());
-    assert!(matches!(found, Err(LedgerError::Damaged(_))), "{found:?}");
+    damaged(&place.path);
+}
+
+fn damaged(path: &Path) {
+    let opened = Ledger::open(path, &target("m"), 1).map(|_| ()).expect_err("damaged");
+    assert!(matches!(opened.kind(), LedgerError::Damaged(_)), "{opened}");
+    assert!(opened.to_string().starts_with(&path.display().to_string()), "{opened}");
+}
+
+#[test]
+fn a_changed_state_and_an_index_that_lost_an_id_are_damage() {
+    for change in [
+        "UPDATE registrant SET state = 0",
+        "PRAGMA writable_schema = ON;
+         CREATE TABLE other (id TEXT NOT NULL UNIQUE) STRICT;
+         INSERT INTO other VALUES ('b');
+         UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema
+                                              WHERE name = 'sqlite_autoindex_other_1')
+         WHERE name = 'sqlite_autoindex_registrant_1'",
+    ] {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let seq = go(&mut ledger, &intent("a", false));
+        settle(&mut ledger, seq, "done", enrolled());
+        drop(ledger);
+        place.sql(change);
+        damaged(&place.path);
+    }
+}
+
+#[test]
+fn an_emptied_ledger_is_no_new_one() {
+    let place = Place::new();
+    drop(place.open());
+    std::fs::write(&place.path, "").expect("writes");
+    damaged(&place.path);
+    std::fs::remove_file(&place.path).expect("removes");
+    drop(place.open());
+}
+
+#[test]
+fn a_run_that_was_torn_off_is_known() {
+    let place = Place::new();
+    let ledger = place.open();
+    assert!(!ledger.was_torn(), "there was none before it");
+    drop(ledger);
+    let mut ledger = place.open();
+    assert!(ledger.was_torn(), "its end is not on record");
+    let end = RunEnd { at: 2_500, exit_code: 0, stop_reason: None, summary: "{}" };
+    ledger.end_run(&end).expect("writes");
+    drop(ledger);
+    assert!(!place.open().was_torn());
 }
 
 #[test]

@@ -24,8 +24,10 @@
 //! `REGISTRANT_IMPORT_STORY=1` the paused proof tells each call as it happens.
 
 mod crowd;
+mod damage;
 mod kills;
 mod paused;
 mod program;
 mod seeds;
+mod store;
 mod verify;

@@ -20,7 +20,7 @@ use registrant_import::{
         line::Line,
         stop::Stop,
     },
-    ledger::{Ledger, RunEnd, State},
+    ledger::{Ledger, LedgerError, RunEnd, State},
     output::{Files, Projection, Summary, TargetName},
     pacing::{Buckets, Pacer, Settings},
     registrant::{Mode, RegistrantId, Rule},
@@ -93,7 +93,7 @@ impl World {
             line.stop.raise(Stop::Interrupted);
             std::future::pending::<()>().await;
         };
-        let ledger = Ledger::open(&self.ledger, &World::identity(), self.now()).expect("a ledger");
+        let ledger = self.open_ledger();
         let work = async {
             tokio::select! {
                 biased;
@@ -118,11 +118,12 @@ impl World {
         false
     }
 
-    /// In chaos a part of the rows, sorted anew; in peace all of them.
+    /// In chaos a part of the rows, sorted anew; in peace all of them, as they are: of two rows that
+    /// claim one id, the order says which is a duplicate.
     fn export(&mut self, chaos: bool) -> Export {
         let mut rows = self.people.clone();
-        self.random.shuffle(&mut rows);
         if chaos {
+            self.random.shuffle(&mut rows);
             let some = self.random.usize(1..=rows.len());
             rows.truncate(some);
         }
@@ -250,6 +251,17 @@ impl World {
         open
     }
 
+    fn open_ledger(&self) -> Ledger {
+        loop {
+            match Ledger::open(&self.ledger, &World::identity(), self.now()) {
+                // Another proof's child process, between its fork and its exec, has a hand on all
+                // files of this process for an instant.
+                Err(error) if matches!(error.kind(), LedgerError::Held) => std::thread::yield_now(),
+                opened => return opened.expect("a ledger"),
+            }
+        }
+    }
+
     /// What the ledger calls enrolled is on the server with that link, now; nobody is there twice,
     /// and the strangers are untouched.
     fn check_ledger(&self, export: &Export) {
@@ -258,7 +270,7 @@ impl World {
             assert_eq!(books.get(id), Some(link), "somebody else's registrant was touched");
         }
         assert_eq!(self.simulator.stats().duplicates, 0, "somebody was posted twice");
-        let ledger = Ledger::open(&self.ledger, &World::identity(), self.now()).expect("a ledger");
+        let ledger = self.open_ledger();
         for (_, Person { id, .. }) in &export.rows {
             let Some(entry) = ledger.find(&RegistrantId::trusted(id)).expect("a sound ledger")
             else {
