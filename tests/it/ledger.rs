@@ -32,7 +32,7 @@ fn status_counts_and_says_what_comes_next() {
             1  refused by the server (BadRequest), since [stamp], first on line 3
 
     last runs
-      run 1  [stamp]  took 0 s, enrolled 3 at 36/s, exit 3
+      run 1  [stamp]  took [time], enrolled 3 at [rate], exit 3
 
     the next run sends 1 row again, where the CSV still holds them, sends every row that is new
     ");
