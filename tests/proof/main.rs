@@ -23,6 +23,8 @@
 //! `REGISTRANT_IMPORT_SEED=n` replays one seed of a proof: a failure prints it. With
 //! `REGISTRANT_IMPORT_STORY=1` the paused proof tells each call as it happens.
 
+mod answers;
+mod conduct;
 mod crowd;
 mod damage;
 mod kills;

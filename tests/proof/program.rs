@@ -61,15 +61,20 @@ impl Stage {
 
     /// `run`, with short waits.
     pub(crate) fn command(&self) -> Command {
+        self.command_for("M", "people.ledger")
+    }
+
+    /// `run` on this meeting, with this ledger.
+    pub(crate) fn command_for(&self, meeting: &str, ledger: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registrant-import"));
         command
             .current_dir(self.folder.path())
             .env_clear()
             .arg("run")
             .arg(self.path("people.csv"))
-            .args(["--graph-url", &self.served.url(), "--meeting", "M", "--settle", "150ms"])
+            .args(["--graph-url", &self.served.url(), "--meeting", meeting, "--settle", "150ms"])
             .arg("--ledger")
-            .arg(self.path("people.ledger"))
+            .arg(self.path(ledger))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -92,8 +97,13 @@ impl Stage {
 
     /// Runs until everybody is enrolled; each end must be one that a later run mends.
     pub(crate) fn finish(&self) {
+        self.finish_with(&[]);
+    }
+
+    /// As [`Stage::finish`], with more options.
+    pub(crate) fn finish_with(&self, options: &[&str]) {
         for _ in 0..40 {
-            let ended = self.run();
+            let ended = ended(self.command().args(options));
             match ended.code {
                 Some(0) => return self.verify(),
                 Some(4 | 5) => {}
