@@ -216,7 +216,7 @@ fn an_eventbrite_export_is_recognised() {
                 firstName from `First Name`
                 lastName from `Last Name`
                 email from `Email`
-    Left out    where preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
+    Left out    preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
     To override --map 'id=Attendee #' --map 'firstName=First Name' --map 'lastName=Last Name' --map 'email=Email'
 
     28 rows read: 22 valid, 0 invalid, 6 left out (mode everyone)

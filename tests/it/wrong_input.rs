@@ -104,7 +104,7 @@ fn a_mapped_column_that_is_not_there() {
     assert_snapshot!(run_on(crowd(1), "--map id=Nmae"), @r"
     exit 2
     --- stderr
-    error: --map 'id=Nmae': the header in line 1 has no column `Nmae`, did you mean `name`?; its columns are `id`, `name`
+    error: --map 'id=Nmae': the header in line 1 has no column `Nmae` (did you mean `name`?); its columns are `id`, `name`
     ");
     assert_snapshot!(run_on(crowd(1), "--where Status=Going"), @r"
     exit 2
@@ -210,7 +210,7 @@ fn a_token_that_is_refused() {
     next      mend the cause above, then run the same command again: it goes on with
               the 2 rows
     --- stderr
-    error: stopped: sign-in failed: Graph refused the token (401) and the rehearsal gives the same one again: get a new one, made for Microsoft Graph
+    error: stopped: sign-in failed: Graph refused the token (401) and a run without a credential gives the same one again: get a new one, made for Microsoft Graph
     ");
     let context = Context::with(config);
     context.file("people.csv", crowd(2));
