@@ -6,12 +6,12 @@
 #[expect(dead_code, reason = "the bench uses the rest")]
 mod models;
 
-use models::cell::{Case, Figures, Who, cut, measure};
+use models::cell::{Case, Figures, Who, cut, measure, once};
 use models::report;
 use models::rivals::RIVALS;
 use models::server::{MODELS, Model};
 use models::world::Header;
-use registrant_import::pacing::Rules;
+use registrant_import::pacing::{Rule, Rules};
 
 const SEEDS: std::ops::Range<u64> = 1..4;
 
@@ -84,5 +84,20 @@ fn a_sudden_cut_to_a_fifth_is_followed() {
         let case = Case { model, rate: 10.0, header: Header::Whole, latency: 0.12 };
         let cut = cut(&case, Rules::default(), SEEDS);
         assert!(cut.carried > 0.8 && cut.later < 60.0, "{case:?}: {cut:?}");
+    }
+}
+
+/// A server that refuses a twentieth of the calls at random would make a pace that is measured from
+/// refusal to refusal fall without end.
+#[test]
+fn refusals_by_chance_do_not_slow_the_pace_for_ever() {
+    for model in [Model::N(0.05), Model::NA(0.05)] {
+        let case = Case { model, rate: 50.0, header: Header::Whole, latency: 0.12 };
+        let own = measure(&case, Who::Cold(Rules::default()), 1..9);
+        assert!(own.unfinished == 0 && own.early == 0 && own.time < 2.6, "{case:?}: {own:?}");
+        let without = measure(&case, Who::Cold(Rules::without(Rule::Noise)), 1..3);
+        assert!(without.time > 10.0, "the rule is what helps: {case:?}: {without:?}");
+        let (_, learnt, _) = once(&case, Who::Cold(Rules::default()), 3, None);
+        assert_eq!(learnt, None, "no limit has shown itself");
     }
 }

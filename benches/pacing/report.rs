@@ -180,6 +180,39 @@ pub(crate) fn cuts() -> String {
     text
 }
 
+/// Refusals by chance: this program, without its rule for them, and the others.
+pub(crate) fn noise() -> String {
+    let mut text = String::from(
+        "## Refusals by chance\n\nTime ÷ ideal · refused calls in %. A share of the calls is refused \
+         whatever the pace, with a wait of 1 s: N1 1 %, N5 5 %, without a limit or over a bucket of \
+         R = 50. *Ideal* stops all calls for each wait and has 64 in flight outside them.\n\n\
+         | strategy | N1, 1,000 rows | N1, 10,000 | N5, 1,000 | N5, 10,000 | N5 over A, 10,000 |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let cases = [
+        (Model::N(0.01), 5.0),
+        (Model::N(0.01), 50.0),
+        (Model::N(0.05), 5.0),
+        (Model::N(0.05), 50.0),
+        (Model::NA(0.05), 50.0),
+    ]
+    .map(|(model, rate)| Case { model, rate, header: Header::Whole, latency: 0.12 });
+    let own = [
+        ("**this program, cold**", Who::Cold(Rules::default())),
+        ("**this program, learnt**", Who::Learnt(Rules::default())),
+        ("without Noise, cold", Who::Cold(Rules::without(Rule::Noise))),
+    ];
+    let others = RIVALS.map(|rival| (rival.name(), Who::Rival(rival)));
+    for (name, who) in own.into_iter().chain(others) {
+        let _ = write!(text, "| {name} |");
+        for figures in all(&cases, |case| measure(case, who, SEEDS)) {
+            let _ = write!(text, " {} |", show(&figures));
+        }
+        text.push('\n');
+    }
+    text + "\n"
+}
+
 /// Each rule switched off in turn.
 pub(crate) fn ablation() -> String {
     let mut text = String::from(

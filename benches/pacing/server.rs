@@ -13,6 +13,10 @@ pub(crate) enum Model {
     W(f64),
     /// A sliding window of so many seconds, R·T calls.
     S(f64),
+    /// No limit, but so large a share of the calls is refused at random, with a wait of one second.
+    N(f64),
+    /// The same over a bucket (A).
+    NA(f64),
 }
 
 /// The models in the tables' order.
@@ -35,6 +39,8 @@ impl Model {
             Self::B => "B".to_owned(),
             Self::W(seconds) => format!("W{seconds}"),
             Self::S(seconds) => format!("S{seconds}"),
+            Self::N(share) => format!("N{:.0}", share * 100.0),
+            Self::NA(share) => format!("N{:.0} over A", share * 100.0),
         }
     }
 }
@@ -48,6 +54,25 @@ pub(crate) enum Server {
     Fixed { quota: u64, seconds: f64, start: f64, used: u64 },
     /// S: the arrivals that count.
     Sliding { quota: u64, seconds: f64, arrivals: VecDeque<f64> },
+    /// N: refusals by chance, and the limit behind them.
+    Noisy { chance: Chance, limit: Option<Box<Server>> },
+}
+
+/// Refusals that have nothing to do with the client.
+#[derive(Clone, Debug)]
+pub(crate) struct Chance {
+    share: f64,
+    random: fastrand::Rng,
+}
+
+impl Chance {
+    /// The wait of a refusal by chance, in seconds.
+    pub(crate) const WAIT: f64 = 1.0;
+
+    /// Whether the next call is refused.
+    pub(crate) fn refuses(&mut self) -> bool {
+        self.random.f64() < self.share
+    }
 }
 
 impl Server {
@@ -74,6 +99,20 @@ impl Server {
                 let (quota, seconds) = window(seconds);
                 Self::Sliding { quota, seconds, arrivals: VecDeque::new() }
             }
+            Model::N(share) | Model::NA(share) => {
+                let random = fastrand::Rng::with_seed(phase.to_bits());
+                let limit = matches!(model, Model::NA(_))
+                    .then(|| Box::new(Self::new(Model::A, rate, phase)));
+                Self::Noisy { chance: Chance { share, random }, limit }
+            }
+        }
+    }
+
+    /// The limit, if there is one, apart from refusals by chance.
+    pub(crate) fn apart(self) -> (Option<Self>, Option<Chance>) {
+        match self {
+            Self::Noisy { chance, limit } => (limit.map(|limit| *limit), Some(chance)),
+            limit => (Some(limit), None),
         }
     }
 
@@ -91,6 +130,11 @@ impl Server {
                     *quota = 1;
                 } else {
                     *quota /= 5;
+                }
+            }
+            Self::Noisy { limit, .. } => {
+                if let Some(limit) = limit {
+                    limit.cut(now);
                 }
             }
         }
@@ -122,6 +166,12 @@ impl Server {
             Self::Sliding { quota, seconds, arrivals } => {
                 Err(arrivals[arrivals.len() - *quota as usize] + *seconds - now)
             }
+            Self::Noisy { chance, limit } => {
+                if chance.refuses() {
+                    return Err(Chance::WAIT);
+                }
+                limit.as_mut().map_or(Ok(()), |limit| limit.arrive(now))
+            }
         }
     }
 
@@ -136,6 +186,7 @@ impl Server {
             Self::Sliding { quota, seconds, arrivals } => {
                 arrivals[arrivals.len() - *quota as usize] + *seconds + 1e-9
             }
+            Self::Noisy { limit, .. } => limit.as_mut().map_or(now, |limit| limit.free_at(now)),
         }
     }
 
@@ -157,6 +208,7 @@ impl Server {
                     arrivals.pop_front();
                 }
             }
+            Self::Noisy { .. } => {} // The limit behind it keeps its own time.
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use registrant_import::pacing::RetryAfter;
 
 use super::client::{Client, Do};
-use super::server::Server;
+use super::server::{Chance, Server};
 
 /// How the server writes its Retry-After.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,9 +70,11 @@ impl Latency {
     }
 }
 
-/// Seconds that an oracle needs: it sees the server's counter, is never refused, and sends as fast
-/// as the calls in flight allow while quota is left.
-pub(crate) fn ideal(mut server: Server, mut latency: Latency, rows: u64) -> f64 {
+/// Seconds that an oracle needs: it sees the server's counter, is never refused by the limit, and
+/// sends as fast as the calls in flight allow while quota is left. Chance it cannot see: such a
+/// refusal stops all of its calls for the wait, and what is in flight by then goes on.
+pub(crate) fn ideal(server: Server, mut latency: Latency, rows: u64) -> f64 {
+    let (mut limit, mut chance) = server.apart();
     // The next arrival of each of the calls in flight, with its round trip.
     let mut arrivals: BinaryHeap<Reverse<(Time, Time)>> = BinaryHeap::new();
     let mut depart = |at: f64| {
@@ -82,11 +84,28 @@ pub(crate) fn ideal(mut server: Server, mut latency: Latency, rows: u64) -> f64 
     for _ in 0..IN_FLIGHT {
         arrivals.push(depart(0.0));
     }
+    // The waits: from when they are known, until when.
+    let mut waits: Vec<(f64, f64)> = Vec::new();
     let (mut accepted, mut last, mut end) = (0, 0.0_f64, 0.0_f64);
     while let Some(Reverse((Time(arrival), Time(trip)))) = arrivals.pop() {
         // Where no quota is left it is sent so much later.
-        let mut at = server.free_at(arrival.max(last));
-        while server.arrive(at).is_err() {
+        let at = arrival.max(last);
+        let mut at = limit.as_mut().map_or(at, |limit| limit.free_at(at));
+        let sent = at - trip / 8.0;
+        let wait = waits.iter().filter(|wait| (wait.0..wait.1).contains(&sent));
+        if let Some(until) = wait.map(|wait| wait.1).max_by(f64::total_cmp) {
+            // A little later, so that rounding does not put it back inside.
+            arrivals.push(Reverse((Time(until + 1e-6 + trip / 8.0), Time(trip))));
+            continue;
+        }
+        if chance.as_mut().is_some_and(Chance::refuses) {
+            let known = at + trip / 8.0;
+            waits.retain(|wait| wait.1 > at - 60.0);
+            waits.push((known, known + Chance::WAIT));
+            arrivals.push(depart(known));
+            continue;
+        }
+        while limit.as_mut().is_some_and(|limit| limit.arrive(at).is_err()) {
             at += 1e-6;
         }
         last = at;

@@ -97,7 +97,7 @@ impl Source {
     /// Gets a token. Nothing is kept here: each call asks anew.
     pub(crate) async fn fetch(&self, effort: Effort) -> Result<Granted, AuthError> {
         match self {
-            Self::None => Granted::from_text("rehearsal", "the rehearsal"),
+            Self::None => Granted::from_text("none", "a run without a credential"),
             Self::Text(text) => text.fetch(),
             Self::File(file) => file.fetch(),
             Self::Command(command) => command.fetch().await,
@@ -142,7 +142,7 @@ impl Source {
     /// Where a token comes from, in words for a message.
     pub(crate) fn origin(&self) -> String {
         match self {
-            Self::None => "the rehearsal".to_owned(),
+            Self::None => "a run without a credential".to_owned(),
             Self::Text(text) => text.origin().to_owned(),
             Self::File(file) => file.origin(),
             Self::Command(_) => "--token-command".to_owned(),

@@ -2,17 +2,20 @@
 
 use std::path::Path;
 
-use super::{enrol::Enrolment, failure::Failure};
+use super::{args::AccountArgs, enrol::Enrolment, failure::Failure};
 use crate::{
     graph::http::Http,
-    job::line::Line,
-    ledger::{Ledger, RunTraffic},
+    job::{self, line::Line},
+    ledger::{Ledger, Reading, RunTraffic},
     output::{Console, FileError, Metrics, Reasons, Report, Summary, probe},
     pacing::Bucket,
 };
 
 /// So many slots of time at most are told apart: more than a phone shows side by side.
 const SLOTS: u16 = 80;
+
+/// The exit code of a run that found the ledger held by another.
+const HELD: u8 = 7;
 
 impl Enrolment<'_> {
     /// Finds out, before anything is posted, whether both can be written later.
@@ -110,6 +113,26 @@ impl Enrolment<'_> {
             settings.push(("--max-duration", crate::output::length(length)));
         }
         settings
+    }
+}
+
+/// The metrics of a run that ended before it had any numbers: a scheduler's monitor hears of it all
+/// the same. Where another run holds the ledger, the figures are that run's to write.
+pub(super) fn failed(args: &AccountArgs, ledger: &Path, failure: &Failure, console: &Console) {
+    let Some(path) = args.metrics.as_ref().filter(|_| failure.code != HELD) else { return };
+    let metrics = Metrics {
+        ledger: &name(ledger),
+        ended: job::wall_clock(),
+        last_success: Reading::open(ledger)
+            .and_then(|reading| reading.last_success())
+            .ok()
+            .flatten(),
+        exit_code: failure.code,
+        summary: None,
+        traffic: None,
+    };
+    if let Err(error) = metrics.write(path) {
+        console.error(error.to_string());
     }
 }
 

@@ -320,8 +320,8 @@ pub(super) struct AccountArgs {
     /// Write a report of the run to this file: one page without names, ids and links
     #[arg(long, value_name = "FILE.html")]
     pub(super) report: Option<PathBuf>,
-    /// Write the run's figures to this file, for the textfile collector of Prometheus'
-    /// node_exporter; a rehearsal writes none
+    /// Write the run's figures to this file for Prometheus (the node exporter's textfile
+    /// collector); a rehearsal writes none
     #[arg(long, value_name = "FILE.prom")]
     pub(super) metrics: Option<PathBuf>,
 }
@@ -329,8 +329,8 @@ pub(super) struct AccountArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Files")]
 pub(super) struct LedgerArgs {
-    /// The ledger
-    #[arg(long, value_name = "FILE", conflicts_with = "meeting")]
+    /// The ledger [default: the target's own]
+    #[arg(long, value_name = "FILE")]
     pub(super) ledger: Option<PathBuf>,
     #[command(flatten)]
     pub(super) target: TargetArgs,

@@ -6,7 +6,7 @@ use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped};
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
     output::{Console, Rejects, probe},
-    registrant::{FaultCode, Field, Rule},
+    registrant::{Fault, FaultCode, Field, Rule},
 };
 
 /// What `--json` prints (contract, section 10).
@@ -84,43 +84,43 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
 /// What is said where ids repeat with rows that differ: the id may be the wrong column, or the
 /// system has none and a key such as the e-mail address serves two people.
 pub(super) fn repeats_warning(mapping: &Mapping, rows: u64) -> String {
+    let (repeat, are) = if rows == 1 { ("row repeats", "is") } else { ("rows repeat", "are") };
     format!(
-        "{} rows repeat an id of an earlier row (`{}`) and differ from it, so they are invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'",
+        "{} {repeat} an id of an earlier row (`{}`) with other cells and {are} invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'",
         grouped(rows),
         mapping.shown(&Field::Id)
     )
 }
 
 fn in_words(survey: &Survey, args: &CheckArgs) -> String {
-    let mut text = format!(
-        "\n{} rows read: {} valid, {} invalid, {} left out (mode {})\n",
+    let mut lines = vec![format!(
+        "\n{} rows read: {} valid, {} invalid, {} left out (mode {})",
         grouped(survey.read),
         grouped(survey.valid),
         grouped(survey.invalid),
         grouped(survey.excluded),
         args.mode
-    );
+    )];
     if survey.repeated > 0 {
         let repeat = if survey.repeated == 1 { "repeats" } else { "repeat" };
-        text.push_str(&format!(
-            "{} of the valid rows {repeat} an earlier row in every cell, to share its enrolment\n",
+        lines.push(format!(
+            "{} of the valid rows {repeat} an earlier row in every cell, to share its enrolment",
             grouped(survey.repeated)
         ));
     }
-    for (code, rows) in &survey.faults {
-        text.push_str(&format!("{:>9}  {code}\n", grouped(*rows)));
-    }
+    let faults = survey.faults.iter();
+    lines.extend(faults.map(|(code, rows)| format!("{:>9}  {code}", grouped(*rows))));
     for (line, faults) in &survey.first {
-        for fault in faults {
-            text.push_str(&format!("line {line}: {}: {}\n", fault.code, fault.told()));
-        }
+        let told = |fault: &Fault| format!("line {line}: {}: {}", fault.code, fault.told());
+        lines.extend(faults.iter().map(told));
     }
     let shown = survey.first.len() as u64;
     if survey.invalid > shown {
-        text.push_str(&format!(
-            "… and {} more; --rejects FILE writes all of them\n",
+        lines.push(format!(
+            "… and {} more; --rejects FILE writes all of them",
             grouped(survey.invalid - shown)
         ));
     }
-    text
+    lines.push(String::new());
+    lines.join("\n")
 }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -209,7 +210,7 @@ impl Enrolment<'_> {
                 Some(rate) if (rate.per_second() - pace).abs() < f64::EPSILON => rate.to_string(),
                 _ => rate_in_words(pace),
             };
-            text.push_str(&format!("; at {at} about {}", time_left(left)));
+            write!(text, "; at {at} about {}", time_left(left)).expect("a String takes it");
         }
         text
     }
@@ -368,8 +369,7 @@ pub(super) fn forecast(rows: u64, per_second: f64) -> String {
 
 /// Prints to standard output. It may be closed; the files and the exit code tell the same.
 pub(super) fn print(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
 }
 
 #[cfg(test)]

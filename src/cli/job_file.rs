@@ -86,6 +86,10 @@ fn read(file: &Path, path: &[String], typed: &ArgMatches) -> Result<Vec<OsString
         let key: &str = key.get_ref();
         let at = |what: String| Failure::usage(format!("{name}:{line}: {what}"));
         let Some(arg) = known.get_arguments().find(|arg| is_named(arg, key)) else {
+            if command().get_subcommands().any(|other| takes(other, key)) {
+                // One file serves `check`, `rehearse` and `run`: each takes what concerns it.
+                continue;
+            }
             return Err(at(unknown(key, &known)));
         };
         let words = words(key, arg, &values[key]).map_err(at)?;
@@ -106,6 +110,12 @@ fn is_named(arg: &clap::Arg, key: &str) -> bool {
         Some(long) => long == key && !matches!(key, "job" | "help" | "version"),
         None => arg.is_positional() && arg.get_id() == key,
     }
+}
+
+/// Whether this command takes job files, and this key in them.
+fn takes(command: &Command, key: &str) -> bool {
+    let has = |key: &str| command.get_arguments().any(|arg| is_named(arg, key));
+    command.get_arguments().any(|arg| arg.get_long() == Some("job")) && has(key)
 }
 
 fn subcommand(path: &[String]) -> Command {

@@ -101,14 +101,14 @@ fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
     }
     let rate = args.pace.rate;
     let published = Quota::WEBINAR_WRITES;
-    text.push_str(&format!("The real import of {} rows would take ", grouped(rows)));
+    text.push_str(&format!("The real import of {} rows would take", grouped(rows)));
     match rate {
         Some(rate) => text.push_str(&format!(
-            "at least {} (--rate {rate}).\n",
+            " at least {} (--rate {rate}).\n",
             enrol::forecast(rows, rate.per_second())
         )),
         None => text.push_str(&format!(
-            "as long as Graph's\nthrottling makes it: Microsoft publishes no limit for meeting registration.\nAt its limit for webinars, {published}, it would be {}.\n",
+            "\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",
             enrol::forecast(rows, published.per_second())
         )),
     }
@@ -118,9 +118,10 @@ fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
 /// The shortest time in which the limit, and `--rate`, would have let so many through, as a share
 /// of the time that it took, in percent; `None` where the limit did not matter.
 fn efficiency(limit: &Limit, rate: Option<Quota>, traffic: &RunTraffic) -> Option<f64> {
-    let accepted = traffic.slots.iter().map(|slot| slot.accepted).sum();
-    let shortest = limit.shortest(accepted);
-    let ceiling = rate.map_or(0.0, |rate| fraction(accepted) / rate.per_second());
+    // Whatever was not throttled has used up quota, faults included.
+    let taken = traffic.slots.iter().map(|slot| slot.sum() - slot.throttled).sum();
+    let shortest = limit.shortest(taken);
+    let ceiling = rate.map_or(0.0, |rate| fraction(taken) / rate.per_second());
     let took = u64::try_from(traffic.last - traffic.first).ok().filter(|took| *took > 0)?;
     (!shortest.is_zero())
         .then(|| (100_000.0 * shortest.as_secs_f64().max(ceiling) / fraction(took)).min(100.0))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
+    account,
     args::{AuthArgs, GraphArgs, RunArgs, TargetArgs},
     enrol::{self, Enrolment},
     failure::Failure,
@@ -49,7 +50,10 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<u8, Failure> 
         rejects,
         rehearsal: false,
     };
-    let done = enrolment.carry_out(console)?;
+    let ledger = enrolment.ledger.clone();
+    let done = enrolment
+        .carry_out(console)
+        .inspect_err(|failure| account::failed(&args.account, &ledger, failure, console))?;
     if args.files.json {
         enrol::print(&format!("{}\n", done.summary.json()));
     } else {

@@ -1,6 +1,9 @@
 //! `status` and `explain`: a look into a ledger.
 
-use std::fmt::Write;
+use std::{
+    fmt::{self, Display, Formatter, Write},
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
@@ -12,7 +15,10 @@ use super::{
     failure::Failure,
     notation::grouped,
 };
-use crate::ledger::{Attempted, Counts, PastRun, Reading, State, Story};
+use crate::{
+    ledger::{Attempted, Counts, PastRun, Reading, State, Story, Waiting},
+    output::{length, rate_in_words},
+};
 
 /// How many runs are shown.
 const RUNS: u32 = 10;
@@ -21,41 +27,39 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
     let path = ledger_path(&args.ledger)?;
     let reading = Reading::open(&path)?;
     let (target, counts, runs) = (reading.target()?, reading.counts()?, reading.runs(RUNS)?);
+    let waiting = reading.waiting()?;
+    let next = Next::of(&counts);
     if args.json {
         let states: serde_json::Map<_, _> = State::ALL
             .into_iter()
             .map(|state| (state.name().to_owned(), counts.of(state).into()))
             .collect();
         let runs: Vec<_> = runs.iter().map(run_json).collect();
+        let waiting: Vec<_> = waiting.iter().map(waiting_json).collect();
         let text = json!({
             "ledger": path,
             "target": {"kind": target.kind, "id": target.name, "organizer": target.organizer, "graph": target.graph},
             "counts": states,
+            "waiting": waiting,
             "runs": runs,
-            "next": next_run(&counts),
+            "next": {"lookUp": next.look_up, "sendAgain": next.send_again, "lookAgain": next.look_again, "text": next.to_string()},
         });
         enrol::print(&format!("{text}\n"));
         return Ok(0);
     }
     let mut text = format!("ledger  {}\ntarget  {target}\n\n", path.display());
-    let mut count = |state: State, what: &str| {
-        if counts.of(state) > 0 {
-            line(&mut text, &format!("{:>9}  {what}", grouped(counts.of(state))));
-        }
-    };
-    count(State::Enrolled, "enrolled, link held");
-    count(State::Refused, "refused by the server");
-    count(State::Foreign, "on the server, never sent by this ledger");
-    count(State::Awaiting, "on the server, no link yet");
-    count(State::Sending, "being sent, or left so by a run that died");
-    count(State::Unknown, "sent, answer lost");
-    count(State::Removing, "being removed to be enrolled anew");
-    count(State::Ready, "not enrolled");
+    line(&mut text, &format!("{:>9}  enrolled, link held", grouped(counts.of(State::Enrolled))));
+    for cause in &waiting {
+        line(&mut text, &waiting_line(cause));
+    }
     line(&mut text, "\nlast runs");
     for run in &runs {
         line(&mut text, &format!("  {}", run_line(run)));
     }
-    line(&mut text, &format!("\nthe next run {}", next_run(&counts)));
+    if runs.is_empty() {
+        line(&mut text, "  none");
+    }
+    line(&mut text, &format!("\nthe next run {next}"));
     enrol::print(&text);
     Ok(0)
 }
@@ -64,21 +68,107 @@ fn line(text: &mut String, line: &str) {
     writeln!(text, "{line}").expect("a String takes every write");
 }
 
-fn next_run(counts: &Counts) -> String {
-    let mut plans = Vec::new();
-    let doubt = counts.in_doubt();
-    if doubt > 0 {
-        plans.push(format!("lists the target and finishes {} in doubt", rows(doubt)));
+/// What the ledger alone says of a next run; what is new stands in the CSV.
+struct Next {
+    /// Rows in doubt: looked up first.
+    look_up: u64,
+    /// Rows that were not processed, or refused.
+    send_again: u64,
+    /// Rows on the server without a link.
+    look_again: u64,
+}
+
+impl Next {
+    fn of(counts: &Counts) -> Self {
+        Self {
+            look_up: counts.in_doubt(),
+            send_again: counts.of(State::Ready) + counts.of(State::Refused),
+            look_again: counts.of(State::Awaiting) + counts.of(State::Foreign),
+        }
     }
-    let open = counts.of(State::Ready) + counts.of(State::Refused);
-    if open > 0 {
-        plans.push(format!("sends {} again, where the CSV still holds them", rows(open)));
+}
+
+impl Display for Next {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.look_up > 0 {
+            write!(f, "lists the target and finishes {} in doubt, ", rows(self.look_up))?;
+        }
+        if self.send_again > 0 {
+            write!(f, "sends {} again, where the CSV still holds them, ", rows(self.send_again))?;
+        }
+        if self.look_again > 0 {
+            write!(f, "looks again at {} on the server, ", rows(self.look_again))?;
+        }
+        f.write_str("sends every row that is new")
     }
-    if counts.of(State::Awaiting) > 0 {
-        plans.push(format!("looks again at {} that wait", grouped(counts.of(State::Awaiting))));
+}
+
+fn words(state: State) -> &'static str {
+    match state {
+        State::Enrolled => "enrolled, link held",
+        State::Refused => "refused by the server",
+        State::Foreign => "on the server, never sent by this ledger",
+        State::Awaiting => "on the server, no link yet",
+        State::Sending => "being sent, or left so by a run that died",
+        State::Unknown => "sent, answer lost",
+        State::Removing => "being removed to be enrolled anew",
+        State::Ready => "not enrolled",
     }
-    plans.push("sends every row that is new".to_owned());
-    plans.join(", ")
+}
+
+fn waiting_line(waiting: &Waiting) -> String {
+    let mut text = format!("{:>9}  {}", grouped(waiting.count), words(waiting.state));
+    if !waiting.code.is_empty() {
+        text.push_str(&format!(" ({})", waiting.code));
+    }
+    if let Some(since) = waiting.since {
+        text.push_str(&format!(", since {}", local(since)));
+    }
+    if let Some(number) = waiting.line {
+        text.push_str(&format!(", first on line {number}"));
+    }
+    text
+}
+
+fn waiting_json(waiting: &Waiting) -> serde_json::Value {
+    json!({
+        "state": waiting.state.name(),
+        "code": (!waiting.code.is_empty()).then_some(&waiting.code),
+        "count": waiting.count,
+        "since": waiting.since.map(stamp),
+        "firstLine": waiting.line,
+    })
+}
+
+/// The figures of a run's summary that `status` tells; all absent for a run that died.
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Figures {
+    enrolled: u64,
+    already: u64,
+    throttled: u64,
+    elapsed_seconds: f64,
+}
+
+impl Figures {
+    fn of(run: &PastRun) -> Self {
+        run.summary
+            .as_deref()
+            .and_then(|summary| serde_json::from_str(summary).ok())
+            .unwrap_or_default()
+    }
+
+    /// Rows enrolled in this run.
+    fn fresh(&self) -> u64 {
+        self.enrolled.saturating_sub(self.already)
+    }
+
+    /// Rows a second, where any was enrolled.
+    fn pace(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "rows")]
+        let pace = self.fresh() as f64 / self.elapsed_seconds;
+        (pace.is_finite() && pace > 0.0).then_some(pace)
+    }
 }
 
 fn rows(count: u64) -> String {
@@ -86,24 +176,34 @@ fn rows(count: u64) -> String {
 }
 
 fn run_json(run: &PastRun) -> serde_json::Value {
+    let figures = Figures::of(run);
     json!({
         "n": run.n,
         "startedAt": stamp(run.started_at),
         "endedAt": run.ended_at.map(stamp),
         "exitCode": run.exit_code,
         "stopReason": run.stop_reason,
+        "enrolled": figures.fresh(),
+        "throttled": figures.throttled,
+        "rowsPerSecond": figures.pace(),
     })
 }
 
 fn run_line(run: &PastRun) -> String {
-    let end = match (run.ended_at, run.exit_code) {
-        (Some(end), Some(code)) => {
-            let why = run.stop_reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-            format!("ended {} with {code}{why}", local(end))
-        }
-        _ => "is going, or died".to_owned(),
+    let begun = format!("run {}  {}", run.n, local(run.started_at));
+    let (Some(ended), Some(code)) = (run.ended_at, run.exit_code) else {
+        return format!("{begun}  is going, or died");
     };
-    format!("run {}: began {}, {end}", run.n, local(run.started_at))
+    let took = Duration::from_millis(ended.saturating_sub(run.started_at).unsigned_abs());
+    let figures = Figures::of(run);
+    let why = run.stop_reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let pace =
+        figures.pace().map(|pace| format!(" at {}", rate_in_words(pace))).unwrap_or_default();
+    format!(
+        "{begun}  took {}, enrolled {}{pace}, exit {code}{why}",
+        length(took),
+        grouped(figures.fresh())
+    )
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {

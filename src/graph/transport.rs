@@ -55,10 +55,11 @@ impl std::fmt::Debug for Response {
 }
 
 impl Response {
-    /// The request's id at Microsoft, for a support case.
+    /// The request's id at Microsoft, for a support case: a GUID, or it is not taken for one, because
+    /// it is shown and logged.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        self.header("request-id")
+        self.header("request-id").filter(|id| Uuid::try_parse(id).is_ok())
     }
 
     /// A header's value, where it is there once and is text.

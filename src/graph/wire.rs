@@ -135,7 +135,7 @@ pub struct GraphError {
     /// Graph's message. It may quote what was sent, so it goes to the rejects file and the ledger
     /// and nowhere else.
     pub message: String,
-    /// The request's id at Microsoft, where the body has it.
+    /// The request's id at Microsoft, where the body has it and it is a GUID.
     pub request_id: Option<String>,
 }
 
@@ -149,7 +149,10 @@ impl GraphError {
         Self {
             code: error.code.filter(|code| is_word(code)).unwrap_or_default(),
             message: error.message.unwrap_or_default(),
-            request_id: error.inner.and_then(|inner| inner.request_id).filter(|id| is_word(id)),
+            request_id: error
+                .inner
+                .and_then(|inner| inner.request_id)
+                .filter(|id| Uuid::try_parse(id).is_ok()),
         }
     }
 }
@@ -163,7 +166,7 @@ impl std::fmt::Debug for GraphError {
     }
 }
 
-/// The longest code or request id that is taken for one.
+/// The longest code that is taken for one.
 const LONGEST_WORD: usize = 128;
 
 /// Whether a server's text is a name that can be shown: no sentence, no address, and nothing that
@@ -233,16 +236,28 @@ mod tests {
         );
     }
 
+    const REQUEST: &str = "9d96988d-a66a-46ce-aad7-0b245615b297";
+
+    #[test]
+    fn what_is_shown_of_an_error_is_a_word_and_a_guid() {
+        let text = r#"{"error":{"code":"ada@example.org is bad","message":"ada",
+            "innerError":{"request-id":"ada\u001b[2J"}}}"#;
+        let error = GraphError::read(text.as_bytes());
+        assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("", None));
+        assert_eq!(error.message, "ada");
+        assert!(!format!("{error:?}").contains("ada"));
+    }
+
     #[test]
     fn both_spellings_of_the_inner_error_and_none_at_all_are_read() {
         let spelt = |name: &str| {
             let text = format!(
-                r#"{{"error":{{"code":"BadRequest","message":"no","{name}":{{"date":"d","request-id":"r"}}}}}}"#
+                r#"{{"error":{{"code":"BadRequest","message":"no","{name}":{{"date":"d","request-id":"{REQUEST}"}}}}}}"#
             );
             GraphError::read(text.as_bytes())
         };
         for name in ["innerError", "innererror"] {
-            assert_eq!(spelt(name).request_id.as_deref(), Some("r"));
+            assert_eq!(spelt(name).request_id.as_deref(), Some(REQUEST));
             assert_eq!(spelt(name).code, "BadRequest");
         }
         assert_eq!(GraphError::read(b"<html>502</html>"), GraphError::default());

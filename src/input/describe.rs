@@ -41,8 +41,8 @@ pub(super) fn describe(layout: &Layout) -> String {
         line(if nth == 0 { "Mapping" } else { "" }, &value);
     }
     for (nth, gate) in layout.gates.iter().enumerate() {
-        let verb = if gate.stays() { "all but" } else { "where" };
-        line(if nth == 0 { "Left out" } else { "" }, &format!("{verb} {}", gate.label));
+        let verb = if gate.stays() { "all but " } else { "" };
+        line(if nth == 0 { "Left out" } else { "" }, &format!("{verb}{}", gate.label));
     }
     let options: Vec<String> = layout
         .mapping

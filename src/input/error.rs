@@ -110,7 +110,7 @@ pub enum InputError {
     /// A setting names a column that the header does not have.
     #[error(
         "{setting}: the header in line {header_line} has no column `{wanted}`{}; its columns are {columns}",
-        nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
+        nearest.as_ref().map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
     )]
     NoColumn {
         /// The setting as typed.

@@ -86,7 +86,7 @@ impl Header {
         }
     }
 
-    /// A name by which [`Header::column`] finds exactly this column.
+    /// A name by which `Header::column` finds exactly this column.
     #[must_use]
     pub fn unique_name(&self, column: usize) -> String {
         let Some(name) = self.names.get(column) else { return String::new() };

@@ -41,11 +41,6 @@ use crate::{
 /// the rows' fault (contract, section 7).
 const SAME_REFUSAL: u32 = 20;
 
-/// Rows in preparation: as many as are at Graph, and at least this many. Enough that a free slot
-/// seldom waits for an intent to reach the disk, few enough that a crash leaves few in doubt that
-/// were never sent.
-const SPARE: usize = 1;
-
 /// How often progress is told: a bar redraws at most five times a second.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -101,7 +96,25 @@ struct Hall<I> {
     tally: Tally,
     /// Whether any row of this run has had an answer that decided it: until then one at a time.
     proven: bool,
+    spare: Spare,
     streak: Streak,
+}
+
+/// How many rows are prepared ahead of their turn: enough that a free slot does not wait for an
+/// intent to reach the disk, few enough that a crash leaves few in doubt that were never sent. So
+/// it follows the need: twice as many when a slot waits, half when rows wait.
+struct Spare(usize);
+
+impl Spare {
+    fn admits<T: Transport>(&mut self, line: &Line<T>) -> bool {
+        let unsent = line.unsent();
+        if line.waiting() > self.0.div_ceil(2) {
+            self.0 = (self.0 / 2).max(1);
+        } else if unsent >= self.0 && line.is_starved() {
+            self.0 *= 2;
+        }
+        unsent < self.0
+    }
 }
 
 /// Refusals in a row.
@@ -137,6 +150,7 @@ impl<T: Transport> Engine<'_, T> {
             doubts,
             tally: Tally::default(),
             proven: false,
+            spare: Spare(1),
             streak: Streak::default(),
         };
         let desk = Desk { line: self.line, meeting: self.meeting, scribe: self.scribe };
@@ -194,9 +208,8 @@ impl<T: Transport> Engine<'_, T> {
         if self.line.stop.is_raised() {
             return None;
         }
-        let at_graph = self.line.view().in_flight;
         let room = if hall.proven {
-            self.line.unsent() < at_graph.max(SPARE) && in_hand < self.conduct.in_hand()
+            in_hand < self.conduct.in_hand() && hall.spare.admits(self.line)
         } else {
             in_hand == 0
         };

@@ -56,6 +56,8 @@ pub struct Line<T> {
     counts: Counts,
     /// Rows and requests in preparation: taken in hand and not sent yet.
     unsent: Cell<usize>,
+    /// Of these, those that wait for nothing but their turn.
+    waiting: Cell<usize>,
     /// When the server last gave an answer of its own, since the start.
     heard_at: Cell<Duration>,
 }
@@ -163,6 +165,7 @@ impl<T: Transport> Line<T> {
             random: RefCell::new(random),
             counts: Counts::default(),
             unsent: Cell::new(0),
+            waiting: Cell::new(0),
             heard_at: Cell::new(clock.now()),
         }
     }
@@ -202,10 +205,22 @@ impl<T: Transport> Line<T> {
         self.unsent.get()
     }
 
+    /// Whether a write could start now, and none is ready for it.
+    #[must_use]
+    pub fn is_starved(&self) -> bool {
+        self.waiting.get() == 0
+            && self.buckets.borrow_mut().poll(Bucket::Writes, self.clock.now()) == Step::Send
+    }
+
+    /// How many are ready and wait for their turn.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.get()
+    }
+
     /// Announces one that will be sent as soon as its intent is on disk and its turn has come.
     pub fn prepare(&self) -> Prepared<'_> {
-        self.unsent.set(self.unsent.get() + 1);
-        Prepared(&self.unsent)
+        Prepared::one_more(&self.unsent)
     }
 
     /// Whether the token is an application's by its own claims. `false` where they do not tell, and
@@ -314,6 +329,7 @@ impl<T: Transport> Line<T> {
     }
 
     async fn take_turn(&self, bucket: Bucket) -> Result<Ticket, ()> {
+        let _waiting = Prepared::one_more(&self.waiting);
         loop {
             if self.stop.is_raised() {
                 return Err(());
@@ -506,6 +522,13 @@ async fn sleep_until(time: Option<tokio::time::Instant>) {
 /// One in preparation, counted as long as this lives.
 #[must_use = "dropped at once, it counts for nothing"]
 pub struct Prepared<'a>(&'a Cell<usize>);
+
+impl<'a> Prepared<'a> {
+    fn one_more(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
 
 impl Drop for Prepared<'_> {
     fn drop(&mut self) {

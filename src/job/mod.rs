@@ -198,14 +198,6 @@ impl<T: Transport> Import<'_, T> {
             }
         }
         self.set_pace(&plan, ledger)?;
-        tracing::info!(
-            read = plan.read,
-            new = plan.to_post,
-            already = plan.already,
-            in_doubt = plan.in_doubt.len(),
-            invalid = plan.invalid,
-            "planned"
-        );
         tell(Event::Planned(&plan, self.line.view().per_second));
         match self.refuse(&plan) {
             Some(stop) => early(Some(stop)),
@@ -244,13 +236,6 @@ impl<T: Transport> Import<'_, T> {
         let work =
             plan.work(self.input)?.map(|work| work.map_err(|error| Stop::Input(error.to_string())));
         let tally = engine.enrol(work, doubt, |progress| tell(Event::Going(progress))).await;
-        tracing::info!(
-            enrolled = tally.enrolled,
-            refused = tally.refused,
-            in_doubt = tally.in_doubt,
-            lists = tally.lists,
-            "done"
-        );
         let mut ledger = scribe.finish();
         let mut stop = self.line.stop.cause();
         if let Err(error) = self.keep_pace(&mut ledger) {

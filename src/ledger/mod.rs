@@ -22,7 +22,7 @@ mod tests;
 mod traffic;
 
 pub use error::LedgerError;
-pub use reading::{Attempted, Counts, PastRun, Reading, Story};
+pub use reading::{Attempted, Counts, PastRun, Reading, Story, Waiting};
 pub use record::{
     Attempt, Becomes, Entry, Granted, Identity, Intent, Seq, Settlement, State, changed_fields,
     sent_digest, short_digest,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Identity, LedgerError, Listed, State, lock, schema, store};
+use super::{Identity, LedgerError, Listed, State, lock, schema, store, traffic};
 
 /// A ledger, opened for reading.
 pub struct Reading {
@@ -32,6 +32,24 @@ impl Counts {
     }
 }
 
+/// So many different causes are told at most.
+const WAITING: i64 = 20;
+
+/// Registrants that are not enrolled, for one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Where they stand.
+    pub state: State,
+    /// Why; empty where there is nothing to say.
+    pub code: String,
+    /// How many.
+    pub count: u64,
+    /// Since when the first of them stands there, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// The first of their lines, in the input of the run that sent it last.
+    pub line: Option<u64>,
+}
+
 /// A run that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastRun {
@@ -45,6 +63,8 @@ pub struct PastRun {
     pub exit_code: Option<u8>,
     /// Why it stopped early.
     pub stop_reason: Option<String>,
+    /// Its summary, as `--json` printed it.
+    pub summary: Option<String>,
 }
 
 /// One attempt of a registrant's story.
@@ -210,7 +230,8 @@ impl Reading {
     /// [`LedgerError`] when the file cannot be read.
     pub fn runs(&self, limit: u32) -> Result<Vec<PastRun>, LedgerError> {
         let mut statement = self.connection.prepare(
-            "SELECT n, started_at, ended_at, exit_code, stop_reason FROM run ORDER BY n DESC LIMIT ?",
+            "SELECT n, started_at, ended_at, exit_code, stop_reason, summary
+             FROM run ORDER BY n DESC LIMIT ?",
         )?;
         let runs = statement.query_map([limit], |row| {
             Ok(PastRun {
@@ -219,9 +240,43 @@ impl Reading {
                 ended_at: row.get(2)?,
                 exit_code: row.get(3)?,
                 stop_reason: row.get(4)?,
+                summary: row.get(5)?,
             })
         })?;
         Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    /// When a run last ended with exit code 0, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn last_success(&self) -> Result<Option<i64>, LedgerError> {
+        traffic::last_success(&self.connection)
+    }
+
+    /// What waits for a next run, by state and code, commonest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn waiting(&self) -> Result<Vec<Waiting>, LedgerError> {
+        let mut statement = self.connection.prepare(
+            "SELECT state, coalesce(code, ''), count(*), min(coalesce(settled_at, sent_at)), min(line)
+             FROM registrant WHERE state <> ? GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ?",
+        )?;
+        let mut rows = statement.query(params![State::Enrolled as u8, WAITING])?;
+        let mut waiting = Vec::new();
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(0)?;
+            waiting.push(Waiting {
+                state: State::from_file(number)
+                    .ok_or_else(|| LedgerError::Damaged(format!("state {number}")))?,
+                code: row.get(1)?,
+                count: row.get::<_, i64>(2)?.cast_unsigned(),
+                since: row.get(3)?,
+                line: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+            });
+        }
+        Ok(waiting)
     }
 
     /// The story of `id`, if the ledger knows it.

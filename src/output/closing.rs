@@ -58,7 +58,7 @@ impl Closing<'_> {
         let counts = [
             (enrolled, "enrolled", earlier.as_str()),
             (invalid, "invalid", "the file's fault"),
-            (refused, "refused", "the server said no"),
+            (refused, "refused", "each has its reason"),
             (unknown, "unknown", "sent, and the answer was lost"),
             (awaiting, "awaiting", "on the server, no link yet"),
             (not_attempted, "not attempted", "the run did not get to them"),
@@ -132,13 +132,15 @@ impl Closing<'_> {
         let waiting = unknown + awaiting;
         match exit_code {
             0 => next.push("nothing: everybody is enrolled".to_owned()),
-            5 | 130 | 143 => next.push(format!(
-                "run the same command again: it goes on with {}",
-                rows(not_attempted + waiting)
-            )),
+            5 | 130 | 143 => {
+                next.push(format!(
+                    "run the same command again{}",
+                    goes_on(not_attempted + waiting)
+                ));
+            }
             6 => next.push(format!(
-                "mend the cause above, then run the same command again: it goes on with {}",
-                rows(not_attempted + waiting)
+                "mend the cause above, then run the same command again{}",
+                goes_on(not_attempted + waiting)
             )),
             _ if waiting > 0 => next.push(format!(
                 "run the same command again later: it looks up {} first",
@@ -148,6 +150,11 @@ impl Closing<'_> {
         }
         next
     }
+}
+
+/// What the next run has to do, where it has anything to do.
+fn goes_on(left: u64) -> String {
+    if left == 0 { String::new() } else { format!(": it goes on with {}", rows(left)) }
 }
 
 fn rows(number: u64) -> String {
@@ -207,7 +214,7 @@ mod tests {
         assert_snapshot!(told(&summary(&counts, None), &Reasons::default()), @r"
         2,000 rows read in 12 min 34 s:
 
-              2,000  enrolled       12 of them in an earlier run
+            2,000  enrolled       12 of them in an earlier run
 
         enrolled  a.enrolled.csv
         rejects   a.rejects.csv
@@ -243,20 +250,20 @@ mod tests {
         assert_snapshot!(told(&summary(&counts, Some(&Stop::Interrupted)), &reasons), @r"
         2,115 rows read in 12 min 34 s:
 
-              2,000  enrolled
-                 11  invalid        the file's fault
-                  5  refused        the server said no
-                  7  unknown        sent, and the answer was lost
-                 88  not attempted  the run did not get to them
-                  4  excluded       left out by filters
+            2,000  enrolled
+               11  invalid        the file's fault
+                5  refused        each has its reason
+                7  unknown        sent, and the answer was lost
+               88  not attempted  the run did not get to them
+                4  excluded       left out by filters
 
-               rows  reason                 outcome        for example
-                 88  interrupted            not attempted  lines 1000002, 1000003, 1000004, …
-                 10  missing-id             invalid        lines 1000002, 1000003, 1000004, …
-                  7  connection-lost        unknown        lines 1000002, 1000003, 1000004, …
-                  3  changed-since-enrolled refused        lines 1000002, 1000003, 1000004
-                  2  exists-on-server       refused        lines 1000002, 1000003
-                     and 1 more in the rejects file
+             rows  reason                 outcome       example lines
+               88  interrupted            not attempted 1000002, 1000003, 1000004, …
+               10  missing-id             invalid       1000002, 1000003, 1000004, …
+                7  connection-lost        unknown       1000002, 1000003, 1000004, …
+                3  changed-since-enrolled refused       1000002, 1000003, 1000004
+                2  exists-on-server       refused       1000002, 1000003
+                   and 1 more in the rejects file
 
         enrolled  a.enrolled.csv
         rejects   a.rejects.csv

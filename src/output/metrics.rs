@@ -107,11 +107,11 @@ impl Text {
     }
 
     fn labelled(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let more: String =
-            labels.iter().map(|(name, value)| format!(",{name}=\"{}\"", escaped(value))).collect();
-        let ledger = &self.ledger;
-        writeln!(self.text, "registrant_import_{name}{{ledger=\"{ledger}\"{more}}} {value}")
-            .expect("a String takes every write");
+        let mut line = format!("registrant_import_{name}{{ledger=\"{}\"", self.ledger);
+        for (name, value) in labels {
+            line.extend([",", name, "=\"", &escaped(value), "\""]);
+        }
+        writeln!(self.text, "{line}}} {value}").expect("a String takes every write");
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: impl Display) {

@@ -321,7 +321,7 @@ mod tests {
                 for seed in 0..20 {
                     let mut limiter = Limiter::new(&limit, seed);
                     let mut left = calls;
-                    let end = (0..).find(|&n| {
+                    let end = (0..10_000).find(|&n| {
                         while left > 0 && limiter.take(ms(n * 100)).is_ok() {
                             left -= 1;
                         }

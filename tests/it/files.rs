@@ -15,11 +15,8 @@ pub(crate) struct Enrolled {
 
 /// A row of a rejects file.
 pub(crate) struct Rejected {
-    pub(crate) id: String,
-    pub(crate) line: u64,
     pub(crate) outcome: String,
     pub(crate) code: String,
-    pub(crate) reason: String,
 }
 
 /// The rows of an enrolled file.
@@ -35,25 +32,17 @@ pub(crate) fn enrolled(context: &Context, name: &str) -> Vec<Enrolled> {
         .collect()
 }
 
-/// The rows of a rejects file whose input has a column `id`.
+/// The rows of a rejects file.
 pub(crate) fn rejected(context: &Context, name: &str) -> Vec<Rejected> {
     let text = context.read(name);
     let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let header = rows.headers().expect("a header").clone();
-    let id = header.iter().position(|column| column == "id").expect("a column `id`");
     assert!(text.lines().next().is_some_and(|l| l.ends_with("_line,_outcome,_code,_reason")));
     rows.records()
         .map(|row| {
             let row = row.expect("these rejects are sound CSV");
             // From the end: a row with a cell too few stands here as it was.
             let last = |nth: usize| row[row.len() - nth].to_owned();
-            Rejected {
-                id: row[id].into(),
-                line: last(4).parse().expect("`_line` is a number"),
-                outcome: last(3),
-                code: last(2),
-                reason: last(1),
-            }
+            Rejected { outcome: last(3), code: last(2) }
         })
         .collect()
 }

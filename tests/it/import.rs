@@ -35,10 +35,13 @@ fn a_second_run_posts_nothing_and_writes_the_files_again() {
     exit 0
     --- stdout
     40 rows read in [time]:
-             40  enrolled
+
+           40  enrolled
+
     enrolled  attendees.enrolled.csv
     rejects   attendees.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      nothing: everybody is enrolled
     --- stderr
     the meeting's rule: everyone
     40 new registrants
@@ -49,10 +52,13 @@ fn a_second_run_posts_nothing_and_writes_the_files_again() {
     exit 0
     --- stdout
     40 rows read in [time]:
-             40  enrolled  (40 in an earlier run)
+
+           40  enrolled       all of them in an earlier run
+
     enrolled  attendees.enrolled.csv
     rejects   attendees.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      nothing: everybody is enrolled
     --- stderr
     the meeting's rule: everyone
     0 new registrants, 40 already enrolled
@@ -94,11 +100,18 @@ fn whom_somebody_else_enrolled_is_not_touched() {
     exit 3
     --- stdout
     3 rows read in [time]:
-              1  enrolled
-              2  refused  each with its reason in the rejects file
+
+            1  enrolled
+            2  refused        each has its reason
+
+         rows  reason                 outcome       example lines
+            2  exists-on-server       refused       2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the 2 rows in the rejects file and run it as it is: `_reason`
+              says why, and nobody is enrolled twice
     --- stderr
     the meeting's rule: everyone
     1 new registrant, 2 on the server that this ledger never sent
@@ -123,10 +136,17 @@ fn a_row_that_changed_since_it_was_enrolled_is_not_posted_again() {
     exit 3
     --- stdout
     1 row read in [time]:
-              1  refused  each with its reason in the rejects file
+
+            1  refused        each has its reason
+
+         rows  reason                 outcome       example lines
+            1  changed-since-enrolled refused       2
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the row in the rejects file and run it as it is: `_reason` says
+              why, and nobody is enrolled twice
     --- stderr
     the meeting's rule: organization
     0 new registrants, 1 changed since they were enrolled
@@ -146,10 +166,16 @@ fn without_the_targets_list_nobody_is_enrolled_unless_the_ledger_is_trusted() {
     exit 5
     --- stdout
     3 rows read in [time]:
-              3  not attempted  the run stopped early
+
+            3  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            3  no-list                not attempted 2, 3, 4
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      run the same command again: it goes on with the 3 rows
     --- stderr
     the meeting's rule: everyone
     error: stopped: the target's registrants could not be listed (500 InternalServerError), and without the list somebody might be enrolled twice; run again later, or with --trust-ledger where nothing but this ledger enrols here
@@ -167,11 +193,19 @@ fn strict_posts_nothing_where_one_row_is_invalid() {
     exit 3
     --- stdout
     3 rows read in [time]:
-              1  invalid  mend these rows in the rejects file
-              2  not attempted  the run stopped early
+
+            1  invalid        the file's fault
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  rejects                not attempted 2, 3
+            1  missing-id             invalid       4
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the row in the rejects file and run it as it is: `_reason` says
+              why, and nobody is enrolled twice
     --- stderr
     the meeting's rule: everyone
     2 new registrants, 1 invalid
@@ -194,11 +228,19 @@ fn max_rejects_stops_beyond_the_limit_and_not_at_it() {
     exit 3
     --- stdout
     10 rows read in [time]:
-              2  invalid  mend these rows in the rejects file
-              8  not attempted  the run stopped early
+
+            2  invalid        the file's fault
+            8  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            8  rejects                not attempted 2, 3, 4, …
+            2  missing-id             invalid       10, 11
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the 2 rows in the rejects file and run it as it is: `_reason`
+              says why, and nobody is enrolled twice
     --- stderr
     the meeting's rule: everyone
     8 new registrants, 2 invalid
@@ -269,11 +311,18 @@ fn standard_input_needs_names_for_its_files() {
     exit 3
     --- stdout
     2 rows read in [time]:
-              1  enrolled
-              1  invalid  mend these rows in the rejects file
+
+            1  enrolled
+            1  invalid        the file's fault
+
+         rows  reason                 outcome       example lines
+            1  unclosed-quote         invalid       3
+
     enrolled  in.csv
     rejects   out.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the row in the rejects file and run it as it is: `_reason` says
+              why, and nobody is enrolled twice
     --- stderr
     the meeting's rule: everyone
     1 new registrant, 1 invalid
@@ -301,10 +350,17 @@ fn a_missing_registration_is_enabled_on_request() {
     exit 6
     --- stdout
     2 rows read in [time]:
-              2  not attempted  the run stopped early
+
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  target-gone            not attempted 2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
     error: stopped: Graph knows no registration of this meeting (404 NotFound); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)
     ");
@@ -321,10 +377,17 @@ fn a_registration_of_teams_own_kind_stops_the_run() {
     exit 6
     --- stdout
     2 rows read in [time]:
-              2  not attempted  the run stopped early
+
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  registration-unusable  not attempted 2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
     error: stopped: the meeting has a registration of Teams' own kind, which takes no external registrants; people register on Teams' own page; switch it off (`registrant-import registration disable`) and enable an external one
     ");
@@ -362,11 +425,18 @@ fn refusals_are_the_servers_word() {
     exit 3
     --- stdout
     3 rows read in [time]:
-              2  enrolled
-              1  refused  each with its reason in the rejects file
+
+            2  enrolled
+            1  refused        each has its reason
+
+         rows  reason                 outcome       example lines
+            1  BadRequest             refused       3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the row in the rejects file and run it as it is: `_reason` says
+              why, and nobody is enrolled twice
     --- stderr
     the meeting's rule: everyone
     3 new registrants

@@ -29,10 +29,10 @@ fn status_counts_and_says_what_comes_next() {
     target  meeting m1 at this machine
 
             3  enrolled, link held
-            1  refused by the server
+            1  refused by the server (BadRequest), since [stamp], first on line 3
 
     last runs
-      run 1: began [stamp], ended [stamp] with 3
+      run 1  [stamp]  took [time], enrolled 3 at [rate], exit 3
 
     the next run sends 1 row again, where the CSV still holds them, sends every row that is new
     ");
@@ -40,6 +40,16 @@ fn status_counts_and_says_what_comes_next() {
     assert_eq!((&json["counts"]["enrolled"], &json["counts"]["refused"]), (&3.into(), &1.into()));
     assert_eq!(json["runs"][0]["exitCode"], 3);
     assert_eq!(json["target"]["id"], "m1");
+}
+
+#[test]
+fn a_ledger_that_is_named_outweighs_a_meeting_of_the_environment() {
+    let context = Context::new();
+    context.file("people.csv", crowd(2));
+    context.run("run people.csv --meeting m1 --ledger the.ledger").expect(0);
+    let meeting = [("REGISTRANT_IMPORT_MEETING", "m2")];
+    let ran = context.run_with(&meeting, "status --ledger the.ledger").expect(0);
+    assert!(ran.stdout.contains("target  meeting m1 "), "{ran}");
 }
 
 #[test]
@@ -61,7 +71,7 @@ fn explain_tells_one_registrants_story() {
     state   refused by the server (run 1)
     line    3 of the CSV that it was last sent from
     code    BadRequest
-    reason  The registrant is invalid.
+    reason  the server's own words: see `_reason` in the rejects file
 
     attempt 1: POST in run 1, sent [stamp], status 400 after [time]: refused (400 BadRequest)
       client-request-id [guid]
@@ -81,12 +91,20 @@ fn export_writes_what_the_run_wrote() {
     exit 3
     --- stdout
     5 rows read in [time]:
-              3  enrolled
-              1  invalid  mend these rows in the rejects file
-              1  refused  each with its reason in the rejects file
+
+            3  enrolled
+            1  invalid        the file's fault
+            1  refused        each has its reason
+
+         rows  reason                 outcome       example lines
+            1  BadRequest             refused       3
+            1  missing-id             invalid       6
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the 2 rows in the rejects file and run it as it is: `_reason`
+              says why, and nobody is enrolled twice
     ");
     assert_eq!(context.stats().calls, calls, "no network");
     let after = [context.read("people.enrolled.csv"), context.read("people.rejects.csv")];

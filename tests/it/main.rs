@@ -3,6 +3,7 @@
 //! Each test runs the built program in a folder of its own, against a simulator in this process,
 //! and looks at what a user would look at.
 
+mod commands;
 mod context;
 mod files;
 mod import;
@@ -10,6 +11,7 @@ mod ledger;
 mod openapi;
 mod partition;
 mod people;
+mod readme;
 mod recorder;
 mod registration;
 mod samples;

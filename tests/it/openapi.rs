@@ -198,7 +198,8 @@ fn is_segment(text: &str) -> bool {
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
         let hex = |digit: Option<char>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
-        if !unencoded(c) && !(c == '%' && hex(rest.next()) && hex(rest.next())) {
+        let right = unencoded(c) || (c == '%' && hex(rest.next()) && hex(rest.next()));
+        if !right {
             return false;
         }
     }

@@ -104,7 +104,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
     for (key, value) in value.as_object().expect("an object") {
         match value {
             Value::Object(_) => {
-                found.extend(keys(value).iter().map(|inner| format!("{key}.{inner}")))
+                found.extend(keys(value).iter().map(|inner| format!("{key}.{inner}")));
             }
             _ => drop(found.insert(key.clone())),
         }

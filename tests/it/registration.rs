@@ -82,10 +82,13 @@ fn a_registration_made_anew_does_not_pass_for_the_old_one() {
     exit 6
     --- stdout
     24 rows read in [time]:
-             24  enrolled  (24 in an earlier run)
+
+           24  enrolled       all of them in an earlier run
+
     enrolled  members.enrolled.csv
     rejects   members.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again
     --- stderr
     error: stopped: the meeting's registration was made anew (it was [guid], everyone, now it is [guid], organization), so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger
     ");

@@ -15,13 +15,16 @@ fn attendees_are_enrolled_to_the_last() {
     exit 0
     --- stdout
     40 rows read in [time]:
-             40  enrolled
+
+           40  enrolled
+
     enrolled  attendees.enrolled.csv
     rejects   attendees.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
-    For meetings Microsoft publishes no limit: the real import of 40 rows takes as long as
-    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 1 min 20 s.
+    This was a rehearsal: nobody was enrolled, the links lead nowhere.
+    The real import of 40 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 1 min 20 s.
     --- stderr
     the meeting's rule: everyone
     40 new registrants
@@ -41,13 +44,16 @@ fn members_fit_a_meeting_for_the_organization() {
     exit 0
     --- stdout
     24 rows read in [time]:
-             24  enrolled
+
+           24  enrolled
+
     enrolled  members.enrolled.csv
     rejects   members.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
-    For meetings Microsoft publishes no limit: the real import of 24 rows takes as long as
-    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 48 s.
+    This was a rehearsal: nobody was enrolled, the links lead nowhere.
+    The real import of 24 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 48 s.
     --- stderr
     the meeting's rule: organization
     24 new registrants
@@ -65,13 +71,16 @@ fn members_fit_a_meeting_for_everyone_without_what_is_not_sent() {
     exit 0
     --- stdout
     24 rows read in [time]:
-             24  enrolled
+
+           24  enrolled
+
     enrolled  members.enrolled.csv
     rejects   members.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
-    For meetings Microsoft publishes no limit: the real import of 24 rows takes as long as
-    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 48 s.
+    This was a rehearsal: nobody was enrolled, the links lead nowhere.
+    The real import of 24 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 48 s.
     --- stderr
     the meeting's rule: everyone
     24 new registrants
@@ -112,15 +121,17 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
             1  bad-user-id
     line 4: missing-id: the id is empty
     line 5: control-character: the id holds the control character U+0009 at position 3
-    line 6: spreadsheet-id: the id `1.84416E+10` is a number that a spreadsheet has rounded; export the list again and do not save it from a spreadsheet
+    line 6: spreadsheet-id: the id `…` is a number that a spreadsheet has rounded; export the list again and do not save it from a spreadsheet
     line 7: undecodable: the id holds U+FFFD, the mark of a character that an earlier conversion lost; export the list again as UTF-8
     line 9: duplicate-id: the id stands in line 8 already, and the rows differ; two people must not share a link
     line 10: missing-tenant-id: tenantId is empty
-    line 11: bad-tenant-id: tenantId `example.org` is no GUID
+    line 11: bad-tenant-id: tenantId `…` is no GUID
     line 12: missing-user-id: userId is empty
-    line 13: bad-user-id: userId `0cfff054-8efb-4442-b38e-0b77d5f860c` is no GUID
+    line 13: bad-user-id: userId `…` is no GUID
     line 14: column-count: the row has 4 cells, the header 5
     … and 3 more; --rejects FILE writes all of them
+    --- stderr
+    warning: 1 row repeats an id of an earlier row (`id`) with other cells and is invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'
     ");
     let found: BTreeSet<&str> = FaultCode::ALL
         .iter()
@@ -142,17 +153,30 @@ fn every_fault_ends_in_one_of_the_files() {
     exit 3
     --- stdout
     17 rows read in [time]:
-              4  enrolled
-             13  invalid  mend these rows in the rejects file
+
+            4  enrolled
+           13  invalid        the file's fault
+
+         rows  reason                 outcome       example lines
+            2  missing-id             invalid       4, 17
+            1  control-character      invalid       5
+            1  spreadsheet-id         invalid       6
+            1  undecodable            invalid       7
+            1  duplicate-id           invalid       9
+               and 7 more in the rejects file
+
     enrolled  every-fault.enrolled.csv
     rejects   every-fault.rejects.csv
+    next      mend the 13 rows before the real import
 
-    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
-    For meetings Microsoft publishes no limit: the real import of 4 rows takes as long as
-    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 8 s.
+    This was a rehearsal: nobody was enrolled, the links lead nowhere.
+    The real import of 3 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 6 s.
     --- stderr
     the meeting's rule: organization
     3 new registrants, 13 invalid
+    warning: 1 row repeats an id of an earlier row (`id`) with other cells and is invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'
     ");
     assert_snapshot!(context.read("every-fault.rejects.csv"), @r#"
     id,tenantId,userId,name,note,_line,_outcome,_code,_reason
@@ -192,7 +216,7 @@ fn an_eventbrite_export_is_recognised() {
                 firstName from `First Name`
                 lastName from `Last Name`
                 email from `Email`
-    Left out    where preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
+    Left out    preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
     To override --map 'id=Attendee #' --map 'firstName=First Name' --map 'lastName=Last Name' --map 'email=Email'
 
     28 rows read: 22 valid, 0 invalid, 6 left out (mode everyone)
@@ -203,14 +227,17 @@ fn an_eventbrite_export_is_recognised() {
     exit 0
     --- stdout
     28 rows read in [time]:
-             22  enrolled
-              6  excluded  left out by filters
+
+           22  enrolled
+            6  excluded       left out by filters
+
     enrolled  eventbrite.enrolled.csv
     rejects   eventbrite.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
-    For meetings Microsoft publishes no limit: the real import of 22 rows takes as long as
-    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 44 s.
+    This was a rehearsal: nobody was enrolled, the links lead nowhere.
+    The real import of 22 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 44 s.
     --- stderr
     the meeting's rule: everyone
     22 new registrants, 6 left out by filters
@@ -230,14 +257,17 @@ fn an_eventbrite_export_is_imported_with_a_mapping() {
     exit 0
     --- stdout
     28 rows read in [time]:
-             22  enrolled
-              6  excluded  left out by filters
+
+           22  enrolled
+            6  excluded       left out by filters
+
     enrolled  eventbrite.enrolled.csv
     rejects   eventbrite.rejects.csv
 
-    This was a rehearsal: nobody was enrolled, and the links lead nowhere.
-    For meetings Microsoft publishes no limit: the real import of 22 rows takes as long as
-    Graph's throttling makes it. At the limit for webinars, 15/30s, it would be 44 s.
+    This was a rehearsal: nobody was enrolled, the links lead nowhere.
+    The real import of 22 rows would take
+    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+    registration. At its limit for webinars, 15/30s, it would be 44 s.
     --- stderr
     the meeting's rule: everyone
     22 new registrants, 6 left out by filters

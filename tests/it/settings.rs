@@ -41,10 +41,10 @@ fn a_job_file_holds_a_whole_command() {
     }
 }
 
-fn job(content: &str) -> Ran {
+fn run_with_job(toml: &str) -> Ran {
     let context = Context::new();
     context.file("people.csv", crowd(1));
-    context.file("job.toml", content);
+    context.file("job.toml", toml);
     let ran = context.run("run people.csv --meeting m1 --job job.toml");
     assert_eq!(context.stats().posts, 0, "{ran}");
     ran
@@ -52,32 +52,32 @@ fn job(content: &str) -> Ran {
 
 #[test]
 fn a_fault_of_a_job_file_is_told_with_its_line() {
-    assert_snapshot!(job("strict = true\n\nconcurency = 4\n"), @r"
+    assert_snapshot!(run_with_job("strict = true\n\nconcurency = 4\n"), @r"
     exit 2
     --- stderr
-    error: job.toml:3: `concurency` is no setting of this command; there are auth, ca-file, cloud, concurrency, csv, delimiter, enable, encoding, finish-by, formula-safe, graph-url, http1, id-prefix, json, keep, keep-all, ledger, log-file, log-format, map, max-attempts, max-duration, max-rejects, meeting, on-unknown, organizer, output, preset, progress, quiet, rate, rejects, set, settle, skip-lines, strict, timeout, token-command, token-file, trust-host, trust-ledger, verbose, where
+    error: job.toml:3: `concurency` is no setting of this command; there are auth, ca-file, cloud, concurrency, csv, delimiter, enable, encoding, finish-by, formula-safe, graph-url, http1, id-prefix, json, keep, keep-all, ledger, log-file, log-format, log-ids, map, max-attempts, max-duration, max-rejects, meeting, metrics, on-unknown, organizer, output, preset, progress, quiet, rate, rejects, report, set, settle, skip-lines, strict, timeout, token-command, token-file, trust-host, trust-ledger, verbose, where
     ");
-    assert_snapshot!(job("strict = true\nrate = \"fast\"\n"), @r"
+    assert_snapshot!(run_with_job("strict = true\nrate = \"fast\"\n"), @r"
     exit 2
     --- stderr
     error: job.toml:2: invalid value 'fast' for '--rate <N/UNIT>': `fast` is not a rate: it has no `/`; write calls per time, as in 0.5/s, 15/30s, 600/m, 1000/h
     ");
-    assert_snapshot!(job("strict = \"yes\"\n"), @r"
+    assert_snapshot!(run_with_job("strict = \"yes\"\n"), @r"
     exit 2
     --- stderr
     error: job.toml:1: `strict` is either true or false
     ");
-    assert_snapshot!(job("strict = true\noutput = [\"a\", \"b\"]\n"), @r"
+    assert_snapshot!(run_with_job("strict = true\noutput = [\"a\", \"b\"]\n"), @r"
     exit 2
     --- stderr
     error: job.toml:2: `output` takes one value
     ");
-    assert_snapshot!(job("strict = \n"), @r"
+    assert_snapshot!(run_with_job("strict = \n"), @r"
     exit 2
     --- stderr
     error: job.toml:1: string values must be quoted, expected literal string
     ");
-    assert_snapshot!(job("strict = true\nstrict = true\n"), @r"
+    assert_snapshot!(run_with_job("strict = true\nstrict = true\n"), @r"
     exit 2
     --- stderr
     error: job.toml:2: duplicate key

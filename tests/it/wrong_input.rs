@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// Runs `run CSV --meeting m1` on a file of this content.
-fn run_on(content: impl AsRef<[u8]>, more: &str) -> Ran {
+fn run_on(csv: impl AsRef<[u8]>, more: &str) -> Ran {
     let context = Context::new();
-    context.file("people.csv", content);
+    context.file("people.csv", csv);
     let ran = context.run(&format!("run people.csv --meeting m1 {more}"));
     assert_eq!(context.stats().posts, 0, "{ran}");
     ran
@@ -104,7 +104,7 @@ fn a_mapped_column_that_is_not_there() {
     assert_snapshot!(run_on(crowd(1), "--map id=Nmae"), @r"
     exit 2
     --- stderr
-    error: --map 'id=Nmae': the header in line 1 has no column `Nmae`, did you mean `name`?; its columns are `id`, `name`
+    error: --map 'id=Nmae': the header in line 1 has no column `Nmae` (did you mean `name`?); its columns are `id`, `name`
     ");
     assert_snapshot!(run_on(crowd(1), "--where Status=Going"), @r"
     exit 2
@@ -174,10 +174,17 @@ fn a_meeting_that_is_not_there() {
     exit 6
     --- stdout
     2 rows read in [time]:
-              2  not attempted  the run stopped early
+
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  target-gone            not attempted 2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-missing-1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
     error: stopped: Graph knows no registration of this meeting (404 NotFound); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)
     ");
@@ -191,12 +198,19 @@ fn a_token_that_is_refused() {
     exit 6
     --- stdout
     2 rows read in [time]:
-              2  not attempted  the run stopped early
+
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  sign-in                not attempted 2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
-    error: stopped: sign-in failed: Graph refused the token (401) and the rehearsal gives the same one again: get a new one, made for Microsoft Graph
+    error: stopped: sign-in failed: Graph refused the token (401) and a run without a credential gives the same one again: get a new one, made for Microsoft Graph
     ");
     let context = Context::with(config);
     context.file("people.csv", crowd(2));
@@ -205,10 +219,17 @@ fn a_token_that_is_refused() {
     exit 6
     --- stdout
     2 rows read in [time]:
-              2  not attempted  the run stopped early
+
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  sign-in                not attempted 2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
     error: stopped: sign-in failed: Graph refused the token (401) and GRAPH_TOKEN gives the same one again: get a new one, made for Microsoft Graph
     ");
@@ -232,23 +253,37 @@ fn a_permission_that_is_missing() {
     exit 6
     --- stdout
     2 rows read in [time]:
-              2  not attempted  the run stopped early
+
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  forbidden              not attempted 2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
-    error: stopped: Graph forbids it (403 Forbidden: Forbidden); the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy
+    error: stopped: Graph forbids it (403 Forbidden); the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy
     ");
     assert_snapshot!(run_against(refuse(Refusal::AccessPolicy), "m1"), @r#"
     exit 6
     --- stdout
     2 rows read in [time]:
-              2  not attempted  the run stopped early
+
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  forbidden              not attempted 2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
-    error: stopped: Graph forbids it (403 Unauthorized: App [guid] is not authorized to Create meeting on behalf of user [guid]); a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds "<client id>"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity "<organizer's object id>"`; it takes up to 30 minutes to act
+    error: stopped: Graph forbids it (403 Unauthorized); a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds "<client id>"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity "<organizer's object id>"`; it takes up to 30 minutes to act
     "#);
 }
 
@@ -259,10 +294,17 @@ fn an_api_that_has_ended() {
     exit 6
     --- stdout
     2 rows read in [time]:
-              2  not attempted  the run stopped early
+
+            2  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            2  api-retired            not attempted 2, 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
     error: stopped: Graph answered 410 Gone: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar
     ");
@@ -270,11 +312,19 @@ fn an_api_that_has_ended() {
     exit 6
     --- stdout
     2 rows read in [time]:
-              1  unknown  sent, no answer; the next run looks them up
-              1  not attempted  the run stopped early
+
+            1  unknown        sent, and the answer was lost
+            1  not attempted  the run did not get to them
+
+         rows  reason                 outcome       example lines
+            1  no-link                unknown       2
+            1  api-retired            not attempted 3
+
     enrolled  people.enrolled.csv
     rejects   people.rejects.csv
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    next      mend the cause above, then run the same command again: it goes on with
+              the 2 rows
     --- stderr
     the meeting's rule: everyone
     2 new registrants

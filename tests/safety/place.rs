@@ -75,7 +75,7 @@ impl Place {
     }
 
     pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Ran {
-        ran(self.command(args).output().expect("runs"))
+        ran(&self.command(args).output().expect("runs"))
     }
 
     /// The same with words in one line.
@@ -103,7 +103,7 @@ impl Place {
     }
 }
 
-pub(crate) fn ran(output: Output) -> Ran {
+pub(crate) fn ran(output: &Output) -> Ran {
     Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

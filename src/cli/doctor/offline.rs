@@ -122,6 +122,12 @@ fn input(args: &RunArgs, findings: &mut Findings) -> Option<Input> {
 }
 
 fn outputs(args: &RunArgs, findings: &mut Findings) {
+    let account = [(&args.account.report, "--report"), (&args.account.metrics, "--metrics")];
+    for (path, option) in account {
+        if let Some(path) = path {
+            writable(path, option, findings);
+        }
+    }
     let Some(source) = &args.input.csv else {
         for (path, option) in [(&args.files.output, "--output"), (&args.files.rejects, "--rejects")]
         {

@@ -16,6 +16,8 @@ const HEIGHT: f64 = 100.0;
 pub(super) struct Mark {
     /// Where it stands, a second.
     pub(super) per_second: f64,
+    /// Over which time it counts, in seconds.
+    pub(super) window: f64,
     /// Its class: `learnt` or `ceiling`.
     pub(super) class: &'static str,
 }
@@ -46,12 +48,13 @@ pub(super) fn requests(traffic: &RunTraffic) -> Markup {
             }
         }
     };
-    framed(label, drawing, &levels(top), &times(traffic))
+    framed(label, &drawing, &levels(top), &times(traffic))
 }
 
 /// Accepted requests in the unit of `per` seconds, and the limits beside them.
 pub(super) fn pace(traffic: &RunTraffic, per: f64, marks: &[Mark]) -> Markup {
-    let rates: Vec<f64> = rates(traffic).map(|rate| rate * per).collect();
+    let window = marks.iter().map(|mark| mark.window).fold(1.0, f64::max);
+    let rates: Vec<f64> = rates(traffic, window).map(|rate| rate * per).collect();
     let highest = rates.iter().copied().chain(marks.iter().map(|mark| mark.per_second * per));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
     let top = nice(highest.fold(1.0, f64::max).ceil() as u64);
@@ -77,20 +80,25 @@ pub(super) fn pace(traffic: &RunTraffic, per: f64, marks: &[Mark]) -> Markup {
             line class=(mark.class) x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
         }
     };
-    framed(label, drawing, &levels(top), &times(traffic))
+    framed(label, &drawing, &levels(top), &times(traffic))
 }
 
-/// Accepted requests a second in each slot; the last slot counts as long as it lasted.
-fn rates(traffic: &RunTraffic) -> impl Iterator<Item = f64> {
-    let slots = traffic.slots.len() as u64;
-    let whole = traffic.slot.unsigned_abs();
-    let last = (traffic.last - traffic.first)
-        .unsigned_abs()
-        .saturating_sub(whole * slots.saturating_sub(1))
-        .clamp(whole / 2, whole);
-    traffic.slots.iter().enumerate().map(move |(nth, slot)| {
-        let lasted = if nth as u64 + 1 == slots { last } else { whole };
-        number(slot.accepted) * 1_000.0 / number(lasted.max(1))
+/// Accepted requests a second, slot by slot, each over the `window` seconds that end with it: in
+/// anything shorter than a limit's own window, a burst that the limit allows looks like a breach.
+fn rates(traffic: &RunTraffic, window: f64) -> impl Iterator<Item = f64> {
+    let slots = &traffic.slots;
+    let slot = number(traffic.slot.unsigned_abs().max(1)) / 1_000.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few slots")]
+    let together = ((window / slot).ceil() as usize).clamp(1, slots.len().max(1));
+    let span = number((traffic.last - traffic.first).unsigned_abs()) / 1_000.0;
+    // The last slot counts as long as it lasted.
+    let missing = (number(slots.len() as u64) * slot - span).clamp(0.0, slot / 2.0);
+    (0..slots.len()).map(move |nth| {
+        let from = (nth + 1).saturating_sub(together);
+        let accepted: u64 = slots[from..=nth].iter().map(|slot| slot.accepted).sum();
+        let lasted = number(together as u64) * slot;
+        let lasted = if nth + 1 == slots.len() { lasted - missing } else { lasted };
+        number(accepted) / lasted
     })
 }
 
@@ -121,7 +129,7 @@ pub(super) fn latency(latency: &Latency) -> Markup {
         })
         .filter(|(place, _)| *place < 94.0);
     let names: Vec<(f64, String)> = names.collect();
-    framed("How many answers took how long", drawing, &levels(top), &names)
+    framed("How many answers took how long", &drawing, &levels(top), &names)
 }
 
 /// `90 ms`, `1.5 s`, `70 s`.
@@ -137,7 +145,7 @@ pub(super) fn milliseconds(length: i64) -> String {
 /// The drawing with its levels on the left and its places below, both in percent.
 fn framed(
     label: &str,
-    drawing: Markup,
+    drawing: &Markup,
     levels: &[(f64, String)],
     places: &[(f64, String)],
 ) -> Markup {
@@ -155,7 +163,7 @@ fn framed(
                         @let y = short(HEIGHT - percent);
                         line.grid x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
                     }
-                    (drawing)
+                    (*drawing)
                 }
             }
             div.places aria-hidden="true" {
@@ -227,6 +235,16 @@ mod tests {
         for (highest, top) in [(0, 1), (1, 1), (3, 4), (9, 10), (11, 20), (47, 60), (101, 200)] {
             assert_eq!(nice(highest), top);
         }
+    }
+
+    #[test]
+    fn a_burst_that_a_limit_allows_is_no_breach() {
+        let slot = |accepted| Slot { accepted, ..Slot::default() };
+        let slots = vec![slot(8), slot(0), slot(4), slot(4)];
+        let traffic = RunTraffic { slot: 500, last: 2_000, slots, ..RunTraffic::default() };
+        assert_eq!(rates(&traffic, 1.0).collect::<Vec<_>>(), [8.0, 8.0, 4.0, 8.0]);
+        assert_eq!(rates(&traffic, 0.1).collect::<Vec<_>>(), [16.0, 0.0, 8.0, 8.0]);
+        assert_eq!(rates(&traffic, 60.0).last(), Some(8.0));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Report<'_> {
             @if !next.is_empty() {
                 section.next {
                     h2 { "What to do next" }
-                    ul { @for sentence in &next { li { (capital(sentence)) "." } } }
+                    ul { @for sentence in &next { li { (spoken(sentence)) "." } } }
                 }
             }
         }
@@ -172,7 +172,7 @@ impl Report<'_> {
                     h2 { "Why rows are not enrolled" }
                     table.reasons {
                         thead {
-                            tr { th { "Reason" } th.number { "Rows" } th { "Lines of the input" } }
+                            tr { th { "Reason" } th.number { "Rows" } th { "Example lines" } }
                         }
                         @for reason in reasons {
                             tr {
@@ -187,7 +187,7 @@ impl Report<'_> {
                                             style={ "width:" (percent(reason.count, most)) "%" } {}
                                     }
                                 }
-                                td.lines { (reason.examples()) }
+                                td.lines { (reason.examples().replace(", …", ",\u{a0}…")) }
                             }
                         }
                     }
@@ -233,27 +233,30 @@ impl Report<'_> {
         let span = number((traffic.last - traffic.first).max(1).unsigned_abs()) / 1_000.0;
         let mean = number(accepted) / span;
         let (per, unit) = if mean >= 1.0 { (1.0, "second") } else { (60.0, "minute") };
-        let learnt = self.learnt.map(|limit| (per_second(limit), told(limit)));
-        let ceiling = self.ceiling.map(|rate| (rate.per_second(), format!("{rate}, by --rate")));
-        let marks: Vec<Mark> = [("learnt", &learnt), ("ceiling", &ceiling)]
-            .into_iter()
-            .filter_map(|(class, mark)| {
-                mark.as_ref().map(|(per_second, _)| Mark { per_second: *per_second, class })
-            })
-            .collect();
+        let mut marks = Vec::new();
+        if let Some(limit) = self.learnt {
+            let (per_second, window) = (per_second(limit), window(limit));
+            marks.push(Mark { per_second, window, class: "learnt" });
+        }
+        if let Some(rate) = self.ceiling {
+            let (per_second, window) = (rate.per_second(), rate.per.as_secs_f64());
+            marks.push(Mark { per_second, window, class: "ceiling" });
+        }
         html! {
             section {
                 h2 { "Pace" span.aside { "accepted a " (unit) } }
                 (chart::pace(traffic, per, &marks))
                 p.key {
                     span { i.accepted {} (rate_in_words(mean)) " on average" }
-                    @if let Some((_, words)) = &learnt {
-                        span { i.learnt {} "limit learnt: " (words) }
+                    @if let Some(limit) = self.learnt {
+                        span { i.learnt {} "limit learnt: " (told(limit)) }
+                    } @else if self.summary.throttled > 0 {
+                        span { "throttled too seldom to learn the limit" }
                     } @else {
                         span { "no limit showed itself" }
                     }
-                    @if let Some((_, words)) = &ceiling {
-                        span { i.ceiling {} "never faster than " (words) }
+                    @if let Some(rate) = self.ceiling {
+                        span { i.ceiling {} "never faster than " (rate) ", by --rate" }
                     }
                 }
             }
@@ -345,6 +348,13 @@ fn per_second(limit: Limit) -> f64 {
     }
 }
 
+fn window(limit: Limit) -> f64 {
+    match limit {
+        Limit::Pace { .. } => 1.0,
+        Limit::Window { seconds, .. } => seconds,
+    }
+}
+
 fn told(limit: Limit) -> String {
     match limit {
         Limit::Pace { rate, .. } => rate_in_words(rate),
@@ -364,7 +374,14 @@ fn share(part: u64, whole: u64) -> String {
     }
 }
 
-fn capital(sentence: &str) -> String {
+/// A sentence with a capital, and its `words` as code.
+fn spoken(sentence: &str) -> Markup {
     let mut letters = sentence.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    let capital = letters.next().map(char::to_uppercase).into_iter().flatten();
+    let sentence: String = capital.chain(letters).collect();
+    html! {
+        @for (nth, part) in sentence.split('`').enumerate() {
+            @if nth % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! It passes through at most three states: a ramp, then either a pace or a window.
 
 mod flow;
+mod noise;
 mod pace;
 mod ramp;
 mod rules;
@@ -268,7 +269,7 @@ impl Controller {
     pub(super) fn per_second(&self) -> Option<f64> {
         match &self.phase {
             Phase::Ramp => None,
-            Phase::Pace(pace) => Some(pace.rate()),
+            Phase::Pace(pace) => Some(pace.per_second()),
             Phase::Window(window) => Some(window.per_second()),
         }
     }
@@ -284,7 +285,7 @@ impl Controller {
     pub(super) fn learnt(&self) -> Option<Learnt> {
         let limit = match &self.phase {
             Phase::Ramp => return None,
-            Phase::Pace(pace) => Limit::Pace { rate: pace.lasting() },
+            Phase::Pace(pace) => Limit::Pace { rate: pace.lasting()? },
             Phase::Window(window) => {
                 let (quota, seconds, fixed) = window.confirmed()?;
                 Limit::Window { quota, seconds, fixed }

@@ -5,6 +5,7 @@
 
 use super::Event;
 use super::flow::Flow;
+use super::noise::{Finding, Noise};
 use super::rules::{Rule, Rules};
 
 /// How far a late send is caught up at most, in seconds: the bucket itself keeps what a pause
@@ -46,6 +47,8 @@ pub(super) struct Pace {
     /// Pauses lose quota: no bucket, but windows of about a second; and what speaks against it.
     short: bool,
     doubts: u32,
+    /// Refusals that have nothing to do with the pace.
+    noise: Noise,
 }
 
 impl Pace {
@@ -80,6 +83,7 @@ impl Pace {
             eased: 0.0,
             short: false,
             doubts: 0,
+            noise: Noise::new(),
         }
     }
 
@@ -102,11 +106,17 @@ impl Pace {
         self.rate
     }
 
-    /// The rate that is worth keeping for the next run.
-    pub(super) fn lasting(&self) -> f64 {
+    /// Calls accepted per second, as far as is known.
+    pub(super) fn per_second(&self) -> f64 {
+        self.noise.carried().unwrap_or(self.rate)
+    }
+
+    /// The rate that is worth keeping for the next run; none where it may come from noise.
+    pub(super) fn lasting(&self) -> Option<f64> {
         match self.longest {
-            Some((_, low)) if !self.short => 0.99 * low,
-            _ => self.rate,
+            _ if self.noise.is_suspected() => None,
+            Some((_, low)) if !self.short => Some(0.99 * low),
+            _ => Some(self.rate),
         }
     }
 
@@ -135,7 +145,7 @@ impl Pace {
     pub(super) fn accepted(&mut self, now: f64, rows: f64, over: bool) {
         let step = (now - self.grown).clamp(0.0, 1.0);
         self.grown = now;
-        if now < self.hold {
+        if now < self.hold || self.noise.is_on() {
             return;
         }
         let below = |share: f64| self.ceiling.is_some_and(|ceiling| self.rate < share * ceiling);
@@ -173,6 +183,22 @@ impl Pace {
 
     /// The gate opened after an event.
     pub(super) fn opened(&mut self, flow: &Flow, event: &Event) {
+        match self.noise.opened(flow, event) {
+            Finding::Limit => {}
+            Finding::Rate(rate) => {
+                self.rate = rate;
+                self.begin_cycle(event);
+                return;
+            }
+            Finding::Back(rate) => {
+                self.rate = rate;
+                self.measured = Some(rate);
+                self.ceiling = Some(rate);
+                self.search = None;
+                self.begin_cycle(event);
+                return;
+            }
+        }
         let end = if event.exact { event.opening } else { event.at };
         let (accepted, time) = flow.between(self.cycle, end);
         if accepted < 1.0 || (time < 2.0 * flow.round_trip() && self.rules.has(Rule::Hold)) {
@@ -190,8 +216,12 @@ impl Pace {
         if changed || self.longest.is_none_or(|longest| longest.0 <= accepted) {
             self.longest = Some((accepted, low));
         }
+        let odd = self.rules.has(Rule::Noise)
+            && former.is_some_and(|former| self.noise.suspect(flow, event, former, accepted, time));
 
-        if self.is_short(flow, former, accepted, time) {
+        if odd {
+            self.rate = self.noise.begin(event, low);
+        } else if self.is_short(flow, former, accepted, time) {
             self.ceiling = Some(self.rate);
             self.rate *= if self.doubts == 0 {
                 0.9

@@ -29,13 +29,15 @@ pub enum Rule {
     CountedRefusals,
     /// A refusal soon after an opening only holds the pace.
     Hold,
+    /// Refusals that no bucket explains put a faster pace on trial.
+    Noise,
     /// Growth almost ends once refusals reach their share of the rows.
     Budget,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ramp,
         Self::Windows,
         Self::Probe,
@@ -48,6 +50,7 @@ impl Rule {
         Self::ShortWindows,
         Self::CountedRefusals,
         Self::Hold,
+        Self::Noise,
         Self::Budget,
     ];
 }

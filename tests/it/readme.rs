@@ -1,0 +1,210 @@
+//! Every command of the README is run, and prints what the README says it prints.
+//!
+//! In a `console` block a line after `$ ` is a command and the lines below it must be found, in
+//! their order, in what it prints; `…` stands for anything. The blocks share one folder, as they do
+//! for a reader. Commands that need a tenant get the simulated Graph.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use registrant_import::{
+    registrant::FaultCode,
+    simulator::{Config, RegistrationState},
+};
+use rusqlite::Connection;
+
+use crate::context::{Context, Ran, words};
+
+const README: &str = include_str!("../../README.md");
+
+/// A fenced block: what stands behind its fence, and its lines without their indentation.
+struct Block {
+    kind: &'static str,
+    lines: Vec<&'static str>,
+}
+
+fn blocks() -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open = None::<(usize, Block)>;
+    for line in README.lines() {
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        match (text.strip_prefix("```"), &mut open) {
+            (Some(kind), None) => open = Some((indent, Block { kind, lines: Vec::new() })),
+            (Some(_), Some(_)) => blocks.extend(open.take().map(|(_, block)| block)),
+            (None, Some((indent, block))) => {
+                block.lines.push(line.get(*indent..).unwrap_or_default());
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a fence is not closed");
+    blocks
+}
+
+/// One command and what is shown of its output.
+struct Example {
+    command: &'static str,
+    shown: Vec<&'static str>,
+    code: i32,
+}
+
+fn examples() -> Vec<Example> {
+    let mut examples = Vec::<Example>::new();
+    for block in blocks() {
+        let Some(rest) = block.kind.strip_prefix("console") else { continue };
+        let code = rest.trim().strip_prefix("exit=").map_or(0, |code| code.parse().expect("code"));
+        let first = examples.len();
+        for line in block.lines {
+            if let Some(command) = line.strip_prefix("$ ") {
+                examples.push(Example { command, shown: Vec::new(), code });
+            } else {
+                assert!(examples.len() > first, "output without a command: {line}");
+                examples.last_mut().expect("there is one").shown.push(line);
+            }
+        }
+    }
+    examples
+}
+
+/// Whether the shown lines are found in their order. Only words count, not the gaps between them.
+fn shows(printed: &str, shown: &[&str]) -> Result<(), String> {
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printed = plain(printed);
+    let mut rest = printed.as_str();
+    for line in shown {
+        for piece in line.split('…').map(plain).filter(|piece| !piece.is_empty()) {
+            let at = rest.find(&piece).ok_or_else(|| format!("`{piece}` is not printed"))?;
+            rest = &rest[at + piece.len()..];
+        }
+    }
+    Ok(())
+}
+
+/// The world that the README describes: its samples, and a meeting without a registration.
+fn world() -> Context {
+    let missing = Config { registration: RegistrationState::Missing, ..Config::default() };
+    let context = Context::with(missing);
+    std::fs::create_dir(context.path("samples")).expect("a folder");
+    for name in ["attendees", "members", "every-fault", "eventbrite"] {
+        context.sample(&format!("{name}.csv"));
+        let (from, to) = (format!("{name}.csv"), format!("samples/{name}.csv"));
+        std::fs::rename(context.path(&from), context.path(&to)).expect("it is there");
+    }
+    let job = blocks().into_iter().find(|block| block.kind == "toml").expect("a job file");
+    context.file("import.toml", job.lines.join("\n"));
+    context
+}
+
+/// The one ledger that a pattern of the README's names; the state folder is the context's own.
+fn ledger_like(context: &Context, pattern: &str) -> PathBuf {
+    let pattern = pattern.strip_prefix("~/.local/").expect("the usual place");
+    let (start, end) = pattern.split_once('*').expect("a pattern");
+    let (folder, start) = start.rsplit_once('/').expect("a path");
+    let files = std::fs::read_dir(context.path(folder)).expect("the state folder");
+    let mut found = files.map(|file| file.expect("a file").path()).filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(start) && name.ends_with(end)
+    });
+    let ledger = found.next().expect("a ledger");
+    assert_eq!(found.next(), None, "one ledger");
+    ledger
+}
+
+fn run(context: &Context, variables: &mut Vec<(String, String)>, command: &str) -> Option<Ran> {
+    if let Some((name, value)) = command.strip_prefix("export ").and_then(|set| set.split_once('='))
+    {
+        variables.push((name.to_owned(), value.to_owned()));
+        return None;
+    }
+    if let Some(gone) = command.strip_prefix("unset ") {
+        variables.retain(|(name, _)| name != gone);
+        return None;
+    }
+    if command.starts_with("cargo test") {
+        return None; // this is it
+    }
+    if let Some(query) = command.strip_prefix("sqlite3 ") {
+        let query = words(query);
+        let ledger = Connection::open(ledger_like(context, &query[0])).expect("a database");
+        let count = format!("SELECT count(*) FROM ({})", query[1]);
+        let count: i64 = ledger.query_row(&count, [], |row| row.get(0)).expect("a good query");
+        assert!(count > 0, "{command}");
+        return None;
+    }
+    let line = command
+        .strip_prefix("cargo run --release -- ")
+        .or_else(|| command.strip_prefix("registrant-import "))
+        .unwrap_or_else(|| panic!("the README shows an unknown command: {command}"));
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    Some(match line.split_once(" < ") {
+        None => context.run_with(&variables, line),
+        Some((line, input)) => context.run_on(context.read(input).as_bytes(), line),
+    })
+}
+
+#[test]
+fn every_command_does_what_the_readme_says() {
+    let context = world();
+    let mut variables = Vec::new();
+    let mut faults = String::new();
+    let examples = examples();
+    assert!(examples.len() > 20, "the examples are found");
+    for Example { command, shown, code } in examples {
+        let Some(ran) = run(&context, &mut variables, command) else { continue };
+        let printed = format!("{}{}", ran.stderr, ran.stdout);
+        let seen = shows(&printed, &shown);
+        if ran.code != Some(code) || seen.is_err() {
+            writeln!(faults, "$ {command}\n{seen:?}\n{ran}").expect("a String takes it");
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+}
+
+#[test]
+fn every_code_of_a_row_is_in_the_readme() {
+    // A meeting's rows: the faults of webinars' are not among them.
+    let webinar =
+        ["long-id", "missing-first-name", "missing-last-name", "missing-email", "bad-email"];
+    let faults = FaultCode::ALL.iter().map(|code| code.as_str());
+    let stops = include_str!("../../src/job/stop.rs")
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix("\","))
+        .filter(|line| line.starts_with("Self::"))
+        .filter_map(|line| line.split_once("=> \"").map(|(_, word)| word));
+    for code in faults.filter(|code| !webinar.contains(code)).chain(stops) {
+        assert!(README.contains(&format!("`{code}`")), "{code} is not explained");
+    }
+}
+
+#[test]
+fn messages_that_the_readme_explains_are_the_programs_own() {
+    let context = Context::new();
+    context.file("people.csv", "name\nAda\n");
+    let ran = context.run("run people.csv --meeting m1");
+    assert!(ran.stderr.contains("no column for `id`"), "{ran}");
+    let source = [
+        include_str!("../../src/auth/error.rs"),
+        include_str!("../../src/graph/meeting.rs"),
+        include_str!("../../src/input/error.rs"),
+        include_str!("../../src/input/trap.rs"),
+        include_str!("../../src/job/stop.rs"),
+        include_str!("../../src/ledger/error.rs"),
+        include_str!("../../src/cli/rehearse.rs"),
+    ]
+    .concat();
+    for message in [
+        "no credential was found",
+        "Graph refused the token (401)",
+        "Graph forbids it (403",
+        "Graph knows no registration of this meeting (404",
+        "a registration of Teams' own kind",
+        "is no id of a person",
+        "another run holds this ledger",
+        "registration was made anew",
+        "holds real join links",
+    ] {
+        assert!(README.contains(message), "{message}");
+        assert!(source.contains(message), "the program no longer says: {message}");
+    }
+}
