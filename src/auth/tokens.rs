@@ -144,6 +144,16 @@ impl Tokens {
         }
     }
 
+    /// The header for a request that leaves this instant, without waiting; nothing where a token has
+    /// to be fetched first ([`Tokens::bearer`]).
+    #[must_use]
+    pub fn current(&self) -> Option<HeaderValue> {
+        match self.look(None) {
+            Look::Good(header) | Look::Ageing(header) => Some(header),
+            Look::Empty(_) => None,
+        }
+    }
+
     /// The header to repeat a request with that Graph answered by 401 when it carried `refused`.
     ///
     /// All who held `refused` get the same new one, by one fetch.

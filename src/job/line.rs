@@ -251,8 +251,9 @@ impl<T: Transport> Line<T> {
     ) -> Result<Exchange, ()> {
         let bucket = if call == Call::Read { Bucket::Reads } else { Bucket::Writes };
         let asked = self.clock.now();
-        let bearer = self.bearer().await?;
-        let ticket = self.take_turn(bucket).await?;
+        // Asked for now, so that a token is replaced ahead of its end while others use it still.
+        self.bearer().await?;
+        let (ticket, bearer) = self.take_turn(bucket).await?;
         drop(prepared);
         let sent = self.clock.now();
         self.counts.requests.set(self.counts.requests.get() + 1);
@@ -328,7 +329,9 @@ impl<T: Transport> Line<T> {
         }
     }
 
-    async fn take_turn(&self, bucket: Bucket) -> Result<Ticket, ()> {
+    /// Waits for a turn, and gives the token that is good at this very moment with it: a row may
+    /// have waited for longer than a token lives.
+    async fn take_turn(&self, bucket: Bucket) -> Result<(Ticket, HeaderValue), ()> {
         let _waiting = Prepared::one_more(&self.waiting);
         loop {
             if self.stop.is_raised() {
@@ -338,10 +341,14 @@ impl<T: Transport> Line<T> {
             let step = self.buckets.borrow_mut().poll(bucket, now);
             let opens = match step {
                 Step::Send => {
-                    let ticket = self.buckets.borrow_mut().sent(bucket, now);
                     // Whoever waits next may have a turn as well.
                     self.turn.notify_one();
-                    return Ok(ticket);
+                    let Some(bearer) = self.tokens.current() else {
+                        // No turn is taken meanwhile: it would be over before the request leaves.
+                        self.bearer().await?;
+                        continue;
+                    };
+                    return Ok((self.buckets.borrow_mut().sent(bucket, now), bearer));
                 }
                 Step::Until(time) => Some(self.clock.instant(time)),
                 Step::Answer => None,
