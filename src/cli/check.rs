@@ -6,7 +6,7 @@ use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped};
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
     output::{Console, Rejects, probe},
-    registrant::{Fault, FaultCode, Field, Rule},
+    registrant::{Fault, FaultCode, Rule},
 };
 
 /// What `--json` prints (contract, section 10).
@@ -76,20 +76,9 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     }
     let differing = survey.faults.get(&FaultCode::DuplicateId).copied().unwrap_or(0);
     if differing > 0 {
-        console.warn(repeats_warning(&mapping, differing));
+        console.warn(enrol::repeats_warning(&mapping, differing));
     }
     Ok(exit_code)
-}
-
-/// What is said where ids repeat with rows that differ: the id may be the wrong column, or the
-/// system has none and a key such as the e-mail address serves two people.
-pub(super) fn repeats_warning(mapping: &Mapping, rows: u64) -> String {
-    let (repeat, are) = if rows == 1 { ("row repeats", "is") } else { ("rows repeat", "are") };
-    format!(
-        "{} {repeat} an id of an earlier row (`{}`) with other cells and {are} invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'",
-        grouped(rows),
-        mapping.shown(&Field::Id)
-    )
 }
 
 fn in_words(survey: &Survey, args: &CheckArgs) -> String {

@@ -11,7 +11,6 @@ use jiff::Zoned;
 
 use super::{
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
-    check::repeats_warning,
     failure::Failure,
     notation::{self, grouped},
     signals::{Signal, Signals},
@@ -31,7 +30,7 @@ use crate::{
         time_left,
     },
     pacing::{Buckets, Pacer, Settings},
-    registrant::{Mode, Rule},
+    registrant::{Field, Mode, Rule},
 };
 
 /// Everything that `run` and `rehearse` have settled before they begin.
@@ -365,6 +364,17 @@ pub(super) fn forecast(rows: u64, per_second: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "rows")]
     let seconds = rows as f64 / per_second;
     length(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// What is said where ids repeat with rows that differ: the id may be the wrong column, or the
+/// system has none and a key such as the e-mail address serves two people.
+pub(super) fn repeats_warning(mapping: &Mapping, rows: u64) -> String {
+    let (repeat, are) = if rows == 1 { ("row repeats", "is") } else { ("rows repeat", "are") };
+    format!(
+        "{} {repeat} an id of an earlier row (`{}`) with other cells and {are} invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'",
+        grouped(rows),
+        mapping.shown(&Field::Id)
+    )
 }
 
 /// Prints to standard output. It may be closed; the files and the exit code tell the same.

@@ -4,7 +4,7 @@ use super::{
     args::{ExportArgs, LedgerArgs},
     enrol,
     failure::Failure,
-    run,
+    reach,
 };
 use crate::{
     graph::host::{Cloud, GraphHost, TrustedHosts},
@@ -70,11 +70,11 @@ pub(super) fn ledger_path(args: &LedgerArgs) -> Result<std::path::PathBuf, Failu
     if args.target.meeting.is_none() {
         return Err(Failure::usage("no ledger is named: give --ledger FILE or --meeting ID"));
     }
-    let meeting = run::meeting(&args.target)?;
+    let meeting = reach::meeting(&args.target)?;
     let host = match &args.graph_url {
         // The host only tells which ledger is meant; nothing is sent to it.
         Some(url) => GraphHost::parse(url, &TrustedHosts::default())?,
         None => GraphHost::of(Cloud::Global),
     };
-    run::ledger(None, &enrol::identity(&meeting, &host))
+    reach::ledger(None, &enrol::identity(&meeting, &host))
 }

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 use super::{
     args::{AuthArgs, LoginArgs},
     failure::{Failure, USAGE},
-    run,
+    reach,
 };
 use crate::{
     auth::{AuthError, AuthSettings, DevicePrompt, Method, Tokens, sign_in},
@@ -19,7 +19,7 @@ use crate::{
 pub(super) fn login(args: &LoginArgs, console: &Console) -> Result<u8, Failure> {
     let by_code =
         AuthArgs { auth: Some(Method::DeviceCode), token_file: None, token_command: None };
-    let (_, settings) = run::settings(&args.graph, &by_code, &run::http(&args.graph))?;
+    let (_, settings) = reach::settings(&args.graph, &by_code, &reach::http(&args.graph))?;
     runtime()?.block_on(ask(&settings, console)).map_err(|error| ended(&error))?;
     Ok(0)
 }

@@ -16,6 +16,7 @@ mod logging;
 mod login;
 mod notation;
 mod panic;
+mod reach;
 mod registration;
 mod rehearse;
 mod run;

@@ -4,7 +4,7 @@ use super::{
     args::{ReachArgs, RegistrationAction, RegistrationArgs},
     enrol,
     failure::Failure,
-    run,
+    reach,
 };
 use crate::{
     graph::http::Http,
@@ -23,7 +23,7 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
         RegistrationAction::Show(reach) | RegistrationAction::Disable(reach) => (reach, None),
         RegistrationAction::Enable { allow, reach } => (reach, Some(*allow)),
     };
-    let meeting = run::meeting(&reach.target)?;
+    let meeting = reach::meeting(&reach.target)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -74,8 +74,8 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
 }
 
 fn line(reach: &ReachArgs) -> Result<Line<Http>, Failure> {
-    let http = run::http(&reach.graph);
-    let (host, tokens) = run::reach(&reach.graph, &reach.auth, &http)?;
+    let http = reach::http(&reach.graph);
+    let (host, tokens) = reach::signed_in(&reach.graph, &reach.auth, &http)?;
     let pacer = || Pacer::new(Settings::default());
     Ok(Line::new(
         Http::new(host, &http)?,

@@ -1,39 +1,28 @@
 //! `run`: the import.
 
-use std::path::PathBuf;
-
 use super::{
     account,
-    args::{AuthArgs, GraphArgs, RunArgs, TargetArgs},
+    args::RunArgs,
     enrol::{self, Enrolment},
     failure::Failure,
-    login,
+    login, reach,
 };
-use crate::{
-    auth::{AuthSettings, Tokens},
-    graph::{
-        host::{GraphHost, TrustedHosts},
-        http::HttpOptions,
-        meeting::Meeting,
-    },
-    ledger::{Identity, short_digest},
-    output::Console,
-};
+use crate::{graph::http::HttpOptions, output::Console};
 
 pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<u8, Failure> {
     let source = enrol::source(&args.input)?;
     let (enrolled, rejects) = enrol::outputs(&source, &args.files)?;
-    let meeting = meeting(&args.target)?;
+    let meeting = reach::meeting(&args.target)?;
     let conduct = enrol::conduct(&args.conduct, &args.pace);
     let http = HttpOptions {
         total_timeout: args.pace.timeout,
         pool: conduct.concurrency,
-        ..http(&args.graph)
+        ..reach::http(&args.graph)
     };
-    let (host, settings) = settings(&args.graph, &args.auth, &http)?;
-    let tokens = tokens(&host, &settings)?;
+    let (host, settings) = reach::settings(&args.graph, &args.auth, &http)?;
+    let tokens = reach::tokens(&host, &settings)?;
     login::where_needed(&settings, console)?;
-    let ledger = ledger(args.ledger.as_ref(), &enrol::identity(&meeting, &host))?;
+    let ledger = reach::ledger(args.ledger.as_ref(), &enrol::identity(&meeting, &host))?;
     let enrolment = Enrolment {
         input: &args.input,
         files: &args.files,
@@ -60,114 +49,4 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<u8, Failure> 
         enrol::print(&done.text);
     }
     Ok(done.summary.exit_code)
-}
-
-/// The meeting that was named.
-pub(super) fn meeting(target: &TargetArgs) -> Result<Meeting, Failure> {
-    let id = target.meeting.as_deref().map(str::trim).filter(|id| !id.is_empty());
-    let id = id.ok_or_else(|| Failure::usage("no target is named: give --meeting ID"))?;
-    if matches!(id, "." | "..") {
-        return Err(Failure::usage(format!("--meeting {id}: no meeting has this id")));
-    }
-    Ok(Meeting::new(id, target.organizer.as_deref()))
-}
-
-/// How requests travel.
-pub(super) fn http(graph: &GraphArgs) -> HttpOptions {
-    HttpOptions { ca_file: graph.ca_file.clone(), http1: graph.http1, ..HttpOptions::default() }
-}
-
-/// Where Graph is, and the tokens for it.
-pub(super) fn reach(
-    graph: &GraphArgs,
-    auth: &AuthArgs,
-    http: &HttpOptions,
-) -> Result<(GraphHost, Tokens), Failure> {
-    let (host, settings) = settings(graph, auth, http)?;
-    let tokens = tokens(&host, &settings)?;
-    Ok((host, tokens))
-}
-
-/// Where Graph is, and how to sign in there.
-pub(super) fn settings(
-    graph: &GraphArgs,
-    auth: &AuthArgs,
-    http: &HttpOptions,
-) -> Result<(GraphHost, AuthSettings), Failure> {
-    let trusted = TrustedHosts::new(&graph.trust_host)?;
-    let host = match &graph.graph_url {
-        Some(url) => GraphHost::parse(url, &trusted)?,
-        None => GraphHost::of(graph.cloud),
-    };
-    if !graph.cloud.offers_registration() && graph.graph_url.is_none() {
-        return Err(Failure::usage(format!(
-            "--cloud {}: Microsoft offers the registration APIs in the global cloud only",
-            graph.cloud.name()
-        )));
-    }
-    let settings = AuthSettings {
-        method: auth.auth,
-        cloud: graph.cloud,
-        trusted,
-        http: http.clone(),
-        token_file: auth.token_file.clone(),
-        token_command: auth.token_command.clone(),
-        ..AuthSettings::from_variables(|name| std::env::var(name).ok())
-    };
-    Ok((host, settings))
-}
-
-/// The tokens that these settings come to.
-pub(super) fn tokens(host: &GraphHost, settings: &AuthSettings) -> Result<Tokens, Failure> {
-    // A simulator on this machine may want no token at all.
-    let nothing_said = settings.method.is_none() && settings.method().is_err();
-    if host.is_loopback() && nothing_said {
-        return Ok(Tokens::none());
-    }
-    Ok(Tokens::new(settings)?)
-}
-
-/// The ledger's file: as given, or this target's own.
-pub(super) fn ledger(given: Option<&PathBuf>, target: &Identity) -> Result<PathBuf, Failure> {
-    if let Some(path) = given {
-        return Ok(path.clone());
-    }
-    let state = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
-        .ok_or_else(|| {
-            Failure::usage("neither XDG_STATE_HOME nor HOME is set: name the ledger with --ledger")
-        })?;
-    Ok(state.join("registrant-import").join(ledger_name(target)))
-}
-
-/// A name that a person recognises and that no other target has.
-fn ledger_name(target: &Identity) -> String {
-    let readable: String = target
-        .name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(24)
-        .collect();
-    format!("{}-{readable}-{}.ledger", target.kind, short_digest(target.to_string().as_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_target_has_a_ledger_of_its_own() {
-        let identity = |name: &str, organizer: Option<&str>| Identity {
-            kind: "meeting".to_owned(),
-            name: name.to_owned(),
-            organizer: organizer.map(str::to_owned),
-            graph: "https://graph.microsoft.com".to_owned(),
-        };
-        let name = ledger_name(&identity("MSpk/YzE3=", None));
-        assert!(name.starts_with("meeting-MSpk-YzE3--"), "{name}");
-        assert_ne!(name, ledger_name(&identity("MSpk-YzE3=", None)));
-        assert_ne!(name, ledger_name(&identity("MSpk/YzE3=", Some("ada@example.org"))));
-    }
 }

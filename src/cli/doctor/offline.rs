@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::finding::Findings;
 use crate::{
     auth::{AuthSettings, Tokens},
-    cli::{args::RunArgs, enrol, failure::Failure, notation::grouped, run},
+    cli::{args::RunArgs, enrol, failure::Failure, notation::grouped, reach},
     graph::{host::GraphHost, http::HttpOptions, meeting::Meeting},
     input::{self, Input, Source, survey},
     job,
@@ -43,13 +43,13 @@ const SET_BACK: i64 = 60_000;
 
 pub(super) fn look(args: &RunArgs, findings: &mut Findings) -> Ground {
     findings.ok("settings", settings(args));
-    let meeting = findings.hold("target", run::meeting(&args.target));
+    let meeting = findings.hold("target", reach::meeting(&args.target));
     if let Some(meeting) = &meeting {
         let whose = if meeting.organizer().is_some() { "--organizer" } else { "who is signed in" };
         findings.ok("target", format!("meeting {} of {whose}", meeting.id()));
     }
-    let http = HttpOptions { total_timeout: args.pace.timeout, ..run::http(&args.graph) };
-    let reach = findings.hold("host", run::settings(&args.graph, &args.auth, &http));
+    let http = HttpOptions { total_timeout: args.pace.timeout, ..reach::http(&args.graph) };
+    let reach = findings.hold("host", reach::settings(&args.graph, &args.auth, &http));
     if let Some((host, _)) = &reach {
         findings.ok("host", host.to_string());
     }
@@ -58,7 +58,7 @@ pub(super) fn look(args: &RunArgs, findings: &mut Findings) -> Ground {
     let mut known = None;
     if let (Some(meeting), Some((host, _))) = (&meeting, &reach) {
         let identity = enrol::identity(meeting, host);
-        match findings.hold("ledger", run::ledger(args.ledger.as_ref(), &identity)) {
+        match findings.hold("ledger", reach::ledger(args.ledger.as_ref(), &identity)) {
             Some(path) => known = ledger(&path, &identity, findings),
             None => clock(None, findings),
         }
@@ -81,7 +81,7 @@ fn settings(args: &RunArgs) -> String {
 }
 
 fn tokens(host: &GraphHost, settings: &AuthSettings, findings: &mut Findings) -> Option<Tokens> {
-    let tokens = findings.hold("credential", run::tokens(host, settings))?;
+    let tokens = findings.hold("credential", reach::tokens(host, settings))?;
     let told = tokens.describe();
     match told.method {
         Some(method) => findings.ok("credential", format!("{method}: {}", told.identity)),
