@@ -265,8 +265,8 @@ async fn a_caller_that_gives_up_leaves_the_turn_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rehearsal_needs_no_credential() {
+async fn a_run_without_a_credential_sends_a_word_that_is_none() {
     let tokens = Tokens::none();
-    assert_eq!(text(&tokens.bearer().await.expect("no sign-in")), "Bearer rehearsal");
+    assert_eq!(text(&tokens.bearer().await.expect("no sign-in")), "Bearer none");
     assert_eq!(tokens.claims().await, Ok(None));
 }
