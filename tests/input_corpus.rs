@@ -54,7 +54,7 @@ fn parse_options(words: &[String]) -> (Options, Rule) {
             "id-prefix" => options.id_prefix = Some(value.to_owned()),
             "keep-all" => options.keep = Keep::All,
             "organization" => rule = Rule::Meeting(Mode::Organization),
-            "webinar" => rule = Rule::Webinar,
+            "webinar" => rule = Rule::webinar(),
             other => panic!("the table has an option --{other}"),
         }
     }
@@ -63,14 +63,14 @@ fn parse_options(words: &[String]) -> (Options, Rule) {
 
 /// What came of a file, in the table's words: what was detected, each row as `LINE OUTCOME`, what
 /// was said aloud, the trap; or the error.
-fn outcome(path: &Path, options: &Options, rule: Rule) -> String {
+fn outcome(path: &Path, options: &Options, rule: &Rule) -> String {
     let read = || -> Result<String, InputError> {
         let input = open(&Source::File(path.to_owned()), options)?;
         input.require(rule)?;
         let mut told = detected(&input);
         let snapshot = input.snapshot(&std::env::temp_dir())?;
         let mut rows = snapshot.rows()?;
-        let mut sieve = Sieve::new(rule);
+        let mut sieve = Sieve::new(rule.clone());
         let mut row = Row::new();
         while rows.read(&mut row)? {
             let outcome = match sieve.sift(&row) {
@@ -120,7 +120,7 @@ fn check_table(folder: &Path, table: &Path) {
     }
     for case in cases(&text) {
         let (options, rule) = parse_options(&case.options);
-        let found = outcome(&folder.join(&case.name), &options, rule);
+        let found = outcome(&folder.join(&case.name), &options, &rule);
         let words: String = case.options.iter().fold(String::new(), |mut words, word| {
             let _ = write!(words, " --{word}");
             words

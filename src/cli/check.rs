@@ -33,7 +33,7 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     for note in input.notes() {
         console.say(note);
     }
-    input.require(rule)?;
+    input.require(&rule)?;
     if let Some(path) = &args.rejects {
         probe(path, "--rejects")?;
     }

@@ -26,7 +26,7 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     }
     let mode = ledger.listed()?.registration.and_then(|(_, mode)| mode.parse().ok());
     let rule = Rule::Meeting(mode.unwrap_or(Mode::Everyone));
-    input.require(rule)?;
+    input.require(&rule)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
     let snapshot = input.snapshot(folder)?;
     let projection = Projection {

@@ -194,7 +194,7 @@ mod tests {
             tenant_id: Some("909c6581-5130-43e9-88f3-fcb3582cde37"),
             ..Fields::default()
         };
-        let registrant = Registrant::parse(&fields, Rule::Meeting(Mode::Everyone)).expect("valid");
+        let registrant = Registrant::parse(&fields, &Rule::Meeting(Mode::Everyone)).expect("valid");
         assert_eq!(
             body(&meeting_registrant(&registrant)),
             json!({
@@ -213,7 +213,7 @@ mod tests {
             ..Fields::default()
         };
         let registrant =
-            Registrant::parse(&fields, Rule::Meeting(Mode::Organization)).expect("valid");
+            Registrant::parse(&fields, &Rule::Meeting(Mode::Organization)).expect("valid");
         assert_eq!(
             body(&meeting_registrant(&registrant)),
             json!({

@@ -1,6 +1,7 @@
 //! The header: its names, and how a name that a user types finds its column.
 
 use super::{Delimiter, InputError};
+pub(super) use crate::registrant::normal;
 
 /// The four columns that this program adds to a rejects file; an input that ends in them is one.
 pub const REJECTS_COLUMNS: [&str; 4] = ["_line", "_outcome", "_code", "_reason"];
@@ -109,14 +110,6 @@ impl Header {
             .min_by_key(|&(far, _)| far)
             .map(|(_, name)| name.clone())
     }
-}
-
-/// A name as it is compared: case, blanks, `_` and `-` do not count.
-pub(super) fn normal(name: &str) -> String {
-    name.chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-' | '\u{feff}' | '\u{200b}'))
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 /// Whether this is a person's cell and no column's name: an address, an Entra id, a link, a telephone

@@ -93,6 +93,14 @@ impl Mapping {
         self.slots.iter().zip(&self.shown).map(|((field, _), shown)| (field, shown.as_str()))
     }
 
+    /// The questions that have an answer: what `answer:QUESTION` was called.
+    pub fn questions(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().filter_map(|(field, _)| match field {
+            Field::Answer(question) => Some(question.as_str()),
+            _ => None,
+        })
+    }
+
     pub(super) fn slot(&self, field: &Field) -> Option<&Slot> {
         self.slots.iter().find(|(other, _)| other == field).map(|(_, slot)| slot)
     }

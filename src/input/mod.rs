@@ -190,7 +190,7 @@ impl Input {
     ///
     /// # Errors
     /// [`InputError::MissingField`] for the first one that cannot.
-    pub fn require(&self, rule: Rule) -> Result<(), InputError> {
+    pub fn require(&self, rule: &Rule) -> Result<(), InputError> {
         self.layout.require(rule)
     }
 
@@ -224,14 +224,14 @@ impl Layout {
         self.kept.iter().map(|&column| self.header.names[column].clone()).collect()
     }
 
-    fn require(&self, rule: Rule) -> Result<(), InputError> {
+    fn require(&self, rule: &Rule) -> Result<(), InputError> {
         let (fields, who): (&[Field], _) = match rule {
             Rule::Meeting(Mode::Everyone) => (&[Field::Id], None),
             Rule::Meeting(Mode::Organization) => (
                 &[Field::Id, Field::TenantId, Field::UserId],
                 Some("a meeting in mode `organization`"),
             ),
-            Rule::Webinar => {
+            Rule::Webinar(_) => {
                 (&[Field::Id, Field::FirstName, Field::LastName, Field::Email], Some("a webinar"))
             }
         };

@@ -116,6 +116,7 @@ impl Row {
                 Field::Email => fields.email = cell,
                 Field::PreferredLanguage => fields.preferred_language = cell,
                 Field::PreferredTimezone => fields.preferred_timezone = cell,
+                Field::Referrer => fields.referrer = cell,
                 Field::Answer(question) => {
                     fields.answers.push((question, cell.unwrap_or_default()));
                 }

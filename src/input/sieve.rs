@@ -63,7 +63,7 @@ impl Sieve {
         let id = fields.id.unwrap_or_default();
         let mut faults = Vec::new();
         let mut registrant = None;
-        match Registrant::parse(&fields, self.rule) {
+        match Registrant::parse(&fields, &self.rule) {
             Ok(valid) => registrant = Some(valid),
             Err(found) => faults = found,
         }

@@ -89,7 +89,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`InputError::MissingField`] for the first field that cannot be filled.
-    pub fn require(&self, rule: Rule) -> Result<(), InputError> {
+    pub fn require(&self, rule: &Rule) -> Result<(), InputError> {
         self.layout.require(rule)
     }
 

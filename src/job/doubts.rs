@@ -147,7 +147,7 @@ mod tests {
 
     fn work(id: &str, lost: u32) -> Work {
         let fields = Fields { id: Some(id), ..Fields::default() };
-        let registrant = Registrant::parse(&fields, Rule::Meeting(Mode::Everyone)).expect("valid");
+        let registrant = Registrant::parse(&fields, &Rule::Meeting(Mode::Everyone)).expect("valid");
         Work { lost, ..Work::new(registrant, String::new(), 2) }
     }
 

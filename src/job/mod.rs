@@ -182,14 +182,14 @@ impl<T: Transport> Import<'_, T> {
         let rule = Rule::Meeting(mode);
         let early = |stop| Ok(Err((Some(mode), stop)));
         tell(Event::Ruled(&registration));
-        self.input.require(rule)?;
+        self.input.require(&rule)?;
         // After a run that was torn off the list also tells whom a damaged log has forgotten.
         if (ledger.listed()?.at.is_none() || ledger.was_torn())
             && let Err(stop) = self.first_list(ledger).await?
         {
             return early(stop);
         }
-        let mut plan = Plan::draw(self.input, rule, ledger)?;
+        let mut plan = Plan::draw(self.input, rule.clone(), ledger)?;
         if plan.foreign > 0 {
             // Somebody may have removed them since they were last seen.
             match self.first_list(ledger).await? {

@@ -90,7 +90,7 @@ impl Plan {
     /// fails.
     pub fn draw(input: &Snapshot, rule: Rule, ledger: &Ledger) -> Result<Self, PlanError> {
         let mut plan = Self {
-            rule,
+            rule: rule.clone(),
             read: 0,
             excluded: 0,
             invalid: 0,
@@ -199,7 +199,7 @@ impl Iterator for WorkList<'_> {
                 continue;
             }
             // The copy of the input has not changed, so a row that was valid still is.
-            if let Ok(registrant) = Registrant::parse(&self.row.fields(), self.plan.rule) {
+            if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
                 let sent = sent_digest(&registrant);
                 return Some(Ok(Work::new(registrant, sent, self.row.line())));
             }

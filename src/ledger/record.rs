@@ -287,7 +287,7 @@ mod tests {
                 user_id: Some(user),
                 ..Fields::default()
             };
-            let registrant = Registrant::parse(&fields, Rule::Meeting(Mode::Organization));
+            let registrant = Registrant::parse(&fields, &Rule::Meeting(Mode::Organization));
             sent_digest(&registrant.expect("valid"))
         };
         let (one, same, other) = (

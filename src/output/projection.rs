@@ -141,7 +141,7 @@ impl Projection<'_> {
         enrolled.write(&cells::line(header, b',', "\n"))?;
         let run = self.ledger.run()?;
         let (mut counts, mut reasons) = (Counts::default(), Reasons::default());
-        let mut sieve = Sieve::new(self.rule);
+        let mut sieve = Sieve::new(self.rule.clone());
         let mut rows = self.input.rows()?;
         let mut row = Row::new();
         while rows.read(&mut row)? {

@@ -41,11 +41,17 @@ pub enum FaultCode {
     MissingEmail,
     /// `email` cannot be an address.
     BadEmail,
+    /// The same e-mail address stands in an earlier row of another id.
+    DuplicateEmail,
+    /// A question that must be answered is not.
+    MissingAnswer,
+    /// An answer is none that the question takes.
+    BadAnswer,
 }
 
 impl FaultCode {
     /// Every code, in the order in which a row's faults are reported.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::ColumnCount,
         Self::UnclosedQuote,
         Self::StrayQuote,
@@ -63,6 +69,9 @@ impl FaultCode {
         Self::MissingLastName,
         Self::MissingEmail,
         Self::BadEmail,
+        Self::DuplicateEmail,
+        Self::MissingAnswer,
+        Self::BadAnswer,
     ];
 
     /// The code as scripts see it.
@@ -86,6 +95,9 @@ impl FaultCode {
             Self::MissingLastName => "missing-last-name",
             Self::MissingEmail => "missing-email",
             Self::BadEmail => "bad-email",
+            Self::DuplicateEmail => "duplicate-email",
+            Self::MissingAnswer => "missing-answer",
+            Self::BadAnswer => "bad-answer",
         }
     }
 }
@@ -145,6 +157,7 @@ mod tests {
             assert!(seen.insert(code.as_str()), "{code} is listed twice");
             assert!(code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '-'));
         }
+        assert!(FaultCode::ALL.is_sorted(), "faults are sorted by their order here");
     }
 
     #[test]

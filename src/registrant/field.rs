@@ -21,13 +21,15 @@ pub enum Field {
     PreferredLanguage,
     /// The time zone by its Windows name, such as `Pacific Standard Time` (webinar).
     PreferredTimezone,
+    /// Where the person came from: a text or an address (webinar).
+    Referrer,
     /// The answer to a question of the registration form, by its display name or id (webinar).
     Answer(String),
 }
 
 impl Field {
     /// The fields without an argument, in the order in which they are documented.
-    pub const NAMED: [Self; 8] = [
+    pub const NAMED: [Self; 9] = [
         Self::Id,
         Self::TenantId,
         Self::UserId,
@@ -36,6 +38,7 @@ impl Field {
         Self::Email,
         Self::PreferredLanguage,
         Self::PreferredTimezone,
+        Self::Referrer,
     ];
 
     /// The name without an answer's question.
@@ -50,6 +53,7 @@ impl Field {
             Self::Email => "email",
             Self::PreferredLanguage => "preferredLanguage",
             Self::PreferredTimezone => "preferredTimezone",
+            Self::Referrer => "referrer",
             Self::Answer(_) => "answer",
         }
     }
@@ -67,7 +71,7 @@ impl fmt::Display for Field {
 /// A name that is no field's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no field; the fields are id, tenantId, userId (meeting) and id, firstName, lastName, email, preferredLanguage, preferredTimezone, answer:QUESTION (webinar)"
+    "`{0}` is no field; the fields are id, tenantId, userId (meeting) and id, firstName, lastName, email, preferredLanguage, preferredTimezone, referrer, answer:QUESTION (webinar)"
 )]
 pub struct UnknownField(pub String);
 
@@ -108,8 +112,18 @@ pub struct Fields<'a> {
     pub preferred_language: Option<&'a str>,
     /// See [`Field::PreferredTimezone`].
     pub preferred_timezone: Option<&'a str>,
+    /// See [`Field::Referrer`].
+    pub referrer: Option<&'a str>,
     /// Question and answer, in the order of the mapping.
     pub answers: Vec<(&'a str, &'a str)>,
+}
+
+/// A name as it is compared: case, blanks, `_` and `-` do not count.
+pub(crate) fn normal(name: &str) -> String {
+    name.chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-' | '\u{feff}' | '\u{200b}'))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]

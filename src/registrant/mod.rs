@@ -4,15 +4,20 @@
 //! made by [`Registrant::parse`], which holds a row's cells against the target's [`Rule`] and
 //! reports every fault, not only the first. This room knows nothing of CSV, of HTTP or of files.
 
+mod answer;
 mod fault;
 mod field;
+mod form;
 mod id;
 mod link;
 mod mode;
 mod rule;
 
+pub use answer::{Answer, AnswerValue};
 pub use fault::{Fault, FaultCode};
+pub(crate) use field::normal;
 pub use field::{Field, Fields, UnknownField};
+pub use form::{AnswerInput, Form, FormFault, Question};
 pub use id::RegistrantId;
 pub use link::{BadLink, JoinLink};
 pub use mode::{Mode, Rule, UnknownMode};

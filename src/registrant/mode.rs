@@ -1,6 +1,8 @@
 //! Who may register: the target's own setting, and the rule that follows from it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
+
+use super::Form;
 
 /// The target's `allowedRegistrant` (meeting) or `audience` (webinar).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,10 +47,18 @@ impl FromStr for Mode {
 }
 
 /// What a row must hold: follows from the kind of the target and its mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// A meeting's registrant; mode `everyone` sends the id alone, `organization` two GUIDs more.
     Meeting(Mode),
-    /// A webinar's registration: names and e-mail.
-    Webinar,
+    /// A webinar's registration: names, e-mail, and answers to the questions of its form.
+    Webinar(Arc<Form>),
+}
+
+impl Rule {
+    /// A webinar's rule, as far as it is known without the webinar's form.
+    #[must_use]
+    pub fn webinar() -> Self {
+        Self::Webinar(Arc::default())
+    }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::{Fault, FaultCode, Fields, Mode, RegistrantId, Rule};
+use super::{Answer, Fault, FaultCode, Fields, Form, Mode, RegistrantId, Rule, answer::answers};
 
 /// The most characters of a webinar's `externalRegistrationInformation.registrationId`.
 /// Source: Microsoft Graph reference, resource `virtualEventExternalRegistrationInformation`.
@@ -52,8 +52,10 @@ pub struct Attendee {
     pub preferred_language: Option<String>,
     /// Time zone by its Windows name, where given.
     pub preferred_timezone: Option<String>,
-    /// Question and answer, in the order of the mapping.
-    pub answers: Vec<(String, String)>,
+    /// Where the person came from, where given.
+    pub referrer: Option<String>,
+    /// The answers that were given, in the order of the mapping.
+    pub answers: Vec<Answer>,
 }
 
 impl std::fmt::Debug for Details {
@@ -77,17 +79,17 @@ impl Registrant {
     ///
     /// # Errors
     /// Every fault of the row, in the order of [`FaultCode::ALL`].
-    pub fn parse(fields: &Fields<'_>, rule: Rule) -> Result<Self, Vec<Fault>> {
+    pub fn parse(fields: &Fields<'_>, rule: &Rule) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let id = keep(RegistrantId::parse(fields.id.unwrap_or_default()), &mut faults);
         let details = match rule {
             Rule::Meeting(Mode::Everyone) => Some(Details::Everyone),
             Rule::Meeting(Mode::Organization) => organization(fields, &mut faults),
-            Rule::Webinar => {
+            Rule::Webinar(form) => {
                 if let Some(id) = &id {
                     hold_id_length(id, &mut faults);
                 }
-                attendee(fields, &mut faults).map(|a| Details::Webinar(Box::new(a)))
+                attendee(fields, form, &mut faults).map(|a| Details::Webinar(Box::new(a)))
             }
         };
         match (id, details) {
@@ -118,8 +120,11 @@ impl Registrant {
                 if let Some(zone) = &attendee.preferred_timezone {
                     sent.push(("preferredTimezone".into(), zone.as_str().into()));
                 }
-                for (question, answer) in &attendee.answers {
-                    sent.push((format!("answer:{question}").into(), answer.as_str().into()));
+                if let Some(referrer) = &attendee.referrer {
+                    sent.push(("referrer".into(), referrer.as_str().into()));
+                }
+                for Answer { question, value, .. } in &attendee.answers {
+                    sent.push((format!("answer:{question}").into(), value.canonical().into()));
                 }
                 sent
             }
@@ -165,7 +170,7 @@ fn guid(cell: Option<&str>, name: &str, missing: FaultCode, bad: FaultCode) -> R
     Uuid::try_parse(text).map_err(|_| Fault::new(bad, format!("{name} `{text}` is no GUID")))
 }
 
-fn attendee(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<Attendee> {
+fn attendee(fields: &Fields<'_>, form: &Form, faults: &mut Vec<Fault>) -> Option<Attendee> {
     let required = |cell: Option<&str>, name: &str, missing: FaultCode| {
         let text = cell.unwrap_or_default().trim();
         if text.is_empty() {
@@ -184,18 +189,17 @@ fn attendee(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<Attendee> {
     );
     let given =
         |cell: Option<&str>| cell.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let answers = answers(form, &fields.answers, faults);
+    // Answers are judged in the order of the mapping.
+    faults.sort_by_key(|fault| fault.code);
     Some(Attendee {
         first_name: first_name?,
         last_name: last_name?,
         email: email?,
         preferred_language: given(fields.preferred_language),
         preferred_timezone: given(fields.preferred_timezone),
-        answers: fields
-            .answers
-            .iter()
-            .filter(|(_, answer)| !answer.trim().is_empty())
-            .map(|&(question, answer)| (question.to_owned(), answer.to_owned()))
-            .collect(),
+        referrer: given(fields.referrer),
+        answers,
     })
 }
 
@@ -221,12 +225,15 @@ fn plausible_email(text: String) -> Result<String, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::registrant::{AnswerInput, Question};
 
     const TENANT: &str = "909c6581-5130-43e9-88f3-fcb3582cde37";
     const USER: &str = "cc515404-b55c-466e-b896-992c918ecc01";
 
-    fn codes(fields: &Fields<'_>, rule: Rule) -> Vec<FaultCode> {
+    fn codes(fields: &Fields<'_>, rule: &Rule) -> Vec<FaultCode> {
         Registrant::parse(fields, rule)
             .map_or_else(|faults| faults.into_iter().map(|f| f.code).collect(), |_| Vec::new())
     }
@@ -234,7 +241,7 @@ mod tests {
     #[test]
     fn everyone_takes_the_id_alone_and_leaves_the_guids_aside() {
         let fields = Fields { id: Some("a"), tenant_id: Some("nonsense"), ..Fields::default() };
-        let registrant = Registrant::parse(&fields, Rule::Meeting(Mode::Everyone)).expect("valid");
+        let registrant = Registrant::parse(&fields, &Rule::Meeting(Mode::Everyone)).expect("valid");
         assert_eq!(registrant.details, Details::Everyone);
         assert!(registrant.sent_fields().is_empty());
     }
@@ -257,7 +264,7 @@ mod tests {
                 ..Fields::default()
             };
             let registrant =
-                Registrant::parse(&fields, Rule::Meeting(Mode::Organization)).expect(spelling);
+                Registrant::parse(&fields, &Rule::Meeting(Mode::Organization)).expect(spelling);
             assert_eq!(registrant.sent_fields()[1].1, USER);
         }
     }
@@ -266,11 +273,11 @@ mod tests {
     fn every_fault_of_a_row_is_reported() {
         let fields = Fields { id: Some(""), user_id: Some("42"), ..Fields::default() };
         assert_eq!(
-            codes(&fields, Rule::Meeting(Mode::Organization)),
+            codes(&fields, &Rule::Meeting(Mode::Organization)),
             [FaultCode::MissingId, FaultCode::MissingTenantId, FaultCode::BadUserId]
         );
         assert_eq!(
-            codes(&Fields::default(), Rule::Webinar),
+            codes(&Fields::default(), &Rule::webinar()),
             [
                 FaultCode::MissingId,
                 FaultCode::MissingFirstName,
@@ -290,15 +297,75 @@ mod tests {
             email: Some(email),
             ..Fields::default()
         };
-        assert_eq!(codes(&with(&long, "a@b.org"), Rule::Webinar), [FaultCode::LongId]);
-        assert_eq!(codes(&with(&long[2..], "a@b.org"), Rule::Webinar), []);
+        assert_eq!(codes(&with(&long, "a@b.org"), &Rule::webinar()), [FaultCode::LongId]);
+        assert_eq!(codes(&with(&long[2..], "a@b.org"), &Rule::webinar()), []);
         for bad in
             ["ada", "@b.org", "a@", "a@b", "a b@c.org", "a@b@c.org", "a@b..org", "Info Requested"]
         {
-            assert_eq!(codes(&with("1", bad), Rule::Webinar), [FaultCode::BadEmail], "{bad}");
+            assert_eq!(codes(&with("1", bad), &Rule::webinar()), [FaultCode::BadEmail], "{bad}");
         }
         for good in ["a@b.org", "o'hara+tag@sub.example.co.uk", "ü@exämple.org"] {
-            assert_eq!(codes(&with("1", good), Rule::Webinar), [], "{good}");
+            assert_eq!(codes(&with("1", good), &Rule::webinar()), [], "{good}");
         }
+    }
+
+    #[test]
+    fn a_webinar_is_told_what_was_given_and_its_answers_as_the_form_has_them() {
+        let question = |id: &str, required, input| Question {
+            id: id.to_owned(),
+            display_name: id.to_uppercase(),
+            required,
+            input,
+        };
+        let choices = || vec!["Seattle".to_owned(), "London".to_owned()];
+        let form = Form {
+            questions: vec![
+                question("city", true, AnswerInput::SingleChoice(choices())),
+                question("cities", false, AnswerInput::MultiChoice(choices())),
+                question("local", false, AnswerInput::Boolean),
+                question("why", false, AnswerInput::Text),
+            ],
+        };
+        let rule = Rule::Webinar(Arc::new(form));
+        let with = |answers: [&'static str; 4]| Fields {
+            id: Some("1"),
+            first_name: Some("Ada"),
+            last_name: Some("Byron"),
+            email: Some("ada@b.org"),
+            referrer: Some(" Fabrikam "),
+            preferred_timezone: Some(" "),
+            answers: ["CITY", "cities", "Local", "why"].into_iter().zip(answers).collect(),
+            ..Fields::default()
+        };
+        let registrant =
+            Registrant::parse(&with(["LONDON", "london,seattle", "x", " "]), &rule).expect("valid");
+        let sent: Vec<String> = registrant
+            .sent_fields()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            sent,
+            [
+                "firstName=Ada",
+                "lastName=Byron",
+                "email=ada@b.org",
+                "referrer=Fabrikam",
+                "answer:CITY=London",
+                "answer:cities=Seattle\nLondon",
+                "answer:Local=true",
+            ]
+        );
+        let spelt_otherwise = with(["london", "Seattle; London", "YES", ""]);
+        let again = Registrant::parse(&spelt_otherwise, &rule).expect("valid");
+        assert_eq!(again.sent_fields(), registrant.sent_fields());
+        assert_eq!(
+            codes(&with(["", "Rome", "maybe", "a"]), &rule),
+            [FaultCode::MissingAnswer, FaultCode::BadAnswer, FaultCode::BadAnswer]
+        );
+        assert_eq!(
+            codes(&Fields { email: None, ..with(["Rome", "", "", ""]) }, &rule),
+            [FaultCode::MissingEmail, FaultCode::BadAnswer]
+        );
     }
 }

@@ -123,7 +123,7 @@ fn a_field_that_does_not_exist() {
     assert_snapshot!(run_on(crowd(1), "--map ident=id"), @r"
     exit 2
     --- stderr
-    error: invalid value 'ident=id' for '--map <FIELD=COLUMN>': `ident` is no field; the fields are id, tenantId, userId (meeting) and id, firstName, lastName, email, preferredLanguage, preferredTimezone, answer:QUESTION (webinar)
+    error: invalid value 'ident=id' for '--map <FIELD=COLUMN>': `ident` is no field; the fields are id, tenantId, userId (meeting) and id, firstName, lastName, email, preferredLanguage, preferredTimezone, referrer, answer:QUESTION (webinar)
 
     For more information, try '--help'.
     ");

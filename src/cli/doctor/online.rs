@@ -208,7 +208,7 @@ fn suits(
         _ => findings.ok("registration", format!("external, open to {}", found.mode)),
     }
     if let Some(input) = input
-        && findings.hold("columns", input.require(Rule::Meeting(found.mode))).is_some()
+        && findings.hold("columns", input.require(&Rule::Meeting(found.mode))).is_some()
     {
         findings.ok("columns", format!("every field of mode {} has its column", found.mode));
     }
