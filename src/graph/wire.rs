@@ -8,6 +8,13 @@ use uuid::Uuid;
 
 use crate::registrant::{Details, Mode, Registrant};
 
+mod webinar;
+
+pub use webinar::{
+    Configuration, DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, WebinarAnswer, configuration, questions,
+    webinar, webinar_registration,
+};
+
 const EXTERNAL_REGISTRANT: &str = "#microsoft.graph.externalMeetingRegistrant";
 const EXTERNAL_REGISTRATION: &str = "#microsoft.graph.externalMeetingRegistration";
 

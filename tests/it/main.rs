@@ -17,5 +17,6 @@ mod registration;
 mod samples;
 mod settings;
 mod volume;
+mod webinar_wire;
 mod wire;
 mod wrong_input;
