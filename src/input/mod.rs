@@ -15,6 +15,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+mod addresses;
 mod decode;
 mod describe;
 mod dialect;

@@ -5,6 +5,7 @@
 
 use super::{
     Row, Standing,
+    addresses::Addresses,
     seen::{Claim, Claimed, Seen},
     trap::{IdTrap, TrapWatch},
 };
@@ -31,6 +32,8 @@ pub enum Sifted {
 pub struct Sieve {
     rule: Rule,
     seen: Seen,
+    /// Of a webinar.
+    addresses: Option<Addresses>,
     watch: TrapWatch,
 }
 
@@ -38,7 +41,8 @@ impl Sieve {
     /// A sieve that has seen no row yet.
     #[must_use]
     pub fn new(rule: Rule) -> Self {
-        Self { rule, seen: Seen::default(), watch: TrapWatch::default() }
+        let addresses = matches!(rule, Rule::Webinar(_)).then(Addresses::default);
+        Self { rule, seen: Seen::default(), addresses, watch: TrapWatch::default() }
     }
 
     /// Makes ready for the rows that are judged next. Never needed, but with some dozens of rows at
@@ -94,6 +98,9 @@ impl Sieve {
                     ));
                 }
             }
+        }
+        if let Some(addresses) = &mut self.addresses {
+            addresses.hold(row, &mut faults);
         }
         match registrant {
             Some(registrant) if faults.is_empty() => Sifted::Valid { registrant, repeats },

@@ -127,3 +127,117 @@ fn a_survey_counts_every_row_once_and_stops_when_told() {
             .is_err()
     );
 }
+
+mod addresses {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Each row's faults, `first` where it is valid, `again` where it repeats an earlier one.
+    fn held(rule: Rule, rows: &str) -> Vec<String> {
+        let text = format!("id,first name,last name,email\n{rows}");
+        let mut rows = memory(text, &Options::default()).and_then(Input::into_rows).expect("rows");
+        let (mut sieve, mut row, mut told) = (Sieve::new(rule), Row::new(), Vec::new());
+        while rows.read(&mut row).expect("a row") {
+            told.push(match sieve.sift(&row) {
+                Sifted::Excluded => "excluded".to_owned(),
+                Sifted::Invalid(faults) => {
+                    faults.iter().map(|fault| fault.code.as_str()).collect::<Vec<_>>().join("+")
+                }
+                Sifted::Valid { repeats: Some(_), .. } => "again".to_owned(),
+                Sifted::Valid { .. } => "first".to_owned(),
+            });
+        }
+        told
+    }
+
+    #[test]
+    fn two_ids_with_one_address_cannot_both_be_registered() {
+        let rows = "1,Ada,B,ada@x.org\n\
+                    2,Ada,B, ADA@x.org\n\
+                    1,Ada,B,ada@x.org\n\
+                    1,Eve,B,ada@x.org\n\
+                    3,,B,ben@x.org\n\
+                    4,Ben,B,ben@x.org\n\
+                    5,,B,Ben@X.org\n\
+                    6,Ürs,B,ÜRS@x.org\n\
+                    7,Ürs,B,ürs@x.org\n\
+                    8,A,B,nobody\n\
+                    9,A,B,nobody\n";
+        assert_eq!(
+            held(Rule::webinar(), rows),
+            [
+                "first",
+                "duplicate-email",
+                "again",
+                "duplicate-id",
+                "missing-first-name",
+                "first",
+                "missing-first-name+duplicate-email",
+                "first",
+                "duplicate-email",
+                "bad-email",
+                "bad-email",
+            ]
+        );
+        assert!(!held(EVERYONE, rows).contains(&"duplicate-email".to_owned()));
+    }
+
+    #[test]
+    fn the_first_line_is_named_and_the_address_is_not() {
+        let text = "id,firstname,lastname,email\n1,A,B,a@x.org\n\n2,A,B,A@x.org\n";
+        let mut rows = memory(text, &Options::default()).and_then(Input::into_rows).expect("rows");
+        let (mut sieve, mut row) = (Sieve::new(Rule::webinar()), Row::new());
+        assert!(rows.read(&mut row).expect("a row"));
+        sieve.sift(&row);
+        assert!(rows.read(&mut row).expect("a row"));
+        let Sifted::Invalid(faults) = sieve.sift(&row) else { panic!("the address is taken") };
+        assert_eq!(
+            faults[0].sentence,
+            "the e-mail address stands in line 2 already, with another id; Teams keeps one registration for each address"
+        );
+    }
+
+    proptest! {
+        /// Whatever the rows: the valid ones have one id for each address and one address for each
+        /// id, and a row is invalid only where this would else be broken.
+        #[test]
+        fn an_address_belongs_to_the_first_valid_id(
+            rows in proptest::collection::vec((0..6u8, 0..5u8, any::<bool>(), any::<bool>()), 0..30),
+        ) {
+            let (mut text, mut by_id, mut by_email) =
+                (String::new(), HashMap::new(), HashMap::new());
+            let mut wanted = Vec::new();
+            for &(id, email, named, loud) in &rows {
+                let name = if named { "Ada" } else { "" };
+                let address = if loud { format!("E{email}@X.org") } else { format!("e{email}@x.org") };
+                let line = format!("{id},{name},B,{address}\n");
+                // Ids are claimed by every row, addresses by valid ones.
+                let first = by_id.entry(id).or_insert_with(|| line.clone());
+                let mut faults = Vec::new();
+                if *first != line {
+                    faults.push("duplicate-id");
+                }
+                if !named {
+                    faults.push("missing-first-name");
+                }
+                let holder = by_email.get(&email).copied();
+                if holder.is_some_and(|holder| holder != id) {
+                    faults.push("duplicate-email");
+                } else if faults.is_empty() {
+                    by_email.insert(email, id);
+                }
+                wanted.push(faults.join("+"));
+                text.push_str(&line);
+            }
+            prop_assume!(!text.is_empty());
+            let held: Vec<String> = held(Rule::webinar(), &text)
+                .into_iter()
+                .map(|told| if told == "first" || told == "again" { String::new() } else { told })
+                .collect();
+            prop_assert_eq!(held, wanted);
+        }
+    }
+}
