@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{layout::Layout, mapping::Slot};
+use super::{NameOrder, layout::Layout, mapping::Slot};
 
 /// One paragraph a matter; the last line can be typed again to override the mapping.
 pub(super) fn describe(layout: &Layout) -> String {
@@ -28,6 +28,10 @@ pub(super) fn describe(layout: &Layout) -> String {
         line("Mapping", "no field has a column");
     }
     for (nth, (field, column)) in shown.enumerate() {
+        let split = match layout.mapping.slot(field) {
+            Some(Slot::Name(_, order)) => format!(", split {}", order.as_str()),
+            _ => String::new(),
+        };
         let prefix = if field.name() == "id" && !layout.id_prefix.is_empty() {
             format!("`{}` + ", layout.id_prefix)
         } else {
@@ -36,7 +40,7 @@ pub(super) fn describe(layout: &Layout) -> String {
         let column = column.replace(['\r', '\n'], " ");
         let value = match column.strip_prefix('=') {
             Some(value) => format!("{field} is always `{value}`"),
-            None => format!("{field} from {prefix}`{column}`"),
+            None => format!("{field} from {prefix}`{column}`{split}"),
         };
         line(if nth == 0 { "Mapping" } else { "" }, &value);
     }
@@ -44,6 +48,9 @@ pub(super) fn describe(layout: &Layout) -> String {
         let verb = if gate.stays() { "all but " } else { "" };
         line(if nth == 0 { "Left out" } else { "" }, &format!("{verb}{}", gate.label));
     }
+    let order = layout.mapping.name_order.map(|order| {
+        format!("--set {}", quote(&format!("{}={}", NameOrder::OPTION, order.as_str())))
+    });
     let options: Vec<String> = layout
         .mapping
         .slots
@@ -51,6 +58,7 @@ pub(super) fn describe(layout: &Layout) -> String {
         .zip(layout.mapping.iter())
         .filter(|((_, slot), _)| !matches!(slot, Slot::Value(_)))
         .map(|(_, (field, column))| format!("--map {}", quote(&format!("{field}={column}"))))
+        .chain(order)
         .collect();
     if !options.is_empty() {
         line("To override", &options.join(" "));

@@ -166,6 +166,22 @@ pub enum InputError {
     /// A setting that would give all people one id.
     #[error("--set id=…: every row would get the same id; map a column with --map id=COLUMN")]
     SetId,
+    /// One column for both names, and nobody said which word is which.
+    #[error(
+        "`{column}` is mapped to firstName and to lastName; say how it is split: --set name-order=first-last where the last word is the last name (`Ada King Lovelace`), --set name-order=last-first where the first word is"
+    )]
+    WholeName {
+        /// The column.
+        column: String,
+    },
+    /// An order of names, and no column that holds whole names.
+    #[error(
+        "--set name-order={order}: firstName and lastName do not come from one column; map both to the column that holds the whole name, with --map firstName=COLUMN --map lastName=COLUMN, or leave name-order out"
+    )]
+    NothingToSplit {
+        /// The order.
+        order: &'static str,
+    },
     /// Only an id may be composed of several columns.
     #[error("--map {field}=…: only the id can be composed of several columns; name one column")]
     Composed {

@@ -293,7 +293,7 @@ fn person_columns(mapping: &Mapping, header: &Header) -> Vec<usize> {
     let mut columns: Vec<usize> = [Field::FirstName, Field::LastName, Field::Email]
         .iter()
         .filter_map(|field| match mapping.slot(field) {
-            Some(Slot::Column(column)) => Some(*column),
+            Some(Slot::Column(column) | Slot::Name(column, _)) => Some(*column),
             _ => None,
         })
         .collect();

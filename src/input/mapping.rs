@@ -4,7 +4,12 @@ use std::str::FromStr;
 
 use serde::ser::SerializeMap;
 
-use super::{Header, InputError, header::find, preset::Preset};
+use super::{
+    Header, InputError,
+    header::find,
+    names::{NameOrder, UnknownOrder},
+    preset::Preset,
+};
 use crate::registrant::{Field, UnknownField};
 
 /// What stands between the parts of a composed id: `QXK3C` and `1` become `QXK3C-1`, as pretix
@@ -23,13 +28,18 @@ pub struct MapOption {
     pub column: String,
 }
 
-/// `--set FIELD=VALUE`: the same for every row.
+/// `--set`: what is the same for every row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetOption {
-    /// The field to fill.
-    pub field: Field,
-    /// What to fill it with.
-    pub value: String,
+pub enum SetOption {
+    /// `--set FIELD=VALUE`.
+    Field {
+        /// The field to fill.
+        field: Field,
+        /// What to fill it with.
+        value: String,
+    },
+    /// `--set name-order=ORDER`: how a column that holds whole names is split.
+    NameOrder(NameOrder),
 }
 
 /// A text that is no assignment to a field.
@@ -41,15 +51,18 @@ pub enum BadAssignment {
     /// The field is not known.
     #[error(transparent)]
     Field(#[from] UnknownField),
+    /// The order of names is not known.
+    #[error(transparent)]
+    Order(#[from] UnknownOrder),
 }
 
-fn assignment(text: &str) -> Result<(Field, &str), BadAssignment> {
+fn assignment(text: &str) -> Result<(&str, &str), BadAssignment> {
     let (field, value) =
         text.split_once('=').ok_or_else(|| BadAssignment::NoValue(text.to_owned()))?;
     if value.trim().is_empty() {
         return Err(BadAssignment::NoValue(text.to_owned()));
     }
-    Ok((field.parse()?, value))
+    Ok((field, value))
 }
 
 impl FromStr for MapOption {
@@ -57,7 +70,7 @@ impl FromStr for MapOption {
 
     fn from_str(text: &str) -> Result<Self, BadAssignment> {
         let (field, column) = assignment(text)?;
-        Ok(Self { field, column: column.trim().to_owned() })
+        Ok(Self { field: field.parse()?, column: column.trim().to_owned() })
     }
 }
 
@@ -66,7 +79,10 @@ impl FromStr for SetOption {
 
     fn from_str(text: &str) -> Result<Self, BadAssignment> {
         let (field, value) = assignment(text)?;
-        Ok(Self { field, value: value.to_owned() })
+        if field.trim().eq_ignore_ascii_case(NameOrder::OPTION) {
+            return Ok(Self::NameOrder(value.parse()?));
+        }
+        Ok(Self::Field { field: field.parse()?, value: value.to_owned() })
     }
 }
 
@@ -74,6 +90,8 @@ impl FromStr for SetOption {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     Column(usize),
+    /// First or last name, of a column that holds both.
+    Name(usize, NameOrder),
     Composed(Vec<usize>),
     Value(String),
 }
@@ -85,6 +103,8 @@ pub struct Mapping {
     pub(super) slots: Vec<(Field, Slot)>,
     /// What is shown for each slot.
     shown: Vec<String>,
+    /// How a column of whole names is split, if one is.
+    pub(super) name_order: Option<NameOrder>,
 }
 
 impl Mapping {
@@ -126,10 +146,16 @@ impl Mapping {
             mapping.add(&option.field, slot, header)?;
         }
         for option in set {
-            if option.field == Field::Id {
-                return Err(InputError::SetId);
+            match option {
+                SetOption::Field { field: Field::Id, .. } => return Err(InputError::SetId),
+                SetOption::Field { field, value } => {
+                    mapping.add(field, Slot::Value(value.clone()), header)?;
+                }
+                SetOption::NameOrder(_) if mapping.name_order.is_some() => {
+                    return Err(InputError::FieldTwice { field: NameOrder::OPTION.to_owned() });
+                }
+                SetOption::NameOrder(order) => mapping.name_order = Some(*order),
             }
-            mapping.add(&option.field, Slot::Value(option.value.clone()), header)?;
         }
         for field in Field::NAMED {
             if mapping.slot(&field).is_some() {
@@ -155,8 +181,47 @@ impl Mapping {
                 mapping.add(&field, Slot::Column(column), header)?;
             }
         }
+        mapping.split_names(preset, header)?;
         mapping.sort();
         Ok(mapping)
+    }
+
+    /// Has one column fill both names if, and only if, an order was told.
+    fn split_names(
+        &mut self,
+        preset: Option<&'static Preset>,
+        header: &Header,
+    ) -> Result<(), InputError> {
+        let names = [Field::FirstName, Field::LastName];
+        if self.name_order.is_some() && names.iter().all(|name| self.slot(name).is_none()) {
+            // The order was told for this export: the column with whole names is known in some.
+            let whole =
+                preset.and_then(|preset| find(&header.names, preset.full_name?).first().copied());
+            for name in whole.iter().flat_map(|_| &names) {
+                self.add(name, Slot::Column(whole.unwrap_or_default()), header)?;
+            }
+        }
+        let [first, last] = names.map(|name| match self.slot(&name) {
+            Some(Slot::Column(column)) => Some(*column),
+            _ => None,
+        });
+        match (first.filter(|_| first == last), self.name_order) {
+            (None, None) => {}
+            (Some(column), None) => {
+                return Err(InputError::WholeName { column: header.unique_name(column) });
+            }
+            (None, Some(order)) => {
+                return Err(InputError::NothingToSplit { order: order.as_str() });
+            }
+            (Some(column), Some(order)) => {
+                for (field, slot) in &mut self.slots {
+                    if matches!(field, Field::FirstName | Field::LastName) {
+                        *slot = Slot::Name(column, order);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, field: &Field, slot: Slot, header: &Header) -> Result<(), InputError> {
@@ -180,9 +245,12 @@ impl Mapping {
 
 impl serde::Serialize for Mapping {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.slots.len()))?;
+        let mut map = serializer.serialize_map(None)?;
         for (field, shown) in self.iter() {
             map.serialize_entry(&field.to_string(), shown)?;
+        }
+        if let Some(order) = self.name_order {
+            map.serialize_entry(NameOrder::OPTION, &format!("={}", order.as_str()))?;
         }
         map.end()
     }
@@ -214,7 +282,7 @@ impl Slot {
     /// The names by which `--map` finds these columns again.
     pub(super) fn shown(&self, header: &Header) -> String {
         match self {
-            Self::Column(column) => header.unique_name(*column),
+            Self::Column(column) | Self::Name(column, _) => header.unique_name(*column),
             Self::Composed(columns) => {
                 let names: Vec<_> = columns.iter().map(|&c| header.unique_name(c)).collect();
                 names.join("+")
@@ -254,7 +322,14 @@ mod tests {
         let map: MapOption = "ID = Order code+Position ID ".parse().expect("a mapping");
         assert_eq!((map.field, map.column.as_str()), (Field::Id, "Order code+Position ID"));
         let set: SetOption = "tenantId=a=b".parse().expect("a value");
-        assert_eq!(set.value, "a=b");
+        let wanted = SetOption::Field { field: Field::TenantId, value: "a=b".into() };
+        assert_eq!(set, wanted);
+        assert_eq!(
+            "Name-Order= last-first".parse(),
+            Ok(SetOption::NameOrder(NameOrder::LastFirst))
+        );
+        assert!("name-order=both".parse::<SetOption>().is_err());
+        assert!("name-order=first-last".parse::<MapOption>().is_err());
         assert!("id".parse::<MapOption>().is_err());
         assert!("id= ".parse::<MapOption>().is_err());
         assert!("surname=Last".parse::<MapOption>().is_err());

@@ -26,6 +26,7 @@ mod filter;
 mod header;
 mod layout;
 mod mapping;
+mod names;
 mod preset;
 mod row;
 mod rows;
@@ -44,6 +45,7 @@ pub use filter::{BadFilter, Filter, Keep};
 pub use header::{Header, REJECTS_COLUMNS};
 pub use layout::Detected;
 pub use mapping::{BadAssignment, JOINER, MapOption, Mapping, SetOption};
+pub use names::{NameOrder, UnknownOrder};
 pub use preset::{Preset, PresetChoice, UnknownPreset, names as preset_names};
 pub use row::{Row, Standing};
 pub use rows::Rows;
@@ -245,7 +247,19 @@ impl Layout {
                 "; if line {} is not the header, name the lines above it with --skip-lines N",
                 self.header.line
             ),
-            (field, _) => format!(" or fill it with --set '{field}=VALUE'"),
+            // One address for all of them would serve one of them.
+            (Field::Email, _) => String::new(),
+            (field, _) => {
+                let whole = self
+                    .whole_name()
+                    .filter(|_| matches!(field, Field::FirstName | Field::LastName));
+                let split = whole.map_or_else(String::new, |column| {
+                    format!(
+                        "; if `{column}` holds whole names, split them with --map 'firstName={column}' --map 'lastName={column}' --set name-order=first-last (or last-first)"
+                    )
+                });
+                format!(" or fill it with --set '{field}=VALUE'{split}")
+            }
         };
         Err(InputError::MissingField {
             name: self.name.clone(),
@@ -255,6 +269,19 @@ impl Layout {
             columns: self.header.listed(),
             hint,
         })
+    }
+}
+
+impl Layout {
+    /// The column that may hold whole names, for advice.
+    fn whole_name(&self) -> Option<String> {
+        let known = self.preset.and_then(|preset| preset.full_name);
+        let usual = ["name", "full name", "attendee name", "participant", "participant name"];
+        let column = known
+            .into_iter()
+            .chain(usual)
+            .find_map(|name| header::find(&self.header.names, name).first().copied())?;
+        Some(self.header.unique_name(column))
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     header::REJECTS_COLUMNS,
     layout::Layout,
     mapping::{JOINER, Slot},
+    names,
     split::{Defect, Extent, QUOTE, Span, Split, Supply, split},
 };
 use crate::registrant::{Fault, FaultCode, Field, Fields, RegistrantId};
@@ -104,6 +105,10 @@ impl Row {
         for (field, slot) in &layout.mapping.slots {
             let cell = match slot {
                 Slot::Column(column) => self.cell(*column),
+                Slot::Name(column, order) => self.cell(*column).map(|whole| {
+                    let (first, last) = names::split(whole, *order);
+                    if *field == Field::FirstName { first } else { last }
+                }),
                 Slot::Composed(_) => None,
                 Slot::Value(value) => Some(value.as_str()),
             };

@@ -241,3 +241,95 @@ mod addresses {
         }
     }
 }
+
+mod names {
+    use super::*;
+
+    const TEXT: &str =
+        "id,Name,email\n1,Ada King Lovelace,a\n2,\"Lovelace, Ada King\",b\n3,Plato,c\n";
+
+    fn options(map: &[&str], set: &[&str]) -> Options {
+        Options {
+            map: map.iter().map(|text| text.parse().expect(text)).collect(),
+            set: set.iter().map(|text| text.parse().expect(text)).collect(),
+            ..Options::default()
+        }
+    }
+
+    const BOTH: [&str; 2] = ["firstName=name", "lastName=Name"];
+
+    #[test]
+    fn one_column_is_split_by_the_order_that_was_told() {
+        for (order, last, first) in
+            [("first-last", "Lovelace", "Ada King"), ("last-first", "Ada", "King Lovelace")]
+        {
+            let order = format!("name-order={order}");
+            let input = memory(TEXT, &options(&BOTH, &[&order])).expect("an input");
+            assert!(input.describe().contains(", split "), "{}", input.describe());
+            assert!(input.describe().contains(&format!("--set '{order}'")));
+            assert_eq!(
+                serde_json::to_value(input.mapping()).expect("JSON"),
+                serde_json::json!({
+                    "id": "id", "firstName": "Name", "lastName": "Name", "email": "email",
+                    "name-order": order.replace("name-order", ""),
+                })
+            );
+            let (mut rows, mut row) = (input.into_rows().expect("rows"), Row::new());
+            let mut names = Vec::new();
+            while rows.read(&mut row).expect("a row") {
+                let fields = row.fields();
+                names.push(
+                    [fields.first_name, fields.last_name].map(|n| n.expect("mapped").to_owned()),
+                );
+            }
+            assert_eq!(names, [[first, last], ["Ada King", "Lovelace"], ["Plato", ""]]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_split_unless_it_is_told_and_can_be_done() {
+        let error = |map: &[&str], set: &[&str]| {
+            let told = memory(TEXT, &options(map, set)).and_then(|i| i.require(&Rule::webinar()));
+            told.expect_err("refused").to_string()
+        };
+        let told = error(&BOTH, &[]);
+        assert!(
+            told.starts_with("`Name` is mapped to firstName and to lastName; say how"),
+            "{told}"
+        );
+        for order in ["first-last", "last-first"] {
+            assert!(told.contains(&format!("--set name-order={order}")), "{told}");
+        }
+        let order = "name-order=first-last";
+        for map in [&[][..], &BOTH[..1], &["firstName=Name", "lastName=id"]] {
+            let told = error(map, &[order]);
+            assert!(told.contains("do not come from one column"), "{told}");
+        }
+        let told = error(&BOTH, &[order, "name-order=last-first"]);
+        assert!(told.contains("`name-order` is given twice"), "{told}");
+        let told = error(&[], &[]);
+        assert!(
+            told.ends_with("if `Name` holds whole names, split them with --map 'firstName=Name' --map 'lastName=Name' --set name-order=first-last (or last-first)"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn the_mapped_questions_are_known() {
+        let map = ["answer:Which city?=Name", "answer:Why=id"];
+        let input = memory(TEXT, &options(&map, &["answer:Local=yes", "referrer=Fabrikam"]));
+        let input = input.expect("an input");
+        assert_eq!(
+            input.mapping().questions().collect::<Vec<_>>(),
+            ["Which city?", "Why", "Local"]
+        );
+        let mut rows = input.into_rows().expect("rows");
+        let mut row = Row::new();
+        assert!(rows.read(&mut row).expect("a row"));
+        assert_eq!(row.fields().referrer, Some("Fabrikam"));
+        assert_eq!(
+            row.fields().answers,
+            [("Which city?", "Ada King Lovelace"), ("Why", "1"), ("Local", "yes")]
+        );
+    }
+}
