@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
 use jiff::civil::Time;
 
@@ -153,6 +153,10 @@ pub(super) struct CheckArgs {
     /// The mode to hold the rows against
     #[arg(long, value_name = "MODE", default_value = "everyone")]
     pub(super) mode: Mode,
+    /// Hold the rows against a webinar's rule: names and e-mail
+    // As a variable or in a job file it is `run`'s, and names the webinar: any name is a yes.
+    #[arg(long, conflicts_with = "mode", value_parser = FalseyValueParser::new())]
+    pub(super) webinar: bool,
     /// Write the invalid rows to this file
     #[arg(long, value_name = "FILE")]
     pub(super) rejects: Option<PathBuf>,

@@ -6,13 +6,14 @@ use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped};
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
     output::{Console, Rejects, probe},
-    registrant::{Fault, FaultCode, Rule},
+    registrant::{Fault, FaultCode, Field, Rule},
 };
 
 /// What `--json` prints (contract, section 10).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Checked<'a> {
+    /// The mode, or `webinar`: what the rows were held against.
     mode: &'static str,
     read: u64,
     valid: u64,
@@ -26,7 +27,11 @@ struct Checked<'a> {
 pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> {
     let source = enrol::source(&args.input)?;
     let input = input::open(&source, &args.input.options())?;
-    let rule = Rule::Meeting(args.mode);
+    let (rule, held_against) = if args.webinar {
+        (Rule::webinar(), "webinar")
+    } else {
+        (Rule::Meeting(args.mode), args.mode.as_str())
+    };
     if !args.json {
         enrol::print(&input.describe());
     }
@@ -57,7 +62,7 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     let exit_code = if survey.invalid > 0 { 3 } else { 0 };
     if args.json {
         let checked = Checked {
-            mode: args.mode.as_str(),
+            mode: held_against,
             read: survey.read,
             valid: survey.valid,
             invalid: survey.invalid,
@@ -78,17 +83,31 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     if differing > 0 {
         console.warn(enrol::repeats_warning(&mapping, differing));
     }
+    let shared = survey.faults.get(&FaultCode::DuplicateEmail).copied().unwrap_or(0);
+    if shared > 0 {
+        console.warn(addresses_warning(&mapping, shared));
+    }
     Ok(exit_code)
 }
 
+/// What is said where people share an e-mail address that a webinar tells them apart by.
+pub(super) fn addresses_warning(mapping: &Mapping, rows: u64) -> String {
+    let (hold, are) = if rows == 1 { ("row holds", "is") } else { ("rows hold", "are") };
+    format!(
+        "{} {hold} the e-mail address of an earlier row with another id (`{}`) and {are} invalid: Teams keeps one registration for each address. Give each person an address of their own",
+        grouped(rows),
+        mapping.shown(&Field::Email)
+    )
+}
+
 fn in_words(survey: &Survey, args: &CheckArgs) -> String {
+    let against = if args.webinar { "webinar".to_owned() } else { format!("mode {}", args.mode) };
     let mut lines = vec![format!(
-        "\n{} rows read: {} valid, {} invalid, {} left out (mode {})",
+        "\n{} rows read: {} valid, {} invalid, {} left out ({against})",
         grouped(survey.read),
         grouped(survey.valid),
         grouped(survey.invalid),
         grouped(survey.excluded),
-        args.mode
     )];
     if survey.repeated > 0 {
         let repeat = if survey.repeated == 1 { "repeats" } else { "repeat" };

@@ -158,6 +158,10 @@ fn words(key: &str, arg: &clap::Arg, value: &Value) -> Result<Vec<String>, Strin
         (Value::Integer(times), clap::ArgAction::Count) => {
             Ok((0..(*times).clamp(0, 9)).map(|_| format!("--{key}")).collect())
         }
+        // Where `run` names the webinar, `check` needs to know only that it is one.
+        (Value::String(_), clap::ArgAction::SetTrue) if key == "webinar" => {
+            Ok(vec![format!("--{key}")])
+        }
         (_, clap::ArgAction::SetTrue) => Err(format!("`{key}` is either true or false")),
         (Value::Array(values), clap::ArgAction::Append) => {
             values.iter().map(|value| one(value).map(option)).collect()

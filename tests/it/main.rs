@@ -3,6 +3,7 @@
 //! Each test runs the built program in a folder of its own, against a simulator in this process,
 //! and looks at what a user would look at.
 
+mod check;
 mod commands;
 mod context;
 mod files;
