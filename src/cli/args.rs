@@ -19,8 +19,8 @@ use crate::{
     simulator::SimulatorArgs,
 };
 
-/// Enrols the people of a CSV export in a Microsoft Teams meeting: each exactly once, each with a
-/// join link of their own
+/// Enrols the people of a CSV export in a Microsoft Teams meeting or webinar: each exactly once,
+/// each with a join link of their own
 #[derive(Debug, Parser)]
 #[command(name = "registrant-import", version, max_term_width = 100)]
 #[command(after_help = EXIT_CODES)]
@@ -107,7 +107,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) target: TargetArgs,
     /// Where the meeting has no external registration, enable it with this mode first
-    #[arg(long, value_name = "MODE", help_heading = "Target")]
+    #[arg(long, value_name = "MODE", help_heading = "Target", conflicts_with = "webinar")]
     pub(super) enable: Option<Mode>,
     #[command(flatten)]
     pub(super) files: FileArgs,
@@ -132,6 +132,9 @@ pub(super) struct RehearseArgs {
     pub(super) job: JobArgs,
     #[command(flatten)]
     pub(super) input: InputArgs,
+    /// Rehearse a webinar's import instead of a meeting's
+    #[arg(long, help_heading = "Target")]
+    pub(super) webinar: bool,
     #[command(flatten)]
     pub(super) files: FileArgs,
     #[command(flatten)]
@@ -258,6 +261,9 @@ pub(super) struct TargetArgs {
     /// The online meeting's id
     #[arg(long, value_name = "ID")]
     pub(super) meeting: Option<String>,
+    /// Or a webinar's id, `<id>@<tenant id>`
+    #[arg(long, value_name = "ID", conflicts_with_all = ["meeting", "organizer"])]
+    pub(super) webinar: Option<String>,
     /// The meeting's organizer: object id or user principal name [default: who is signed in]
     #[arg(long, value_name = "USER")]
     pub(super) organizer: Option<String>,

@@ -20,16 +20,19 @@ use crate::{
     graph::{
         host::GraphHost,
         http::{Http, HttpOptions},
-        meeting::Meeting,
+        target::{Api, Target},
     },
     input::{self, Mapping, Snapshot, Source},
-    job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
+    job::{
+        self, Ended, Event, Import, Planned, conduct::Conduct, line::Line, preflight::Ruling,
+        stop::Stop,
+    },
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
         Closing, Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words,
         time_left,
     },
-    pacing::{Buckets, Pacer, Settings},
+    pacing::{Buckets, Pacer, Quota, Settings},
     registrant::{Field, Mode, Rule},
 };
 
@@ -40,7 +43,7 @@ pub(super) struct Enrolment<'a> {
     pub(super) account: &'a AccountArgs,
     pub(super) pace: &'a PaceArgs,
     pub(super) conduct: Conduct,
-    pub(super) meeting: Meeting,
+    pub(super) target: Target,
     pub(super) enable: Option<Mode>,
     pub(super) host: GraphHost,
     pub(super) http: HttpOptions,
@@ -100,12 +103,13 @@ impl Enrolment<'_> {
         let seed = fastrand::u64(..);
         let transport = Http::new(self.host.clone(), &self.http)?;
         let pace = Settings {
-            ceiling: self.pace.rate,
+            ceiling: self.ceiling(),
             concurrency: self.conduct.concurrency,
             seed,
             ..Settings::default()
         };
-        let buckets = Buckets::new(Pacer::new(pace.clone()), Pacer::new(Settings::default()));
+        let reads = Settings { ceiling: self.read_ceiling(), ..Settings::default() };
+        let buckets = Buckets::new(Pacer::new(pace.clone()), Pacer::new(reads));
         let line = Line::new(
             transport,
             tokens,
@@ -115,7 +119,7 @@ impl Enrolment<'_> {
         );
         let import = Import {
             line: &line,
-            meeting: &self.meeting,
+            target: &self.target,
             host: &self.host,
             input: snapshot,
             conduct: &self.conduct,
@@ -135,7 +139,7 @@ impl Enrolment<'_> {
             }
         };
         let work = job::import(&import, ledger, |event| {
-            if let Event::Planned(plan, _) = &event {
+            if let Event::Planned(Planned { plan, .. }) = &event {
                 planned.set(Some(plan.to_post));
             }
             self.tell(&event, snapshot.mapping(), &mut console.borrow_mut());
@@ -147,6 +151,29 @@ impl Enrolment<'_> {
         Ok((ended, line, planned.get()))
     }
 
+    /// The ceiling of writes: `--rate`, else Microsoft's published limit for webinars. For meetings
+    /// none is published, and a rehearsal is bound by its own simulator alone.
+    fn ceiling(&self) -> Option<Quota> {
+        let published = self.target.api() == Api::Webinar && !self.rehearsal;
+        self.pace.rate.or(published.then_some(Quota::WEBINAR_WRITES))
+    }
+
+    /// The ceiling of reads.
+    fn read_ceiling(&self) -> Option<Quota> {
+        let published = self.target.api() == Api::Webinar && !self.rehearsal;
+        published.then_some(Quota::WEBINAR_READS)
+    }
+
+    fn tell_rule(&self, ruling: &Ruling, console: &Console) {
+        match self.target.api() {
+            Api::Meeting => console.say(format!("the meeting's rule: {}", ruling.mode)),
+            Api::Webinar => console.say(format!("the webinar's audience: {}", ruling.mode)),
+        }
+        if self.target.api() == Api::Webinar && ruling.mode == Mode::Organization {
+            console.warn("the webinar is for its organization, and an application registers people without an account: Graph may refuse them; the first row, which goes alone, will tell");
+        }
+    }
+
     fn deadline(&self) -> Option<(Duration, &'static str)> {
         let finish_by =
             self.pace.finish_by.map(|time| (notation::until(time, &Zoned::now()), "--finish-by"));
@@ -156,10 +183,9 @@ impl Enrolment<'_> {
 
     fn tell(&self, event: &Event<'_>, mapping: &Mapping, console: &mut Console) {
         match event {
-            Event::Ruled(registration) => {
-                console.say(format!("the meeting's rule: {}", registration.mode));
-            }
-            Event::Planned(plan, pace) => {
+            Event::Ruled(ruling) => self.tell_rule(ruling, console),
+            Event::Planned(planned) => {
+                let Planned { plan, ruling, held, .. } = planned;
                 tracing::info!(
                     read = plan.read,
                     to_post = plan.to_post,
@@ -168,7 +194,12 @@ impl Enrolment<'_> {
                     invalid = plan.invalid,
                     "planned"
                 );
-                console.say(self.announcement(plan, *pace));
+                console.say(self.announcement(planned));
+                if let Some(admission) = &ruling.admission {
+                    for warning in admission.warnings(plan.to_post, *held) {
+                        console.warn(warning);
+                    }
+                }
                 if plan.duplicates > 0 {
                     console.warn(repeats_warning(mapping, plan.duplicates));
                 }
@@ -178,14 +209,16 @@ impl Enrolment<'_> {
                         grouped(plan.not_sent)
                     ));
                 }
-                console.begin(plan.to_post + plan.in_doubt.len() as u64, plan.already);
+                let rows = plan.to_post + plan.held + (plan.in_doubt.len() + plan.awaiting.len()) as u64;
+                console.begin(rows, plan.already);
             }
             Event::Going(progress) => console.progress(progress),
         }
     }
 
     /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10."
-    fn announcement(&self, plan: &Plan, pace: Option<f64>) -> String {
+    fn announcement(&self, planned: &Planned<'_>) -> String {
+        let Planned { plan, pace, .. } = planned;
         let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
         let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];
         let mut count = |number: u64, what: &str| {
@@ -194,6 +227,8 @@ impl Enrolment<'_> {
             }
         };
         count(plan.already, "already enrolled");
+        count(plan.held, "on the webinar already, whose links are fetched");
+        count(plan.awaiting.len() as u64, "on the webinar without a link yet");
         count(plan.in_doubt.len() as u64, "to be looked up because their answer was lost");
         count(plan.foreign, "on the server that this ledger never sent");
         count(plan.changed, "changed since they were enrolled");
@@ -205,7 +240,7 @@ impl Enrolment<'_> {
             #[expect(clippy::cast_precision_loss, reason = "rows")]
             let seconds = rows as f64 / pace;
             let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-            let at = match self.pace.rate {
+            let at = match self.ceiling() {
                 Some(rate) if (rate.per_second() - pace).abs() < f64::EPSILON => rate.to_string(),
                 _ => rate_in_words(pace),
             };
@@ -222,14 +257,15 @@ impl Enrolment<'_> {
         snapshot: &Snapshot,
         console: &Console,
     ) -> Result<Done, Failure> {
-        let Ended { mut ledger, mode, stop, .. } = ended;
-        let known = mode.or_else(|| {
-            let before = ledger.listed().ok()?.registration?;
-            before.1.parse().ok()
-        });
+        let Ended { mut ledger, ruled, stop, .. } = ended;
+        let mode = ruled.as_ref().map(|(_, mode)| *mode);
+        let rule = match ruled {
+            Some((rule, _)) => rule,
+            None => known_rule(self.target.api(), &ledger),
+        };
         let projection = Projection {
             input: snapshot,
-            rule: Rule::Meeting(known.unwrap_or(Mode::Everyone)),
+            rule,
             ledger: &ledger,
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
@@ -237,9 +273,9 @@ impl Enrolment<'_> {
         let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
         let mut summary = Summary::new(
             TargetName {
-                kind: "meeting",
-                id: self.meeting.id().to_owned(),
-                organizer: self.meeting.organizer().map(str::to_owned),
+                kind: self.target.api().word(),
+                id: self.target.id().to_owned(),
+                organizer: self.target.organizer().map(str::to_owned),
             },
             mode.map(Mode::as_str),
             &counts,
@@ -291,7 +327,16 @@ impl Enrolment<'_> {
     }
 
     fn identity(&self) -> Identity {
-        identity(&self.meeting, &self.host)
+        identity(&self.target, &self.host)
+    }
+}
+
+/// The rule as far as it is known without asking the target: a meeting's mode of the last run.
+pub(super) fn known_rule(api: Api, ledger: &Ledger) -> Rule {
+    let before = || ledger.listed().ok()?.registration?.1.parse().ok();
+    match api {
+        Api::Meeting => Rule::Meeting(before().unwrap_or(Mode::Everyone)),
+        Api::Webinar => Rule::webinar(),
     }
 }
 
@@ -301,12 +346,12 @@ fn tell_stop(stop: &Stop, console: &Console) {
 
 /// The target that a ledger belongs to. A simulator on this machine is the same one whatever its
 /// port.
-pub(super) fn identity(meeting: &Meeting, host: &GraphHost) -> Identity {
+pub(super) fn identity(target: &Target, host: &GraphHost) -> Identity {
     let graph = if host.is_loopback() { "this machine".to_owned() } else { host.to_string() };
     Identity {
-        kind: "meeting".to_owned(),
-        name: meeting.id().to_owned(),
-        organizer: meeting.organizer().map(str::to_owned),
+        kind: target.api().word().to_owned(),
+        name: target.id().to_owned(),
+        organizer: target.organizer().map(str::to_owned),
         graph,
     }
 }

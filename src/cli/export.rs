@@ -7,11 +7,14 @@ use super::{
     reach,
 };
 use crate::{
-    graph::host::{Cloud, GraphHost, TrustedHosts},
+    graph::{
+        host::{Cloud, GraphHost, TrustedHosts},
+        target::Api,
+    },
     input, job,
     ledger::{Ledger, Reading},
     output::{Closing, Console, Projection},
-    registrant::{Mode, Rule},
+    registrant::Mode,
 };
 
 pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure> {
@@ -25,7 +28,8 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
         console.say(note);
     }
     let mode = ledger.listed()?.registration.and_then(|(_, mode)| mode.parse().ok());
-    let rule = Rule::Meeting(mode.unwrap_or(Mode::Everyone));
+    let api = if target.kind == Api::Webinar.word() { Api::Webinar } else { Api::Meeting };
+    let rule = enrol::known_rule(api, &ledger);
     input.require(&rule)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
     let snapshot = input.snapshot(folder)?;
@@ -43,7 +47,7 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
         ledger: Some(path),
     };
     let name = crate::output::TargetName {
-        kind: "meeting",
+        kind: api.word(),
         id: target.name.clone(),
         organizer: target.organizer.clone(),
     };
@@ -64,17 +68,16 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
 
 /// The ledger that was named, by its file or by its target.
 pub(super) fn ledger_path(args: &LedgerArgs) -> Result<std::path::PathBuf, Failure> {
-    if let Some(path) = &args.ledger {
-        return Ok(path.clone());
+    if args.target.meeting.is_none() && args.target.webinar.is_none() {
+        return args.ledger.clone().ok_or_else(|| {
+            Failure::usage("no ledger is named: give --ledger FILE, --meeting ID or --webinar ID")
+        });
     }
-    if args.target.meeting.is_none() {
-        return Err(Failure::usage("no ledger is named: give --ledger FILE or --meeting ID"));
-    }
-    let meeting = reach::meeting(&args.target)?;
+    let target = reach::target(&args.target)?;
     let host = match &args.graph_url {
         // The host only tells which ledger is meant; nothing is sent to it.
         Some(url) => GraphHost::parse(url, &TrustedHosts::default())?,
         None => GraphHost::of(Cloud::Global),
     };
-    reach::ledger(None, &enrol::identity(&meeting, &host))
+    reach::ledger(args.ledger.as_ref(), &enrol::identity(&target, &host))
 }

@@ -1,6 +1,6 @@
 //! Where the options lead: the target, Graph's host, the way to sign in, the ledger's file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
     args::{AuthArgs, GraphArgs, TargetArgs},
@@ -12,14 +12,28 @@ use crate::{
         host::{GraphHost, TrustedHosts},
         http::HttpOptions,
         meeting::Meeting,
+        target::{Api, Target},
+        webinar::Webinar,
     },
-    ledger::{Identity, short_digest},
+    ledger::{Identity, Reading, short_digest},
 };
+
+/// The target that was named.
+pub(super) fn target(args: &TargetArgs) -> Result<Target, Failure> {
+    let Some(id) = &args.webinar else { return meeting(args).map(Target::Meeting) };
+    let id = id.trim();
+    if matches!(id, "" | "." | "..") {
+        return Err(Failure::usage("--webinar names no webinar: give its id, `<id>@<tenant id>`"));
+    }
+    Ok(Target::Webinar(Webinar::new(id)))
+}
 
 /// The meeting that was named.
 pub(super) fn meeting(target: &TargetArgs) -> Result<Meeting, Failure> {
     let id = target.meeting.as_deref().map(str::trim).filter(|id| !id.is_empty());
-    let id = id.ok_or_else(|| Failure::usage("no target is named: give --meeting ID"))?;
+    let id = id.ok_or_else(|| {
+        Failure::usage("no target is named: give --meeting ID, or --webinar ID")
+    })?;
     if matches!(id, "." | "..") {
         return Err(Failure::usage(format!("--meeting {id}: no meeting has this id")));
     }
@@ -81,10 +95,17 @@ pub(super) fn tokens(host: &GraphHost, settings: &AuthSettings) -> Result<Tokens
     Ok(Tokens::new(settings)?)
 }
 
-/// The ledger's file: as given, or this target's own.
+/// The ledger's file: as given, or this target's own. A meeting's ledger that is named for a
+/// webinar stays as it is, and the webinar's stands beside it: the same command goes on with
+/// another target.
 pub(super) fn ledger(given: Option<&PathBuf>, target: &Identity) -> Result<PathBuf, Failure> {
     if let Some(path) = given {
-        return Ok(path.clone());
+        let of_a_meeting = || {
+            let reading = Reading::open(path).ok()?;
+            Some(reading.target().ok()?.kind == Api::Meeting.word())
+        };
+        let moved = target.kind == Api::Webinar.word() && of_a_meeting().unwrap_or(false);
+        return Ok(if moved { beside(path, target) } else { path.clone() });
     }
     let state = std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
@@ -94,6 +115,14 @@ pub(super) fn ledger(given: Option<&PathBuf>, target: &Identity) -> Result<PathB
             Failure::usage("neither XDG_STATE_HOME nor HOME is set: name the ledger with --ledger")
         })?;
     Ok(state.join("registrant-import").join(ledger_name(target)))
+}
+
+/// `attendees.ledger` → `attendees.webinar-<8 digits>.ledger`.
+fn beside(path: &Path, target: &Identity) -> PathBuf {
+    let digest = short_digest(target.to_string().as_bytes());
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}.{}-{}{ending}", target.kind, &digest[..8]))
 }
 
 /// A name that a person recognises and that no other target has.
@@ -110,6 +139,20 @@ fn ledger_name(target: &Identity) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_webinars_ledger_stands_beside_the_meetings_that_was_named() {
+        let webinar = Identity {
+            kind: "webinar".to_owned(),
+            name: "W@T".to_owned(),
+            organizer: None,
+            graph: "https://graph.microsoft.com".to_owned(),
+        };
+        let name = |path: &str| beside(Path::new(path), &webinar).to_string_lossy().into_owned();
+        let digest = &short_digest(webinar.to_string().as_bytes())[..8];
+        assert_eq!(name("a/b.ledger"), format!("a/b.webinar-{digest}.ledger"));
+        assert_eq!(name("books"), format!("books.webinar-{digest}"));
+    }
 
     #[test]
     fn each_target_has_a_ledger_of_its_own() {

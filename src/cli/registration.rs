@@ -7,11 +7,12 @@ use super::{
     reach,
 };
 use crate::{
-    graph::http::Http,
+    graph::{http::Http, target::Api},
     job::{
         self,
-        line::{Line, Refusal},
+        line::Line,
         preflight,
+        refusal::Refusal,
         stop::Stop,
     },
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
@@ -23,6 +24,11 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
         RegistrationAction::Show(reach) | RegistrationAction::Disable(reach) => (reach, None),
         RegistrationAction::Enable { allow, reach } => (reach, Some(*allow)),
     };
+    if reach.target.webinar.is_some() {
+        return Err(Failure::usage(
+            "this command is for meetings; a webinar's registration is set up in Teams by its organizer (`doctor --webinar ID` shows what it admits)",
+        ));
+    }
     let meeting = reach::meeting(&reach.target)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -34,12 +40,12 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
             RegistrationAction::Disable(_) => {
                 match line.ask(Call::Remove, &meeting.disable()).await {
                     Ok(_) => enrol::print("the registration and its registrants are removed\n"),
-                    Err(refusal) => return Err(stopped(&line, refusal.into_stop())),
+                    Err(refusal) => return Err(stopped(&line, refusal.into_stop(Api::Meeting))),
                 }
             }
             RegistrationAction::Show(_) => match line.ask(Call::Read, &meeting.show()).await {
                 Ok(response) => tell(&preflight::read(&response)?),
-                Err(refusal) => return Err(stopped(&line, refusal.into_stop())),
+                Err(refusal) => return Err(stopped(&line, refusal.into_stop(Api::Meeting))),
             },
             RegistrationAction::Enable { .. } => {
                 let mode = enable.unwrap_or(Mode::Everyone);
@@ -65,7 +71,7 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
                         let response = answer.map_err(|stop| stopped(&line, stop))?;
                         tell(&preflight::read(&response)?);
                     }
-                    Err(refusal) => return Err(stopped(&line, refusal.into_stop())),
+                    Err(refusal) => return Err(stopped(&line, refusal.into_stop(Api::Meeting))),
                 }
             }
         }

@@ -14,6 +14,8 @@ use crate::{
         host::{GraphHost, TrustedHosts},
         http::HttpOptions,
         meeting::Meeting,
+        target::Target,
+        webinar::Webinar,
     },
     ledger::RunTraffic,
     output::{Console, Summary},
@@ -50,7 +52,7 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
         account: &args.account,
         pace: &args.pace,
         conduct,
-        meeting: Meeting::new(MEETING.0, Some(MEETING.1)),
+        target: target(args.webinar),
         enable: None,
         host: GraphHost::parse(&served.url(), &none)?,
         tokens: tokens(&served.url(), &http)?,
@@ -67,6 +69,15 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
         enrol::print(&format!("{}{}", done.text, outlook(&done, args, limit.as_ref())));
     }
     Ok(done.summary.exit_code)
+}
+
+/// What is rehearsed. A webinar's id names its tenant.
+fn target(webinar: bool) -> Target {
+    if webinar {
+        Target::Webinar(Webinar::new("rehearsal@rehearsal"))
+    } else {
+        Target::Meeting(Meeting::new(MEETING.0, Some(MEETING.1)))
+    }
 }
 
 /// Tokens of the simulator's own endpoint: signing in is rehearsed as well.
@@ -106,6 +117,10 @@ fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
         Some(rate) => text.push_str(&format!(
             " at least {} (--rate {rate}).\n",
             enrol::forecast(rows, rate.per_second())
+        )),
+        None if args.webinar => text.push_str(&format!(
+            " at least {}\n(Microsoft's published limit, {published}).\n",
+            enrol::forecast(rows, published.per_second())
         )),
         None => text.push_str(&format!(
             "\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",

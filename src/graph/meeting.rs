@@ -5,44 +5,15 @@
 //! create, list, delete). Microsoft has announced the end of this API ("stop returning data",
 //! 12 December 2024), so an answer without a link is never taken for a success.
 
-use bytes::Bytes;
 use http::Method;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{transport::Response, wire};
+use super::{
+    draft::{Draft, segment},
+    target::{ListPage, Member, Standing},
+    transport::Response,
+    wire,
+};
 use crate::registrant::{BadLink, JoinLink, Mode, Registrant, RegistrantId};
-
-/// What may stand in a path segment as it is: RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Percent-encodes one path segment.
-fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
-}
-
-/// A request without its attempt's own parts (token, client-request-id). `Debug` shows neither path
-/// nor body: both hold ids.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// The method.
-    pub method: Method,
-    /// Path and query, from the version segment on.
-    pub target: String,
-    /// The JSON body.
-    pub body: Option<Bytes>,
-}
-
-impl std::fmt::Debug for Draft {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Draft").field("method", &self.method).finish_non_exhaustive()
-    }
-}
-
-impl Draft {
-    fn new(method: Method, target: String) -> Self {
-        Self { method, target, body: None }
-    }
-}
 
 /// One online meeting, addressed through its organizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,15 +55,6 @@ pub struct Enrolled {
     pub link: JoinLink,
     /// The server's own id of the registrant, where it gave one.
     pub registrant_id: Option<String>,
-}
-
-/// One page of registrants.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ListPage {
-    /// The ids on this page, as they were posted.
-    pub ids: Vec<String>,
-    /// The absolute URL of the next page.
-    pub next_link: Option<String>,
 }
 
 impl Meeting {
@@ -208,15 +170,17 @@ impl Meeting {
     pub fn read_page(response: &Response) -> Option<ListPage> {
         let page: wire::Page<wire::RegistrantAnswer> =
             serde_json::from_slice(&response.body).ok()?;
-        Some(ListPage {
-            ids: page.value.into_iter().filter_map(|member| member.id).collect(),
-            next_link: page.next_link,
-        })
+        let members = page.value.into_iter().filter_map(|member| {
+            let posted = Some(member.id?);
+            Some(Member { posted, email: None, server_id: None, standing: Standing::Registered })
+        });
+        Some(ListPage { members: members.collect(), next_link: page.next_link })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
 
     use super::*;

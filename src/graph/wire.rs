@@ -100,6 +100,50 @@ pub struct RegistrationAnswer {
     pub registration_page_web_url: Option<String>,
 }
 
+/// One registration of a webinar, in an answer to its POST or in a list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationMember {
+    /// The server's own id.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The address.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// How it stands.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// What the poster said of it.
+    #[serde(rename = "externalRegistrationInformation", default)]
+    pub outside: Option<Outside>,
+}
+
+impl RegistrationMember {
+    /// The server's id, where it can stand in a path: see [`Meeting::remove`](super::meeting::Meeting::remove).
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        self.id.clone().filter(|id| !matches!(id.as_str(), "" | "." | ".."))
+    }
+}
+
+/// `externalRegistrationInformation`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outside {
+    /// The id that was posted.
+    #[serde(default)]
+    pub registration_id: Option<String>,
+}
+
+/// One session of a registration.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionMember {
+    /// The person's link.
+    #[serde(default)]
+    pub join_web_url: Option<String>,
+}
+
 /// One page of a list.
 #[derive(Deserialize)]
 pub struct Page<T> {
@@ -178,7 +222,7 @@ const LONGEST_WORD: usize = 128;
 
 /// Whether a server's text is a name that can be shown: no sentence, no address, and nothing that
 /// commands a terminal.
-pub(super) fn is_word(text: &str) -> bool {
+pub(crate) fn is_word(text: &str) -> bool {
     text.len() <= LONGEST_WORD
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

@@ -1,52 +1,81 @@
-//! Rows in doubt, and what a whole list of the target says about them. Pure: the engine asks and
-//! acts.
+//! Rows that somebody has to look for on the target's list, and what a whole list says about them.
+//! Pure: the engine asks and acts.
 //!
-//! A row is judged only by a list that was begun after its settling time was over, and only when
-//! the whole list was had: absent means "not there", not "not seen yet".
+//! - *Lost*: the result of a POST was never learnt. Judged only by a list that was begun after its
+//!   settling time was over, and only when the whole list was had: absent means "not there", not
+//!   "not seen yet".
+//! - *Accepted*: a webinar took it and gave no link. Absent means "not seen yet": it is looked for
+//!   again, less and less often, and never posted again.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
+use std::{collections::VecDeque, time::Duration};
+
+use super::{
+    row::Work,
+    sightings::{Sight, Sightings, Wanted},
 };
 
-use super::row::Work;
-
-/// Rows in doubt beyond which the run does not wait for its end to reconcile them.
+/// Lost rows beyond which the run does not wait for its end to reconcile them.
 pub const ENOUGH: usize = 1_000;
 
-/// One row in doubt.
+/// Accepted rows beyond which it is worth listing the target for their links, where it holds few
+/// yet; where it holds many, an eighth of what it held last time, so that lists stay a small part
+/// of the work however fast rows are accepted.
+const BATCH: usize = 100;
+
+/// How long an accepted row waits for others to be looked for with it.
+pub const GATHER: Duration = Duration::from_secs(60);
+
+/// One row to be looked for.
 struct Doubt {
     work: Work,
-    /// When its settling time is over, since the start of the run.
+    /// From when on a list may judge it, since the start of the run.
     ripe: Duration,
 }
 
 /// What the list said of one row.
 pub enum Finding {
-    /// The target does not hold it: POST again.
+    /// A lost one that the target does not hold: POST again.
     Absent(Work),
-    /// The target holds it: DELETE, then POST, so that its link is held.
-    Present(Work),
-    /// It was enrolled after an "absent", and the target holds it twice: one must go.
-    Twice(Work),
+    /// The target holds it.
+    Held(Work, Sight),
+    /// An accepted one that the list does not show yet: look for it again.
+    Missed(Work),
 }
 
-/// The rows in doubt of a run.
+/// The rows that a run looks for.
 pub struct Doubts {
-    /// After so many lost results a row stays unknown for this run.
+    /// After so many lost results a row stays unknown for this run; after so many lists without it
+    /// an accepted one goes on awaiting its link.
     most: u32,
     open: Vec<Doubt>,
     /// Enrolled after a list had said "absent": looked at once more, because a server may have
     /// been later than the settling time.
     recheck: Vec<Doubt>,
+    /// Accepted and not looked for yet, in the order in which they were accepted.
+    fresh: VecDeque<Doubt>,
+    /// Accepted, and missing from a list.
+    missed: Vec<Doubt>,
+    /// When the first of `missed` is ripe.
+    missed_ripe: Option<Duration>,
+    /// How many the target held when it was last listed.
+    held: usize,
     given_up: u64,
 }
 
 impl Doubts {
-    /// No doubts yet. `most`: after so many lost results a row stays unknown for this run.
+    /// Nobody to look for yet. `most`: after so many lost results a row stays unknown for this run.
     #[must_use]
     pub fn new(most: u32) -> Self {
-        Self { most, open: Vec::new(), recheck: Vec::new(), given_up: 0 }
+        Self {
+            most,
+            open: Vec::new(),
+            recheck: Vec::new(),
+            fresh: VecDeque::new(),
+            missed: Vec::new(),
+            missed_ripe: None,
+            held: 0,
+            given_up: 0,
+        }
     }
 
     /// A row's result was lost; a list begun from `ripe` on may judge it.
@@ -58,10 +87,25 @@ impl Doubts {
         }
     }
 
+    /// A row's result was lost, and nobody is to look for it in this run.
+    pub fn hold(&mut self) {
+        self.given_up += 1;
+    }
+
     /// A row was enrolled whose result had been lost before; a list begun from `ripe` on tells
     /// whether it is there once.
     pub fn recheck(&mut self, work: Work, ripe: Duration) {
         self.recheck.push(Doubt { work, ripe });
+    }
+
+    /// A row was accepted, and its link is to be found; a list begun from `ripe` on may show it.
+    pub fn seek(&mut self, work: Work, ripe: Duration) {
+        if work.missed == 0 {
+            self.fresh.push_back(Doubt { work, ripe });
+        } else if work.missed < self.most {
+            self.missed_ripe = Some(self.missed_ripe.map_or(ripe, |first| first.min(ripe)));
+            self.missed.push(Doubt { work, ripe });
+        }
     }
 
     /// Rows in doubt that can still be helped in this run.
@@ -76,71 +120,94 @@ impl Doubts {
         self.given_up
     }
 
-    /// Whether nothing is left to look at.
+    /// Whether nobody is left to look for.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.open.is_empty() && self.recheck.is_empty()
+        self.open.is_empty()
+            && self.recheck.is_empty()
+            && self.fresh.is_empty()
+            && self.missed.is_empty()
     }
 
-    /// When a list may be begun that judges every row there is now: the settling time of the
-    /// youngest. While rows are still being sent, a list of enough older ones is worth it too.
+    /// When the next list may be begun. While rows are still being sent, one that judges many; when
+    /// nothing else is left to do (`idle`), one that judges every lost row there is, or the accepted
+    /// ones as soon as they may show.
     #[must_use]
     pub fn ripe_at(&self, idle: bool) -> Option<Duration> {
-        if idle {
-            return self.open.iter().chain(&self.recheck).map(|doubt| doubt.ripe).max();
-        }
-        // The ENOUGH-th oldest: rows are added in the order in which they were lost.
-        self.open.get(ENOUGH - 1).map(|doubt| doubt.ripe)
+        let (lost, accepted) = if idle {
+            let lost = self.open.iter().chain(&self.recheck).map(|doubt| doubt.ripe).max();
+            (lost, self.fresh.back().map(|doubt| doubt.ripe))
+        } else {
+            // The ENOUGH-th oldest: rows are added in the order in which they were lost.
+            let lost = self.open.get(ENOUGH - 1).map(|doubt| doubt.ripe);
+            let batch = self.fresh.get(BATCH.max(self.held / 8) - 1).map(|doubt| doubt.ripe);
+            let waited = self.fresh.front().map(|doubt| doubt.ripe + GATHER);
+            (lost, earlier(batch, waited))
+        };
+        earlier(earlier(lost, accepted), self.missed_ripe)
     }
 
-    /// The ids that a list begun at `now` may judge.
+    /// Those whom a list begun at `now` may judge.
     #[must_use]
-    pub fn wanted(&self, now: Duration) -> HashSet<String> {
-        self.open
-            .iter()
-            .chain(&self.recheck)
-            .filter(|doubt| doubt.ripe <= now)
-            .map(|doubt| doubt.work.registrant.id.as_str().to_owned())
-            .collect()
+    pub fn wanted(&self, now: Duration) -> Wanted {
+        let mut wanted = Wanted::default();
+        let all = self.open.iter().chain(&self.recheck).chain(&self.fresh).chain(&self.missed);
+        all.filter(|doubt| doubt.ripe <= now).for_each(|doubt| wanted.add(&doubt.work.registrant));
+        wanted
     }
 
-    /// Judges by a whole list begun at `begun`; `seen` counts how often each wanted id stood in it.
-    /// Rows that were too young then stay in doubt.
-    pub fn judge(&mut self, begun: Duration, seen: &HashMap<String, u32>) -> Vec<Finding> {
-        let ripe = |doubt: &Doubt| doubt.ripe <= begun;
-        let times = |work: &Work| seen.get(work.registrant.id.as_str()).copied().unwrap_or(0);
-        let (judged, young) = std::mem::take(&mut self.open).into_iter().partition(ripe);
-        self.open = young;
-        let (checked, young): (Vec<Doubt>, _) =
-            std::mem::take(&mut self.recheck).into_iter().partition(ripe);
-        self.recheck = young;
-        let judged: Vec<Doubt> = judged;
-        let mut findings: Vec<Finding> = judged
-            .into_iter()
-            .map(|doubt| match times(&doubt.work) {
-                0 => Finding::Absent(doubt.work),
-                _ => Finding::Present(doubt.work),
-            })
-            .collect();
-        for doubt in checked {
-            if times(&doubt.work) > 1 {
-                findings.push(Finding::Twice(doubt.work));
+    /// Judges by a whole list begun at `begun`, of `held` members: what it `seen` of the wanted.
+    /// Rows that were too young then stay.
+    pub fn judge(&mut self, begun: Duration, seen: &Sightings, held: usize) -> Vec<Finding> {
+        self.held = held;
+        let mut findings = Vec::new();
+        for work in take_ripe(&mut self.open, begun) {
+            findings.push(match seen.of(&work.registrant) {
+                Some(sight) => Finding::Held(work, sight),
+                None => Finding::Absent(work),
+            });
+        }
+        for work in take_ripe(&mut self.recheck, begun) {
+            let sight = seen.of(&work.registrant);
+            if let Some(sight) = sight.filter(|sight| !sight.extra.is_empty()) {
+                findings.push(Finding::Held(work, sight));
             }
         }
+        let mut sought = take_ripe(&mut self.missed, begun);
+        self.missed_ripe = self.missed.iter().map(|doubt| doubt.ripe).min();
+        while let Some(doubt) = self.fresh.pop_front_if(|doubt| doubt.ripe <= begun) {
+            sought.push(doubt.work);
+        }
+        findings.extend(sought.into_iter().map(|work| match seen.of(&work.registrant) {
+            Some(sight) => Finding::Held(work, sight),
+            None => Finding::Missed(work),
+        }));
         findings
     }
 
-    /// No list could be had: whatever is open stays in doubt.
+    /// No list could be had: lost rows stay in doubt, accepted ones await their link.
     pub fn give_up(&mut self) {
         self.given_up += self.open.len() as u64;
         self.open.clear();
         self.recheck.clear();
+        self.fresh.clear();
+        self.missed.clear();
+        self.missed_ripe = None;
     }
+}
+
+fn take_ripe(doubts: &mut Vec<Doubt>, begun: Duration) -> Vec<Work> {
+    doubts.extract_if(.., |doubt| doubt.ripe <= begun).map(|doubt| doubt.work).collect()
+}
+
+fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    a.into_iter().chain(b).min()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::target::{Member, Standing};
     use crate::registrant::{Fields, Mode, Registrant, Rule};
 
     const S: Duration = Duration::from_secs(1);
@@ -151,8 +218,19 @@ mod tests {
         Work { lost, ..Work::new(registrant, String::new(), 2) }
     }
 
-    fn seen(ids: &[(&str, u32)]) -> HashMap<String, u32> {
-        ids.iter().map(|&(id, n)| (id.to_owned(), n)).collect()
+    fn seen(ids: &[(&str, u32)]) -> Sightings {
+        let mut sightings = Sightings::default();
+        for &(id, times) in ids {
+            for _ in 0..times {
+                sightings.note(Member {
+                    posted: Some(id.to_owned()),
+                    email: None,
+                    server_id: None,
+                    standing: Standing::Registered,
+                });
+            }
+        }
+        sightings
     }
 
     fn told(findings: Vec<Finding>) -> Vec<String> {
@@ -160,8 +238,10 @@ mod tests {
             .into_iter()
             .map(|finding| match finding {
                 Finding::Absent(w) => format!("absent {}", w.registrant.id.as_str()),
-                Finding::Present(w) => format!("present {}", w.registrant.id.as_str()),
-                Finding::Twice(w) => format!("twice {}", w.registrant.id.as_str()),
+                Finding::Held(w, sight) => {
+                    format!("held {} {}", w.registrant.id.as_str(), 1 + sight.extra.len())
+                }
+                Finding::Missed(w) => format!("missed {}", w.registrant.id.as_str()),
             })
             .collect()
     }
@@ -173,9 +253,9 @@ mod tests {
         doubts.add(work("b", 1), S * 15);
         assert_eq!(doubts.ripe_at(true), Some(S * 15));
         assert_eq!(doubts.wanted(S * 12).len(), 1);
-        assert_eq!(told(doubts.judge(S * 12, &seen(&[("b", 1)]))), ["absent a"]);
+        assert_eq!(told(doubts.judge(S * 12, &seen(&[("b", 1)]), 1)), ["absent a"]);
         assert_eq!(doubts.open(), 1, "b was too young for that list");
-        assert_eq!(told(doubts.judge(S * 15, &seen(&[("b", 1)]))), ["present b"]);
+        assert_eq!(told(doubts.judge(S * 15, &seen(&[("b", 1)]), 1)), ["held b 1"]);
         assert!(doubts.is_settled());
     }
 
@@ -192,7 +272,7 @@ mod tests {
         doubts.recheck(work("a", 1), S);
         doubts.recheck(work("b", 1), S);
         assert!(!doubts.is_settled());
-        assert_eq!(told(doubts.judge(S * 2, &seen(&[("a", 2), ("b", 1)]))), ["twice a"]);
+        assert_eq!(told(doubts.judge(S * 2, &seen(&[("a", 2), ("b", 1)]), 3)), ["held a 2"]);
         assert!(doubts.is_settled());
     }
 
@@ -204,5 +284,38 @@ mod tests {
             doubts.add(work(&n.to_string(), 1), S * 11);
         }
         assert_eq!(doubts.ripe_at(false), Some(S * 11));
+    }
+
+    #[test]
+    fn an_accepted_row_is_looked_for_until_it_shows_and_never_called_absent() {
+        let mut doubts = Doubts::new(3);
+        doubts.seek(work("a", 0), S);
+        doubts.seek(work("b", 0), S * 2);
+        assert_eq!(doubts.ripe_at(true), Some(S * 2), "nothing else to do: as soon as they may show");
+        assert_eq!(doubts.ripe_at(false), Some(S + GATHER), "rows are sent: with others");
+        assert_eq!(told(doubts.judge(S, &seen(&[("a", 1)]), 1)), ["held a 1"]);
+        assert_eq!(told(doubts.judge(S * 2, &seen(&[]), 1)), ["missed b"]);
+        doubts.seek(Work { missed: 1, ..work("b", 0) }, S * 12);
+        assert_eq!((doubts.ripe_at(true), doubts.is_settled()), (Some(S * 12), false));
+        assert!(told(doubts.judge(S * 3, &seen(&[]), 1)).is_empty(), "too early to look again");
+        assert_eq!(told(doubts.judge(S * 12, &seen(&[]), 1)), ["missed b"]);
+        doubts.seek(Work { missed: 3, ..work("b", 0) }, S * 32);
+        assert!(doubts.is_settled(), "it awaits its link until the next run");
+        assert_eq!(doubts.given_up(), 0, "it is not in doubt");
+    }
+
+    #[test]
+    fn while_rows_are_sent_the_more_the_target_holds_the_more_are_gathered() {
+        let mut doubts = Doubts::new(3);
+        let second = |doubts: &mut Doubts, n: usize| {
+            doubts.seek(work(&n.to_string(), 0), S);
+        };
+        (0..BATCH).for_each(|n| second(&mut doubts, n));
+        assert_eq!(doubts.ripe_at(false), Some(S));
+        doubts.judge(S, &seen(&[]), 16 * BATCH);
+        (0..BATCH).for_each(|n| second(&mut doubts, n));
+        assert_eq!(doubts.ripe_at(false), Some(S + GATHER));
+        (0..BATCH).for_each(|n| second(&mut doubts, n));
+        assert_eq!(doubts.ripe_at(false), Some(S));
     }
 }

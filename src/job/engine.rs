@@ -10,9 +10,18 @@
 //!   again    ▲                                  └► in doubt ─┐
 //!            └──── absent, or present: DELETE first ◄─ list ─┘   (after the settling time)
 //! ```
+//!
+//! A webinar takes a row and gives no link; its registration is found on the list, and the link
+//! in the registration's sessions, in the bucket of reads, while rows are sent in that of writes:
+//!
+//! ```text
+//!  in hand ─► accepted ─► list ─► links (Desk::follow) ─► enrolled · awaiting · refused
+//!               ▲ not there yet ─┘          └► no link yet: looked for again
+//!  held by the webinar before ─────────────► (adopted)
+//! ```
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::VecDeque,
     pin::pin,
     time::Duration,
 };
@@ -29,10 +38,11 @@ use super::{
     line::{Line, Traffic},
     listing::{self, NoList},
     row::{Desk, RowEnd, Work},
+    sightings::{Sight, Sightings, Wanted},
     stop::Stop,
 };
 use crate::{
-    graph::{host::GraphHost, meeting::Meeting, transport::Transport},
+    graph::{host::GraphHost, target::Target, transport::Transport},
     ledger::{Becomes, Scribe, Settlement},
     pacing::View,
 };
@@ -40,6 +50,16 @@ use crate::{
 /// So many refusals in a row for the same reason, without a success between them, are no longer
 /// the rows' fault (contract, section 7).
 const SAME_REFUSAL: u32 = 20;
+
+/// How soon after it was accepted a row may show on the list. Microsoft says nothing of it; a list
+/// that comes too early costs a few reads and is taken again.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The longest pause between two looks for the same row.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// So many rows whose links are to be fetched are read ahead from the plan.
+const LINKS_AHEAD: usize = 256;
 
 /// How often progress is told: a bar redraws at most five times a second.
 const TICK: Duration = Duration::from_millis(200);
@@ -53,6 +73,8 @@ pub struct Tally {
     pub refused: u64,
     /// Rows in doubt now.
     pub in_doubt: u64,
+    /// Rows whose registration waits for the webinar's organizer.
+    pub awaiting: u64,
     /// Lists of the target that were taken to reconcile.
     pub lists: u64,
 }
@@ -74,7 +96,7 @@ pub struct Engine<'a, T> {
     /// The line to Graph.
     pub line: &'a Line<T>,
     /// The target.
-    pub meeting: &'a Meeting,
+    pub target: &'a Target,
     /// Where the target's lists come from.
     pub host: &'a GraphHost,
     /// The ledger.
@@ -87,11 +109,24 @@ pub struct Engine<'a, T> {
     pub invalid: u64,
 }
 
+/// What a run begins with.
+#[derive(Default)]
+pub struct Begin {
+    /// In doubt since an earlier run, each with the time from which a list may judge it.
+    pub lost: Vec<(Work, Duration)>,
+    /// Accepted in an earlier run, and on the list.
+    pub found: Vec<(Work, Sight)>,
+    /// Accepted in an earlier run, and not on the list.
+    pub sought: Vec<Work>,
+}
+
 /// The loop's own state.
 struct Hall<I> {
     plan: I,
     plan_is_over: bool,
     again: VecDeque<Work>,
+    /// Rows that a webinar holds.
+    links: VecDeque<(Work, Sight)>,
     doubts: Doubts,
     tally: Tally,
     /// Whether any row of this run has had an answer that decided it: until then one at a time.
@@ -125,36 +160,41 @@ struct Streak {
 }
 
 impl<T: Transport> Engine<'_, T> {
-    /// Enrols the rows of `plan`, and those that were in `doubt` before the run, each with the time
-    /// from which a list may judge it.
+    /// Enrols the rows of `plan`, each with what the target was seen to hold of it, and brings what
+    /// earlier runs `begin` with to its end.
     ///
     /// Ends when nothing is left to do or the flag is raised; in the latter case what is at Graph is
     /// awaited first. `tell` hears of the progress.
     pub async fn enrol<I>(
         &self,
         plan: I,
-        doubt: Vec<(Work, Duration)>,
+        begin: Begin,
         mut tell: impl FnMut(&Progress),
     ) -> Tally
     where
-        I: Iterator<Item = Result<Work, Stop>>,
+        I: Iterator<Item = Result<(Work, Option<Sight>), Stop>>,
     {
         let mut doubts = Doubts::new(self.conduct.max_attempts);
-        for (work, ripe) in doubt {
-            doubts.add(work, ripe);
+        for (work, ripe) in begin.lost {
+            self.doubt(&mut doubts, work, ripe);
+        }
+        for work in begin.sought {
+            self.missed(&mut doubts, work);
         }
         let mut hall = Hall {
             plan,
             plan_is_over: false,
             again: VecDeque::new(),
+            links: begin.found.into(),
             doubts,
             tally: Tally::default(),
             proven: false,
             spare: Spare(1),
             streak: Streak::default(),
         };
-        let desk = Desk { line: self.line, meeting: self.meeting, scribe: self.scribe };
+        let desk = Desk { line: self.line, target: self.target, scribe: self.scribe };
         let mut in_hand = FuturesUnordered::new();
+        let mut following = FuturesUnordered::new();
         let mut list: Option<LocalBoxFuture<'_, Listed>> = None;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -163,9 +203,19 @@ impl<T: Transport> Engine<'_, T> {
                 let alone = !hall.proven;
                 in_hand.push(desk.serve(work, alone, self.line.prepare()));
             }
+            while following.len() < self.conduct.concurrency
+                && !self.line.stop.is_raised()
+                && let Some((work, sight)) = hall.links.pop_front()
+            {
+                following.push(desk.follow(work, sight));
+            }
             let stopped = self.line.stop.is_raised();
-            let idle = in_hand.is_empty() && hall.again.is_empty() && hall.plan_is_over;
-            if list.is_none() && in_hand.is_empty() && (stopped || (idle && self.is_over(&hall))) {
+            let at_rest = in_hand.is_empty() && following.is_empty();
+            let idle = at_rest
+                && hall.again.is_empty()
+                && hall.links.is_empty()
+                && hall.plan_is_over;
+            if list.is_none() && at_rest && (stopped || (idle && hall.doubts.is_settled())) {
                 break;
             }
             let ripe = self.ripe_at(&hall, idle, list.is_some());
@@ -192,6 +242,7 @@ impl<T: Transport> Engine<'_, T> {
                     self.listed(&mut hall, listed).await;
                 }
                 () = until(ripe.map(|time| self.line.clock.instant(time))) => {}
+                Some((work, end)) = following.next() => self.followed(&mut hall, work, end),
                 Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
             }
         }
@@ -203,7 +254,7 @@ impl<T: Transport> Engine<'_, T> {
     /// The next row to take in hand, if one may be.
     fn next<I>(&self, hall: &mut Hall<I>, in_hand: usize) -> Option<Work>
     where
-        I: Iterator<Item = Result<Work, Stop>>,
+        I: Iterator<Item = Result<(Work, Option<Sight>), Stop>>,
     {
         if self.line.stop.is_raised() {
             return None;
@@ -219,30 +270,39 @@ impl<T: Transport> Engine<'_, T> {
         if let Some(work) = hall.again.pop_front() {
             return Some(work);
         }
-        if hall.plan_is_over {
-            return None;
-        }
-        match hall.plan.next() {
-            Some(Ok(work)) => Some(work),
-            Some(Err(stop)) => {
-                self.line.stop.raise(stop);
-                None
-            }
-            None => {
-                hall.plan_is_over = true;
-                None
+        while !hall.plan_is_over && hall.links.len() < LINKS_AHEAD {
+            match hall.plan.next() {
+                Some(Ok((work, None))) => return Some(work),
+                Some(Ok((work, Some(sight)))) => hall.links.push_back((work, sight)),
+                Some(Err(stop)) => {
+                    self.line.stop.raise(stop);
+                    return None;
+                }
+                None => hall.plan_is_over = true,
             }
         }
-    }
-
-    fn is_over<I>(&self, hall: &Hall<I>) -> bool {
-        self.conduct.on_unknown == OnUnknown::Hold || hall.doubts.is_settled()
+        None
     }
 
     fn ripe_at<I>(&self, hall: &Hall<I>, idle: bool, listing: bool) -> Option<Duration> {
-        let off =
-            listing || self.line.stop.is_raised() || self.conduct.on_unknown == OnUnknown::Hold;
+        let off = listing || self.line.stop.is_raised();
         if off { None } else { hall.doubts.ripe_at(idle) }
+    }
+
+    /// A row's result was lost.
+    fn doubt(&self, doubts: &mut Doubts, work: Work, ripe: Duration) {
+        match self.conduct.on_unknown {
+            OnUnknown::Reconcile => doubts.add(work, ripe),
+            OnUnknown::Hold => doubts.hold(),
+        }
+    }
+
+    /// A row that was accepted did not show, or has no link yet: it is looked for again, each time
+    /// after twice the pause.
+    fn missed(&self, doubts: &mut Doubts, mut work: Work) {
+        let pause = self.conduct.settle.saturating_mul(1 << work.missed.min(16));
+        work.missed += 1;
+        doubts.seek(work, self.line.clock.now() + pause.clamp(SOON, LONGEST_PAUSE));
     }
 
     fn progress<I>(&self, hall: &Hall<I>) -> Progress {
@@ -272,8 +332,41 @@ impl<T: Transport> Engine<'_, T> {
                 hall.proven = true;
                 self.count_refusal(hall, code, message);
             }
-            RowEnd::InDoubt => hall.doubts.add(work, ripe),
-            RowEnd::Held(_) | RowEnd::NotAttempted => {}
+            RowEnd::InDoubt => self.doubt(&mut hall.doubts, work, ripe),
+            RowEnd::Accepted(sight) => {
+                hall.proven = true;
+                hall.streak = Streak::default();
+                match sight {
+                    Some(sight) => hall.links.push_back((work, *sight)),
+                    None => hall.doubts.seek(work, self.line.clock.now() + SOON),
+                }
+            }
+            RowEnd::Awaiting | RowEnd::TurnedAway | RowEnd::Held(_) | RowEnd::NotAttempted => {}
+        }
+    }
+
+    /// A row that a webinar holds was led as far as it goes now.
+    fn followed<I>(&self, hall: &mut Hall<I>, work: Work, end: RowEnd) {
+        match end {
+            RowEnd::Enrolled => {
+                hall.tally.enrolled += 1;
+                if work.doubted {
+                    let ripe = self.line.clock.now() + self.conduct.settle;
+                    hall.doubts.recheck(work, ripe);
+                }
+            }
+            RowEnd::Awaiting => hall.tally.awaiting += 1,
+            // Each for a reason of its own: no sign that something is wrong with all of them.
+            RowEnd::TurnedAway => {
+                hall.tally.refused += 1;
+                self.hold_rejects(hall);
+            }
+            RowEnd::Accepted(_) => self.missed(&mut hall.doubts, work),
+            RowEnd::InDoubt => {
+                let ripe = self.line.clock.now() + self.conduct.settle;
+                self.doubt(&mut hall.doubts, work, ripe);
+            }
+            RowEnd::Refused { .. } | RowEnd::Held(_) | RowEnd::NotAttempted => {}
         }
     }
 
@@ -286,6 +379,11 @@ impl<T: Transport> Engine<'_, T> {
         if hall.streak.count >= SAME_REFUSAL {
             self.line.stop.raise(Stop::SameRefusal { count: hall.streak.count, code, message });
         }
+        self.hold_rejects(hall);
+    }
+
+    /// `--max-rejects`.
+    fn hold_rejects<I>(&self, hall: &Hall<I>) {
         let rejects = self.invalid + hall.tally.refused;
         if let Some(limit) = self.conduct.max_rejects
             && limit.is_passed(rejects, self.read)
@@ -294,20 +392,22 @@ impl<T: Transport> Engine<'_, T> {
         }
     }
 
-    async fn list(&self, begun: Duration, wanted: HashSet<String>) -> Listed {
-        let mut seen: HashMap<String, u32> = HashMap::new();
-        let result = listing::list(self.line, self.meeting, self.host, |ids| {
-            for id in ids {
-                if wanted.contains(&id) {
-                    *seen.entry(id).or_default() += 1;
+    async fn list(&self, begun: Duration, wanted: Wanted) -> Listed {
+        let (mut seen, mut held) = (Sightings::default(), 0);
+        let result = listing::list(self.line, self.target, self.host, |members| {
+            held += members.len();
+            for member in members {
+                if wanted.has(&member) {
+                    seen.note(member);
                 }
             }
         })
         .await;
-        Listed { begun, result: result.map(|()| seen) }
+        Listed { begun, held, result: result.map(|()| seen) }
     }
 
-    /// Acts on a list: rows are sent again, or stay in doubt where there is no list.
+    /// Acts on a list: rows are sent again, followed to their link, or looked for again; where there
+    /// is no list they stay as they are.
     async fn listed<I>(&self, hall: &mut Hall<I>, listed: Listed) {
         let seen = match listed.result {
             Ok(seen) => seen,
@@ -319,24 +419,68 @@ impl<T: Transport> Engine<'_, T> {
                 return;
             }
         };
-        for finding in hall.doubts.judge(listed.begun, &seen) {
-            let (mut work, becomes) = match finding {
-                Finding::Absent(work) => (work, Becomes::Ready),
-                Finding::Present(work) => (work, still_in_doubt("listed", "the target holds it")),
-                Finding::Twice(work) => {
-                    (work, still_in_doubt("listed-twice", "the target holds it twice"))
+        for finding in hall.doubts.judge(listed.begun, &seen, listed.held) {
+            let kept = match finding {
+                Finding::Missed(work) => {
+                    self.missed(&mut hall.doubts, work);
+                    Ok(())
                 }
+                Finding::Absent(mut work) => {
+                    work.remove_first = false;
+                    self.again(hall, work, Becomes::Ready).await
+                }
+                Finding::Held(work, sight) => self.held(hall, work, sight).await,
             };
-            work.remove_first = becomes != Becomes::Ready;
-            if let Err(error) = self.keep(&work, becomes).await {
+            if let Err(error) = kept {
                 self.line.stop.raise(Stop::Ledger(error));
                 return;
             }
-            hall.again.push_back(work);
         }
         self.line.pacing(|buckets| {
             buckets.of(crate::pacing::Bucket::Writes).add_rows(hall.again.len() as u64);
         });
+    }
+
+    /// A row that the target holds.
+    async fn held<I>(
+        &self,
+        hall: &mut Hall<I>,
+        mut work: Work,
+        sight: Sight,
+    ) -> Result<(), String> {
+        let twice = !sight.extra.is_empty();
+        let (code, reason) = if twice {
+            ("listed-twice", "the target holds it twice")
+        } else {
+            ("listed", "the target holds it")
+        };
+        let in_doubt = Becomes::Unknown { code: code.to_owned(), reason: reason.to_owned() };
+        match self.target {
+            Target::Meeting(_) => {
+                work.remove_first = true;
+                self.again(hall, work, in_doubt).await
+            }
+            Target::Webinar(_) => {
+                // In doubt on disk until the one too many is cancelled.
+                if work.doubted && twice {
+                    self.keep(&work, in_doubt).await?;
+                }
+                hall.links.push_back((work, sight));
+                Ok(())
+            }
+        }
+    }
+
+    /// A row is sent again.
+    async fn again<I>(
+        &self,
+        hall: &mut Hall<I>,
+        work: Work,
+        becomes: Becomes,
+    ) -> Result<(), String> {
+        self.keep(&work, becomes).await?;
+        hall.again.push_back(work);
+        Ok(())
     }
 
     async fn keep(&self, work: &Work, becomes: Becomes) -> Result<(), String> {
@@ -352,11 +496,9 @@ impl<T: Transport> Engine<'_, T> {
 /// A list, and when it was begun.
 struct Listed {
     begun: Duration,
-    result: Result<HashMap<String, u32>, NoList>,
-}
-
-fn still_in_doubt(code: &str, reason: &str) -> Becomes {
-    Becomes::Unknown { code: code.to_owned(), reason: reason.to_owned() }
+    /// How many members it had.
+    held: usize,
+    result: Result<Sightings, NoList>,
 }
 
 /// The cause for `--max-rejects`.

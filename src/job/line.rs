@@ -15,12 +15,13 @@ use uuid::Uuid;
 
 use super::{
     clock::{Clock, millis},
+    refusal::{Refusal, is_policy, words},
     stop::{Stop, StopFlag},
 };
 use crate::{
     auth::{Speaker, Tokens},
     graph::{
-        meeting::Draft,
+        draft::Draft,
         transport::{Reach, Request, Response, Transport, TransportError},
         wire::GraphError,
     },
@@ -50,14 +51,14 @@ pub struct Line<T> {
     /// Raised when nothing new may start.
     pub stop: StopFlag,
     buckets: RefCell<Buckets>,
-    /// Wakes one who waits for an answer of somebody else's.
-    turn: Notify,
+    /// Wakes one who waits for an answer of somebody else's in the same bucket.
+    turns: [Notify; 2],
     random: RefCell<fastrand::Rng>,
     counts: Counts,
-    /// Rows and requests in preparation: taken in hand and not sent yet.
+    /// Writes in preparation: taken in hand and not sent yet.
     unsent: Cell<usize>,
-    /// Of these, those that wait for nothing but their turn.
-    waiting: Cell<usize>,
+    /// By bucket: what waits for nothing but its turn.
+    waiting: [Cell<usize>; 2],
     /// When the server last gave an answer of its own, since the start.
     heard_at: Cell<Duration>,
 }
@@ -161,11 +162,11 @@ impl<T: Transport> Line<T> {
             clock,
             stop: StopFlag::default(),
             buckets: RefCell::new(buckets),
-            turn: Notify::new(),
+            turns: Default::default(),
             random: RefCell::new(random),
             counts: Counts::default(),
             unsent: Cell::new(0),
-            waiting: Cell::new(0),
+            waiting: Default::default(),
             heard_at: Cell::new(clock.now()),
         }
     }
@@ -199,7 +200,7 @@ impl<T: Transport> Line<T> {
         look(&mut self.buckets.borrow_mut())
     }
 
-    /// How many are in preparation now.
+    /// How many writes are in preparation now.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.unsent.get()
@@ -208,26 +209,25 @@ impl<T: Transport> Line<T> {
     /// Whether a write could start now, and none is ready for it.
     #[must_use]
     pub fn is_starved(&self) -> bool {
-        self.waiting.get() == 0
+        self.waiting() == 0
             && self.buckets.borrow_mut().poll(Bucket::Writes, self.clock.now()) == Step::Send
     }
 
-    /// How many are ready and wait for their turn.
+    /// How many writes are ready and wait for their turn.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.get()
+        self.waiting[Bucket::Writes as usize].get()
     }
 
-    /// Announces one that will be sent as soon as its intent is on disk and its turn has come.
+    /// Announces a write that will be sent as soon as its intent is on disk and its turn has come.
     pub fn prepare(&self) -> Prepared<'_> {
         Prepared::one_more(&self.unsent)
     }
 
-    /// Whether the token is an application's by its own claims. `false` where they do not tell, and
-    /// where no token can be had: the first request will.
-    pub async fn speaks_for_an_application(&self) -> bool {
-        let claims = self.tokens.claims().await.ok().flatten();
-        claims.is_some_and(|claims| claims.speaker == Speaker::Application)
+    /// For whom the token speaks by its own claims; `None` where they do not tell, and where no
+    /// token can be had: the first request will.
+    pub async fn speaker(&self) -> Option<Speaker> {
+        self.tokens.claims().await.ok().flatten().map(|claims| claims.speaker)
     }
 
     /// A fresh `client-request-id`.
@@ -237,14 +237,14 @@ impl<T: Transport> Line<T> {
             .into_uuid()
     }
 
-    /// Waits for its turn and sends `draft` once.
+    /// Waits for its turn and sends `draft` once; `prepared` where it was announced.
     ///
     /// # Errors
     /// `Err(())` when the run was stopped before the turn came: nothing was sent. The cause is on
     /// the flag.
     pub async fn send(
         &self,
-        prepared: Prepared<'_>,
+        prepared: Option<Prepared<'_>>,
         call: Call,
         draft: &Draft,
         id: Uuid,
@@ -261,7 +261,7 @@ impl<T: Transport> Line<T> {
         let answered = self.clock.now();
         let heard = heard(&result);
         let mut verdict = verdict(call, heard);
-        if verdict == Verdict::SignIn && is_policy(&result) {
+        if verdict == Verdict::SignIn && result.as_ref().is_ok_and(is_policy) {
             verdict = Verdict::Systemic(Systemic::Forbidden);
         }
         self.account(bucket, ticket, answered, &result, verdict);
@@ -281,13 +281,21 @@ impl<T: Transport> Line<T> {
     /// # Errors
     /// [`Refusal`].
     pub async fn ask(&self, call: Call, draft: &Draft) -> Result<Response, Refusal> {
+        self.inquire(call, draft).await?.result.map_err(|_| Refusal::Unknown)
+    }
+
+    /// The same, for the attempt that brought the answer.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn inquire(&self, call: Call, draft: &Draft) -> Result<Exchange, Refusal> {
         let mut signed_in_again = false;
         let mut errors = 0;
         loop {
-            let sent = self.send(self.prepare(), call, draft, self.fresh_id()).await;
+            let sent = self.send(None, call, draft, self.fresh_id()).await;
             let Ok(exchange) = sent else { return Err(Refusal::Stopped) };
             match exchange.verdict {
-                Verdict::Done => return exchange.result.map_err(|_| Refusal::Unknown),
+                Verdict::Done => return Ok(exchange),
                 // A server that answers this request with an error again and again means it; a
                 // network that carries nothing is given until the outage's end.
                 Verdict::Again if exchange.status().is_some() => {
@@ -332,7 +340,8 @@ impl<T: Transport> Line<T> {
     /// Waits for a turn, and gives the token that is good at this very moment with it: a row may
     /// have waited for longer than a token lives.
     async fn take_turn(&self, bucket: Bucket) -> Result<(Ticket, HeaderValue), ()> {
-        let _waiting = Prepared::one_more(&self.waiting);
+        let _waiting = Prepared::one_more(&self.waiting[bucket as usize]);
+        let turn = &self.turns[bucket as usize];
         loop {
             if self.stop.is_raised() {
                 return Err(());
@@ -342,7 +351,7 @@ impl<T: Transport> Line<T> {
             let opens = match step {
                 Step::Send => {
                     // Whoever waits next may have a turn as well.
-                    self.turn.notify_one();
+                    turn.notify_one();
                     let Some(bearer) = self.tokens.current() else {
                         // No turn is taken meanwhile: it would be over before the request leaves.
                         self.bearer().await?;
@@ -356,7 +365,7 @@ impl<T: Transport> Line<T> {
             tokio::select! {
                 biased;
                 () = self.stop.wait() => {}
-                () = self.turn.notified() => {}
+                () = turn.notified() => {}
                 () = sleep_until(opens) => {}
             }
         }
@@ -402,85 +411,7 @@ impl<T: Transport> Line<T> {
         } else {
             self.heard_at.set(now);
         }
-        self.turn.notify_one();
-    }
-}
-
-/// Why [`Line::ask`] brought no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The run was stopped; the cause is on the flag.
-    Stopped,
-    /// A POST whose result was never learnt.
-    Unknown,
-    /// Nothing but server errors; the last one in words.
-    Failing(String),
-    /// The server's word.
-    Word {
-        /// The HTTP status.
-        status: u16,
-        /// What the body says.
-        error: GraphError,
-        /// What the answer was taken for.
-        verdict: Verdict,
-    },
-}
-
-impl Refusal {
-    /// The cause that ends the run, for a refusal that concerns every row.
-    #[must_use]
-    pub fn into_stop(self) -> Option<Stop> {
-        match self {
-            Self::Stopped => None,
-            Self::Unknown => Some(Stop::Failing("the answer was lost".to_owned())),
-            Self::Failing(words) => Some(Stop::Failing(words)),
-            Self::Word { status, error, verdict } => Some(systemic(status, error, verdict)),
-        }
-    }
-}
-
-fn words(status: u16, code: &str) -> String {
-    if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
-}
-
-/// The cause behind an answer that every other request would get as well.
-#[must_use]
-pub fn systemic(status: u16, error: GraphError, verdict: Verdict) -> Stop {
-    let GraphError { code, message, .. } = error;
-    match verdict {
-        Verdict::SignIn => Stop::SignIn {
-            detail: format!("Graph refuses the token (401 {code}); {}", advice(&message)),
-            passing: false,
-        },
-        Verdict::Systemic(Systemic::Forbidden) => {
-            let advice = advice(&message).to_owned();
-            Stop::Forbidden { code, message, advice }
-        }
-        Verdict::Systemic(Systemic::TargetGone) => Stop::TargetGone { code },
-        Verdict::Systemic(Systemic::Retired) => {
-            Stop::Retired(format!("Graph answered {status} {code}"))
-        }
-        _ => Stop::Unusable(format!("Graph refused the request ({})", words(status, &code))),
-    }
-}
-
-/// Whether a 401 is about the app's policy and not about its token: a fresh token would not help.
-fn is_policy(result: &Result<Response, TransportError>) -> bool {
-    result.as_ref().is_ok_and(|response| names_policy(&GraphError::read(&response.body).message))
-}
-
-/// Microsoft's two wordings of a missing application access policy.
-fn names_policy(message: &str) -> bool {
-    message.contains("on behalf of user") || message.contains("application access policy")
-}
-
-/// What to do about a refusal of the whole app. Source: Microsoft Graph, "Allow applications to
-/// access online meetings on behalf of a user".
-fn advice(message: &str) -> &'static str {
-    if names_policy(message) {
-        "a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds \"<client id>\"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity \"<organizer's object id>\"`; it takes up to 30 minutes to act"
-    } else {
-        "the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy"
+        self.turns[bucket as usize].notify_one();
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::line::{Line, Refusal};
+use super::{line::Line, refusal::Refusal};
 use crate::{
     graph::{
+        draft::Draft,
         host::GraphHost,
-        meeting::{Draft, ListPage, Meeting},
+        target::{ListPage, Member, Target},
         transport::Transport,
     },
     pacing::Call,
@@ -25,34 +26,38 @@ pub enum NoList {
     Odd(String),
 }
 
-/// Lists all registrants and gives each page's ids to `page`.
+/// Lists all registrants and gives each page's members to `page`.
 ///
 /// # Errors
 /// [`NoList`] when any page could not be had; nothing may be judged then.
 pub async fn list<T: Transport>(
     line: &Line<T>,
-    meeting: &Meeting,
+    target: &Target,
     host: &GraphHost,
-    mut page: impl FnMut(Vec<String>),
+    mut page: impl FnMut(Vec<Member>),
 ) -> Result<(), NoList> {
-    let mut next = meeting.list();
+    let mut next = target.list();
     let mut visited = HashSet::new();
     loop {
-        let ListPage { ids, next_link } = one(line, &next).await?;
-        page(ids);
+        let ListPage { members, next_link } = one(line, target, &next).await?;
+        page(members);
         let Some(further) = next_link else { return Ok(()) };
-        let target = host.next_target(&further).map_err(|error| NoList::Odd(error.to_string()))?;
-        if !visited.insert(target.clone()) {
+        let place = host.next_target(&further).map_err(|error| NoList::Odd(error.to_string()))?;
+        if !visited.insert(place.clone()) {
             return Err(NoList::Odd("the list's pages run in a circle".to_owned()));
         }
-        next = Draft { target, ..next };
+        next = Draft { target: place, ..next };
     }
 }
 
-async fn one<T: Transport>(line: &Line<T>, draft: &Draft) -> Result<ListPage, NoList> {
+async fn one<T: Transport>(
+    line: &Line<T>,
+    target: &Target,
+    draft: &Draft,
+) -> Result<ListPage, NoList> {
     for _ in 0..UNREADABLE {
         let response = line.ask(Call::Read, draft).await.map_err(NoList::Refused)?;
-        if let Some(page) = Meeting::read_page(&response) {
+        if let Some(page) = target.read_page(&response) {
             return Ok(page);
         }
     }

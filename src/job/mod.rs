@@ -4,15 +4,19 @@
 //! plan (pure: rows × ledger → what to do), the engine, which acts on it. What comes out is the
 //! ledger; the files are its projection, in another room.
 
+pub mod admission;
 pub mod clock;
 pub mod conduct;
 pub mod doubts;
 pub mod engine;
+mod follow;
 pub mod line;
 pub mod listing;
 pub mod plan;
 pub mod preflight;
+pub mod refusal;
 pub mod row;
+pub mod sightings;
 pub mod stop;
 
 use std::time::Duration;
@@ -21,16 +25,19 @@ use tracing::Instrument as _;
 
 use clock::Clock;
 use conduct::Conduct;
-use engine::{Engine, Progress, Tally};
+use engine::{Begin, Engine, Progress, Tally};
 use line::Line;
 use listing::NoList;
 use plan::{Plan, PlanError};
+use preflight::Ruling;
+use sightings::Sightings;
 use stop::Stop;
 
 use crate::{
     graph::{
         host::GraphHost,
-        meeting::{Meeting, Registration},
+        meeting::Registration,
+        target::{Api, Member, Target},
         transport::Transport,
     },
     input::{IdTrap, InputError, Snapshot},
@@ -47,14 +54,14 @@ pub struct Import<'a, T> {
     /// The line to Graph.
     pub line: &'a Line<T>,
     /// The target.
-    pub meeting: &'a Meeting,
+    pub target: &'a Target,
     /// Where it is.
     pub host: &'a GraphHost,
     /// The input's copy.
     pub input: &'a Snapshot,
     /// How to behave.
     pub conduct: &'a Conduct,
-    /// Create a missing registration with this mode.
+    /// Create a meeting's missing registration with this mode.
     pub enable: Option<Mode>,
     /// The pace of writes: ceiling, concurrency, seed. Rows and what was learnt are filled in.
     pub pace: Settings,
@@ -67,28 +74,47 @@ pub struct Import<'a, T> {
 /// What is told while it goes on.
 pub enum Event<'a> {
     /// The target's rule is known.
-    Ruled(&'a Registration),
-    /// The plan is drawn, nothing is posted yet; the pace per second where one is known, from the
-    /// ceiling or from an earlier run.
-    Planned(&'a Plan, Option<f64>),
+    Ruled(&'a Ruling),
+    /// The plan is drawn, nothing is posted yet.
+    Planned(&'a Planned<'a>),
     /// A tick of the engine.
     Going(&'a Progress),
+}
+
+/// What is told once the plan is drawn.
+pub struct Planned<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Under what rule.
+    pub ruling: &'a Ruling,
+    /// How many the webinar holds; 0 where it was not listed.
+    pub held: u64,
+    /// Rows per second, where that is known: from the ceiling or from an earlier run.
+    pub pace: Option<f64>,
 }
 
 /// How an import ended. The ledger holds the rest.
 pub struct Ended {
     /// The ledger.
     pub ledger: Ledger,
-    /// The target's mode, where it was learnt.
-    pub mode: Option<Mode>,
+    /// The target's rule and mode, where they were learnt.
+    pub ruled: Option<(Rule, Mode)>,
     /// What was done.
     pub tally: Tally,
     /// Why it stopped early.
     pub stop: Option<Stop>,
 }
 
-/// The end of a run before its first POST: the mode, where it was learnt, and the cause.
-type Early = (Option<Mode>, Option<Stop>);
+/// The end of a run before its first POST: the rule, where it was learnt, and the cause.
+type Early = (Option<(Rule, Mode)>, Option<Stop>);
+
+/// Everything that is known before the first POST.
+struct Prepared {
+    plan: Plan,
+    mode: Mode,
+    /// What the webinar was seen to hold.
+    holdings: Sightings,
+}
 
 /// A fault of the input or the ledger that ends the run before anything is posted.
 #[derive(Debug, thiserror::Error)]
@@ -153,10 +179,10 @@ impl<T: Transport> Import<'_, T> {
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Ended, JobError> {
         match self.prepare(&mut ledger, tell).await {
-            Ok(Ok((plan, mode))) => self.enrol(plan, ledger, mode, tell).await,
-            Ok(Err((mode, stop))) => {
+            Ok(Ok(prepared)) => self.enrol(prepared, ledger, tell).await,
+            Ok(Err((ruled, stop))) => {
                 let stop = stop.or_else(|| self.line.stop.cause());
-                Ok(Ended { ledger, mode, tally: Tally::default(), stop })
+                Ok(Ended { ledger, ruled, tally: Tally::default(), stop })
             }
             Err(error) => {
                 // The first fault is told; a ledger that cannot be written now will say so next time.
@@ -173,96 +199,130 @@ impl<T: Transport> Import<'_, T> {
         &self,
         ledger: &mut Ledger,
         tell: &mut impl FnMut(Event<'_>),
-    ) -> Result<Result<(Plan, Mode), Early>, JobError> {
-        let registration = match self.rule(ledger).await? {
-            Ok(registration) => registration,
+    ) -> Result<Result<Prepared, Early>, JobError> {
+        let ruling = match preflight::rule(self.line, self.target, self.host, self.enable).await {
+            Ok(ruling) => ruling,
             Err(stop) => return Ok(Err((None, stop))),
         };
-        let mode = registration.mode;
-        let rule = Rule::Meeting(mode);
-        let early = |stop| Ok(Err((Some(mode), stop)));
-        tell(Event::Ruled(&registration));
+        let (rule, mode) = (ruling.rule.clone(), ruling.mode);
+        let early = |stop| Ok(Err((Some((rule.clone(), mode)), stop)));
+        if let Some(stop) = self.hold_registration(ledger, &ruling)? {
+            return Ok(Err((None, Some(stop))));
+        }
+        tell(Event::Ruled(&ruling));
         self.input.require(&rule)?;
         // After a run that was torn off the list also tells whom a damaged log has forgotten.
-        if (ledger.listed()?.at.is_none() || ledger.was_torn())
-            && let Err(stop) = self.first_list(ledger).await?
-        {
-            return early(stop);
-        }
-        let mut plan = Plan::draw(self.input, rule.clone(), ledger)?;
-        if plan.foreign > 0 {
-            // Somebody may have removed them since they were last seen.
-            match self.first_list(ledger).await? {
-                Ok(()) => plan = Plan::draw(self.input, rule, ledger)?,
-                Err(stop) => return early(stop),
+        let must_list = ledger.listed()?.at.is_none() || ledger.was_torn();
+        let mut holdings = Sightings::default();
+        let draw = |ledger: &Ledger, holdings: &Sightings| {
+            Plan::draw(self.input, rule.clone(), ledger, holdings)
+        };
+        let plan = match self.target.api() {
+            Api::Meeting => {
+                if must_list && let Err(stop) = self.first_list(ledger).await? {
+                    return early(stop);
+                }
+                let plan = draw(ledger, &holdings)?;
+                if plan.foreign > 0 {
+                    // Somebody may have removed them since they were last seen.
+                    match self.first_list(ledger).await? {
+                        Ok(()) => draw(ledger, &holdings)?,
+                        Err(stop) => return early(stop),
+                    }
+                } else {
+                    plan
+                }
             }
-        }
+            Api::Webinar => {
+                let plan = draw(ledger, &holdings)?;
+                // People register by themselves, too; whoever is there is not posted.
+                if must_list || !plan.is_idle() {
+                    match self.look(ledger).await? {
+                        Ok(seen) => holdings = seen,
+                        Err(stop) => return early(stop),
+                    }
+                    draw(ledger, &holdings)?
+                } else {
+                    plan
+                }
+            }
+        };
         self.set_pace(&plan, ledger)?;
-        tell(Event::Planned(&plan, self.line.view().per_second));
-        match self.refuse(&plan) {
+        let pace = self.line.view().per_second;
+        let held = holdings.holding();
+        tell(Event::Planned(&Planned { plan: &plan, ruling: &ruling, held, pace }));
+        match self.refuse(&plan, &ruling) {
             Some(stop) => early(Some(stop)),
-            None => Ok(Ok((plan, mode))),
+            None => Ok(Ok(Prepared { plan, mode, holdings })),
         }
     }
 
     /// Hands the plan to the engine.
     async fn enrol(
         &self,
-        mut plan: Plan,
+        prepared: Prepared,
         ledger: Ledger,
-        mode: Mode,
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Ended, JobError> {
+        let Prepared { mut plan, mode, holdings } = prepared;
         let scribe =
             if self.in_this_thread { Scribe::here(ledger) } else { Scribe::start(ledger)? };
         let engine = Engine {
             line: self.line,
-            meeting: self.meeting,
+            target: self.target,
             host: self.host,
             scribe: &scribe,
             conduct: self.conduct,
             read: plan.read,
             invalid: plan.invalid,
         };
-        let settle = clock::millis(self.conduct.settle);
-        let doubt = std::mem::take(&mut plan.in_doubt)
-            .into_iter()
-            // No longer than that, where a clock was set back since.
-            .map(|(work, since)| {
-                let ripe = self.line.clock.since(since.saturating_add(settle));
-                (work, ripe.min(self.conduct.settle))
-            })
-            .collect();
-        let work =
-            plan.work(self.input)?.map(|work| work.map_err(|error| Stop::Input(error.to_string())));
-        let tally = engine.enrol(work, doubt, |progress| tell(Event::Going(progress))).await;
+        let begin = self.begin(&mut plan, &holdings);
+        let work = plan
+            .work(self.input, &holdings)?
+            .map(|work| work.map_err(|error| Stop::Input(error.to_string())));
+        let tally = engine.enrol(work, begin, |progress| tell(Event::Going(progress))).await;
         let mut ledger = scribe.finish();
         let mut stop = self.line.stop.cause();
         if let Err(error) = self.keep_pace(&mut ledger) {
             stop.get_or_insert(Stop::Ledger(error.to_string()));
         }
-        Ok(Ended { ledger, mode: Some(mode), tally, stop })
+        Ok(Ended { ledger, ruled: Some((plan.rule, mode)), tally, stop })
+    }
+
+    /// What earlier runs have left to be done.
+    fn begin(&self, plan: &mut Plan, holdings: &Sightings) -> Begin {
+        let settle = clock::millis(self.conduct.settle);
+        let mut begin = Begin::default();
+        for (work, since) in std::mem::take(&mut plan.in_doubt) {
+            let ripe = self.line.clock.since(since.saturating_add(settle));
+            // No longer than that, where a clock was set back since.
+            begin.lost.push((work, ripe.min(self.conduct.settle)));
+        }
+        for work in std::mem::take(&mut plan.awaiting) {
+            match holdings.of(&work.registrant) {
+                Some(sight) => begin.found.push((work, sight)),
+                None => begin.sought.push(work),
+            }
+        }
+        begin
     }
 
     /// The registration, held against the one that the ledger's links belong to.
-    async fn rule(
+    fn hold_registration(
         &self,
         ledger: &mut Ledger,
-    ) -> Result<Result<Registration, Option<Stop>>, LedgerError> {
-        let found = preflight::registration(self.line, self.meeting, self.enable).await;
-        let registration = match found {
-            Ok(registration) => registration,
-            Err(stop) => return Ok(Err(stop)),
-        };
-        let mode = registration.mode.as_str();
+        ruling: &Ruling,
+    ) -> Result<Option<Stop>, LedgerError> {
         if let Some(before) = ledger.listed()?.registration
+            && let Some(now) = &ruling.registration
             && !self.conduct.trust_ledger
-            && let Some(stop) = replaced(&before, &registration)
+            && let Some(stop) = replaced(&before, now)
         {
-            return Ok(Err(Some(stop)));
+            return Ok(Some(stop));
         }
-        ledger.keep_registration(registration.id.as_deref(), mode)?;
-        Ok(Ok(registration))
+        let id = ruling.registration.as_ref().and_then(|registration| registration.id.as_deref());
+        ledger.keep_registration(id, ruling.mode.as_str())?;
+        Ok(None)
     }
 
     /// Lists the target once, so that a lost ledger or another tool's work doubles nobody.
@@ -271,26 +331,51 @@ impl<T: Transport> Import<'_, T> {
         ledger: &mut Ledger,
     ) -> Result<Result<(), Option<Stop>>, LedgerError> {
         let mut ids = Vec::new();
-        let listed =
-            listing::list(self.line, self.meeting, self.host, |page| ids.extend(page)).await;
-        let why = match listed {
-            Ok(()) => {
-                ledger.keep_list(ids, self.line.clock.stamp(self.line.clock.now()))?;
-                return Ok(Ok(()));
+        let listed = self
+            .list(|page| ids.extend(page.into_iter().filter_map(|member| member.posted)))
+            .await;
+        if let Ok(true) = listed {
+            ledger.keep_list(ids, self.line.clock.stamp(self.line.clock.now()))?;
+        }
+        Ok(listed.map(|_| ()))
+    }
+
+    /// Lists what a webinar holds.
+    async fn look(
+        &self,
+        ledger: &mut Ledger,
+    ) -> Result<Result<Sightings, Option<Stop>>, LedgerError> {
+        let mut seen = Sightings::default();
+        let listed = self.list(|page| page.into_iter().for_each(|member| seen.note(member))).await;
+        match listed {
+            Ok(true) => {
+                // Who is there is told by each run's own list.
+                ledger.keep_list([], self.line.clock.stamp(self.line.clock.now()))?;
+                seen.mark_taken(|id| ledger.find(id).map(|entry| entry.is_some()))?;
+                Ok(Ok(seen))
             }
-            Err(NoList::Refused(line::Refusal::Stopped)) => return Ok(Err(None)),
-            Err(_) if self.conduct.trust_ledger => return Ok(Ok(())),
+            Ok(false) => Ok(Ok(Sightings::default())),
+            Err(stop) => Ok(Err(stop)),
+        }
+    }
+
+    /// Lists the whole target; `false` where there is no list and the ledger is trusted.
+    async fn list(&self, page: impl FnMut(Vec<Member>)) -> Result<bool, Option<Stop>> {
+        let why = match listing::list(self.line, self.target, self.host, page).await {
+            Ok(()) => return Ok(true),
+            Err(NoList::Refused(refusal::Refusal::Stopped)) => return Err(None),
+            Err(_) if self.conduct.trust_ledger => return Ok(false),
             Err(NoList::Odd(why)) => why,
-            Err(NoList::Refused(refusal)) => match refusal.into_stop() {
+            Err(NoList::Refused(refusal)) => match refusal.into_stop(self.target.api()) {
                 Some(Stop::Unusable(why) | Stop::Failing(why)) => why,
-                stop => return Ok(Err(stop)),
+                stop => return Err(stop),
             },
         };
-        Ok(Err(Some(Stop::NoList(why))))
+        Err(Some(Stop::NoList(why)))
     }
 
     /// What forbids to post anything at all.
-    fn refuse(&self, plan: &Plan) -> Option<Stop> {
+    fn refuse(&self, plan: &Plan, ruling: &Ruling) -> Option<Stop> {
         if self.conduct.strict && plan.invalid > 0 {
             let rows = if plan.invalid == 1 { "row is" } else { "rows are" };
             return Some(Stop::Rejects(format!(
@@ -298,10 +383,13 @@ impl<T: Transport> Import<'_, T> {
                 plan.invalid
             )));
         }
-        self.conduct
-            .max_rejects
-            .filter(|limit| limit.is_passed(plan.invalid, plan.read))
-            .map(|limit| engine::too_many(limit, plan.invalid))
+        let limit = self.conduct.max_rejects;
+        if let Some(limit) = limit.filter(|limit| limit.is_passed(plan.invalid, plan.read)) {
+            return Some(engine::too_many(limit, plan.invalid));
+        }
+        // Whoever is signed in registers nobody else.
+        (ruling.of_a_person && plan.to_post > 0)
+            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, refusal::WEBINAR_ACCESS)))
     }
 
     fn set_pace(&self, plan: &Plan, ledger: &Ledger) -> Result<(), LedgerError> {
@@ -310,11 +398,15 @@ impl<T: Transport> Import<'_, T> {
             let age = Duration::from_millis(now.saturating_sub(kept_at).try_into().unwrap_or(0));
             Learnt::from_json(&text).ok()?.aged(age)
         });
-        let rows = plan.to_post + plan.in_doubt.len() as u64;
+        let in_doubt = plan.in_doubt.len() as u64;
+        let rows = plan.to_post + in_doubt;
         let settings = Settings { rows, learnt, ..self.pace.clone() };
         let recent = self.recent_sends(ledger)?;
         let pacer = Pacer::new(settings).with_recent(recent);
-        self.line.pacing(|buckets| *buckets.of(Bucket::Writes) = pacer);
+        self.line.pacing(|buckets| {
+            *buckets.of(Bucket::Writes) = pacer;
+            buckets.of(Bucket::Reads).add_rows(rows + plan.held + plan.awaiting.len() as u64);
+        });
         Ok(())
     }
 

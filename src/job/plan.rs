@@ -1,6 +1,9 @@
 //! The plan: rows × ledger → what to do. Decides; does nothing.
 
-use super::row::Work;
+use super::{
+    row::Work,
+    sightings::{Sight, Sightings},
+};
 use crate::{
     input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot},
     ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
@@ -54,6 +57,8 @@ pub struct Plan {
     pub repeats: u64,
     /// People to be posted.
     pub to_post: u64,
+    /// People whom the webinar holds already, and this ledger never sent.
+    pub held: u64,
     /// Rows enrolled in an earlier run.
     pub already: u64,
     /// Rows whose fields have changed since they were enrolled.
@@ -64,7 +69,9 @@ pub struct Plan {
     pub not_sent: u64,
     /// Rows in doubt since an earlier run, with the time since when, in milliseconds since 1970.
     pub in_doubt: Vec<(Work, i64)>,
-    /// By the row's place in the input: whether it is to be posted.
+    /// Rows that the webinar took in an earlier run, and whose links were not had yet.
+    pub awaiting: Vec<Work>,
+    /// By the row's place in the input: whether it is to be posted, or taken over.
     todo: Vec<bool>,
 }
 
@@ -83,12 +90,18 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Reads the whole input once and holds every row against the rule and the ledger.
+    /// Reads the whole input once and holds every row against the rule, the ledger, and what the
+    /// webinar was seen to hold.
     ///
     /// # Errors
     /// [`PlanError`]: the input cannot be read to its end, its id column is a trap, or the ledger
     /// fails.
-    pub fn draw(input: &Snapshot, rule: Rule, ledger: &Ledger) -> Result<Self, PlanError> {
+    pub fn draw(
+        input: &Snapshot,
+        rule: Rule,
+        ledger: &Ledger,
+        holdings: &Sightings,
+    ) -> Result<Self, PlanError> {
         let mut plan = Self {
             rule: rule.clone(),
             read: 0,
@@ -97,11 +110,13 @@ impl Plan {
             duplicates: 0,
             repeats: 0,
             to_post: 0,
+            held: 0,
             already: 0,
             changed: 0,
             foreign: 0,
             not_sent: 0,
             in_doubt: Vec::new(),
+            awaiting: Vec::new(),
             todo: Vec::new(),
         };
         let mut rows = input.rows()?;
@@ -109,7 +124,7 @@ impl Plan {
         let mut row = Row::default();
         while rows.read(&mut row)? {
             let sifted = sieve.sift(&row);
-            let post = plan.note(&row, sifted, ledger)?;
+            let post = plan.note(&row, sifted, ledger, holdings)?;
             plan.read += 1;
             plan.todo.push(post);
         }
@@ -120,7 +135,13 @@ impl Plan {
     }
 
     /// Notes one row; says whether it is to be posted.
-    fn note(&mut self, row: &Row, sifted: Sifted, ledger: &Ledger) -> Result<bool, LedgerError> {
+    fn note(
+        &mut self,
+        row: &Row,
+        sifted: Sifted,
+        ledger: &Ledger,
+        holdings: &Sightings,
+    ) -> Result<bool, LedgerError> {
         let (registrant, repeats) = match sifted {
             Sifted::Excluded => {
                 self.excluded += 1;
@@ -147,13 +168,18 @@ impl Plan {
         let entry = ledger.find(&registrant.id)?;
         match decide(entry.as_ref(), &sent) {
             Disposition::Post => {
-                self.to_post += 1;
+                let held = holdings.of(&registrant).is_some();
+                *(if held { &mut self.held } else { &mut self.to_post }) += 1;
                 return Ok(true);
             }
             Disposition::Already => self.already += 1,
             Disposition::Changed => self.changed += 1,
             Disposition::Foreign => self.foreign += 1,
-            Disposition::Awaiting => {}
+            Disposition::Awaiting => {
+                let adopted = entry.as_ref().is_some_and(Entry::is_adopted);
+                let seq = entry.map(|entry| entry.seq);
+                self.awaiting.push(Work { seq, adopted, ..Work::new(registrant, sent, row.line()) });
+            }
             Disposition::InDoubt => {
                 let since = entry.as_ref().and_then(|entry| entry.touched_at).unwrap_or(0);
                 let seq = entry.map(|entry| entry.seq);
@@ -164,15 +190,27 @@ impl Plan {
         Ok(false)
     }
 
-    /// The rows to be posted, read from the input once more.
+    /// Whether anything is to be asked of the target beside its rule.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.to_post == 0
+            && self.held == 0
+            && self.in_doubt.is_empty()
+            && self.awaiting.is_empty()
+    }
+
+    /// The rows to be posted, read from the input once more, each with what the webinar was seen to
+    /// hold of it.
     ///
     /// # Errors
     /// [`InputError`] when the copy of the input cannot be read.
     pub fn work<'a>(
         &'a self,
         input: &'a Snapshot,
-    ) -> Result<impl Iterator<Item = Result<Work, InputError>> + 'a, InputError> {
-        Ok(WorkList { rows: input.rows()?, row: Row::default(), plan: self, at: 0 })
+        holdings: &'a Sightings,
+    ) -> Result<impl Iterator<Item = Result<(Work, Option<Sight>), InputError>> + 'a, InputError>
+    {
+        Ok(WorkList { rows: input.rows()?, row: Row::default(), plan: self, holdings, at: 0 })
     }
 }
 
@@ -180,11 +218,12 @@ struct WorkList<'a> {
     rows: Rows,
     row: Row,
     plan: &'a Plan,
+    holdings: &'a Sightings,
     at: usize,
 }
 
 impl Iterator for WorkList<'_> {
-    type Item = Result<Work, InputError>;
+    type Item = Result<(Work, Option<Sight>), InputError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -200,8 +239,8 @@ impl Iterator for WorkList<'_> {
             }
             // The copy of the input has not changed, so a row that was valid still is.
             if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
-                let sent = sent_digest(&registrant);
-                return Some(Ok(Work::new(registrant, sent, self.row.line())));
+                let (sent, sight) = (sent_digest(&registrant), self.holdings.of(&registrant));
+                return Some(Ok((Work::new(registrant, sent, self.row.line()), sight)));
             }
         }
     }

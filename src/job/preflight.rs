@@ -1,21 +1,78 @@
-//! Before the first row: the meeting's registration, and with it the rule.
+//! Before the first row: the meeting's registration or the webinar, and with it the rule.
 
 use super::{
-    line::{Line, Refusal},
+    admission::{self, Admission},
+    line::Line,
     listing::UNREADABLE,
+    refusal::Refusal,
     stop::Stop,
 };
 use crate::{
+    auth::Speaker,
     graph::{
+        host::GraphHost,
         meeting::{Meeting, Registration, RegistrationError},
+        target::{Api, Target},
         transport::{Response, Transport},
     },
     pacing::{Call, Systemic, Verdict},
-    registrant::Mode,
+    registrant::{Mode, Rule},
 };
+
+/// What rows are held against, and what else the target says before the first one.
+pub struct Ruling {
+    /// The rule.
+    pub rule: Rule,
+    /// A meeting's `allowedRegistrant`, or a webinar's `audience`.
+    pub mode: Mode,
+    /// A meeting's registration.
+    pub registration: Option<Registration>,
+    /// What a webinar admits.
+    pub admission: Option<Admission>,
+    /// The token is a person's, who can register nobody else for a webinar.
+    pub of_a_person: bool,
+}
+
+/// The target's rule.
+///
+/// # Errors
+/// The cause that ends the run; `None` when the run was stopped meanwhile.
+pub async fn rule<T: Transport>(
+    line: &Line<T>,
+    target: &Target,
+    host: &GraphHost,
+    enable: Option<Mode>,
+) -> Result<Ruling, Option<Stop>> {
+    match target {
+        Target::Meeting(meeting) => {
+            let registration = registration(line, meeting, enable).await?;
+            Ok(Ruling {
+                rule: Rule::Meeting(registration.mode),
+                mode: registration.mode,
+                registration: Some(registration),
+                admission: None,
+                of_a_person: false,
+            })
+        }
+        Target::Webinar(webinar) => {
+            let of_a_person = line.speaker().await == Some(Speaker::Person);
+            let (mode, form, admission) = admission::look(line, webinar, host).await?;
+            Ok(Ruling {
+                rule: Rule::Webinar(form),
+                mode,
+                registration: None,
+                admission: Some(admission),
+                of_a_person,
+            })
+        }
+    }
+}
 
 /// An application's token and no organizer.
 pub const NO_ME: &str = "the token is an application's, which has no meetings of its own (`/me`); name the meeting's organizer with --organizer, by object id or user principal name";
+
+/// A person's token, and people to be registered for a webinar.
+pub const PERSON: &str = "the token is a person's, and for a webinar Graph lets a person register nobody but themselves; sign in as an application (--auth client-secret or another of its ways)";
 
 /// GETs the registration; where there is none and `enable` names a mode, creates it first.
 ///
@@ -26,7 +83,7 @@ pub async fn registration<T: Transport>(
     meeting: &Meeting,
     enable: Option<Mode>,
 ) -> Result<Registration, Option<Stop>> {
-    if meeting.organizer().is_none() && line.speaks_for_an_application().await {
+    if meeting.organizer().is_none() && line.speaker().await == Some(Speaker::Application) {
         return Err(Some(Stop::Unusable(NO_ME.to_owned())));
     }
     // Gateways cut answers short, and this one decides about the whole run: it is asked for again.
@@ -39,7 +96,7 @@ pub async fn registration<T: Transport>(
             {
                 self::enable(line, meeting, enable.unwrap_or(Mode::Everyone)).await?
             }
-            Err(refusal) => return Err(refusal.into_stop()),
+            Err(refusal) => return Err(refusal.into_stop(Api::Meeting)),
         };
         let unreadable =
             Meeting::read_registration(&response) == Err(RegistrationError::Unreadable);
@@ -62,9 +119,9 @@ pub async fn enable<T: Transport>(
     match line.ask(Call::Create, &meeting.enable(mode)).await {
         Ok(response) => Ok(response),
         Err(Refusal::Unknown) => {
-            line.ask(Call::Read, &meeting.show()).await.map_err(Refusal::into_stop)
+            line.ask(Call::Read, &meeting.show()).await.map_err(|refusal| refusal.into_stop(Api::Meeting))
         }
-        Err(refusal) => Err(refusal.into_stop()),
+        Err(refusal) => Err(refusal.into_stop(Api::Meeting)),
     }
 }
 

@@ -9,15 +9,23 @@ use uuid::Uuid;
 
 use super::{
     clock::millis,
-    line::{Exchange, Line, Prepared, systemic},
+    follow::{Follower, link_pending},
+    line::{Exchange, Line, Prepared},
+    refusal::systemic,
+    sightings::Sight,
     stop::Stop,
 };
 use crate::{
     graph::{
-        meeting::{Draft, Enrolled, Meeting},
+        draft::Draft,
+        meeting::{Enrolled, Meeting},
+        target::Target,
         transport::{Failure, Transport},
+        webinar::{Accepted, Webinar},
     },
-    ledger::{Attempt, Becomes, Granted, Intent, LedgerError, Scribe, Seq, Settlement, State},
+    ledger::{
+        Attempt, Becomes, Granted, Intent, LedgerError, Purpose, Scribe, Seq, Settlement, State,
+    },
     pacing::{Call, Verdict},
     registrant::{BadLink, Registrant},
 };
@@ -33,7 +41,7 @@ pub struct Work {
     pub sent: String,
     /// The row's line in the input.
     pub line: u64,
-    /// Whether the target holds it from an attempt whose answer was lost: DELETE first.
+    /// Whether a meeting holds it from an attempt whose answer was lost: DELETE first.
     pub remove_first: bool,
     /// Whether it was posted in this run.
     pub posted: bool,
@@ -42,6 +50,10 @@ pub struct Work {
     pub doubted: bool,
     /// How often its result was lost, or its DELETE failed, in this run.
     pub lost: u32,
+    /// How often it was looked for in vain, in this run, after the target had accepted it.
+    pub missed: u32,
+    /// Whether the target held it before this ledger ever sent it.
+    pub adopted: bool,
 }
 
 impl Work {
@@ -57,6 +69,8 @@ impl Work {
             posted: false,
             doubted: false,
             lost: 0,
+            missed: 0,
+            adopted: false,
         }
     }
 }
@@ -74,6 +88,12 @@ pub enum RowEnd {
     },
     /// A POST or DELETE whose result was never learnt.
     InDoubt,
+    /// A webinar has it, and its link is to be had: of this registration, where it is known.
+    Accepted(Option<Box<Sight>>),
+    /// A webinar has it, and there is no link before its organizer acts.
+    Awaiting,
+    /// A webinar has it, and it holds no place there: cancelled, rejected, or somebody else's.
+    TurnedAway,
     /// The ledger held it: somebody in this run, or its own story, stands against it.
     Held(State),
     /// The run was stopped before it was sent.
@@ -85,7 +105,7 @@ pub struct Desk<'a, T> {
     /// The line to Graph.
     pub line: &'a Line<T>,
     /// The target.
-    pub meeting: &'a Meeting,
+    pub target: &'a Target,
     /// The ledger.
     pub scribe: &'a Scribe,
 }
@@ -114,6 +134,15 @@ impl<T: Transport> Desk<'_, T> {
         (work, end)
     }
 
+    /// Leads one row that a webinar holds to its link.
+    pub async fn follow(&self, mut work: Work, sight: Sight) -> (Work, RowEnd) {
+        let span = span(&work);
+        let Target::Webinar(webinar) = self.target else { return (work, RowEnd::InDoubt) };
+        let follower = Follower { desk: self, webinar };
+        let end = follower.follow(&mut work, sight).instrument(span).await;
+        (work, end)
+    }
+
     async fn lead(&self, work: &mut Work, alone: bool, prepared: Prepared<'_>) -> RowEnd {
         let mut signed_in_again = false;
         let mut prepared = Some(prepared);
@@ -124,7 +153,8 @@ impl<T: Transport> Desk<'_, T> {
                 return RowEnd::InDoubt;
             };
             let request = self.line.fresh_id();
-            let seq = match self.intend(work, call, request).await {
+            let purpose = if call == Call::Remove { Purpose::Remove } else { Purpose::Post };
+            let seq = match self.intend(work, purpose, request).await {
                 Ok(Granted::Go(seq)) => seq,
                 Ok(Granted::Held(state)) => {
                     tracing::debug!(state = state.name(), "the ledger holds this row");
@@ -134,7 +164,7 @@ impl<T: Transport> Desk<'_, T> {
             };
             work.seq = Some(seq);
             tracing::trace!(%request, "its intent is on disk");
-            let Ok(exchange) = self.line.send(ready, call, &draft, request).await else {
+            let Ok(exchange) = self.line.send(Some(ready), call, &draft, request).await else {
                 return self.withdraw(seq, call).await;
             };
             if call == Call::Create {
@@ -161,21 +191,27 @@ impl<T: Transport> Desk<'_, T> {
 
     /// The next request of this row; `None` where the target cannot name it in a path.
     fn draft(&self, work: &Work) -> Option<(Call, Draft)> {
-        if work.remove_first {
-            self.meeting.remove(&work.registrant.id).map(|draft| (Call::Remove, draft))
-        } else {
-            Some((Call::Create, self.meeting.enrol(&work.registrant)))
+        match self.target {
+            Target::Meeting(meeting) if work.remove_first => {
+                meeting.remove(&work.registrant.id).map(|draft| (Call::Remove, draft))
+            }
+            target => Some((Call::Create, target.enrol(&work.registrant))),
         }
     }
 
-    async fn intend(&self, work: &Work, call: Call, request: Uuid) -> Result<Granted, LedgerError> {
+    pub(super) async fn intend(
+        &self,
+        work: &Work,
+        purpose: Purpose,
+        request: Uuid,
+    ) -> Result<Granted, LedgerError> {
         let now = self.line.clock.now();
         self.scribe
             .intend(Intent {
                 id: work.registrant.id.clone(),
                 sent: work.sent.clone(),
                 line: work.line,
-                remove: call == Call::Remove,
+                purpose,
                 client_request_id: request,
                 at: self.line.clock.stamp(now),
             })
@@ -197,15 +233,19 @@ impl<T: Transport> Desk<'_, T> {
         }
     }
 
-    fn ledger_failed(&self, error: &LedgerError) -> RowEnd {
+    pub(super) fn ledger_failed(&self, error: &LedgerError) -> RowEnd {
         self.line.stop.raise(Stop::Ledger(error.to_string()));
         RowEnd::NotAttempted
     }
 
-    fn record(&self, call: Call, exchange: &Exchange) -> Attempt {
+    pub(super) fn record(&self, call: Call, exchange: &Exchange) -> Attempt {
         let clock = self.line.clock;
         Attempt {
-            call: if call == Call::Remove { "DELETE" } else { "POST" },
+            call: match call {
+                Call::Create => "POST",
+                Call::Remove => "DELETE",
+                Call::Read => "GET",
+            },
             client_request_id: exchange.client_request_id,
             request_id: exchange
                 .result
@@ -244,7 +284,10 @@ impl<T: Transport> Desk<'_, T> {
             Verdict::Again | Verdict::Done if call == Call::Remove => {
                 (in_doubt("not-removed", &exchange.words()), Outcome::End(doubted(work)))
             }
-            Verdict::Done => self.answered(work, exchange, alone),
+            Verdict::Done => match self.target {
+                Target::Meeting(_) => self.answered(work, exchange, alone),
+                Target::Webinar(_) => accepted(work, exchange),
+            },
             Verdict::Throttled | Verdict::Again => (waiting("asked to wait"), Outcome::Again),
             Verdict::SignIn if !*signed_in_again => {
                 *signed_in_again = true;
@@ -253,6 +296,11 @@ impl<T: Transport> Desk<'_, T> {
             Verdict::Unknown => {
                 let (code, reason) = lost(exchange);
                 (in_doubt(code, &reason), Outcome::End(doubted(work)))
+            }
+            // The list tells who it is, and its sessions the link.
+            Verdict::Exists if matches!(self.target, Target::Webinar(_)) => {
+                work.adopted = !work.doubted;
+                (link_pending(None, work.adopted), Outcome::End(RowEnd::Accepted(None)))
             }
             // Somebody else's, or our own POST that was counted as lost and came through after all.
             Verdict::Exists if work.doubted => {
@@ -272,7 +320,7 @@ impl<T: Transport> Desk<'_, T> {
             }
             verdict @ (Verdict::Systemic(_) | Verdict::SignIn) => {
                 let status = exchange.status().unwrap_or(0);
-                self.line.stop.raise(systemic(status, exchange.error(), verdict));
+                self.line.stop.raise(systemic(status, exchange.error(), verdict, self.target.api()));
                 (waiting("the run was stopped"), Outcome::End(RowEnd::NotAttempted))
             }
         }
@@ -286,7 +334,7 @@ impl<T: Transport> Desk<'_, T> {
         };
         let bad = match read {
             Ok(Enrolled { link, registrant_id }) => {
-                let becomes = Becomes::Enrolled { link, registrant_id };
+                let becomes = Becomes::Enrolled { link, registrant_id, adopted: false };
                 return (becomes, Outcome::End(RowEnd::Enrolled));
             }
             Err(bad) => bad,
@@ -300,10 +348,22 @@ impl<T: Transport> Desk<'_, T> {
             let status = exchange.status().unwrap_or(0);
             let words =
                 format!("Graph answered the first row with {status} and without a join link");
-            self.line.stop.raise(Stop::Retired(words));
+            self.line.stop.raise(Stop::Retired { api: self.target.api(), answer: words });
         }
         (in_doubt(code, &reason), Outcome::End(doubted(work)))
     }
+}
+
+/// A 2xx answer of a webinar: who is registered, and no link yet.
+fn accepted(work: &mut Work, exchange: &Exchange) -> (Becomes, Outcome) {
+    let accepted = exchange.result.as_ref().ok().and_then(Webinar::read_accepted);
+    let Some(Accepted { member }) = accepted else {
+        let reason = "the answer was cut short or is no JSON";
+        return (in_doubt("unreadable-answer", reason), Outcome::End(doubted(work)));
+    };
+    let server_id = member.as_ref().and_then(|member| member.server_id.clone());
+    let sight = member.map(|member| Box::new(Sight { member, extra: Vec::new(), taken: false }));
+    (link_pending(server_id, false), Outcome::End(RowEnd::Accepted(sight)))
 }
 
 /// Whether Graph itself said that the registrant is gone. A gateway's page with status 200 or 404
@@ -329,13 +389,13 @@ fn span(work: &Work) -> tracing::Span {
 
 const EXISTS: &str = "the target holds a registrant with this id that this ledger never sent; its link cannot be had. If nobody uses it, remove it there, or give this row another id";
 
-fn doubted(work: &mut Work) -> RowEnd {
+pub(super) fn doubted(work: &mut Work) -> RowEnd {
     work.lost += 1;
     work.doubted = true;
     RowEnd::InDoubt
 }
 
-fn in_doubt(code: &str, reason: &str) -> Becomes {
+pub(super) fn in_doubt(code: &str, reason: &str) -> Becomes {
     Becomes::Unknown { code: code.to_owned(), reason: reason.to_owned() }
 }
 

@@ -7,6 +7,8 @@ use std::{
 
 use tokio::sync::Notify;
 
+use crate::graph::target::Api;
+
 /// A cause that ends the run for every row that is left.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
@@ -53,19 +55,22 @@ pub enum Stop {
         /// What an administrator has to do.
         advice: String,
     },
-    /// 404 on the registration.
-    #[error(
-        "Graph knows no registration of this meeting (404 {code}); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)"
-    )]
+    /// 404 on the meeting's registration or the webinar.
+    #[error("{}", gone(*api, code))]
     TargetGone {
+        /// Whose.
+        api: Api,
         /// Graph's code.
         code: String,
     },
     /// 410, 501, or a 2xx without a link on the first row.
-    #[error(
-        "{0}: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar"
-    )]
-    Retired(String),
+    #[error("{answer}: {}", retirement(*api))]
+    Retired {
+        /// Whose.
+        api: Api,
+        /// What Graph answered.
+        answer: String,
+    },
     /// The registration is of a kind or mode that rows cannot be held against.
     #[error("{0}")]
     Unusable(String),
@@ -118,7 +123,7 @@ impl Stop {
             Self::Rejects(_) => 3,
             Self::Forbidden { .. }
             | Self::TargetGone { .. }
-            | Self::Retired(_)
+            | Self::Retired { .. }
             | Self::Unusable(_)
             | Self::Replaced { .. }
             | Self::SameRefusal { .. }
@@ -153,7 +158,7 @@ impl Stop {
             Self::SignIn { .. } => "sign-in",
             Self::Forbidden { .. } => "forbidden",
             Self::TargetGone { .. } => "target-gone",
-            Self::Retired(_) => "api-retired",
+            Self::Retired { .. } => "api-retired",
             Self::Unusable(_) => "registration-unusable",
             Self::Replaced { .. } => "registration-replaced",
             Self::SameRefusal { .. } => "same-refusal",
@@ -161,6 +166,26 @@ impl Stop {
             Self::Ledger(_) => "ledger",
             Self::Input(_) => "input",
         }
+    }
+}
+
+fn gone(api: Api, code: &str) -> String {
+    match api {
+        Api::Meeting => format!(
+            "Graph knows no registration of this meeting (404 {code}); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)"
+        ),
+        Api::Webinar => format!(
+            "Graph knows no such webinar (404 {code}); check its id: it is written `<id>@<tenant id>`, as Graph lists it under /solutions/virtualEvents/webinars"
+        ),
+    }
+}
+
+fn retirement(api: Api) -> &'static str {
+    match api {
+        Api::Meeting => {
+            "Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)"
+        }
+        Api::Webinar => "the webinar API is not served here; check --graph-url and --cloud",
     }
 }
 

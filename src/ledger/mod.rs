@@ -24,7 +24,7 @@ mod traffic;
 pub use error::LedgerError;
 pub use reading::{Attempted, Counts, PastRun, Reading, Story, Waiting};
 pub use record::{
-    Attempt, Becomes, Entry, Granted, Identity, Intent, Seq, Settlement, State, changed_fields,
+    Attempt, Becomes, Entry, Granted, Identity, Intent, Purpose, Seq, Settlement, State, changed_fields,
     sent_digest, short_digest,
 };
 pub use scribe::Scribe;

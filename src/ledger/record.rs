@@ -107,6 +107,14 @@ impl std::fmt::Display for Identity {
     }
 }
 
+impl Entry {
+    /// Whether it was taken over from the target, rather than sent.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        self.run == super::store::BEFORE_ALL_RUNS
+    }
+}
+
 /// What the ledger holds of one registrant.
 #[derive(Clone)]
 pub struct Entry {
@@ -130,6 +138,18 @@ pub struct Entry {
     pub touched_at: Option<i64>,
 }
 
+/// What is about to be done with a registrant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// POST it.
+    Post,
+    /// DELETE one in doubt.
+    Remove,
+    /// Take over one that the target holds and this ledger never sent: its link is to be had.
+    /// Nothing is posted.
+    Adopt,
+}
+
 /// Asks for the right to send: on disk before it is granted.
 #[derive(Clone)]
 pub struct Intent {
@@ -139,8 +159,8 @@ pub struct Intent {
     pub sent: String,
     /// The row's line in the input.
     pub line: u64,
-    /// DELETE of one in doubt, rather than POST.
-    pub remove: bool,
+    /// What for.
+    pub purpose: Purpose,
     /// The attempt's `client-request-id`.
     pub client_request_id: Uuid,
     /// Now, in milliseconds since 1970.
@@ -159,7 +179,7 @@ pub enum Granted {
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// `POST` or `DELETE`.
+    /// `POST` or `DELETE`; `GET` for a link that was fetched.
     pub call: &'static str,
     /// Sent as `client-request-id`.
     pub client_request_id: Uuid,
@@ -197,6 +217,19 @@ pub enum Becomes {
         link: JoinLink,
         /// The server's own id.
         registrant_id: Option<String>,
+        /// Not by this ledger: it was there before.
+        adopted: bool,
+    },
+    /// On the server, and no link yet.
+    Awaiting {
+        /// A code from the documented list.
+        code: String,
+        /// The same in words.
+        reason: String,
+        /// The server's own id, where it is known.
+        registrant_id: Option<String>,
+        /// Not by this ledger: it was there before.
+        adopted: bool,
     },
     /// Refused.
     Refused {

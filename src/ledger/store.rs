@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Attempt, Becomes, Entry, Granted, Identity, Intent, LedgerError, Seq, Settlement, State,
+    Attempt, Becomes, Entry, Granted, Identity, Intent, LedgerError, Purpose, Seq, Settlement, State,
     lock::{self, Lock},
     schema,
     seal::{self, seal},
@@ -22,6 +22,9 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// The code of a row whose run died between the intent and the answer.
 pub(super) const LOST: &str = "no-answer";
+
+/// The run of whoever was enrolled by other means: `already`, from the first run on.
+pub(super) const BEFORE_ALL_RUNS: i64 = 0;
 
 /// The ledger of one target, held by this run alone.
 pub struct Ledger {
@@ -355,7 +358,8 @@ impl Ledger {
     /// [`LedgerError`] when the file cannot be read.
     pub fn recent_sends(&self, since: i64) -> Result<Vec<i64>, LedgerError> {
         let mut statement = self.connection.prepare(
-            "SELECT sent_at FROM (SELECT n, sent_at FROM attempt ORDER BY n DESC LIMIT 100000)
+            "SELECT sent_at FROM (SELECT n, sent_at FROM attempt WHERE call <> 'GET'
+                                  ORDER BY n DESC LIMIT 100000)
              WHERE sent_at >= ? ORDER BY sent_at",
         )?;
         let times = statement.query_map([since], |row| row.get(0))?;
@@ -396,7 +400,13 @@ impl Batch<'_> {
         let db = self.transaction;
         let id = intent.id.as_str();
         let (line, request) = (intent.line.cast_signed(), intent.client_request_id.as_bytes());
-        if !intent.remove {
+        // An adopted one is awaited at once: no request of its own has to be accounted for.
+        let (becomes, run, request) = match intent.purpose {
+            Purpose::Post => (State::Sending, self.run, Some(request)),
+            Purpose::Remove => (State::Removing, self.run, Some(request)),
+            Purpose::Adopt => (State::Awaiting, BEFORE_ALL_RUNS, None),
+        };
+        if intent.purpose != Purpose::Remove {
             let inserted = db
                 .prepare_cached(
                     "INSERT INTO registrant (id, state, sent, run, line, client_request_id, sent_at,
@@ -406,9 +416,9 @@ impl Batch<'_> {
                 )?
                 .execute(params![
                     id,
-                    State::Sending as u8,
+                    becomes as u8,
                     intent.sent,
-                    self.run,
+                    run,
                     line,
                     request,
                     intent.at
@@ -423,10 +433,10 @@ impl Batch<'_> {
             .optional()?;
         let Some((seq, number)) = found else { return Ok(Granted::Held(State::Ready)) };
         let state = state_of(number)?;
-        let (fits, becomes) = if intent.remove {
-            (state.is_in_doubt(), State::Removing)
-        } else {
-            (state.may_be_posted(), State::Sending)
+        let fits = match intent.purpose {
+            Purpose::Post => state.may_be_posted(),
+            Purpose::Remove => state.is_in_doubt(),
+            Purpose::Adopt => state.may_be_posted() || state == State::Foreign,
         };
         if !fits {
             return Ok(Granted::Held(state));
@@ -440,7 +450,7 @@ impl Batch<'_> {
         .execute(params![
             becomes as u8,
             intent.sent,
-            self.run,
+            run,
             line,
             request,
             intent.at,
@@ -454,10 +464,17 @@ impl Batch<'_> {
         if let Some(attempt) = &settlement.attempt {
             self.keep_attempt(settlement.seq, attempt)?;
         }
-        let (state, code, reason) = match &settlement.becomes {
-            Becomes::Enrolled { link, registrant_id } => {
-                return self.enrolled(settlement, link, registrant_id.as_deref());
+        let (run, own) = match &settlement.becomes {
+            Becomes::Awaiting { registrant_id, adopted, .. } => {
+                (self.run_of(*adopted), registrant_id.as_deref())
             }
+            _ => (self.run, None),
+        };
+        let (state, code, reason) = match &settlement.becomes {
+            Becomes::Enrolled { link, registrant_id, adopted } => {
+                return self.enrolled(settlement, link, registrant_id.as_deref(), *adopted);
+            }
+            Becomes::Awaiting { code, reason, .. } => (State::Awaiting, Some(code), Some(reason)),
             Becomes::Ready => (State::Ready, None, None),
             // A list that came late had called it absent: it is our own.
             Becomes::Foreign if self.was_in_doubt(settlement.seq)? => (State::Unknown, None, None),
@@ -469,18 +486,25 @@ impl Batch<'_> {
             .prepare_cached(
                 "UPDATE registrant SET state = ?1, run = ?2, code = ?3, reason = ?4,
                         client_request_id = NULL, settled_at = ?5,
-                        seal = seal(id, ?1, sent, join_web_url, registrant_id)
+                        registrant_id = coalesce(?7, registrant_id),
+                        seal = seal(id, ?1, sent, join_web_url, coalesce(?7, registrant_id))
                  WHERE seq = ?6",
             )?
             .execute(params![
                 state as u8,
-                self.run,
+                run,
                 code,
                 reason,
                 settlement.at,
-                settlement.seq.0
+                settlement.seq.0,
+                own
             ])?;
         Ok(())
+    }
+
+    /// The run that an outcome is counted to.
+    fn run_of(&self, adopted: bool) -> i64 {
+        if adopted { BEFORE_ALL_RUNS } else { self.run }
     }
 
     /// Whether the server may hold it by a POST of ours.
@@ -499,6 +523,7 @@ impl Batch<'_> {
         settlement: &Settlement,
         link: &JoinLink,
         registrant_id: Option<&str>,
+        adopted: bool,
     ) -> Result<(), LedgerError> {
         let seq = settlement.seq.0;
         self.transaction
@@ -510,7 +535,7 @@ impl Batch<'_> {
             )?
             .execute(params![
                 State::Enrolled as u8,
-                self.run,
+                self.run_of(adopted),
                 link.expose(),
                 registrant_id,
                 settlement.at,

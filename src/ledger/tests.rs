@@ -51,7 +51,7 @@ fn intent(text: &str, remove: bool) -> Intent {
         id: id(text),
         sent: String::new(),
         line: 2,
-        remove,
+        purpose: if remove { Purpose::Remove } else { Purpose::Post },
         client_request_id: Uuid::from_u128(7),
         at: 2_000,
     }
@@ -91,7 +91,7 @@ fn held(ledger: &mut Ledger, intent: &Intent) -> State {
 }
 
 fn enrolled() -> Becomes {
-    Becomes::Enrolled { link: JoinLink::trusted(LINK), registrant_id: Some("own".to_owned()) }
+    Becomes::Enrolled { link: JoinLink::trusted(LINK), registrant_id: Some("own".to_owned()), adopted: false }
 }
 
 fn unknown() -> Becomes {

@@ -16,9 +16,23 @@ pub(crate) struct Person {
     pub(crate) note: String,
 }
 
+/// What the rows are held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A meeting in this mode.
+    Meeting(Mode),
+    /// A webinar: `tenant` is the last name, `user` the e-mail address.
+    Webinar,
+}
+
 impl Person {
     fn cells(&self) -> [&str; 4] {
         [&self.id, &self.tenant, &self.user, &self.note]
+    }
+
+    /// A webinar's address.
+    pub(crate) fn email(&self) -> String {
+        self.user.trim().to_lowercase()
     }
 }
 
@@ -66,22 +80,32 @@ fn id(random: &mut Rng, number: usize) -> String {
 }
 
 /// So many different people, and among them rows that are no people: faulty ones, repeats.
-pub(crate) fn crowd(random: &mut Rng, people: usize) -> Vec<Person> {
+pub(crate) fn crowd(random: &mut Rng, people: usize, kind: Kind) -> Vec<Person> {
     let mut rows: Vec<Person> = Vec::new();
+    let user = |random: &mut Rng, number: usize| match (kind, random.u8(..4)) {
+        (Kind::Meeting(_), _) => guid(random),
+        (Kind::Webinar, 0) => format!(" O'Hara+{number}@Example.ORG"),
+        (Kind::Webinar, _) => format!("guest{number}@example.org"),
+    };
     for number in 0..people {
         let note = if random.u8(..3) == 0 { "a \"b\", c".to_owned() } else { number.to_string() };
         let person =
-            Person { id: id(random, number), tenant: guid(random), user: guid(random), note };
+            Person {
+            id: id(random, number),
+            tenant: guid(random),
+            user: user(random, number),
+            note,
+        };
         rows.push(person);
     }
     // Few enough that the id column is not taken for an order number.
-    for _ in 0..random.usize(..=people / 8) {
+    for number in 0..random.usize(..=people / 8) {
         let mut row = rows[random.usize(..people)].clone();
         match random.u8(..6) {
             0 => row.id = String::new(),
             1 => row.id = "1.84416E+10".into(),
             2 => row.note = "another person".into(),
-            3 => row.user = guid(random),
+            3 => row.user = user(random, 1_000 + number),
             _ => {}
         }
         rows.push(row);
@@ -97,8 +121,12 @@ pub(crate) fn crowd(random: &mut Rng, people: usize) -> Vec<Person> {
 }
 
 /// Writes rows as an export; blank lines stand between some.
-pub(crate) fn export(random: &mut Rng, rows: &[Person]) -> Export {
-    let mut text = String::from("id,tenantId,userId,note\n");
+pub(crate) fn export(random: &mut Rng, rows: &[Person], kind: Kind) -> Export {
+    let (header, tail) = match kind {
+        Kind::Meeting(_) => ("id,tenantId,userId,note\n", ""),
+        Kind::Webinar => ("id,lastName,email,note,firstName\n", ",Ada"),
+    };
+    let mut text = header.to_owned();
     let mut lined = Vec::new();
     let mut line = 2;
     for row in rows {
@@ -108,6 +136,7 @@ pub(crate) fn export(random: &mut Rng, rows: &[Person]) -> Export {
         }
         let cells = row.cells().map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")));
         text.push_str(&cells.join(","));
+        text.push_str(tail);
         text.push('\n');
         lined.push((line, row.clone()));
         line += 1;
@@ -119,14 +148,22 @@ fn is_guid(text: &str) -> bool {
     uuid::Uuid::try_parse(text.trim()).is_ok()
 }
 
-fn faults(row: &Person, mode: Mode) -> BTreeSet<&'static str> {
+fn faults(row: &Person, kind: Kind) -> BTreeSet<&'static str> {
     let mut codes = BTreeSet::new();
     if row.id.trim().is_empty() {
         codes.insert("missing-id");
     } else if row.id == "1.84416E+10" {
         codes.insert("spreadsheet-id");
     }
-    if mode == Mode::Organization {
+    if kind == Kind::Webinar {
+        if row.tenant.trim().is_empty() {
+            codes.insert("missing-last-name");
+        }
+        if !row.user.contains('@') {
+            codes.insert("bad-email");
+        }
+    }
+    if kind == Kind::Meeting(Mode::Organization) {
         for (cell, missing, bad) in [
             (&row.tenant, "missing-tenant-id", "bad-tenant-id"),
             (&row.user, "missing-user-id", "bad-user-id"),
@@ -142,19 +179,20 @@ fn faults(row: &Person, mode: Mode) -> BTreeSet<&'static str> {
 }
 
 /// Where each row of an export must end. `everybody` are all rows of all exports, `strangers` the
-/// ids that the target held before.
+/// ids that the target held before: a webinar's are taken over.
 pub(crate) fn model(
     rows: &[(u64, Person)],
-    mode: Mode,
+    kind: Kind,
     everybody: &[Person],
     strangers: &BTreeMap<String, String>,
 ) -> Vec<Must> {
     let mut sent: HashMap<&str, BTreeSet<(String, String)>> = HashMap::new();
-    for row in everybody.iter().filter(|row| faults(row, mode).is_empty()) {
+    for row in everybody.iter().filter(|row| faults(row, kind).is_empty()) {
         let plain = |text: &str| uuid::Uuid::try_parse(text.trim()).map(|u| u.to_string());
-        let fields = match mode {
-            Mode::Everyone => (String::new(), String::new()),
-            Mode::Organization => {
+        let fields = match kind {
+            Kind::Meeting(Mode::Everyone) => (String::new(), String::new()),
+            Kind::Webinar => (row.tenant.clone(), row.user.trim().to_owned()),
+            Kind::Meeting(Mode::Organization) => {
                 (plain(&row.tenant).unwrap_or_default(), plain(&row.user).unwrap_or_default())
             }
         };
@@ -163,13 +201,13 @@ pub(crate) fn model(
     let mut claimed: HashMap<&str, &Person> = HashMap::new();
     rows.iter()
         .map(|(_, row)| {
-            let mut codes = faults(row, mode);
+            let mut codes = faults(row, kind);
             if !row.id.trim().is_empty() && *claimed.entry(&row.id).or_insert(row) != row {
                 codes.insert("duplicate-id");
             }
             if !codes.is_empty() {
                 Must::Invalid(codes)
-            } else if strangers.contains_key(&row.id) {
+            } else if kind != Kind::Webinar && strangers.contains_key(&row.id) {
                 Must::ExistsOnServer
             } else if sent[row.id.as_str()].len() > 1 {
                 Must::EnrolledOrChanged

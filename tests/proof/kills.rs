@@ -44,18 +44,40 @@ const MIXED: [&str; 18] = [
     "read:cut-body=5",
 ];
 
+/// The same of a webinar, whose links come from its sessions.
+const WEBINAR: [&str; 12] = [
+    "reset-after-commit=6",
+    "reset-before-commit=2",
+    "500-after-commit=3",
+    "504-after-commit=2",
+    "502=1",
+    "503=1",
+    "html=2",
+    "list:500=5",
+    "list:cut-json=5",
+    "read:no-link=4",
+    "read:wrong-prid=4",
+    "read:cut-body=5",
+];
+
 /// Plays a chain; returns how many runs were killed.
-fn play(seed: u64) -> u64 {
+fn play(seed: u64, webinar: bool) -> u64 {
     let mut random = Rng::with_seed(seed);
     let second_post = [SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate];
-    let mut stage = Stage::new(
+    let (stage, faults): (fn(usize, Config) -> Stage, _) = if webinar {
+        (Stage::webinar, faults(&WEBINAR))
+    } else {
+        (Stage::new, faults(&MIXED))
+    };
+    let mut stage = stage(
         random.usize(30..60),
         Config {
             seed,
             second_post: random.choice(second_post).expect("one of three"),
             latency: Latency { median: Duration::from_millis(random.u64(1..8)), sigma: 0.7 },
             page_size: random.usize(5..60),
-            faults: faults(&MIXED),
+            list_lag: Duration::from_millis(if webinar { random.u64(..100) } else { 0 }),
+            faults,
             ..Config::default()
         },
     );
@@ -80,6 +102,16 @@ fn play(seed: u64) -> u64 {
 
 #[test]
 fn killed_at_any_moment_everybody_is_enrolled_once() {
+    sweep(|seed| play(seed, false));
+}
+
+#[test]
+fn killed_at_any_moment_everybody_has_one_link_of_the_webinar() {
+    sweep(|seed| play(seed, true));
+}
+
+/// Chains until enough runs were killed.
+fn sweep(play: impl Fn(u64) -> u64 + Sync) {
     if let Some(seed) = seeds::replayed() {
         seeds::one(seed, |seed| {
             play(seed);

@@ -16,6 +16,7 @@ pub(crate) struct Stage {
     pub(crate) served: Served,
     pub(crate) folder: TempDir,
     pub(crate) ids: Vec<String>,
+    webinar: bool,
 }
 
 /// How a run ended.
@@ -44,14 +45,24 @@ impl Stage {
         let served = Served::start(&simulator).expect("a free port");
         let folder = folder();
         let ids: Vec<String> = (0..people).map(|n| format!("guest-{n:03}")).collect();
-        let stage = Self { simulator, served, folder, ids };
+        let stage = Self { simulator, served, folder, ids, webinar: false };
+        stage.write_export();
+        stage
+    }
+
+    /// The same people for a webinar.
+    pub(crate) fn webinar(people: usize, config: Config) -> Self {
+        let stage = Self { webinar: true, ..Self::new(people, config) };
         stage.write_export();
         stage
     }
 
     /// Writes the export in the order of the ids.
     pub(crate) fn write_export(&self) {
-        let text = self.ids.iter().fold(String::from("id,note\n"), |text, id| text + id + ",x\n");
+        let mut text = String::from("id,note,firstName,lastName,email\n");
+        for id in &self.ids {
+            text.push_str(&format!("{id},x,Ada,Byron,{id}@example.org\n"));
+        }
         std::fs::write(self.path("people.csv"), text).expect("the export is written");
     }
 
@@ -59,9 +70,13 @@ impl Stage {
         self.folder.path().join(name)
     }
 
-    /// `run`, with short waits.
+    /// `run`, with short waits; faster than Microsoft's limit for webinars.
     pub(crate) fn command(&self) -> Command {
-        self.command_for("M", "people.ledger")
+        let mut command = self.command_for("M", "people.ledger");
+        if self.webinar {
+            command.args(["--rate", "1000/s"]);
+        }
+        command
     }
 
     /// `run` on this meeting, with this ledger.
@@ -72,7 +87,8 @@ impl Stage {
             .env_clear()
             .arg("run")
             .arg(self.path("people.csv"))
-            .args(["--graph-url", &self.served.url(), "--meeting", meeting, "--settle", "150ms"])
+            .args(["--graph-url", &self.served.url(), "--settle", "150ms"])
+            .args([if self.webinar { "--webinar" } else { "--meeting" }, meeting])
             .arg("--ledger")
             .arg(self.path(ledger))
             .stdin(Stdio::null())

@@ -8,7 +8,11 @@ use super::finding::Findings;
 use crate::{
     auth::{AuthSettings, Tokens},
     cli::{args::RunArgs, enrol, failure::Failure, notation::grouped, reach},
-    graph::{host::GraphHost, http::HttpOptions, meeting::Meeting},
+    graph::{
+        host::GraphHost,
+        http::HttpOptions,
+        target::{Api, Target},
+    },
     input::{self, Input, Source, survey},
     job,
     ledger::{Identity, LedgerError, Listed, Reading, State},
@@ -29,7 +33,7 @@ pub(super) struct Reach {
     pub(super) host: GraphHost,
     pub(super) http: HttpOptions,
     pub(super) tokens: Tokens,
-    pub(super) meeting: Option<Meeting>,
+    pub(super) target: Option<Target>,
     /// What the ledger knows of the target.
     pub(super) known: Option<Listed>,
 }
@@ -43,21 +47,29 @@ const SET_BACK: i64 = 60_000;
 
 pub(super) fn look(args: &RunArgs, findings: &mut Findings) -> Ground {
     findings.ok("settings", settings(args));
-    let meeting = findings.hold("target", reach::meeting(&args.target));
-    if let Some(meeting) = &meeting {
-        let whose = if meeting.organizer().is_some() { "--organizer" } else { "who is signed in" };
-        findings.ok("target", format!("meeting {} of {whose}", meeting.id()));
+    let target = findings.hold("target", reach::target(&args.target));
+    if let Some(target) = &target {
+        let whose = match target {
+            Target::Webinar(_) => "",
+            Target::Meeting(meeting) if meeting.organizer().is_some() => " of --organizer",
+            Target::Meeting(_) => " of who is signed in",
+        };
+        findings.ok("target", format!("{} {}{whose}", target.api().word(), target.id()));
     }
     let http = HttpOptions { total_timeout: args.pace.timeout, ..reach::http(&args.graph) };
     let reach = findings.hold("host", reach::settings(&args.graph, &args.auth, &http));
     if let Some((host, _)) = &reach {
         findings.ok("host", host.to_string());
     }
-    let input = input(args, findings);
+    let rule = match target.as_ref().map(Target::api) {
+        Some(Api::Webinar) => Rule::webinar(),
+        _ => Rule::Meeting(Mode::Everyone),
+    };
+    let input = input(args, rule, findings);
     outputs(args, findings);
     let mut known = None;
-    if let (Some(meeting), Some((host, _))) = (&meeting, &reach) {
-        let identity = enrol::identity(meeting, host);
+    if let (Some(target), Some((host, _))) = (&target, &reach) {
+        let identity = enrol::identity(target, host);
         match findings.hold("ledger", reach::ledger(args.ledger.as_ref(), &identity)) {
             Some(path) => known = ledger(&path, &identity, findings),
             None => clock(None, findings),
@@ -68,7 +80,7 @@ pub(super) fn look(args: &RunArgs, findings: &mut Findings) -> Ground {
     }
     let reach = reach.and_then(|(host, settings)| {
         let tokens = tokens(&host, &settings, findings)?;
-        Some(Reach { host, http, tokens, meeting, known })
+        Some(Reach { host, http, tokens, target, known })
     });
     Ground { reach, input }
 }
@@ -91,7 +103,7 @@ fn tokens(host: &GraphHost, settings: &AuthSettings, findings: &mut Findings) ->
 }
 
 /// Reads the export to its end: what is no text may stand in its last row.
-fn input(args: &RunArgs, findings: &mut Findings) -> Option<Input> {
+fn input(args: &RunArgs, rule: Rule, findings: &mut Findings) -> Option<Input> {
     let Some(source) = &args.input.csv else {
         findings.skipped("input", "no CSV is named");
         return None;
@@ -104,7 +116,7 @@ fn input(args: &RunArgs, findings: &mut Findings) -> Option<Input> {
     let opened = findings.hold("input", input::open(source, &options))?;
     let read = || -> Result<_, Failure> {
         let mut rows = input::open(source, &options)?.into_rows()?;
-        let survey = survey::<Failure>(&mut rows, Rule::Meeting(Mode::Everyone), |_, _| Ok(()))?;
+        let survey = survey::<Failure>(&mut rows, rule, |_, _| Ok(()))?;
         match survey.trap {
             Some(trap) => Err(trap.into()),
             None => Ok(survey.read),

@@ -1,26 +1,35 @@
 //! What only the network can tell: the token, and what Graph says to it.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{finding::Findings, offline::Reach, permissions};
 use crate::{
     auth::{AuthError, Claims, Speaker, Tokens},
     cli::{args::RunArgs, failure::Failure},
     graph::{
+        draft::Draft,
         http::Http,
-        meeting::{Draft, Meeting, Registration},
+        meeting::{Meeting, Registration},
+        target::{Api, Target},
         transport::Response,
+        webinar::Webinar,
+        wire,
     },
     input::Input,
     job::{
         self,
-        line::{Exchange, Line, systemic},
+        admission,
+        line::{Exchange, Line},
         preflight,
+        refusal::{WEBINAR_ACCESS, systemic},
         stop::Stop,
     },
     ledger::Listed,
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
-    registrant::{Mode, Rule},
+    registrant::{Form, Mode, Rule},
 };
 
 /// The lines of this part, where it cannot begin.
@@ -45,7 +54,7 @@ pub(super) async fn look(
     input: Option<&Input>,
     findings: &mut Findings,
 ) {
-    let Reach { host, http, tokens, meeting, known } = reach;
+    let Reach { host, http, tokens, target, known } = reach;
     let claims = match tokens.claims().await {
         Ok(claims) => claims,
         Err(error) => {
@@ -56,19 +65,24 @@ pub(super) async fn look(
         }
     };
     sign_in(&tokens, claims.as_ref(), args.graph.cloud.graph_host(), host.is_loopback(), findings);
-    match (&claims, &meeting) {
-        (Some(claims), _) => may(claims, findings),
-        (None, _) => {
-            findings.note("permissions", "the token does not tell; Graph will");
-        }
+    let api = target.as_ref().map_or(Api::Meeting, Target::api);
+    match &claims {
+        Some(claims) => may(claims, api, findings),
+        None => findings.note("permissions", "the token does not tell; Graph will"),
     }
-    let Some(meeting) = meeting else {
+    let Some(target) = target else {
         findings.skipped("registration", "no target is named");
         return;
     };
-    let of_application = claims.is_some_and(|claims| claims.speaker == Speaker::Application);
-    if meeting.organizer().is_none() && of_application {
+    let speaker = claims.map(|claims| claims.speaker);
+    let of_application = speaker == Some(Speaker::Application);
+    if api == Api::Meeting && target.organizer().is_none() && of_application {
         findings.mend("registration", Stop::Unusable(preflight::NO_ME.to_owned()));
+        return;
+    }
+    if api == Api::Webinar && speaker == Some(Speaker::Person) {
+        let sentence = format!("{}; {WEBINAR_ACCESS}", preflight::PERSON);
+        findings.mend("registration", Stop::Unusable(sentence));
         return;
     }
     let transport = match Http::new(host, &http) {
@@ -78,9 +92,19 @@ pub(super) async fn look(
     let pacer = || Pacer::new(Settings::default());
     let buckets = Buckets::new(pacer(), pacer());
     let line = Line::new(transport, tokens, job::start_clock(), buckets, fastrand::Rng::new());
-    let Some(found) = registration(args, &line, &meeting, findings).await else { return };
-    suits(&found, known, args.conduct.trust_ledger, input, findings);
-    list(args, &line, &meeting, findings).await;
+    match &target {
+        Target::Meeting(meeting) => {
+            let found = registration(args, &line, meeting, findings).await;
+            let Some(found) = found else { return };
+            suits(&found, known, args.conduct.trust_ledger, input, findings);
+        }
+        Target::Webinar(webinar) => {
+            if self::webinar(&line, webinar, input, findings).await.is_none() {
+                return;
+            }
+        }
+    }
+    list(args, &line, &target, findings).await;
 }
 
 fn refused(error: &AuthError) -> Failure {
@@ -129,8 +153,8 @@ fn sign_in(
     }
 }
 
-fn may(claims: &Claims, findings: &mut Findings) {
-    match permissions::judge("meeting", claims) {
+fn may(claims: &Claims, api: Api, findings: &mut Findings) {
+    match permissions::judge(api, claims) {
         permissions::Granted::Enough(names) => findings.ok("permissions", names.join(", ")),
         permissions::Granted::Unknown => {
             findings.note("permissions", "the token does not tell; Graph will");
@@ -150,14 +174,9 @@ fn may(claims: &Claims, findings: &mut Findings) {
     }
 }
 
-/// GETs the registration.
-async fn registration(
-    args: &RunArgs,
-    line: &Line<Http>,
-    meeting: &Meeting,
-    findings: &mut Findings,
-) -> Option<Registration> {
-    let (exchange, taken) = match ask(line, &meeting.show()).await {
+/// The first question to Graph: whether it answers at all.
+async fn reached(line: &Line<Http>, draft: &Draft, findings: &mut Findings) -> Option<Exchange> {
+    let (exchange, taken) = match ask(line, draft).await {
         Ok(asked) => asked,
         Err(stop) => {
             findings.mend("graph", stop);
@@ -168,6 +187,89 @@ async fn registration(
         findings.ok("graph", format!("answers in {} ms", taken.as_millis()));
         skew(response, findings);
     }
+    Some(exchange)
+}
+
+/// GETs the webinar, what it admits and what it asks.
+async fn webinar(
+    line: &Line<Http>,
+    webinar: &Webinar,
+    input: Option<&Input>,
+    findings: &mut Findings,
+) -> Option<()> {
+    let shown = reached(line, &webinar.show(), findings).await?;
+    let about = told(&shown, "registration", wire::webinar, findings)?;
+    let mode = match admission::mode(&about) {
+        Ok(mode) => mode,
+        Err(stop) => {
+            findings.mend("registration", stop);
+            return None;
+        }
+    };
+    let mails = match about.mails_attendees {
+        Some(false) => "Teams mails nobody",
+        _ => "Teams mails everybody who is registered",
+    };
+    findings.ok("registration", format!("published, open to {mode}; {mails}"));
+    let (exchange, _) = ask(line, &webinar.configuration()).await.ok()?;
+    let said = told(&exchange, "admission", wire::configuration, findings)?;
+    let capacity = said.capacity.map_or_else(|| "no limit told".to_owned(), |n| format!("{n} places"));
+    let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
+    let text = format!(
+        "{capacity}{}{}",
+        on(", a waiting list", said.waitlist),
+        on(", each approved by hand", said.manual_approval)
+    );
+    findings.ok("admission", text);
+    let (exchange, _) = ask(line, &webinar.questions()).await.ok()?;
+    let (questions, _) = told(&exchange, "questions", wire::questions, findings)?;
+    let required = questions.iter().filter(|question| question.required).count();
+    findings.ok("questions", format!("{} asked, {required} of them required", questions.len()));
+    let rule = Rule::Webinar(Arc::new(Form { questions }));
+    if let Some(input) = input
+        && findings.hold("columns", input.require(&rule)).is_some()
+    {
+        findings.ok("columns", "every field and every required question has its column");
+    }
+    Some(())
+}
+
+/// What an answer says, or what is to be mended.
+fn told<R>(
+    exchange: &Exchange,
+    name: &'static str,
+    read: impl Fn(&[u8]) -> Option<R>,
+    findings: &mut Findings,
+) -> Option<R> {
+    match (&exchange.result, exchange.verdict) {
+        (Ok(response), Verdict::Done) => {
+            let read = read(&response.body);
+            if read.is_none() {
+                let sentence = "Graph's answer cannot be read; check --graph-url".to_owned();
+                findings.mend(name, Stop::Unusable(sentence));
+            }
+            read
+        }
+        (Ok(response), verdict) => {
+            let status = response.status.as_u16();
+            findings.mend(name, systemic(status, exchange.error(), verdict, Api::Webinar));
+            None
+        }
+        (Err(error), _) => {
+            findings.mend("graph", Stop::Failing(error.to_string()));
+            None
+        }
+    }
+}
+
+/// GETs the registration.
+async fn registration(
+    args: &RunArgs,
+    line: &Line<Http>,
+    meeting: &Meeting,
+    findings: &mut Findings,
+) -> Option<Registration> {
+    let exchange = reached(line, &meeting.show(), findings).await?;
     match (&exchange.result, exchange.verdict) {
         (Ok(response), Verdict::Done) => match preflight::read(response) {
             Ok(found) => Some(found),
@@ -184,7 +286,7 @@ async fn registration(
         }
         (Ok(response), verdict) => {
             let status = response.status.as_u16();
-            findings.mend("registration", systemic(status, exchange.error(), verdict));
+            findings.mend("registration", systemic(status, exchange.error(), verdict, Api::Meeting));
             None
         }
         (Err(error), _) => {
@@ -215,11 +317,11 @@ fn suits(
 }
 
 /// One page of the list, which a first run needs whole.
-async fn list(args: &RunArgs, line: &Line<Http>, meeting: &Meeting, findings: &mut Findings) {
-    let why = match ask(line, &meeting.list()).await {
+async fn list(args: &RunArgs, line: &Line<Http>, target: &Target, findings: &mut Findings) {
+    let why = match ask(line, &target.list()).await {
         Ok((exchange, _)) => match &exchange.result {
             Ok(response) if exchange.verdict == Verdict::Done => {
-                match Meeting::read_page(response) {
+                match target.read_page(response) {
                     Some(_) => return findings.ok("list", "the registrants can be listed"),
                     None => "a page of the list cannot be read".to_owned(),
                 }
@@ -242,7 +344,7 @@ async fn ask(line: &Line<Http>, draft: &Draft) -> Result<(Exchange, Duration), S
     let mut signed_in_again = false;
     for _ in 0..TRIES {
         let left = PATIENCE.saturating_sub(begun.elapsed());
-        let sent = line.send(line.prepare(), Call::Read, draft, line.fresh_id());
+        let sent = line.send(None, Call::Read, draft, line.fresh_id());
         let Ok(sent) = tokio::time::timeout(left, sent).await else { break };
         let Ok(exchange) = sent else {
             return Err(line.stop.cause().unwrap_or(Stop::Failing(last)));

@@ -4,7 +4,10 @@
 //! virtualEventRegistration. For meetings the tables of 2024 list no application permission any
 //! more, while the same pages still explain application access; the older name is asked for.
 
-use crate::auth::{Claims, Speaker};
+use crate::{
+    auth::{Claims, Speaker},
+    graph::target::Api,
+};
 
 /// Permissions of which any one is enough.
 type OneOf = &'static [&'static str];
@@ -28,14 +31,14 @@ pub(super) enum Granted {
     Unknown,
 }
 
-/// Judges the token by its own claims; `kind` is `meeting` or `webinar`.
-pub(super) fn judge(kind: &str, claims: &Claims) -> Granted {
-    let (needs, granted) = match (kind, claims.speaker) {
+/// Judges the token by its own claims.
+pub(super) fn judge(api: Api, claims: &Claims) -> Granted {
+    let (needs, granted) = match (api, claims.speaker) {
         (_, Speaker::Unknown) => return Granted::Unknown,
-        ("webinar", Speaker::Person) => (WEBINAR_PERSON, &claims.scopes),
-        ("webinar", Speaker::Application) => (WEBINAR_APPLICATION, &claims.roles),
-        (_, Speaker::Person) => (MEETING_PERSON, &claims.scopes),
-        (_, Speaker::Application) => (MEETING_APPLICATION, &claims.roles),
+        (Api::Webinar, Speaker::Person) => (WEBINAR_PERSON, &claims.scopes),
+        (Api::Webinar, Speaker::Application) => (WEBINAR_APPLICATION, &claims.roles),
+        (Api::Meeting, Speaker::Person) => (MEETING_PERSON, &claims.scopes),
+        (Api::Meeting, Speaker::Application) => (MEETING_APPLICATION, &claims.roles),
     };
     let has = |name: &&&'static str| granted.iter().any(|it| it.eq_ignore_ascii_case(name));
     let (mut found, mut lacking) = (Vec::new(), Vec::new());
@@ -70,28 +73,28 @@ mod tests {
     fn each_target_and_speaker_has_needs_of_its_own() {
         use Granted::{Enough, Lacking};
         use Speaker::{Application, Person};
-        for (kind, speaker, granted, expected) in [
-            ("meeting", Person, &["User.Read"][..], Lacking(vec!["OnlineMeetings.ReadWrite"])),
+        for (api, speaker, granted, expected) in [
+            (Api::Meeting, Person, &["User.Read"][..], Lacking(vec!["OnlineMeetings.ReadWrite"])),
             (
-                "meeting",
+                Api::Meeting,
                 Person,
                 &["onlinemeetings.readwrite"],
                 Enough(vec!["OnlineMeetings.ReadWrite"]),
             ),
             (
-                "meeting",
+                Api::Meeting,
                 Application,
                 &["OnlineMeetings.ReadWrite"],
                 Lacking(vec!["OnlineMeetings.ReadWrite.All"]),
             ),
             (
-                "webinar",
+                Api::Webinar,
                 Application,
                 &["VirtualEventRegistration-Anon.ReadWrite.All"],
                 Lacking(vec!["VirtualEvent.Read.All"]),
             ),
             (
-                "webinar",
+                Api::Webinar,
                 Application,
                 &["VirtualEventRegistration-Anon.ReadWrite.All", "VirtualEvent.Read.All"],
                 Enough(vec![
@@ -100,8 +103,8 @@ mod tests {
                 ]),
             ),
         ] {
-            assert_eq!(judge(kind, &claims(speaker, granted)), expected, "{kind} {speaker:?}");
+            assert_eq!(judge(api, &claims(speaker, granted)), expected, "{api:?} {speaker:?}");
         }
-        assert_eq!(judge("meeting", &claims(Speaker::Unknown, &[])), Granted::Unknown);
+        assert_eq!(judge(Api::Meeting, &claims(Speaker::Unknown, &[])), Granted::Unknown);
     }
 }

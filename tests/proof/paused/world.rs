@@ -8,19 +8,22 @@ use registrant_import::{
     graph::{
         host::{GraphHost, TrustedHosts},
         meeting::Meeting,
+        target::Target,
+        webinar::Webinar,
     },
     ledger::Identity,
     registrant::Mode,
     simulator::{
-        Call, Config, Direct, Fault, FaultRate, Faults, Latency, Limit, Quota, RegistrationState,
-        RetryAfterForm, Scope, SecondPost, Shape, Simulator,
+        Call, Config, DateForm, Direct, Enrolment, Fault, FaultRate, Faults, Latency, Limit, Quota,
+        RegistrationState, RetryAfterForm, Scope, SecondPost, Shape, Simulator, WebinarConfig,
+        WebinarPrid,
     },
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::{
-    crowd::{self, Person},
+    crowd::{self, Kind, Person},
     verify,
 };
 
@@ -39,7 +42,7 @@ pub(super) struct World {
     pub(super) simulator: Simulator,
     /// One for all runs: between them the server's time goes on.
     pub(super) direct: Direct,
-    pub(super) mode: Mode,
+    pub(super) kind: Kind,
     /// Whether the lists come later than the settling time.
     pub(super) late: bool,
     pub(super) settle: Duration,
@@ -49,7 +52,7 @@ pub(super) struct World {
     pub(super) folder: TempDir,
     pub(super) ledger: PathBuf,
     pub(super) token: PathBuf,
-    pub(super) meeting: Meeting,
+    pub(super) target: Target,
     pub(super) host: GraphHost,
     pub(super) began: Instant,
     /// By how much the clock is set back before the peace.
@@ -61,27 +64,40 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64, late: bool) -> Self {
+        let mode =
+            if Rng::with_seed(!seed).bool() { Mode::Everyone } else { Mode::Organization };
+        Self::of(Kind::Meeting(mode), seed, late)
+    }
+
+    /// A webinar's.
+    pub(super) fn webinar(seed: u64, late: bool) -> Self {
+        Self::of(Kind::Webinar, seed, late)
+    }
+
+    fn of(kind: Kind, seed: u64, late: bool) -> Self {
         let mut random = Rng::with_seed(seed);
         let folder = folder();
-        let mode = if random.bool() { Mode::Everyone } else { Mode::Organization };
         let settle = Duration::from_secs(10);
-        let config = config(seed, mode, settle, late, &mut random);
+        let config = config(seed, kind, settle, late, &mut random);
         let simulator = Simulator::new(config);
         let count = random.usize(1..=40);
         let none = TrustedHosts::new(std::iter::empty::<String>()).expect("no host is a fine list");
         Self {
-            people: crowd::crowd(&mut random, count),
+            people: crowd::crowd(&mut random, count, kind),
             direct: Direct::new(&simulator).with_patience(Duration::from_secs(random.u64(3..30))),
             random,
             simulator,
-            mode,
+            kind,
             late,
             settle,
             strangers: BTreeMap::new(),
             ledger: folder.path().join("0.ledger"),
             token: folder.path().join("token"),
             folder,
-            meeting: Meeting::new("M", None),
+            target: match kind {
+                Kind::Meeting(_) => Target::Meeting(Meeting::new("M", None)),
+                Kind::Webinar => Target::Webinar(Webinar::new("M")),
+            },
             host: GraphHost::parse("https://graph.microsoft.com", &none).expect("Graph's host"),
             began: Instant::now(),
             set_back: Duration::ZERO,
@@ -91,34 +107,53 @@ impl World {
         }
     }
 
-    /// Somebody else's registrants: some have ids of the export, some have not.
+    /// Somebody else's registrants: some are of the export, some are not. A webinar's are told by
+    /// the id, or by the address under another id.
     pub(super) async fn settle_strangers(&mut self) {
         std::fs::write(&self.token, "t").expect("the token is written");
-        let mut ids = vec!["stranger".to_owned()];
+        let mut ids = vec![("stranger".to_owned(), "stranger@example.org".to_owned())];
         if self.random.bool() {
             let known = self.people.iter().filter(|p| !p.id.trim().is_empty());
-            ids.extend(known.take(2).map(|person| person.id.clone()));
+            let known: Vec<_> = known.take(2).map(|p| (p.id.clone(), p.email())).collect();
+            for (id, email) in known {
+                ids.push(if self.kind == Kind::Webinar && self.random.bool() {
+                    (format!("other-{id}"), email)
+                } else {
+                    (id, email)
+                });
+            }
         }
-        for id in ids {
+        for (id, email) in ids {
+            let is_address = self.kind != Kind::Webinar || email.contains('@');
             // Faults strike others' requests, too.
-            while !verify::books(&self.simulator).contains_key(&id) {
-                self.post(&id).await;
+            while is_address && !verify::books(&self.simulator).contains_key(&id) {
+                self.post(&id, &email).await;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
         self.strangers = verify::books(&self.simulator);
     }
 
-    async fn post(&self, id: &str) {
+    async fn post(&self, id: &str, email: &str) {
         let mut body = serde_json::json!({
             "@odata.type": "#microsoft.graph.externalMeetingRegistrant", "id": id,
         });
-        if self.mode == Mode::Organization {
+        if self.kind == Kind::Meeting(Mode::Organization) {
             for member in ["tenantId", "userId"] {
                 body[member] = "909c6581-5130-43e9-88f3-fcb3582cde37".into();
             }
         }
-        let target = format!("{}/registrants", self.meeting.show().target);
+        let target = match &self.target {
+            Target::Meeting(meeting) => format!("{}/registrants", meeting.show().target),
+            Target::Webinar(webinar) => {
+                body = serde_json::json!({
+                    "firstName": "S", "lastName": "T", "email": email,
+                    "preferredTimezone": "UTC", "preferredLanguage": "en-us",
+                    "externalRegistrationInformation": {"registrationId": id},
+                });
+                webinar.list().target
+            }
+        };
         let body = body.to_string();
         let call = Call {
             method: &Method::POST,
@@ -133,15 +168,28 @@ impl World {
         let _ = self.direct.exchange(call).await;
     }
 
+    /// The link that the server holds of this person: under the id, or a webinar's under the
+    /// address.
+    pub(super) fn held(&self, person: &Person) -> Option<String> {
+        let books = self.simulator.books().registrants;
+        let of = |fits: &dyn Fn(&Enrolment) -> bool| {
+            books.iter().find(|enrolment| fits(enrolment)).map(|it| it.join_web_url.clone())
+        };
+        let by_email = |it: &Enrolment| {
+            it.email.as_ref().is_some_and(|email| email.to_lowercase() == person.email())
+        };
+        of(&|it| it.id == person.id).or_else(|| of(&by_email)).flatten()
+    }
+
     /// Milliseconds since 1970 by the clock of this world.
     pub(super) fn now(&self) -> i64 {
         let millis = |time: Duration| i64::try_from(time.as_millis()).expect("a short story");
         EPOCH + millis(self.began.elapsed()) - millis(self.clock_error)
     }
 
-    pub(super) fn identity() -> Identity {
+    pub(super) fn identity(&self) -> Identity {
         Identity {
-            kind: "meeting".to_owned(),
+            kind: self.target.api().word().to_owned(),
             name: "M".to_owned(),
             organizer: None,
             graph: "https://graph.microsoft.com".to_owned(),
@@ -163,6 +211,8 @@ impl World {
                 self.rest().await;
                 return;
             }
+            // A scheduler's: an organizer may have approved somebody meanwhile.
+            tokio::time::sleep(self.settle).await;
         }
         panic!("{PEACE} runs in peace have not brought everybody in");
     }
@@ -184,7 +234,7 @@ fn folder() -> TempDir {
         .expect("a folder")
 }
 
-fn config(seed: u64, mode: Mode, settle: Duration, late: bool, random: &mut Rng) -> Config {
+fn config(seed: u64, kind: Kind, settle: Duration, late: bool, random: &mut Rng) -> Config {
     let write_limit = (random.u8(..3) == 0).then(|| Limit {
         shape: *random
             .choice(&[Shape::Bucket, Shape::FixedWindow, Shape::SlidingWindow])
@@ -198,8 +248,14 @@ fn config(seed: u64, mode: Mode, settle: Duration, late: bool, random: &mut Rng)
     let any = [SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate];
     let known = [SecondPost::Return, SecondPost::Conflict, SecondPost::Conflict];
     let lag = if late { 1.5 } else { *random.choice(&[0.0, 0.5, 0.9]).expect("some") };
+    let mode = match kind {
+        Kind::Meeting(mode) => mode,
+        Kind::Webinar => Mode::Everyone,
+    };
+    let mut webinar_random = random.fork();
     Config {
         seed,
+        webinar: webinar(settle, &mut webinar_random),
         registration: RegistrationState::External(mode),
         latency: Latency { median: Duration::from_millis(random.u64(..400)), sigma: 0.7 },
         write_limit,
@@ -211,6 +267,20 @@ fn config(seed: u64, mode: Mode, settle: Duration, late: bool, random: &mut Rng)
         page_size: random.usize(1..20),
         faults: faults(late, random),
         ..Config::default()
+    }
+}
+
+/// A webinar like any other; an organizer who approves does it soon.
+fn webinar(settle: Duration, random: &mut Rng) -> WebinarConfig {
+    let prids = [WebinarPrid::Absent, WebinarPrid::Posted, WebinarPrid::Registration];
+    let approval = random.u8(..4) == 0;
+    WebinarConfig {
+        approval,
+        approved_after: approval.then_some(settle * random.u32(..4)),
+        dates: if random.bool() { DateForm::Text } else { DateForm::Object },
+        prid: *random.choice(&prids).expect("some"),
+        wrapped: random.bool(),
+        ..WebinarConfig::default()
     }
 }
 

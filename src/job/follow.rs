@@ -1,0 +1,202 @@
+//! From a registration that a webinar holds to its link.
+//!
+//! Nothing is posted here but the cancelling of a registration too many, and that only of a row
+//! that this ledger had in doubt: nobody holds a link of it.
+
+use super::{
+    line::Exchange,
+    refusal::{Refusal, systemic},
+    row::{Desk, RowEnd, Work, doubted},
+    sightings::Sight,
+};
+use crate::{
+    graph::{
+        target::{Member, Standing},
+        transport::Transport,
+        webinar::Webinar,
+    },
+    ledger::{Becomes, Granted, Purpose, Settlement},
+    pacing::{Call, Systemic, Verdict},
+    registrant::BadLink,
+};
+
+const TAKEN: &str = "the webinar holds this e-mail address under another id of this ledger; Teams keeps one registration of an address, so give this person an address of their own";
+
+/// What leads a row from its registration to its link.
+pub(super) struct Follower<'a, T> {
+    pub(super) desk: &'a Desk<'a, T>,
+    pub(super) webinar: &'a Webinar,
+}
+
+impl<T: Transport> Follower<'_, T> {
+    pub(super) async fn follow(&self, work: &mut Work, sight: Sight) -> RowEnd {
+        if work.seq.is_none() {
+            // Never sent by this ledger, and there already: taken over.
+            work.adopted = true;
+            let request = self.desk.line.fresh_id();
+            match self.desk.intend(work, Purpose::Adopt, request).await {
+                Ok(Granted::Go(seq)) => work.seq = Some(seq),
+                Ok(Granted::Held(state)) => return RowEnd::Held(state),
+                Err(error) => return self.desk.ledger_failed(&error),
+            }
+        }
+        if sight.taken {
+            let code = "exists-on-server".to_owned();
+            let becomes = Becomes::Refused { code, reason: TAKEN.to_owned() };
+            return self.settle(work, None, becomes, RowEnd::TurnedAway).await;
+        }
+        if work.doubted
+            && let Err(end) = self.cancel(work, &sight.extra).await
+        {
+            return end;
+        }
+        let member = sight.member;
+        let Member { standing, server_id, .. } = member.clone();
+        let refused = |code: &str, reason: &str| Becomes::Refused {
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let awaiting = |code: &str, reason: &str| Becomes::Awaiting {
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+            registrant_id: server_id.clone(),
+            adopted: work.adopted,
+        };
+        let (becomes, end) = match standing {
+            Standing::Registered => {
+                return match server_id {
+                    Some(server_id) => self.fetch(work, &member, &server_id).await,
+                    None => self.settle(work, None, link_pending(None, work.adopted), RowEnd::Accepted(None)).await,
+                };
+            }
+            Standing::PendingApproval => (
+                awaiting("pending-approval", "the organizer has not approved it yet"),
+                RowEnd::Awaiting,
+            ),
+            Standing::Waitlisted => {
+                (awaiting("waitlisted", "the webinar is full; it is on the waiting list"), RowEnd::Awaiting)
+            }
+            Standing::Other => (
+                awaiting("unknown-status", "its registration has a status that this program does not know"),
+                RowEnd::Awaiting,
+            ),
+            Standing::RejectedByOrganizer => {
+                (refused("rejected-by-organizer", "the organizer has rejected it"), RowEnd::TurnedAway)
+            }
+            Standing::Canceled => {
+                (refused("canceled", "its registration was cancelled on the webinar"), RowEnd::TurnedAway)
+            }
+        };
+        self.settle(work, None, becomes, end).await
+    }
+
+    /// Cancels the registrations that a lost answer made too many.
+    async fn cancel(&self, work: &mut Work, extra: &[Member]) -> Result<(), RowEnd> {
+        for member in extra {
+            let Some(server_id) = &member.server_id else { continue };
+            let asked = self.desk.line.inquire(Call::Remove, &self.webinar.cancel(server_id)).await;
+            match asked {
+                Ok(_) => {}
+                Err(Refusal::Stopped) => return Err(RowEnd::NotAttempted),
+                Err(Refusal::Unknown | Refusal::Failing(_)) => return Err(doubted(work)),
+                Err(Refusal::Word { status, error, verdict }) => {
+                    if matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn) {
+                        self.stop(systemic(status, error, verdict, self.desk.target.api()));
+                    }
+                    return Err(doubted(work));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches the link of a registration that stands.
+    async fn fetch(&self, work: &mut Work, member: &Member, server_id: &str) -> RowEnd {
+        let asked = self.desk.line.inquire(Call::Read, &self.webinar.sessions(server_id)).await;
+        let pending = |code: &str, reason: &str, adopted| Becomes::Awaiting {
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+            registrant_id: Some(server_id.to_owned()),
+            adopted,
+        };
+        let (exchange, becomes, end) = match asked {
+            Ok(exchange) => {
+                let read = match &exchange.result {
+                    Ok(answer) => Webinar::read_link(answer, &work.registrant.id, member),
+                    Err(_) => Err(None),
+                };
+                let registrant_id = Some(server_id.to_owned());
+                let (becomes, end) = match read {
+                    Ok(link) => (
+                        Becomes::Enrolled { link, registrant_id, adopted: work.adopted },
+                        RowEnd::Enrolled,
+                    ),
+                    Err(bad) => {
+                        let (code, reason) = match bad {
+                            Some(BadLink::OtherPerson) => {
+                                ("wrong-link", BadLink::OtherPerson.to_string())
+                            }
+                            Some(bad) => ("no-link", bad.to_string()),
+                            None => ("link-pending", "the answer with its link cannot be read".into()),
+                        };
+                        (pending(code, &reason, work.adopted), RowEnd::Accepted(None))
+                    }
+                };
+                (Some(exchange), becomes, end)
+            }
+            // What the ledger holds of it stands: the next run fetches it.
+            Err(Refusal::Stopped) => return RowEnd::NotAttempted,
+            Err(Refusal::Unknown | Refusal::Failing(_)) => {
+                let reason = "Graph fails when asked for its link";
+                (None, pending("link-pending", reason, work.adopted), RowEnd::Accepted(None))
+            }
+            // One registration that cannot be found is not the whole webinar: it was cancelled
+            // since it was listed, or one of Graph's servers is late.
+            Err(Refusal::Word { verdict, .. })
+                if !matches!(
+                    verdict,
+                    Verdict::SignIn | Verdict::Systemic(Systemic::Forbidden | Systemic::Retired)
+                ) =>
+            {
+                let reason = "Graph does not find its registration";
+                (None, pending("link-pending", reason, work.adopted), RowEnd::Accepted(None))
+            }
+            Err(Refusal::Word { status, error, verdict }) => {
+                self.stop(systemic(status, error, verdict, self.desk.target.api()));
+                return RowEnd::NotAttempted;
+            }
+        };
+        self.settle(work, exchange.as_ref(), becomes, end).await
+    }
+
+    fn stop(&self, stop: super::stop::Stop) {
+        self.desk.line.stop.raise(stop);
+    }
+
+    async fn settle(
+        &self,
+        work: &Work,
+        exchange: Option<&Exchange>,
+        becomes: Becomes,
+        end: RowEnd,
+    ) -> RowEnd {
+        let clock = &self.desk.line.clock;
+        let Some(seq) = work.seq else { return RowEnd::NotAttempted };
+        let at = clock.stamp(exchange.map_or_else(|| clock.now(), |exchange| exchange.answered));
+        let attempt = exchange.map(|exchange| self.desk.record(Call::Read, exchange));
+        match self.desk.scribe.settle(Settlement { seq, attempt, becomes, at }).await {
+            Ok(()) => end,
+            Err(error) => self.desk.ledger_failed(&error),
+        }
+    }
+}
+
+/// Where a row stands that a webinar has and whose link was not seen yet.
+pub(super) fn link_pending(registrant_id: Option<String>, adopted: bool) -> Becomes {
+    Becomes::Awaiting {
+        code: "link-pending".to_owned(),
+        reason: "the webinar has taken it; its link could not be had yet".to_owned(),
+        registrant_id,
+        adopted,
+    }
+}
