@@ -150,7 +150,8 @@ impl Projection<'_> {
                 Sifted::Valid { registrant, .. } => self.ledger.find(&registrant.id)?,
                 _ => None,
             };
-            let outcome = outcome(&sifted, entry, run, self.stopped.as_ref());
+            let outcome =
+                outcome(&sifted, entry, run, self.stopped.as_ref(), self.rule.knows_answers());
             counts.read += 1;
             counts.count(&outcome);
             match &outcome {
@@ -177,13 +178,15 @@ impl Projection<'_> {
     }
 }
 
-/// Where a row ends: pure.
+/// Where a row ends: pure. `answers_known`: whether a webinar's answers were read by its form; else
+/// they cannot be held against those that were sent.
 #[must_use]
 pub fn outcome(
     sifted: &Sifted,
     entry: Option<Entry>,
     run: i64,
     stopped: Option<&(&'static str, String)>,
+    answers_known: bool,
 ) -> Outcome {
     let registrant = match sifted {
         Sifted::Excluded => return Outcome::Excluded,
@@ -211,7 +214,7 @@ pub fn outcome(
         )
     };
     match entry.state {
-        State::Enrolled => enrolled(registrant, entry, run),
+        State::Enrolled => enrolled(registrant, entry, run, answers_known),
         State::Ready => not_attempted(),
         State::Refused => told(Rejected::Refused, &entry, "refused", "the server refused it"),
         State::Foreign => told(
@@ -230,9 +233,10 @@ pub fn outcome(
     }
 }
 
-fn enrolled(registrant: &Registrant, entry: Entry, run: i64) -> Outcome {
+fn enrolled(registrant: &Registrant, entry: Entry, run: i64, answers_known: bool) -> Outcome {
     let sent = sent_digest(registrant);
-    let changed = changed_fields(&entry.sent, &sent);
+    let mut changed = changed_fields(&entry.sent, &sent);
+    changed.retain(|name| answers_known || !name.starts_with("answer:"));
     if !changed.is_empty() {
         return Outcome::Rejected {
             kind: Rejected::Refused,

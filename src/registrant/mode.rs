@@ -61,4 +61,13 @@ impl Rule {
     pub fn webinar() -> Self {
         Self::Webinar(Arc::default())
     }
+
+    /// Whether answers are read by the form that they are for: without it they are texts.
+    #[must_use]
+    pub fn knows_answers(&self) -> bool {
+        match self {
+            Self::Meeting(_) => true,
+            Self::Webinar(form) => !form.questions.is_empty(),
+        }
+    }
 }
