@@ -209,7 +209,8 @@ impl Enrolment<'_> {
                         grouped(plan.not_sent)
                     ));
                 }
-                let rows = plan.to_post + plan.held + (plan.in_doubt.len() + plan.awaiting.len()) as u64;
+                let rows =
+                    plan.to_post + plan.held + (plan.in_doubt.len() + plan.awaiting.len()) as u64;
                 console.begin(rows, plan.already);
             }
             Event::Going(progress) => console.progress(progress),

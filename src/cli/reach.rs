@@ -31,9 +31,8 @@ pub(super) fn target(args: &TargetArgs) -> Result<Target, Failure> {
 /// The meeting that was named.
 pub(super) fn meeting(target: &TargetArgs) -> Result<Meeting, Failure> {
     let id = target.meeting.as_deref().map(str::trim).filter(|id| !id.is_empty());
-    let id = id.ok_or_else(|| {
-        Failure::usage("no target is named: give --meeting ID, or --webinar ID")
-    })?;
+    let id =
+        id.ok_or_else(|| Failure::usage("no target is named: give --meeting ID, or --webinar ID"))?;
     if matches!(id, "." | "..") {
         return Err(Failure::usage(format!("--meeting {id}: no meeting has this id")));
     }

@@ -8,13 +8,7 @@ use super::{
 };
 use crate::{
     graph::{http::Http, target::Api},
-    job::{
-        self,
-        line::Line,
-        preflight,
-        refusal::Refusal,
-        stop::Stop,
-    },
+    job::{self, line::Line, preflight, refusal::Refusal, stop::Stop},
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
     registrant::Mode,
 };

@@ -1,11 +1,6 @@
 //! What registrants are enrolled in: a meeting or a webinar, and what their lists have in common.
 
-use super::{
-    draft::Draft,
-    meeting::Meeting,
-    transport::Response,
-    webinar::Webinar,
-};
+use super::{draft::Draft, meeting::Meeting, transport::Response, webinar::Webinar};
 use crate::registrant::Registrant;
 
 /// One target.

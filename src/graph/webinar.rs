@@ -172,7 +172,8 @@ mod tests {
         RegistrantId::parse(text).expect("an id")
     }
 
-    const WEBINAR: &str = "88b245ac-b0b2-f1aa-e34a-c81c27abdac2@f9448ec4-804b-46af-b810-62085248da33";
+    const WEBINAR: &str =
+        "88b245ac-b0b2-f1aa-e34a-c81c27abdac2@f9448ec4-804b-46af-b810-62085248da33";
 
     #[test]
     fn paths_are_the_documented_ones() {
@@ -242,7 +243,9 @@ mod tests {
             link.map(|link| link.expose().to_owned())
         };
         let with = |prid: &str| {
-            format!(r#""https://teams.microsoft.com/l/meetup-join/t/0?context=%7b%22prid%22%3a%22{prid}%22%7d""#)
+            format!(
+                r#""https://teams.microsoft.com/l/meetup-join/t/0?context=%7b%22prid%22%3a%22{prid}%22%7d""#
+            )
         };
         assert!(read(&with("A%201")).is_ok());
         assert!(read(&with("r1")).is_ok());

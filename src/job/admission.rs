@@ -6,12 +6,7 @@ use std::sync::Arc;
 use super::{line::Line, listing::UNREADABLE, stop::Stop};
 use crate::{
     graph::{
-        draft::Draft,
-        host::GraphHost,
-        target::Api,
-        transport::Transport,
-        webinar::Webinar,
-        wire,
+        draft::Draft, host::GraphHost, target::Api, transport::Transport, webinar::Webinar, wire,
     },
     pacing::Call,
     registrant::{Form, Mode},
@@ -38,7 +33,8 @@ impl Admission {
         if to_post == 0 {
             return warnings;
         }
-        let people = |count: u64| if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+        let people =
+            |count: u64| if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
         if !self.silent {
             warnings.push(format!(
                 "Teams mails everybody whom it registers: {}; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false",
@@ -86,8 +82,7 @@ pub(super) async fn look<T: Transport>(
     let mut questions = Vec::new();
     let mut next = webinar.questions();
     for _ in 0..MOST_PAGES {
-        let (page, further) =
-            read(line, &next, "the webinar's questions", wire::questions).await?;
+        let (page, further) = read(line, &next, "the webinar's questions", wire::questions).await?;
         questions.extend(page);
         let Some(further) = further else {
             let admission = Admission {

@@ -291,7 +291,11 @@ mod tests {
         let mut doubts = Doubts::new(3);
         doubts.seek(work("a", 0), S);
         doubts.seek(work("b", 0), S * 2);
-        assert_eq!(doubts.ripe_at(true), Some(S * 2), "nothing else to do: as soon as they may show");
+        assert_eq!(
+            doubts.ripe_at(true),
+            Some(S * 2),
+            "nothing else to do: as soon as they may show"
+        );
         assert_eq!(doubts.ripe_at(false), Some(S + GATHER), "rows are sent: with others");
         assert_eq!(told(doubts.judge(S, &seen(&[("a", 1)]), 1)), ["held a 1"]);
         assert_eq!(told(doubts.judge(S * 2, &seen(&[]), 1)), ["missed b"]);

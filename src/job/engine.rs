@@ -20,11 +20,7 @@
 //!  held by the webinar before ─────────────► (adopted)
 //! ```
 
-use std::{
-    collections::VecDeque,
-    pin::pin,
-    time::Duration,
-};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use futures_util::{
     StreamExt,
@@ -165,12 +161,7 @@ impl<T: Transport> Engine<'_, T> {
     ///
     /// Ends when nothing is left to do or the flag is raised; in the latter case what is at Graph is
     /// awaited first. `tell` hears of the progress.
-    pub async fn enrol<I>(
-        &self,
-        plan: I,
-        begin: Begin,
-        mut tell: impl FnMut(&Progress),
-    ) -> Tally
+    pub async fn enrol<I>(&self, plan: I, begin: Begin, mut tell: impl FnMut(&Progress)) -> Tally
     where
         I: Iterator<Item = Result<(Work, Option<Sight>), Stop>>,
     {
@@ -211,10 +202,8 @@ impl<T: Transport> Engine<'_, T> {
             }
             let stopped = self.line.stop.is_raised();
             let at_rest = in_hand.is_empty() && following.is_empty();
-            let idle = at_rest
-                && hall.again.is_empty()
-                && hall.links.is_empty()
-                && hall.plan_is_over;
+            let idle =
+                at_rest && hall.again.is_empty() && hall.links.is_empty() && hall.plan_is_over;
             if list.is_none() && at_rest && (stopped || (idle && hall.doubts.is_settled())) {
                 break;
             }

@@ -66,26 +66,40 @@ impl<T: Transport> Follower<'_, T> {
             Standing::Registered => {
                 return match server_id {
                     Some(server_id) => self.fetch(work, &member, &server_id).await,
-                    None => self.settle(work, None, link_pending(None, work.adopted), RowEnd::Accepted(None)).await,
+                    None => {
+                        self.settle(
+                            work,
+                            None,
+                            link_pending(None, work.adopted),
+                            RowEnd::Accepted(None),
+                        )
+                        .await
+                    }
                 };
             }
             Standing::PendingApproval => (
                 awaiting("pending-approval", "the organizer has not approved it yet"),
                 RowEnd::Awaiting,
             ),
-            Standing::Waitlisted => {
-                (awaiting("waitlisted", "the webinar is full; it is on the waiting list"), RowEnd::Awaiting)
-            }
-            Standing::Other => (
-                awaiting("unknown-status", "its registration has a status that this program does not know"),
+            Standing::Waitlisted => (
+                awaiting("waitlisted", "the webinar is full; it is on the waiting list"),
                 RowEnd::Awaiting,
             ),
-            Standing::RejectedByOrganizer => {
-                (refused("rejected-by-organizer", "the organizer has rejected it"), RowEnd::TurnedAway)
-            }
-            Standing::Canceled => {
-                (refused("canceled", "its registration was cancelled on the webinar"), RowEnd::TurnedAway)
-            }
+            Standing::Other => (
+                awaiting(
+                    "unknown-status",
+                    "its registration has a status that this program does not know",
+                ),
+                RowEnd::Awaiting,
+            ),
+            Standing::RejectedByOrganizer => (
+                refused("rejected-by-organizer", "the organizer has rejected it"),
+                RowEnd::TurnedAway,
+            ),
+            Standing::Canceled => (
+                refused("canceled", "its registration was cancelled on the webinar"),
+                RowEnd::TurnedAway,
+            ),
         };
         self.settle(work, None, becomes, end).await
     }
@@ -137,7 +151,9 @@ impl<T: Transport> Follower<'_, T> {
                                 ("wrong-link", BadLink::OtherPerson.to_string())
                             }
                             Some(bad) => ("no-link", bad.to_string()),
-                            None => ("link-pending", "the answer with its link cannot be read".into()),
+                            None => {
+                                ("link-pending", "the answer with its link cannot be read".into())
+                            }
                         };
                         (pending(code, &reason, work.adopted), RowEnd::Accepted(None))
                     }

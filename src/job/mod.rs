@@ -331,9 +331,8 @@ impl<T: Transport> Import<'_, T> {
         ledger: &mut Ledger,
     ) -> Result<Result<(), Option<Stop>>, LedgerError> {
         let mut ids = Vec::new();
-        let listed = self
-            .list(|page| ids.extend(page.into_iter().filter_map(|member| member.posted)))
-            .await;
+        let listed =
+            self.list(|page| ids.extend(page.into_iter().filter_map(|member| member.posted))).await;
         if let Ok(true) = listed {
             ledger.keep_list(ids, self.line.clock.stamp(self.line.clock.now()))?;
         }

@@ -178,7 +178,11 @@ impl Plan {
             Disposition::Awaiting => {
                 let adopted = entry.as_ref().is_some_and(Entry::is_adopted);
                 let seq = entry.map(|entry| entry.seq);
-                self.awaiting.push(Work { seq, adopted, ..Work::new(registrant, sent, row.line()) });
+                self.awaiting.push(Work {
+                    seq,
+                    adopted,
+                    ..Work::new(registrant, sent, row.line())
+                });
             }
             Disposition::InDoubt => {
                 let since = entry.as_ref().and_then(|entry| entry.touched_at).unwrap_or(0);
@@ -193,10 +197,7 @@ impl Plan {
     /// Whether anything is to be asked of the target beside its rule.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.to_post == 0
-            && self.held == 0
-            && self.in_doubt.is_empty()
-            && self.awaiting.is_empty()
+        self.to_post == 0 && self.held == 0 && self.in_doubt.is_empty() && self.awaiting.is_empty()
     }
 
     /// The rows to be posted, read from the input once more, each with what the webinar was seen to

@@ -118,9 +118,10 @@ pub async fn enable<T: Transport>(
 ) -> Result<Response, Option<Stop>> {
     match line.ask(Call::Create, &meeting.enable(mode)).await {
         Ok(response) => Ok(response),
-        Err(Refusal::Unknown) => {
-            line.ask(Call::Read, &meeting.show()).await.map_err(|refusal| refusal.into_stop(Api::Meeting))
-        }
+        Err(Refusal::Unknown) => line
+            .ask(Call::Read, &meeting.show())
+            .await
+            .map_err(|refusal| refusal.into_stop(Api::Meeting)),
         Err(refusal) => Err(refusal.into_stop(Api::Meeting)),
     }
 }

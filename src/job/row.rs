@@ -320,7 +320,12 @@ impl<T: Transport> Desk<'_, T> {
             }
             verdict @ (Verdict::Systemic(_) | Verdict::SignIn) => {
                 let status = exchange.status().unwrap_or(0);
-                self.line.stop.raise(systemic(status, exchange.error(), verdict, self.target.api()));
+                self.line.stop.raise(systemic(
+                    status,
+                    exchange.error(),
+                    verdict,
+                    self.target.api(),
+                ));
                 (waiting("the run was stopped"), Outcome::End(RowEnd::NotAttempted))
             }
         }

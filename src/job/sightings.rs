@@ -110,8 +110,10 @@ impl Sightings {
     pub fn of(&self, registrant: &Registrant) -> Option<Sight> {
         let email = email(registrant);
         let by_id = self.by_id.get(registrant.id.as_str()).map_or(&[][..], Vec::as_slice);
-        let by_email =
-            email.as_ref().and_then(|email| self.by_email.get(email)).map_or(&[][..], Vec::as_slice);
+        let by_email = email
+            .as_ref()
+            .and_then(|email| self.by_email.get(email))
+            .map_or(&[][..], Vec::as_slice);
         let best = |members: &[Member], over: bool| {
             let standing = members.iter().filter(|member| member.standing.is_over() == over);
             // The first of equals: the one that was registered first.

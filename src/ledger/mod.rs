@@ -24,8 +24,8 @@ mod traffic;
 pub use error::LedgerError;
 pub use reading::{Attempted, Counts, PastRun, Reading, Story, Waiting};
 pub use record::{
-    Attempt, Becomes, Entry, Granted, Identity, Intent, Purpose, Seq, Settlement, State, changed_fields,
-    sent_digest, short_digest,
+    Attempt, Becomes, Entry, Granted, Identity, Intent, Purpose, Seq, Settlement, State,
+    changed_fields, sent_digest, short_digest,
 };
 pub use scribe::Scribe;
 pub use store::{Ledger, Listed, RunEnd};

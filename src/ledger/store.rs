@@ -9,7 +9,8 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Attempt, Becomes, Entry, Granted, Identity, Intent, LedgerError, Purpose, Seq, Settlement, State,
+    Attempt, Becomes, Entry, Granted, Identity, Intent, LedgerError, Purpose, Seq, Settlement,
+    State,
     lock::{self, Lock},
     schema,
     seal::{self, seal},

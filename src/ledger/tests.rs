@@ -91,7 +91,11 @@ fn held(ledger: &mut Ledger, intent: &Intent) -> State {
 }
 
 fn enrolled() -> Becomes {
-    Becomes::Enrolled { link: JoinLink::trusted(LINK), registrant_id: Some("own".to_owned()), adopted: false }
+    Becomes::Enrolled {
+        link: JoinLink::trusted(LINK),
+        registrant_id: Some("own".to_owned()),
+        adopted: false,
+    }
 }
 
 fn unknown() -> Becomes {

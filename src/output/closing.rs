@@ -52,8 +52,8 @@ impl Closing<'_> {
         writeln!(f, "{} {rows} read in {}:\n", grouped(read), seconds(elapsed_seconds))?;
         let earlier = match already {
             0 => String::new(),
-            _ if already == enrolled => "all of them in an earlier run".to_owned(),
-            _ => format!("{} of them in an earlier run", grouped(already)),
+            _ if already == enrolled => "all of them before this run".to_owned(),
+            _ => format!("{} of them before this run", grouped(already)),
         };
         let counts = [
             (enrolled, "enrolled", earlier.as_str()),
@@ -214,7 +214,7 @@ mod tests {
         assert_snapshot!(told(&summary(&counts, None), &Reasons::default()), @r"
         2,000 rows read in 12 min 34 s:
 
-            2,000  enrolled       12 of them in an earlier run
+            2,000  enrolled       12 of them before this run
 
         enrolled  a.enrolled.csv
         rejects   a.rejects.csv

@@ -23,6 +23,9 @@ use super::quota::Quota;
 /// a second, instead of all in the first seconds.
 const BURST: u32 = 30;
 
+/// The most that a request may count later than it was sent: this part of a window, half a percent.
+const TRANSIT: u32 = 200;
+
 /// The time as the caller last gave it, in nanoseconds since the start of the run.
 #[derive(Clone, Debug, Default)]
 struct GivenTime(Arc<AtomicU64>);
@@ -134,6 +137,17 @@ impl Ceiling {
         }
     }
 
+    /// The answer to what was sent at `sent` came at `now`. The server counted it at some moment
+    /// between: where its window slides, one sent exactly a window later could arrive before this
+    /// one has left it. So it counts from its answer on, within bounds that cost no pace.
+    pub(super) fn answered(&mut self, sent: Duration, now: Duration) {
+        let counted = now.min(sent + self.quota.per / TRANSIT);
+        let Some(at) = self.sends.iter().rposition(|at| *at == sent) else { return };
+        self.sends.remove(at);
+        let place = self.sends.partition_point(|at| *at <= counted);
+        self.sends.insert(place, counted);
+    }
+
     /// Ages of the sends still inside the window, oldest first.
     pub(super) fn recent(&self, now: Duration) -> Vec<Duration> {
         let earlier = self.before.iter().map(|age| *age + now);
@@ -198,6 +212,22 @@ mod tests {
             let most = most_in_a_window(quota, &pauses, restart);
             prop_assert!(most as u64 <= count, "{most} in a window of {quota}");
         }
+    }
+
+    #[test]
+    fn a_send_counts_from_its_answer_on_but_never_much_later() {
+        let quota: Quota = "2/30s".parse().expect("a quota");
+        let (mut ceiling, ms) = (Ceiling::new(quota), Duration::from_millis);
+        ceiling.sent(ms(0));
+        ceiling.sent(ms(1));
+        ceiling.answered(ms(0), ms(80));
+        assert!(ceiling.free_at(ms(2)) > ms(30_001), "the second one is the oldest now");
+        ceiling.answered(ms(1), ms(9_000));
+        let free = ceiling.free_at(ms(9_000));
+        assert!(free > ms(30_080) && free < ms(30_081), "{free:?}");
+        ceiling.sent(free);
+        let free = ceiling.free_at(free);
+        assert!(free > ms(30_151) && free < ms(30_152), "half a percent at most: {free:?}");
     }
 
     #[test]

@@ -197,6 +197,9 @@ impl Pacer {
     pub fn answered(&mut self, ticket: Ticket, now: Duration, answer: Answer) {
         self.settle(now);
         self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.answered(ticket.sent, now);
+        }
         if answer == Answer::Failed {
             self.done += 1;
             self.failed(&ticket, now);

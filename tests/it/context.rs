@@ -240,6 +240,7 @@ fn hide_what_differs() {
     settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]");
     settings.add_filter(r"\b(in|after|took) \d+(\.\d+)? m?s\b", "$1 [time]");
     settings.add_filter(r"\bat \d+(\.\d+)?/(s|min|h)\b", "at [rate]");
+    settings.add_filter(r"about [^,]* left, until \d\d:\d\d", "about [time]");
     settings.add_filter(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "[stamp]");
     settings.add_filter(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", "[guid]");
     settings.add_filter(r"-[\da-f]{12,16}\.ledger", "-[digest].ledger");

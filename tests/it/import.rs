@@ -53,7 +53,7 @@ fn a_second_run_posts_nothing_and_writes_the_files_again() {
     --- stdout
     40 rows read in [time]:
 
-           40  enrolled       all of them in an earlier run
+           40  enrolled       all of them before this run
 
     enrolled  attendees.enrolled.csv
     rejects   attendees.rejects.csv

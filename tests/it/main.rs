@@ -18,6 +18,7 @@ mod registration;
 mod samples;
 mod settings;
 mod volume;
+mod webinar;
 mod webinar_wire;
 mod wire;
 mod wrong_input;

@@ -83,7 +83,7 @@ fn a_registration_made_anew_does_not_pass_for_the_old_one() {
     --- stdout
     24 rows read in [time]:
 
-           24  enrolled       all of them in an earlier run
+           24  enrolled       all of them before this run
 
     enrolled  members.enrolled.csv
     rejects   members.rejects.csv

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A folder with the description and the examples of the documentation.
-fn reference() -> Option<PathBuf> {
+pub(crate) fn reference() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/graph");
     if folder.is_dir() {
         return Some(folder);

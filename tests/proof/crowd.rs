@@ -89,8 +89,7 @@ pub(crate) fn crowd(random: &mut Rng, people: usize, kind: Kind) -> Vec<Person> 
     };
     for number in 0..people {
         let note = if random.u8(..3) == 0 { "a \"b\", c".to_owned() } else { number.to_string() };
-        let person =
-            Person {
+        let person = Person {
             id: id(random, number),
             tenant: guid(random),
             user: user(random, number),

@@ -64,11 +64,8 @@ const WEBINAR: [&str; 12] = [
 fn play(seed: u64, webinar: bool) -> u64 {
     let mut random = Rng::with_seed(seed);
     let second_post = [SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate];
-    let (stage, faults): (fn(usize, Config) -> Stage, _) = if webinar {
-        (Stage::webinar, faults(&WEBINAR))
-    } else {
-        (Stage::new, faults(&MIXED))
-    };
+    let (stage, faults): (fn(usize, Config) -> Stage, _) =
+        if webinar { (Stage::webinar, faults(&WEBINAR)) } else { (Stage::new, faults(&MIXED)) };
     let mut stage = stage(
         random.usize(30..60),
         Config {

@@ -20,8 +20,7 @@ use crate::{
     },
     input::Input,
     job::{
-        self,
-        admission,
+        self, admission,
         line::{Exchange, Line},
         preflight,
         refusal::{WEBINAR_ACCESS, systemic},
@@ -213,7 +212,8 @@ async fn webinar(
     findings.ok("registration", format!("published, open to {mode}; {mails}"));
     let (exchange, _) = ask(line, &webinar.configuration()).await.ok()?;
     let said = told(&exchange, "admission", wire::configuration, findings)?;
-    let capacity = said.capacity.map_or_else(|| "no limit told".to_owned(), |n| format!("{n} places"));
+    let capacity =
+        said.capacity.map_or_else(|| "no limit told".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
     let text = format!(
         "{capacity}{}{}",
@@ -286,7 +286,8 @@ async fn registration(
         }
         (Ok(response), verdict) => {
             let status = response.status.as_u16();
-            findings.mend("registration", systemic(status, exchange.error(), verdict, Api::Meeting));
+            findings
+                .mend("registration", systemic(status, exchange.error(), verdict, Api::Meeting));
             None
         }
         (Err(error), _) => {
@@ -320,12 +321,10 @@ fn suits(
 async fn list(args: &RunArgs, line: &Line<Http>, target: &Target, findings: &mut Findings) {
     let why = match ask(line, &target.list()).await {
         Ok((exchange, _)) => match &exchange.result {
-            Ok(response) if exchange.verdict == Verdict::Done => {
-                match target.read_page(response) {
-                    Some(_) => return findings.ok("list", "the registrants can be listed"),
-                    None => "a page of the list cannot be read".to_owned(),
-                }
-            }
+            Ok(response) if exchange.verdict == Verdict::Done => match target.read_page(response) {
+                Some(_) => return findings.ok("list", "the registrants can be listed"),
+                None => "a page of the list cannot be read".to_owned(),
+            },
             _ => exchange.words(),
         },
         Err(stop) => return findings.mend("list", stop),

@@ -113,7 +113,7 @@ impl Report<'_> {
         let summary = self.summary;
         let parts = [
             ("enrolled", "Enrolled", summary.enrolled - summary.already.min(summary.enrolled)),
-            ("already", "Enrolled in an earlier run", summary.already),
+            ("already", "Enrolled before this run", summary.already),
             ("invalid", "Invalid: the file's fault", summary.invalid),
             ("refused", "Refused by the server", summary.refused),
             ("unknown", "Unknown: the answer was lost", summary.unknown),

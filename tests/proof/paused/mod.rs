@@ -11,6 +11,7 @@
 
 mod fragile;
 mod run;
+mod webinar_pace;
 mod world;
 
 use std::time::Duration;

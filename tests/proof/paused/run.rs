@@ -226,7 +226,11 @@ impl World {
         for (((line, person), must), end) in export.rows.iter().zip(musts).zip(written.ends(rows)) {
             match (must, end) {
                 (Must::Enrolled | Must::EnrolledOrChanged, Ok((link, _))) => {
-                    assert_eq!(Some(link), self.held(person), "line {line}: not the link that is held");
+                    assert_eq!(
+                        Some(link),
+                        self.held(person),
+                        "line {line}: not the link that is held"
+                    );
                 }
                 (Must::Invalid(codes), Err(reject)) => {
                     assert_eq!(reject.outcome, "invalid", "line {line}");

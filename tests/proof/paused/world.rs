@@ -64,8 +64,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64, late: bool) -> Self {
-        let mode =
-            if Rng::with_seed(!seed).bool() { Mode::Everyone } else { Mode::Organization };
+        let mode = if Rng::with_seed(!seed).bool() { Mode::Everyone } else { Mode::Organization };
         Self::of(Kind::Meeting(mode), seed, late)
     }
 
