@@ -112,7 +112,7 @@ pub(super) fn split(
             at += 8;
         }
         // The last few bytes of the text.
-        for at in at..end {
+        while at < end {
             if bytes[at] == QUOTE {
                 break 'scan true;
             }
@@ -120,6 +120,7 @@ pub(super) fn split(
                 cells.push(span(start, start, at, false));
                 start = at + 1;
             }
+            at += 1;
         }
         false
     };
