@@ -84,19 +84,6 @@ impl Row {
         self.spans.iter().map(|span| self.slice((span.start, span.end)))
     }
 
-    /// The id alone, as in [`Row::fields`].
-    pub(super) fn id(&self) -> &str {
-        let first = self.layout.as_deref().and_then(|layout| layout.mapping.slots.first());
-        match (self.id, first) {
-            (Some(place), _) => self.slice(place),
-            // The id is the first field of a mapping that has it.
-            (None, Some((Field::Id, Slot::Column(column)))) => {
-                self.cell(*column).unwrap_or_default()
-            }
-            _ => "",
-        }
-    }
-
     /// The cells that the mapping gives to the fields. Of a broken row they mean nothing.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
@@ -140,6 +127,11 @@ impl Row {
     /// process.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
+        self.fingerprint_with(&mut String::new())
+    }
+
+    /// The same with a buffer that is used again.
+    pub(super) fn fingerprint_with(&self, plain: &mut String) -> u64 {
         let raw = self.raw();
         if !self.quoted {
             return KEYS.hash_one(raw);
@@ -148,15 +140,20 @@ impl Row {
         // make no difference.
         let delimiter =
             self.layout.as_deref().map_or(b',', |layout| layout.header.delimiter.byte());
-        let mut plain = String::with_capacity(raw.len());
+        plain.clear();
         for (place, cell) in self.cells().enumerate() {
             if place > 0 {
                 plain.push(char::from(delimiter));
             }
-            let quoted = cell.bytes().any(|b| b == delimiter || matches!(b, b'"' | b'\r' | b'\n'));
-            if quoted {
+            let bytes = cell.as_bytes();
+            let quote = memchr::memchr(QUOTE, bytes).is_some();
+            if quote || memchr::memchr3(delimiter, b'\r', b'\n', bytes).is_some() {
                 plain.push('"');
-                plain.push_str(&cell.replace('"', "\"\""));
+                if quote {
+                    plain.push_str(&cell.replace('"', "\"\""));
+                } else {
+                    plain.push_str(cell);
+                }
                 plain.push('"');
             } else {
                 plain.push_str(cell);
