@@ -187,7 +187,10 @@ fn one_line(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::registrant::{FaultCode, Fields, Registrant, Rule};
 
     const CITY: &str = "95320781-96b3-4b8f-8cf8-e6561d23447a";
 
@@ -255,5 +258,67 @@ mod tests {
             "the webinar asks no question `Town` and `Size`; it asks none"
         );
         assert_eq!(Form::default().hold(&[]), Ok(()));
+    }
+
+    #[test]
+    fn a_webinar_is_told_what_was_given_and_its_answers_as_the_form_has_them() {
+        let question = |id: &str, required, input| Question {
+            input,
+            ..question(id, &id.to_uppercase(), required)
+        };
+        let choices = || vec!["Seattle".to_owned(), "London".to_owned()];
+        let form = Form {
+            questions: vec![
+                question("city", true, AnswerInput::SingleChoice(choices())),
+                question("cities", false, AnswerInput::MultiChoice(choices())),
+                question("local", false, AnswerInput::Boolean),
+                question("why", false, AnswerInput::Text),
+            ],
+        };
+        let rule = Rule::Webinar(Arc::new(form));
+        let with = |answers: [&'static str; 4]| Fields {
+            id: Some("1"),
+            first_name: Some("Ada"),
+            last_name: Some("Byron"),
+            email: Some("ada@b.org"),
+            referrer: Some(" Fabrikam "),
+            preferred_timezone: Some(" "),
+            answers: ["CITY", "cities", "Local", "why"].into_iter().zip(answers).collect(),
+            ..Fields::default()
+        };
+        let registrant =
+            Registrant::parse(&with(["LONDON", "london,seattle", "x", " "]), &rule).expect("valid");
+        let sent: Vec<String> = registrant
+            .sent_fields()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            sent,
+            [
+                "firstName=Ada",
+                "lastName=Byron",
+                "email=ada@b.org",
+                "referrer=Fabrikam",
+                "answer:CITY=London",
+                "answer:cities=Seattle\nLondon",
+                "answer:Local=true",
+            ]
+        );
+        let spelt_otherwise = with(["london", "Seattle; London", "YES", ""]);
+        let again = Registrant::parse(&spelt_otherwise, &rule).expect("valid");
+        assert_eq!(again.sent_fields(), registrant.sent_fields());
+        let codes = |fields: &Fields<'_>, rule: &Rule| -> Vec<FaultCode> {
+            let faults = Registrant::parse(fields, rule).expect_err("invalid");
+            faults.into_iter().map(|fault| fault.code).collect()
+        };
+        assert_eq!(
+            codes(&with(["", "Rome", "maybe", "a"]), &rule),
+            [FaultCode::MissingAnswer, FaultCode::BadAnswer, FaultCode::BadAnswer]
+        );
+        assert_eq!(
+            codes(&Fields { email: None, ..with(["Rome", "", "", ""]) }, &rule),
+            [FaultCode::MissingEmail, FaultCode::BadAnswer]
+        );
     }
 }

@@ -284,10 +284,7 @@ fn plausible_email(text: &str) -> Result<&str, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::registrant::{AnswerInput, Question};
 
     const TENANT: &str = "909c6581-5130-43e9-88f3-fcb3582cde37";
     const USER: &str = "cc515404-b55c-466e-b896-992c918ecc01";
@@ -366,65 +363,5 @@ mod tests {
         for good in ["a@b.org", "o'hara+tag@sub.example.co.uk", "ü@exämple.org"] {
             assert_eq!(codes(&with("1", good), &Rule::webinar()), [], "{good}");
         }
-    }
-
-    #[test]
-    fn a_webinar_is_told_what_was_given_and_its_answers_as_the_form_has_them() {
-        let question = |id: &str, required, input| Question {
-            id: id.to_owned(),
-            display_name: id.to_uppercase(),
-            required,
-            input,
-        };
-        let choices = || vec!["Seattle".to_owned(), "London".to_owned()];
-        let form = Form {
-            questions: vec![
-                question("city", true, AnswerInput::SingleChoice(choices())),
-                question("cities", false, AnswerInput::MultiChoice(choices())),
-                question("local", false, AnswerInput::Boolean),
-                question("why", false, AnswerInput::Text),
-            ],
-        };
-        let rule = Rule::Webinar(Arc::new(form));
-        let with = |answers: [&'static str; 4]| Fields {
-            id: Some("1"),
-            first_name: Some("Ada"),
-            last_name: Some("Byron"),
-            email: Some("ada@b.org"),
-            referrer: Some(" Fabrikam "),
-            preferred_timezone: Some(" "),
-            answers: ["CITY", "cities", "Local", "why"].into_iter().zip(answers).collect(),
-            ..Fields::default()
-        };
-        let registrant =
-            Registrant::parse(&with(["LONDON", "london,seattle", "x", " "]), &rule).expect("valid");
-        let sent: Vec<String> = registrant
-            .sent_fields()
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        assert_eq!(
-            sent,
-            [
-                "firstName=Ada",
-                "lastName=Byron",
-                "email=ada@b.org",
-                "referrer=Fabrikam",
-                "answer:CITY=London",
-                "answer:cities=Seattle\nLondon",
-                "answer:Local=true",
-            ]
-        );
-        let spelt_otherwise = with(["london", "Seattle; London", "YES", ""]);
-        let again = Registrant::parse(&spelt_otherwise, &rule).expect("valid");
-        assert_eq!(again.sent_fields(), registrant.sent_fields());
-        assert_eq!(
-            codes(&with(["", "Rome", "maybe", "a"]), &rule),
-            [FaultCode::MissingAnswer, FaultCode::BadAnswer, FaultCode::BadAnswer]
-        );
-        assert_eq!(
-            codes(&Fields { email: None, ..with(["Rome", "", "", ""]) }, &rule),
-            [FaultCode::MissingEmail, FaultCode::BadAnswer]
-        );
     }
 }
