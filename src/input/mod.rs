@@ -23,8 +23,10 @@ mod ending;
 mod error;
 mod filter;
 mod header;
+mod kinds;
 mod layout;
 mod mapping;
+mod oddity;
 mod preset;
 mod row;
 mod rows;
@@ -239,7 +241,16 @@ impl Layout {
             return Ok(());
         };
         let hint = match (field, self.preset.and_then(|preset| preset.advice)) {
-            (Field::Id, Some(advice)) => format!("; {advice}"),
+            (Field::Id, Some(advice)) => match self.mapping.slot(&Field::Email) {
+                Some(_) => format!(
+                    "; {advice}; to take the e-mail: --map 'id={}'",
+                    self.mapping.shown(&Field::Email)
+                ),
+                None => format!("; {advice}"),
+            },
+            (Field::Id, None) if self.header.names.len() == 1 => {
+                "; only one column was found: if another character stands between the cells, name it with --delimiter; if each line is quoted as a whole, export the list again".to_owned()
+            }
             (Field::Id, None) => format!(
                 "; if line {} is not the header, name the lines above it with --skip-lines N",
                 self.header.line
