@@ -131,7 +131,7 @@ pub(super) fn gates(
         });
     }
     if let Some(preset) = preset
-        && let Some(status) = &preset.status
+        && let Some(status) = preset.status(&header.names)
         && let Some(&column) = find(&header.names, status.column).first()
         && gates.iter().all(|gate| gate.column != column)
     {

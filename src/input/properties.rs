@@ -1,7 +1,7 @@
 //! What must hold for every input, however damaged.
 //!
 //! `cargo test --lib input::properties` runs some hundreds of cases. For a long run:
-//! `REGISTRANT_IMPORT_FUZZ_SECONDS=60 cargo test --release --lib fuzz -- --ignored`.
+//! `REGISTRANT_IMPORT_FUZZ_SECONDS=60 cargo test --release --lib fuzz -- --ignored --nocapture`.
 
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,9 @@ fn nasty() -> impl Strategy<Value = Vec<u8>> {
         1 => Just("é".as_bytes().to_vec()),
         1 => Just(b"id,name\n".to_vec()),
         1 => Just(b"\n\nGrand Totals (2 records)\n".to_vec()),
+        1 => Just(b"\n\nname,id\nBob,2\n".to_vec()),
+        1 => Just(b"\n\ncode,label\n".to_vec()),
+        1 => Just(b"Total,,\n".to_vec()),
         1 => Just(b",_line,_outcome,_code,_reason\n".to_vec()),
     ];
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
@@ -192,6 +195,7 @@ fn a_row_without_end_is_an_error_and_an_endless_quote_a_row() {
 
 /// The fuzz target: random inputs for as long as the environment says.
 #[test]
+#[expect(clippy::print_stderr, reason = "the number of cases is what the run is for")]
 #[ignore = "runs for REGISTRANT_IMPORT_FUZZ_SECONDS, 60 if unset"]
 fn fuzz() {
     let seconds = std::env::var("REGISTRANT_IMPORT_FUZZ_SECONDS")
@@ -201,11 +205,14 @@ fn fuzz() {
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut runner = TestRunner::new(Config::default());
     let (nasty, bytes) = (nasty(), proptest::collection::vec(any::<u8>(), 0..300));
+    let mut cases = 0_u64;
     while Instant::now() < end {
         let tree = nasty.new_tree(&mut runner).expect("a value");
         read_all(&tree.current());
         let tree = bytes.new_tree(&mut runner).expect("a value");
         read_all(&tree.current());
         read_all(&[b"id,name\n".as_slice(), &tree.current()].concat());
+        cases += 3;
     }
+    eprintln!("{cases} inputs");
 }

@@ -84,6 +84,19 @@ impl Row {
         self.spans.iter().map(|span| self.slice((span.start, span.end)))
     }
 
+    /// The id alone, as in [`Row::fields`].
+    pub(super) fn id(&self) -> &str {
+        let first = self.layout.as_deref().and_then(|layout| layout.mapping.slots.first());
+        match (self.id, first) {
+            (Some(place), _) => self.slice(place),
+            // The id is the first field of a mapping that has it.
+            (None, Some((Field::Id, Slot::Column(column)))) => {
+                self.cell(*column).unwrap_or_default()
+            }
+            _ => "",
+        }
+    }
+
     /// The cells that the mapping gives to the fields. Of a broken row they mean nothing.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
@@ -188,6 +201,24 @@ impl Row {
             }),
         };
         (hash >> 32) as u32
+    }
+
+    /// Takes the row for one of another table, whose header stands in this line.
+    pub(super) fn disown(&mut self, header_line: u64) {
+        self.faults.insert(
+            0,
+            Fault::new(
+                FaultCode::OtherTable,
+                format!(
+                    "line {header_line} looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
+                ),
+            ),
+        );
+    }
+
+    /// Whether its cells cannot be told apart, or are another table's.
+    pub(super) fn is_broken(&self) -> bool {
+        !self.faults.is_empty()
     }
 
     pub(super) fn excluded_by(&self) -> Option<usize> {

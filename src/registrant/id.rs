@@ -11,6 +11,9 @@ use super::{Fault, FaultCode};
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegistrantId(Box<str>);
 
+/// U+FEFF: within a text it shows nowhere, and is left of files that were put one behind the other.
+const BOM: char = '\u{feff}';
+
 impl RegistrantId {
     /// Takes an id as it stands in the cell.
     ///
@@ -29,7 +32,9 @@ impl RegistrantId {
         if text.trim().is_empty() {
             return Err(Fault::new(FaultCode::MissingId, "the id is empty"));
         }
-        if let Some((at, found)) = text.chars().enumerate().find(|(_, c)| c.is_control()) {
+        if let Some((at, found)) =
+            text.chars().enumerate().find(|&(_, c)| c.is_control() || c == BOM)
+        {
             return Err(Fault::new(
                 FaultCode::ControlCharacter,
                 format!(
@@ -148,6 +153,7 @@ mod tests {
             ("a\nb", FaultCode::ControlCharacter),
             ("a\u{0}", FaultCode::ControlCharacter),
             ("a\u{85}", FaultCode::ControlCharacter),
+            ("\u{feff}1", FaultCode::ControlCharacter),
             ("1.84416E+10", FaultCode::SpreadsheetId),
             ("1,84416e+10", FaultCode::SpreadsheetId),
             ("2E+15", FaultCode::SpreadsheetId),
