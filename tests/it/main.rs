@@ -11,6 +11,7 @@ mod ledger;
 mod openapi;
 mod partition;
 mod people;
+mod reading;
 mod readme;
 mod recorder;
 mod registration;
