@@ -20,6 +20,9 @@ pub(super) enum Taken {
 /// Rows of which the kinds are learnt: the first ones, so that a long list is not slowed down.
 const LEARNT: usize = 64;
 
+/// Filled cells from which a column's kind can be told: one may be an accident.
+const ENOUGH: usize = 2;
+
 /// Which columns hold a digit or an `@` in every row, as numbers, dates and addresses do.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kinds {
@@ -58,14 +61,14 @@ impl Kinds {
     /// Judges a row of the list's width that stands below a blank line, under a header with these
     /// names.
     pub(super) fn judge(&mut self, cells: &[&str], names: &[String]) -> Taken {
-        let named = cells.iter().all(|cell| !cell.trim().is_empty() && !is_marked(cell));
-        if !named || cells.len() < 2 || self.rows == 0 {
+        let wordy = cells.iter().all(|cell| !cell.trim().is_empty() && !is_marked(cell));
+        if !wordy || cells.len() < 2 || self.rows == 0 {
             self.blanks_within |= self.rows > 0;
             return Taken::Row;
         }
         let known = |cell: &&str| names.iter().any(|name| normal(name) == normal(cell));
         let breaks = |(column, cell): (&Column, &&str)| {
-            column.filled > 0 && column.marked == column.filled && !is_marked(cell)
+            column.filled >= ENOUGH && column.marked == column.filled && !is_marked(cell)
         };
         if cells.iter().all(known)
             || !self.blanks_within && self.columns.iter().zip(cells).any(breaks)
@@ -102,6 +105,7 @@ mod tests {
         let lettered: &[&[&str]] = &[&["abc", "Ada"], &["2", "Bob"]];
         assert_eq!(judged(lettered, &["code", "label"]), Taken::Doubtful);
         assert_eq!(judged(lettered, &["Name", "ID"]), Taken::Header);
+        assert_eq!(judged(&[&["7", "Ada"]], &["aB", "x"]), Taken::Doubtful, "one row says little");
     }
 
     #[test]

@@ -356,10 +356,10 @@ fn person_columns(mapping: &Mapping, header: &Header) -> Vec<usize> {
         _ => None,
     };
     let names = [mapped(&Field::FirstName), mapped(&Field::LastName)];
-    let named = names.iter().any(Option::is_some);
+    let has_names = names.iter().any(Option::is_some);
     let mut columns: Vec<usize> =
         names.into_iter().chain([mapped(&Field::Email)]).flatten().collect();
-    if !named {
+    if !has_names {
         // The mail may be the buyer's in all rows of an order.
         let calls_people = |name: &str| {
             let name = normal(name);

@@ -9,7 +9,11 @@ const PLACEHOLDERS: [&str; 7] = ["null", "none", "nan", "n/a", "na", "undefined"
 /// digit at all, or a word for nothing.
 pub(super) fn looks_accidental(id: &str) -> bool {
     let (bytes, Some(&last)) = (id.as_bytes(), id.as_bytes().last()) else { return false };
-    if id.trim() != id
+    let trimmed = id.trim();
+    if trimmed.is_empty() {
+        return false;
+    }
+    if trimmed != id
         || !id.is_ascii() && id.contains(is_invisible)
         || bytes[0] == b'\''
         || id.starts_with("=\"")
@@ -41,7 +45,8 @@ mod tests {
         {
             assert!(looks_accidental(id), "{id}");
         }
-        for id in ["7", "007", "AB-1", "gst-AbC", "a@x.org", "名前", "1.5", "v1.0", "nullable", ""]
+        for id in
+            ["7", "007", "AB-1", "gst-AbC", "a@x.org", "名前", "1.5", "v1.0", "nullable", "", " "]
         {
             assert!(!looks_accidental(id), "{id}");
         }

@@ -15,11 +15,21 @@ use super::{tests::memory, *};
 
 const EVERYONE: Rule = Rule::Meeting(Mode::Everyone);
 
+/// How many rows are excluded, invalid and valid: by one row after the other, and by the survey that
+/// reads, weighs and settles them apart.
+fn agrees(bytes: &[u8], one_by_one: [u64; 3]) {
+    let mut rows =
+        memory(bytes, &Options::default()).and_then(Input::into_rows).expect("as before");
+    let all = survey::<InputError>(&mut rows, EVERYONE, |_, _| Ok(())).expect("as before");
+    assert_eq!([all.excluded, all.invalid, all.valid], one_by_one);
+}
+
 /// Reads all there is; what must hold of any input holds here.
 fn read_all(bytes: &[u8]) -> Option<Vec<(u64, String)>> {
     let mut rows = memory(bytes, &Options::default()).ok()?.into_rows().ok()?;
     let (mut sieve, mut row) = (Sieve::new(EVERYONE), Row::new());
     let (mut told, mut last) = (Vec::new(), 0);
+    let mut counts = [0; 3];
     while rows.read(&mut row).ok()? {
         assert!(row.line() > last, "line {} follows line {last}", row.line());
         last = row.line();
@@ -29,14 +39,19 @@ fn read_all(bytes: &[u8]) -> Option<Vec<(u64, String)>> {
                 let id = row.fields().id.unwrap_or_default();
                 assert_eq!(registrant.id.as_str(), id);
                 assert_eq!(row.cells().count(), rows_width(&row));
+                counts[2] += 1;
             }
-            (_, Sifted::Invalid(faults)) => assert!(!faults.is_empty()),
-            (Standing::Excluded(_), Sifted::Excluded) => {}
+            (_, Sifted::Invalid(faults)) => {
+                assert!(!faults.is_empty());
+                counts[1] += 1;
+            }
+            (Standing::Excluded(_), Sifted::Excluded) => counts[0] += 1,
             (standing, sifted) => panic!("{standing:?} became {sifted:?}"),
         }
         told.push((row.line(), row.raw().to_owned()));
     }
     assert!(last <= split::count_lines(bytes) + 1);
+    agrees(bytes, counts);
     Some(told)
 }
 
