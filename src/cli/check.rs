@@ -35,7 +35,8 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     if !args.json {
         enrol::print(&input.describe());
     }
-    for note in input.notes() {
+    let said = input.notes();
+    for note in &said {
         console.say(note);
     }
     input.require(&rule)?;
@@ -76,7 +77,7 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     } else {
         enrol::print(&in_words(&survey, args));
     }
-    for note in &survey.notes {
+    for note in survey.notes.iter().filter(|note| !said.contains(note)) {
         console.say(note);
     }
     let differing = survey.faults.get(&FaultCode::DuplicateId).copied().unwrap_or(0);

@@ -256,6 +256,20 @@ fn check_utf8(bytes: &[u8], ended: bool, text: &mut String) -> Result<usize, usi
 /// Appends up to a chunk; `true` at the end.
 fn read_chunk(bytes: &mut Unpacked, pending: &mut Vec<u8>) -> io::Result<bool> {
     let before = pending.len();
-    bytes.take((CHUNK - before.min(CHUNK / 2)) as u64).read_to_end(pending)?;
-    Ok(pending.len() == before)
+    pending.resize(before.max(CHUNK / 2) + CHUNK / 2, 0);
+    let mut filled = before;
+    // Full pieces, also where the source gives little at a time.
+    while filled < pending.len() {
+        match bytes.read(&mut pending[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                pending.truncate(filled);
+                return Err(error);
+            }
+        }
+    }
+    pending.truncate(filled);
+    Ok(filled == before)
 }

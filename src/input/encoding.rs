@@ -106,25 +106,44 @@ pub(super) fn bare_utf16(head: &[u8]) -> Option<Encoding> {
 
 /// A file that is no delimited text, by its first bytes: what it is, and what to do.
 pub(super) fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
-    const KNOWN: [(&[u8], &str, &str); 9] = [
+    const KNOWN: [(&[u8], &str, &str); 18] = [
         (b"PK\x03\x04", "a zip archive or an Excel workbook", "save the sheet as `CSV UTF-8`"),
         (b"\xD0\xCF\x11\xE0", "an old Excel workbook", "save the sheet as `CSV UTF-8`"),
+        (b"ID;PWXL", "a SYLK sheet", "save the sheet as `CSV UTF-8`"),
         (b"%PDF-", "a PDF", "export the list as CSV"),
+        (b"{\\rtf", "an RTF text", "export the list as CSV"),
         (b"\x28\xB5\x2F\xFD", "compressed with zstd", "unpack it first"),
         (b"\xFD7zXZ\0", "compressed with xz", "unpack it first"),
         (b"BZh", "compressed with bzip2", "unpack it first"),
         (b"<!DOCTYPE", "an HTML page", "export the list as CSV"),
         (b"<html", "an HTML page", "export the list as CSV"),
+        (b"<head", "an HTML page", "export the list as CSV"),
+        (b"<meta", "an HTML page", "export the list as CSV"),
+        (b"<table", "an HTML page", "export the list as CSV"),
         (b"<?xml", "an XML file", "export the list as CSV"),
+        (b"BEGIN:VCARD", "a file of contacts (vCard)", "export the list as CSV"),
+        (b"BEGIN:VCALENDAR", "a calendar", "export the list as CSV"),
+        (b"{\"", "a JSON text", "export the list as CSV"),
+        (b"[{", "a JSON text", "export the list as CSV"),
     ];
     if head.starts_with(b"\xFF\xFE\0\0") || head.starts_with(b"\0\0\xFE\xFF") {
         return Some(("a UTF-32 text", "save it as UTF-8"));
     }
-    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    // JSON may have blanks anywhere.
+    let dense: Vec<u8> = match text.first() {
+        Some(b'{' | b'[') => {
+            text.iter().take(64).filter(|byte| !byte.is_ascii_whitespace()).copied().collect()
+        }
+        _ => Vec::new(),
+    };
     KNOWN
         .iter()
         .find(|(magic, _, _)| {
-            text.get(..magic.len()).is_some_and(|start| start.eq_ignore_ascii_case(magic))
+            let begins = |text: &[u8]| {
+                text.get(..magic.len()).is_some_and(|start| start.eq_ignore_ascii_case(magic))
+            };
+            begins(text) || begins(&dense)
         })
         .map(|&(_, what, next)| (what, next))
 }
@@ -169,6 +188,9 @@ mod tests {
     fn a_workbook_is_no_text() {
         assert!(foreign(b"PK\x03\x04....").is_some());
         assert!(foreign(b"<!doctype html>").is_some());
+        assert!(foreign(b"\n <TABLE border=1>").is_some());
+        assert!(foreign(b"[\n  {\"id\": 1}]").is_some());
+        assert!(foreign(b"ID;Price\n").is_none());
         assert!(foreign(b"id,name\n").is_none());
     }
 }

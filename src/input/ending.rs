@@ -2,8 +2,8 @@
 //!
 //! A ragged row must not end the data, or one slip would lose everybody behind it. So a line ends
 //! the data only if it is a title that a known system writes there; or if it stands apart (behind
-//! a blank line, or as a comment), reads like a title or a header, and no row of the header's
-//! width follows.
+//! a blank line, as a comment, or as a sum), reads like a title or a header, and no row of the
+//! header's width follows.
 
 use std::fmt;
 
@@ -38,14 +38,21 @@ const AHEAD: usize = 64 * 1024;
 const FOOTERS: [&str; 4] =
     ["grand totals", "grand summaries", "confidential information - do not", "copyright (c)"];
 
+/// First cells of the sums that spreadsheets write below a table.
+const TOTALS: [&str; 9] =
+    ["total", "totals", "grand total", "summe", "gesamt", "totale", "suma", "somme", "合計"];
+
 /// Titles of tables: Zoom's webinar reports.
 const TABLES: [&str; 5] =
     ["host details", "panelist details", "attendee details", "other attended", "report generated"];
 
-/// Whether a row with this text may be a title: one filled cell among empty ones. Cheap, because
-/// every row is asked.
+/// Whether a row with this text may be a title (one filled cell among empty ones) or a sum. Cheap,
+/// because every row is asked.
 pub(super) fn may_be_title(raw: &str, delimiter: u8) -> bool {
-    raw.as_bytes().ends_with(&[delimiter, delimiter])
+    let raw = raw.as_bytes();
+    raw.ends_with(&[delimiter, delimiter])
+        || matches!(raw, [b'T' | b't' | b'S' | b's' | b'G' | b'g', b'o' | b'u' | b'r' | b'e', ..])
+        || raw.starts_with("合計".as_bytes())
 }
 
 /// What ends the data at the next record of `text`, if anything does.
@@ -73,12 +80,13 @@ pub(super) fn at(
             return Ok(Some(Ending::Table));
         }
     }
-    if cells.len() == width {
+    let is_sum = filled < width && TOTALS.contains(&first.trim_end_matches([':', ' ']));
+    if cells.len() == width && !is_sum {
         return Ok(None);
     }
     let comment = first.starts_with('#') || first.starts_with("//");
     let phrase = after_blank && first.contains(' ');
-    let ending = if is_title && (comment || phrase) {
+    let ending = if is_sum || is_title && (comment || phrase) {
         Ending::Footer
     } else if after_blank && cells.len() > 1 && cells.iter().all(|cell| reads_like_a_name(cell)) {
         Ending::Table

@@ -39,7 +39,15 @@ impl FromStr for Filter {
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--where '{}={}'", self.column, self.values.join(","))
+        // As it can be typed again.
+        let quoted = |text: &str, when: bool| match when {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text.to_owned(),
+        };
+        let column = quoted(&self.column, self.column.contains('='));
+        let values: Vec<String> =
+            self.values.iter().map(|value| quoted(value, value.contains([',', '"']))).collect();
+        write!(f, "--where '{column}={}'", values.join(","))
     }
 }
 
@@ -131,7 +139,7 @@ pub(super) fn gates(
         });
     }
     if let Some(preset) = preset
-        && let Some(status) = &preset.status
+        && let Some(status) = preset.status(&header.names)
         && let Some(&column) = find(&header.names, status.column).first()
         && gates.iter().all(|gate| gate.column != column)
     {
@@ -163,6 +171,10 @@ mod tests {
             (filter.column.as_str(), filter.values),
             ("a=b", vec!["x,y".into(), "z".into()])
         );
+        for text in ["Status=Paid,Pending", "\"a=b\"=\"x,y\",z", "a=\"say \"\"yes\"\"\""] {
+            let filter: Filter = text.parse().expect("a filter");
+            assert_eq!(filter.to_string(), format!("--where '{text}'"));
+        }
         assert!("Status".parse::<Filter>().is_err());
         assert!("=x".parse::<Filter>().is_err());
     }

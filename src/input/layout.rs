@@ -6,12 +6,12 @@
 
 use super::{
     Delimiter, Encoding, Header, InputError, Mapping, Options, PresetChoice, REJECTS_COLUMNS,
-    dialect::{HeadRecord, head_records, line_ending, separator_line, skip_lines},
+    dialect::{HeadRecord, head_records, line_ending, separator_line, skip_lines, unquote},
     filter::{Gate, gates},
     header::{find, normal},
     mapping::{Slot, parts},
     preset::Preset,
-    split::{Extent, Split, Supply, count_lines, split},
+    split::{Extent, Span, Split, Supply, count_lines, split},
     text::Text,
 };
 use crate::registrant::Field;
@@ -71,6 +71,31 @@ impl Layout {
         self.header.names.len() + if self.detected.rejects { REJECTS_COLUMNS.len() } else { 0 }
     }
 
+    /// Whether a record is the header once more: the same text, or the same names in another
+    /// spelling, as in exports of one list that were glued together.
+    pub(super) fn is_header_again(&self, raw: &str, spans: &[Span]) -> bool {
+        if raw.len() == self.whole_header.len() && *raw == self.whole_header {
+            return true;
+        }
+        if let Some(raw) = raw.strip_prefix('\u{feff}') {
+            let (mut spans, mut extent) = (Vec::new(), Extent::default());
+            let delimiter = self.header.delimiter.byte();
+            return split(raw, delimiter, Supply::End, &mut spans, &mut extent) == Split::Record
+                && extent.next == raw.len()
+                && self.is_header_again(raw, &spans);
+        }
+        let names = &self.header.names;
+        // Nearly every row ends here.
+        if self.detected.rejects
+            || names.len() < 2
+            || spans.len() != names.len()
+            || !raw[spans[0].start as usize..spans[0].end as usize].eq_ignore_ascii_case(&names[0])
+        {
+            return false;
+        }
+        spans.iter().zip(names).all(|(span, name)| normal(&unquote(raw, span)) == normal(name))
+    }
+
     /// Recognises the head of `text` and leaves `text` behind the header.
     pub(super) fn recognise(
         name: &str,
@@ -113,6 +138,11 @@ impl Layout {
         }
         let mapping = Mapping::resolve(&options.map, &options.set, preset, &header, &mut notes)?;
         let gates = gates(&options.filters, preset, &header)?;
+        if let Some(column) = unused_status(&header, &gates) {
+            notes.push(format!(
+                "no row is left out: if `{column}` tells who comes, choose rows with --where '{column}=VALUE,VALUE'"
+            ));
+        }
         let kept = options.keep.resolve(&header)?;
         let person = person_columns(&mapping, &header);
         // Of an export without an id, the advice comes with the error that none is mapped.
@@ -266,6 +296,10 @@ fn read_header(found: &Found, text: &Text) -> (Header, String, bool) {
     let head = &text.at_hand()[found.start..];
     let whole = &head[found.record.start..found.record.end];
     let mut names = found.record.cells.clone();
+    if let Some(first) = names.first_mut() {
+        // The BOM of a file that was glued behind another one's.
+        *first = first.trim_start_matches('\u{feff}').to_owned();
+    }
     let own = names.len().saturating_sub(REJECTS_COLUMNS.len());
     let rejects = own > 0 && names[own..] == REJECTS_COLUMNS;
     let mut raw = whole;
@@ -287,27 +321,55 @@ fn read_header(found: &Found, text: &Text) -> (Header, String, bool) {
     (header, whole.to_owned(), rejects)
 }
 
+/// A column that seems to say who comes, where nothing is left out.
+fn unused_status(header: &Header, gates: &[Gate]) -> Option<String> {
+    const WORDS: [&str; 6] = ["status", "statut", "estado", "rsvp", "cancel", "ステータス"];
+    // A lead's status is the sales people's own.
+    let tells = |name: &String| {
+        let name = normal(name);
+        WORDS.iter().any(|word| name.contains(word)) && !name.contains("lead")
+    };
+    let column = header.names.iter().position(tells).filter(|_| gates.is_empty())?;
+    Some(header.unique_name(column).replace(['\r', '\n'], " "))
+}
+
+/// What columns of names are called in other languages, as [`normal`] has them.
+const NAME_WORDS: [&str; 11] = [
+    "nom",
+    "prénom",
+    "prenom",
+    "nombre",
+    "apellido",
+    "apellidos",
+    "nome",
+    "cognome",
+    "氏名",
+    "お名前",
+    "名前",
+];
+
 /// The columns of names and e-mail: two rows with one id and other people in these are what an
 /// order number looks like when it is taken for an id.
 fn person_columns(mapping: &Mapping, header: &Header) -> Vec<usize> {
-    let mut columns: Vec<usize> = [Field::FirstName, Field::LastName, Field::Email]
-        .iter()
-        .filter_map(|field| match mapping.slot(field) {
-            Some(Slot::Column(column) | Slot::Name(column, _)) => Some(*column),
-            _ => None,
-        })
-        .collect();
-    if columns.is_empty() {
-        columns = header
-            .names
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| {
-                let name = normal(name);
-                name.ends_with("name") || name.contains("mail")
-            })
-            .map(|(column, _)| column)
-            .collect();
+    let mapped = |field: &Field| match mapping.slot(field) {
+        Some(Slot::Column(column) | Slot::Name(column, _)) => Some(*column),
+        _ => None,
+    };
+    let names = [mapped(&Field::FirstName), mapped(&Field::LastName)];
+    let has_names = names.iter().any(Option::is_some);
+    let mut columns: Vec<usize> =
+        names.into_iter().chain([mapped(&Field::Email)]).flatten().collect();
+    if !has_names {
+        // The mail may be the buyer's in all rows of an order.
+        let calls_people = |name: &str| {
+            let name = normal(name);
+            name.ends_with("name")
+                || NAME_WORDS.contains(&name.as_str())
+                || columns.is_empty() && name.contains("mail")
+        };
+        let found = header.names.iter().enumerate().filter(|(_, name)| calls_people(name));
+        let found: Vec<usize> = found.map(|(column, _)| column).collect();
+        columns.extend(found);
     }
     columns.sort_unstable();
     columns.dedup();

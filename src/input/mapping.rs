@@ -195,8 +195,10 @@ impl Mapping {
         let names = [Field::FirstName, Field::LastName];
         if self.name_order.is_some() && names.iter().all(|name| self.slot(name).is_none()) {
             // The order was told for this export: the column with whole names is known in some.
-            let whole =
-                preset.and_then(|preset| find(&header.names, preset.full_name?).first().copied());
+            let whole = preset.and_then(|preset| {
+                let mut names = preset.full_name.iter();
+                names.find_map(|name| find(&header.names, name).first().copied())
+            });
             for name in whole.iter().flat_map(|_| &names) {
                 self.add(name, Slot::Column(whole.unwrap_or_default()), header)?;
             }

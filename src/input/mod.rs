@@ -24,9 +24,11 @@ mod ending;
 mod error;
 mod filter;
 mod header;
+mod kinds;
 mod layout;
 mod mapping;
 mod names;
+mod oddity;
 mod preset;
 mod row;
 mod rows;
@@ -242,7 +244,16 @@ impl Layout {
             return Ok(());
         };
         let hint = match (field, self.preset.and_then(|preset| preset.advice)) {
-            (Field::Id, Some(advice)) => format!("; {advice}"),
+            (Field::Id, Some(advice)) => match self.mapping.slot(&Field::Email) {
+                Some(_) => format!(
+                    "; {advice}; to take the e-mail: --map 'id={}'",
+                    self.mapping.shown(&Field::Email)
+                ),
+                None => format!("; {advice}"),
+            },
+            (Field::Id, None) if self.header.names.len() == 1 => {
+                "; only one column was found: if another character stands between the cells, name it with --delimiter; if each line is quoted as a whole, export the list again".to_owned()
+            }
             (Field::Id, None) => format!(
                 "; if line {} is not the header, name the lines above it with --skip-lines N",
                 self.header.line
@@ -275,10 +286,11 @@ impl Layout {
 impl Layout {
     /// The column that may hold whole names, for advice.
     fn whole_name(&self) -> Option<String> {
-        let known = self.preset.and_then(|preset| preset.full_name);
+        let known = self.preset.map_or(&[][..], |preset| preset.full_name);
         let usual = ["name", "full name", "attendee name", "participant", "participant name"];
         let column = known
-            .into_iter()
+            .iter()
+            .copied()
             .chain(usual)
             .find_map(|name| header::find(&self.header.names, name).first().copied())?;
         Some(self.header.unique_name(column))

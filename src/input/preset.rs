@@ -4,7 +4,8 @@
 //! together), says which columns are the id, the names and the e-mail, and which status values
 //! leave a row out. Values that a table does not list stay in: nobody is left out by a status that
 //! was not known here. Header words come from public exports and from the systems' own sources and
-//! help pages; systems that translate their headers are recognised in English only.
+//! help pages; where a system translates its headers, a language is known only if such a source
+//! was at hand, and adding one is adding words to the system's row.
 
 use std::{collections::HashSet, str::FromStr};
 
@@ -17,20 +18,20 @@ pub struct Preset {
     pub name: &'static str,
     /// The system and the export's name in it.
     pub title: &'static str,
-    /// The columns that tell it from all others.
-    pub(super) signature: &'static [&'static str],
+    /// The columns that tell it from all others, for each of its versions and languages.
+    pub(super) signatures: &'static [&'static [&'static str]],
     /// The id, the best choice first; `A+B` composes. Empty: the export has none.
     pub(super) id: &'static [&'static str],
     /// Choices for `firstName`.
     pub(super) first_name: &'static [&'static str],
     /// Choices for `lastName`.
     pub(super) last_name: &'static [&'static str],
-    /// The column with the whole name, for an export without the two, or with them empty.
-    pub(super) full_name: Option<&'static str>,
+    /// Choices for a column with whole names, for an export without the two.
+    pub(super) full_name: &'static [&'static str],
     /// Choices for `email`.
     pub(super) email: &'static [&'static str],
-    /// Which rows are left out.
-    pub(super) status: Option<Status>,
+    /// Which rows are left out: one for each signature, in their order, or one for all of them.
+    pub(super) status: &'static [Status],
     /// Columns that look like an id and are shared by several people.
     pub(super) traps: &'static [&'static str],
     /// What a user of this export must know.
@@ -57,119 +58,160 @@ pub(super) static PRESETS: &[Preset] = &[
     Preset {
         name: "eventbrite",
         title: "Eventbrite attendee summary",
-        signature: &["Order #", "Attendee #"],
+        signatures: &[&["Order #", "Attendee #"]],
         id: &["Attendee #"],
         first_name: FIRST,
         last_name: LAST,
-        full_name: None,
+        full_name: &[],
         email: EMAIL,
-        status: Some(status("Attendee Status", &["Not Attending", "Refunded", "Deleted"])),
+        status: &[status("Attendee Status", &["Not Attending", "Refunded", "Deleted"])],
         traps: &["Order #"],
         advice: None,
     },
+    // German, French and Spanish: pretix' own translations (`src/pretix/locale`), in which the
+    // header is written for a user of that language.
     Preset {
         name: "pretix",
         title: "pretix order data, sheet “Order positions”",
-        signature: &["Order code", "Position ID"],
-        id: &["Order code+Position ID", "Pseudonymization ID"],
-        first_name: &["Attendee name: Given name"],
-        last_name: &["Attendee name: Family name"],
-        full_name: Some("Attendee name"),
-        email: &["Attendee email", "Email"],
-        status: Some(status("Status", &["Canceled", "Cancelled", "Expired"])),
-        traps: &["Order code", "Position ID"],
+        signatures: &[
+            &["Order code", "Position ID"],
+            &["Bestellnummer", "Position", "Pseudonyme ID"],
+            &["Position ID", "ID pseudonyme"],
+            &["Código de la orden", "ID de posición"],
+        ],
+        id: &[
+            "Order code+Position ID",
+            "Bestellnummer+Position",
+            "Code de commande+Position ID",
+            "Código de la orden+ID de posición",
+            "Pseudonymization ID",
+            "Pseudonyme ID",
+            "ID pseudonyme",
+            "ID Seudónimo",
+        ],
+        first_name: &[
+            "Attendee name: Given name",
+            "Name Teilnehmer*in: Vorname",
+            "Nom du participant: Prénom",
+        ],
+        last_name: &[
+            "Attendee name: Family name",
+            "Name Teilnehmer*in: Nachname",
+            "Nom du participant: Nom de famille",
+        ],
+        full_name: &["Attendee name", "Name Teilnehmer*in", "Nom du participant"],
+        email: &[
+            "Attendee email",
+            "E-Mail Teilnehmer*in",
+            "Adresse mail du participant",
+            "Correo electrónico del participante",
+            "Email",
+            "Correo electrónico",
+        ],
+        status: &[
+            status("Status", &["Canceled", "Cancelled", "Canceled (paid fee)", "Expired"]),
+            status("Status", &["storniert", "abgelaufen"]),
+            status("Statut", &["annulé", "expiré"]),
+            status("Estado", &["cancelado", "Cancelada (tarifa pagada)", "expirado"]),
+        ],
+        traps: &[
+            "Order code",
+            "Position ID",
+            "Bestellnummer",
+            "Position",
+            "Code de commande",
+            "Código de la orden",
+            "ID de posición",
+        ],
         advice: None,
     },
     Preset {
         name: "zoom",
         title: "Zoom registration or attendee report",
-        signature: &["First Name", "Last Name", "Email", "Registration Time", "Approval Status"],
+        signatures: &[
+            &["First Name", "Last Name", "Email", "Registration Time", "Approval Status"],
+            &["Name (Original Name)", "User Email"],
+        ],
         id: &[],
         first_name: FIRST,
         last_name: LAST,
-        full_name: None,
-        email: EMAIL,
-        status: Some(status("Approval Status", &["denied", "cancelled", "canceled"])),
+        full_name: &[],
+        email: &["Email", "User Email"],
+        status: &[status("Approval Status", &["denied", "cancelled", "canceled"])],
         traps: &[],
         advice: Some(
-            "Zoom exports no id; the e-mail can serve (--map id=Email), but an attendee report repeats it for each join: prefer the registration report",
+            "Zoom exports no id; the e-mail can serve, but reports of attendees and participants repeat it for each join: prefer the registration report",
         ),
     },
     Preset {
         name: "luma",
         title: "Luma guests",
-        signature: &["approval_status", "qr_code_url"],
-        id: LUMA_ID,
+        signatures: &[
+            &["approval_status", "qr_code_url"],
+            &["api_id", "approval_status"],
+            &["guest_id", "approval_status"],
+        ],
+        id: &["guest_id", "api_id"],
         first_name: FIRST,
         last_name: LAST,
-        full_name: Some("name"),
+        full_name: &["name"],
         email: EMAIL,
-        status: Some(LUMA_STATUS),
-        traps: &[],
-        advice: None,
-    },
-    Preset {
-        name: "luma",
-        title: "Luma guests",
-        signature: &["api_id", "approval_status"],
-        id: LUMA_ID,
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: Some("name"),
-        email: EMAIL,
-        status: Some(LUMA_STATUS),
-        traps: &[],
-        advice: None,
-    },
-    Preset {
-        name: "luma",
-        title: "Luma guests",
-        signature: &["guest_id", "approval_status"],
-        id: LUMA_ID,
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: Some("name"),
-        email: EMAIL,
-        status: Some(LUMA_STATUS),
+        status: &[status(
+            "approval_status",
+            &["pending_approval", "declined", "invited", "waitlist"],
+        )],
         traps: &[],
         advice: None,
     },
     Preset {
         name: "tito",
         title: "Tito tickets",
-        signature: &["Ticket Reference", "Order Reference"],
+        signatures: &[&["Ticket Reference", "Order Reference"]],
         id: &["Ticket Reference"],
         first_name: &["Ticket First Name"],
         last_name: &["Ticket Last Name"],
-        full_name: Some("Ticket Full Name"),
+        full_name: &["Ticket Full Name"],
         email: &["Ticket Email"],
-        status: Some(status("Void Status", &["void", "voided", "true", "yes"])),
+        status: &[status("Void Status", &["void", "voided", "true", "yes"])],
         traps: &["Order Reference", "Number"],
         advice: None,
     },
     Preset {
         name: "meetup",
         title: "Meetup attendees",
-        signature: &["User ID", "RSVP"],
+        signatures: &[&["User ID", "RSVP"]],
         id: &["User ID"],
         first_name: &[],
         last_name: &[],
-        full_name: Some("Name"),
+        full_name: &["Name"],
         email: &[],
-        status: Some(status("RSVP", &["No", "Waitlist"])),
+        status: &[status("RSVP", &["No", "Waitlist"])],
         traps: &[],
         advice: Some("Meetup exports no e-mail, so it can fill a meeting and no webinar"),
     },
     Preset {
+        name: "connpass",
+        title: "connpass participants",
+        signatures: &[&["受付番号", "ユーザー名", "参加ステータス"]],
+        id: &["受付番号"],
+        first_name: &[],
+        last_name: &[],
+        full_name: &[],
+        email: &[],
+        status: &[status("参加ステータス", &["参加キャンセル", "キャンセル", "補欠"])],
+        traps: &[],
+        advice: Some("connpass exports no e-mail, so it can fill a meeting and no webinar"),
+    },
+    Preset {
         name: "teams",
         title: "Microsoft Teams attendance report",
-        signature: &["Participant ID (UPN)", "First Join"],
+        signatures: &[&["Participant ID (UPN)", "First Join"]],
         id: &[],
         first_name: &[],
         last_name: &[],
-        full_name: Some("Name"),
+        full_name: &["Name"],
         email: EMAIL,
-        status: None,
+        status: &[],
         traps: &[],
         advice: Some(
             "Teams exports no id; try --map id='Participant ID (UPN)' (guests may have none)",
@@ -178,13 +220,13 @@ pub(super) static PRESETS: &[Preset] = &[
     Preset {
         name: "indico",
         title: "Indico registrations",
-        signature: &["ID", "Name", "Registration state"],
+        signatures: &[&["ID", "Name", "Registration state"]],
         id: &["ID"],
         first_name: FIRST,
         last_name: LAST,
-        full_name: Some("Name"),
+        full_name: &["Name"],
         email: &["Email Address", "Email"],
-        status: Some(status("Registration state", &["Withdrawn", "Rejected"])),
+        status: &[status("Registration state", &["Withdrawn", "Rejected"])],
         traps: &[],
         advice: Some(
             "Indico numbers the registrations of every event from 1: give --id-prefix when several events share a target",
@@ -193,105 +235,121 @@ pub(super) static PRESETS: &[Preset] = &[
     Preset {
         name: "google-forms",
         title: "Google Forms responses",
-        signature: &["Timestamp", "Email Address"],
+        signatures: &[
+            &["Timestamp", "Email Address"],
+            &["Zeitstempel", "E-Mail-Adresse"],
+            &["Horodateur", "Adresse e-mail"],
+            &["Marca temporal", "Dirección de correo electrónico"],
+            &["タイムスタンプ", "メールアドレス"],
+        ],
         id: &[],
         first_name: FIRST,
         last_name: LAST,
-        full_name: None,
-        email: &["Email Address"],
-        status: None,
-        traps: &["Timestamp"],
-        advice: Some("Google Forms exports no id; try --map id='Email Address'"),
+        full_name: &[],
+        email: &[
+            "Email Address",
+            "E-Mail-Adresse",
+            "Adresse e-mail",
+            "Dirección de correo electrónico",
+            "メールアドレス",
+        ],
+        status: &[],
+        traps: &["Timestamp", "Zeitstempel", "Horodateur", "Marca temporal", "タイムスタンプ"],
+        advice: Some("Google Forms exports no id; the e-mail can serve"),
     },
     Preset {
         name: "hubspot",
         title: "HubSpot contacts",
-        signature: &["Record ID", "First Name", "Last Name", "Email"],
+        signatures: &[&["Record ID", "First Name", "Last Name", "Email"]],
         id: &["Record ID"],
         first_name: FIRST,
         last_name: LAST,
-        full_name: None,
+        full_name: &[],
         email: EMAIL,
-        status: None,
+        status: &[],
         traps: &[],
         advice: None,
     },
     Preset {
         name: "salesforce",
         title: "Salesforce campaign members report",
-        signature: &["Campaign Member ID", "Member Status"],
+        signatures: &[&["Campaign Member ID", "Member Status"]],
         id: &["Campaign Member ID"],
         first_name: FIRST,
         last_name: LAST,
-        full_name: None,
+        full_name: &[],
         email: EMAIL,
-        status: None,
+        status: &[],
         traps: &["Campaign ID"],
         advice: None,
     },
     Preset {
         name: "ringcentral",
         title: "RingCentral Events (Hopin) registrants",
-        signature: &["ExternalBarcode", "FirstName", "LastName", "Email"],
+        signatures: &[&["ExternalBarcode", "FirstName", "LastName", "Email"]],
         id: &["ExternalBarcode"],
         first_name: FIRST,
         last_name: LAST,
-        full_name: None,
+        full_name: &[],
         email: EMAIL,
-        status: None,
+        status: &[],
         traps: &[],
         advice: None,
     },
     Preset {
         name: "cvent",
         title: "Cvent registrations",
-        signature: &["Registration ID", "Reg Type", "Registration Status"],
+        signatures: &[&["Registration ID", "Reg Type", "Registration Status"]],
         id: &["Registration ID"],
         first_name: FIRST,
         last_name: LAST,
-        full_name: None,
+        full_name: &[],
         email: &["Email", "Email Address"],
-        status: Some(status("Registration Status", &["Cancelled", "Canceled", "Declined"])),
+        status: &[status("Registration Status", &["Cancelled", "Canceled", "Declined"])],
         traps: &["Confirmation Number"],
         advice: None,
     },
     Preset {
         name: "wild-apricot",
         title: "Wild Apricot registrations",
-        signature: &["Registration ID", "Registration status"],
+        signatures: &[&["Registration ID", "Registration status"]],
         id: &["Registration ID"],
         first_name: FIRST,
         last_name: LAST,
-        full_name: None,
+        full_name: &[],
         email: EMAIL,
-        status: Some(status("Registration status", &["Cancelled", "Canceled"])),
+        status: &[status("Registration status", &["Cancelled", "Canceled"])],
         traps: &[],
         advice: None,
     },
 ];
 
-const LUMA_ID: &[&str] = &["guest_id", "api_id"];
-const LUMA_STATUS: Status =
-    status("approval_status", &["pending_approval", "declined", "invited", "waitlist"]);
-
 impl Preset {
-    /// Whether every column of the signature stands in this header.
+    /// Whether every column of a signature stands in this header.
     pub(super) fn matches(&self, names: &[String]) -> bool {
-        self.signature.iter().all(|column| !find(names, column).is_empty())
+        self.signatures.iter().any(|signature| holds(names, signature))
+    }
+
+    /// Which rows of an export with this header are left out.
+    pub(super) fn status(&self, names: &[String]) -> Option<&'static Status> {
+        let signature = self.signatures.iter().position(|signature| holds(names, signature));
+        signature.and_then(|place| self.status.get(place)).or(self.status.first())
     }
 
     /// The known export that this header belongs to, the most telling signature first.
     pub(super) fn recognise(names: &[String]) -> Option<&'static Self> {
         let known: HashSet<String> = names.iter().map(|name| normal(name)).collect();
-        let matching = PRESETS
-            .iter()
-            .filter(|preset| preset.signature.iter().all(|column| known.contains(&normal(column))));
-        matching.reduce(
-            |best, next| {
-                if next.signature.len() > best.signature.len() { next } else { best }
-            },
-        )
+        let held = |signature: &[&str]| {
+            let holds = signature.iter().all(|column| known.contains(&normal(column)));
+            if holds { signature.len() } else { 0 }
+        };
+        let merit = |preset: &Self| preset.signatures.iter().map(|s| held(s)).max().unwrap_or(0);
+        PRESETS.iter().rev().max_by_key(|preset| merit(preset)).filter(|preset| merit(preset) > 0)
     }
+}
+
+fn holds(names: &[String], signature: &[&str]) -> bool {
+    signature.iter().all(|column| !find(names, column).is_empty())
 }
 
 /// `--preset NAME`, or `none` for no preset at all.
@@ -311,9 +369,7 @@ pub struct UnknownPreset(pub String);
 /// The names that `--preset` takes, beside `none`.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
-    let mut names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-    names.dedup();
-    names
+    PRESETS.iter().map(|preset| preset.name).collect()
 }
 
 impl FromStr for PresetChoice {
@@ -339,9 +395,11 @@ mod tests {
     #[test]
     fn each_signature_is_recognised_as_its_own() {
         for preset in PRESETS {
-            let names: Vec<String> = preset.signature.iter().map(|&n| n.to_owned()).collect();
-            let found = Preset::recognise(&names).expect(preset.name);
-            assert_eq!(found.name, preset.name);
+            for signature in preset.signatures {
+                let names: Vec<String> = signature.iter().map(|&n| n.to_owned()).collect();
+                let found = Preset::recognise(&names).expect(preset.name);
+                assert_eq!(found.name, preset.name);
+            }
             assert!(
                 matches!(preset.name.parse(), Ok(PresetChoice::Named(p)) if p.name == preset.name)
             );

@@ -1,7 +1,7 @@
 //! What must hold for every input, however damaged.
 //!
 //! `cargo test --lib input::properties` runs some hundreds of cases. For a long run:
-//! `REGISTRANT_IMPORT_FUZZ_SECONDS=60 cargo test --release --lib fuzz -- --ignored`.
+//! `REGISTRANT_IMPORT_FUZZ_SECONDS=60 cargo test --release --lib fuzz -- --ignored --nocapture`.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,21 @@ use super::{tests::memory, *};
 
 const EVERYONE: Rule = Rule::Meeting(Mode::Everyone);
 
+/// How many rows are excluded, invalid and valid: by one row after the other, and by the survey that
+/// reads, weighs and settles them apart.
+fn agrees(bytes: &[u8], one_by_one: [u64; 3]) {
+    let mut rows =
+        memory(bytes, &Options::default()).and_then(Input::into_rows).expect("as before");
+    let all = survey::<InputError>(&mut rows, EVERYONE, |_, _| Ok(())).expect("as before");
+    assert_eq!([all.excluded, all.invalid, all.valid], one_by_one);
+}
+
 /// Reads all there is; what must hold of any input holds here.
 fn read_all(bytes: &[u8]) -> Option<Vec<(u64, String)>> {
     let mut rows = memory(bytes, &Options::default()).ok()?.into_rows().ok()?;
     let (mut sieve, mut row) = (Sieve::new(EVERYONE), Row::new());
     let (mut told, mut last) = (Vec::new(), 0);
+    let mut counts = [0; 3];
     while rows.read(&mut row).ok()? {
         assert!(row.line() > last, "line {} follows line {last}", row.line());
         last = row.line();
@@ -29,14 +39,19 @@ fn read_all(bytes: &[u8]) -> Option<Vec<(u64, String)>> {
                 let id = row.fields().id.unwrap_or_default();
                 assert_eq!(registrant.id.as_str(), id);
                 assert_eq!(row.cells().count(), rows_width(&row));
+                counts[2] += 1;
             }
-            (_, Sifted::Invalid(faults)) => assert!(!faults.is_empty()),
-            (Standing::Excluded(_), Sifted::Excluded) => {}
+            (_, Sifted::Invalid(faults)) => {
+                assert!(!faults.is_empty());
+                counts[1] += 1;
+            }
+            (Standing::Excluded(_), Sifted::Excluded) => counts[0] += 1,
             (standing, sifted) => panic!("{standing:?} became {sifted:?}"),
         }
         told.push((row.line(), row.raw().to_owned()));
     }
     assert!(last <= split::count_lines(bytes) + 1);
+    agrees(bytes, counts);
     Some(told)
 }
 
@@ -63,6 +78,9 @@ fn nasty() -> impl Strategy<Value = Vec<u8>> {
         1 => Just("é".as_bytes().to_vec()),
         1 => Just(b"id,name\n".to_vec()),
         1 => Just(b"\n\nGrand Totals (2 records)\n".to_vec()),
+        1 => Just(b"\n\nname,id\nBob,2\n".to_vec()),
+        1 => Just(b"\n\ncode,label\n".to_vec()),
+        1 => Just(b"Total,,\n".to_vec()),
         1 => Just(b",_line,_outcome,_code,_reason\n".to_vec()),
     ];
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
@@ -192,6 +210,7 @@ fn a_row_without_end_is_an_error_and_an_endless_quote_a_row() {
 
 /// The fuzz target: random inputs for as long as the environment says.
 #[test]
+#[expect(clippy::print_stderr, reason = "the number of cases is what the run is for")]
 #[ignore = "runs for REGISTRANT_IMPORT_FUZZ_SECONDS, 60 if unset"]
 fn fuzz() {
     let seconds = std::env::var("REGISTRANT_IMPORT_FUZZ_SECONDS")
@@ -201,11 +220,14 @@ fn fuzz() {
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut runner = TestRunner::new(Config::default());
     let (nasty, bytes) = (nasty(), proptest::collection::vec(any::<u8>(), 0..300));
+    let mut cases = 0_u64;
     while Instant::now() < end {
         let tree = nasty.new_tree(&mut runner).expect("a value");
         read_all(&tree.current());
         let tree = bytes.new_tree(&mut runner).expect("a value");
         read_all(&tree.current());
         read_all(&[b"id,name\n".as_slice(), &tree.current()].concat());
+        cases += 3;
     }
+    eprintln!("{cases} inputs");
 }

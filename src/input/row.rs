@@ -140,6 +140,11 @@ impl Row {
     /// process.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
+        self.fingerprint_with(&mut String::new())
+    }
+
+    /// The same with a buffer that is used again.
+    pub(super) fn fingerprint_with(&self, plain: &mut String) -> u64 {
         let raw = self.raw();
         if !self.quoted {
             return KEYS.hash_one(raw);
@@ -148,15 +153,20 @@ impl Row {
         // make no difference.
         let delimiter =
             self.layout.as_deref().map_or(b',', |layout| layout.header.delimiter.byte());
-        let mut plain = String::with_capacity(raw.len());
+        plain.clear();
         for (place, cell) in self.cells().enumerate() {
             if place > 0 {
                 plain.push(char::from(delimiter));
             }
-            let quoted = cell.bytes().any(|b| b == delimiter || matches!(b, b'"' | b'\r' | b'\n'));
-            if quoted {
+            let bytes = cell.as_bytes();
+            let quote = memchr::memchr(QUOTE, bytes).is_some();
+            if quote || memchr::memchr3(delimiter, b'\r', b'\n', bytes).is_some() {
                 plain.push('"');
-                plain.push_str(&cell.replace('"', "\"\""));
+                if quote {
+                    plain.push_str(&cell.replace('"', "\"\""));
+                } else {
+                    plain.push_str(cell);
+                }
                 plain.push('"');
             } else {
                 plain.push_str(cell);
@@ -191,6 +201,24 @@ impl Row {
             }),
         };
         (hash >> 32) as u32
+    }
+
+    /// Takes the row for one of another table, whose header stands in this line.
+    pub(super) fn disown(&mut self, header_line: u64) {
+        self.faults.insert(
+            0,
+            Fault::new(
+                FaultCode::OtherTable,
+                format!(
+                    "line {header_line} looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
+                ),
+            ),
+        );
+    }
+
+    /// Whether its cells cannot be told apart, or are another table's.
+    pub(super) fn is_broken(&self) -> bool {
+        !self.faults.is_empty()
     }
 
     pub(super) fn excluded_by(&self) -> Option<usize> {

@@ -2,7 +2,9 @@
 //!
 //! Not rows: blank lines; the header once more (exports glued together); lines of nothing but
 //! delimiters at the very end, which spreadsheets leave behind. In the midst of the data such a
-//! line is a row without an id, and is reported as one. A footer or another table ends the rows.
+//! line is a row without an id, and is reported as one. A footer or another table ends the rows;
+//! where it is not certain that another table begins, its rows are rejected, so that nobody of
+//! them is enrolled and none is lost.
 //! Whatever is passed over is counted and said aloud.
 
 use std::sync::{Arc, OnceLock};
@@ -10,7 +12,9 @@ use std::sync::{Arc, OnceLock};
 use super::{
     InputError, Row,
     ending::{self, Ending},
+    kinds::{Kinds, Taken},
     layout::Layout,
+    oddity,
     split::Extent,
     text::{MAX_ROW, Text},
 };
@@ -21,6 +25,12 @@ pub(super) struct Findings {
     ending: Option<(Ending, u64)>,
     padding_from: Option<u64>,
     repeated_headers: Vec<u64>,
+    /// Lines below a blank one that look like another table's header, and that might be one.
+    other_headers: Vec<u64>,
+    /// The first one, and how many.
+    doubtful: Option<(u64, u64)>,
+    /// Ids that look accidental: the first one's line, and how many.
+    accidental: Option<(u64, u64)>,
     excluded: Vec<u64>,
     rows: u64,
 }
@@ -34,6 +44,14 @@ impl Findings {
                 notes.push(format!("{rows} left out by {}", gate.label));
             }
         }
+        if let Some((line, count)) = self.accidental {
+            const WHY: &str = "blanks around, invisible characters, a spreadsheet's `'`, `=\"…\"` or `.0`, a word such as NULL";
+            notes.push(if count == 1 {
+                format!("the id in line {line} looks accidental ({WHY}): it is taken as it stands")
+            } else {
+                format!("{count} ids look accidental ({WHY}), the first in line {line}: they are taken as they stand")
+            });
+        }
         match self.repeated_headers.as_slice() {
             [] => {}
             [line] => notes.push(format!("line {line} repeats the header and is passed over")),
@@ -41,6 +59,21 @@ impl Findings {
                 "{} lines repeat the header and are passed over, the first is line {line}",
                 self.repeated_headers.len()
             )),
+        }
+        notes.extend(self.other_headers.iter().map(|line| {
+            format!(
+                "line {line} stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)"
+            )
+        }));
+        if let Some((line, count)) = self.doubtful {
+            let more = match count - 1 {
+                0 => String::new(),
+                1 => ", and so does 1 more line".to_owned(),
+                more => format!(", and so do {more} more lines"),
+            };
+            notes.push(format!(
+                "line {line} stands below a blank line and might be the header of another table{more}: taken as a row; if it is none, cut the file there"
+            ));
         }
         if let Some((ending, line)) = self.ending {
             notes.push(format!(
@@ -61,6 +94,9 @@ pub struct Rows {
     after_blank: bool,
     /// Whether the delimiters-only lines at hand are known not to be the last ones.
     within_data: bool,
+    kinds: Kinds,
+    /// The line of the other table's header, within its rows.
+    other_table: Option<u64>,
     ended: bool,
     findings: Findings,
     /// Filled by the first pass that reaches the end.
@@ -75,6 +111,8 @@ impl Rows {
             text,
             after_blank: false,
             within_data: false,
+            kinds: Kinds::default(),
+            other_table: None,
             ended: false,
             findings: Findings { excluded, ..Findings::default() },
             shared,
@@ -94,6 +132,7 @@ impl Rows {
             self.findings =
                 Findings { excluded: vec![0; self.layout.gates.len()], ..Findings::default() };
             (self.after_blank, self.within_data) = (false, false);
+            (self.kinds, self.other_table) = (Kinds::default(), None);
         }
         Ok(empty)
     }
@@ -120,10 +159,9 @@ impl Rows {
                 self.after_blank = true;
                 continue;
             }
-            if raw.len() == self.layout.whole_header.len() && *raw == self.layout.whole_header
-                || raw.strip_prefix('\u{feff}').is_some_and(|raw| *raw == self.layout.whole_header)
-            {
+            if self.layout.is_header_again(raw, &row.spans) {
                 self.findings.repeated_headers.push(self.text.line());
+                (self.other_table, self.after_blank) = (None, false);
                 self.text.advance(extent.next, extent.lines);
                 continue;
             }
@@ -154,11 +192,19 @@ impl Rows {
             }
             let raw = self.text.slice(extent.length);
             row.take(&self.layout, raw, &extent, self.text.line());
+            if self.after_blank || self.kinds.wants_more() {
+                self.look_at_kinds(row);
+            }
+            if let Some(line) = self.other_table {
+                row.disown(line);
+            }
             self.text.advance(extent.next, extent.lines);
             self.after_blank = false;
             self.findings.rows += 1;
             if let Some(gate) = row.excluded_by() {
                 self.findings.excluded[gate] += 1;
+            } else if !row.is_broken() && oddity::looks_accidental(row.id()) {
+                self.findings.accidental.get_or_insert((row.line(), 0)).1 += 1;
             }
             return Ok(true);
         }
@@ -167,6 +213,29 @@ impl Rows {
             let _ = self.shared.set(self.findings.clone());
         }
         Ok(false)
+    }
+
+    /// Whether a row belongs to the list, as far as its cells tell.
+    fn look_at_kinds(&mut self, row: &Row) {
+        if self.layout.detected.rejects || row.is_broken() {
+            return;
+        }
+        let (line, cells) = (row.line(), row.cells().collect::<Vec<_>>());
+        if self.after_blank {
+            match self.kinds.judge(&cells, &self.layout.header.names) {
+                Taken::Row => {}
+                Taken::Doubtful => {
+                    self.findings.doubtful.get_or_insert((line, 0)).1 += 1;
+                }
+                Taken::Header => {
+                    self.findings.other_headers.push(line);
+                    self.other_table = Some(line);
+                }
+            }
+        }
+        if self.kinds.wants_more() && self.other_table.is_none() {
+            self.kinds.learn(cells.into_iter());
+        }
     }
 
     /// Whether nothing but delimiters, quotes, blanks and line ends follows.
@@ -186,7 +255,8 @@ impl Rows {
     }
 }
 
-/// A line without anything in it; a line of delimiters is not blank.
+/// A line without anything in it, or with the mark by which DOS ended a text; a line of delimiters
+/// is not blank.
 fn is_blank(raw: &str, delimiter: u8) -> bool {
-    raw.bytes().all(|b| b != delimiter && matches!(b, b' ' | b'\t'))
+    raw.bytes().all(|b| b != delimiter && matches!(b, b' ' | b'\t' | b'\x1A'))
 }

@@ -1,4 +1,5 @@
-//! Which ids were claimed, by which row: 24 bytes for each, whatever the ids' length.
+//! Which ids were claimed, by which row: 24 bytes for each, whatever the ids' length, and a table
+//! to find them by.
 
 use std::hash::BuildHasher;
 
@@ -7,6 +8,8 @@ use super::row::KEYS;
 /// What a row claims its id with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
+    /// Hash of the id: [`key`].
+    pub(super) key: u64,
     /// Fingerprint of all cells.
     pub(super) row: u64,
     /// Fingerprint of names and e-mail.
@@ -30,82 +33,95 @@ pub(super) enum Claimed {
     },
 }
 
-/// Key, row, and person with line; a key of 0 is an empty place.
-type Place = [u64; 3];
+/// A claim that holds.
+#[derive(Clone, Copy)]
+struct Held {
+    key: u64,
+    row: u64,
+    person: u32,
+    line: u32,
+}
+
+/// The place of a held claim, counted from 1, in the low bits, and the high bits of its key in the
+/// high ones; 0 is an empty place.
+type Place = u64;
+
+/// Low bits of a [`Place`]: a thousand billion claims.
+const COUNT_BITS: u32 = 40;
 
 /// The ids seen so far, by a hash of 64 bits that is keyed at random.
 ///
 /// Two of a million ids fall together with a chance of 1 in 37 million; the second of them would
 /// be reported as a duplicate, and nobody would be given another's link.
 ///
-/// A table of its own, because nearly every look-up waits for far memory, which is most of the time
-/// of a check: here it is one access an id and not two, and those of many rows can be made to wait
-/// together ([`Seen::approach`]).
+/// A table of its own, because nearly every look-up waits for far memory: here it is one access of
+/// eight bytes for an id that is new (what is held lies in the order of the claims, and is only
+/// looked at for an id that repeats), and those of many rows can be made to wait together
+/// ([`Seen::approach`]).
 #[derive(Default)]
 pub(super) struct Seen {
     places: Vec<Place>,
-    taken: usize,
-    /// A buffer of [`Seen::approach`].
-    homes: Vec<usize>,
+    held: Vec<Held>,
 }
 
 impl Seen {
     pub(super) fn is_empty(&self) -> bool {
-        self.taken == 0
+        self.held.is_empty()
     }
 
     /// Makes room for this many ids at once, instead of growing to it.
     pub(super) fn expect(&mut self, ids: usize) {
         /// An estimate may be wrong: no more room than this is made unasked.
         const MOST: usize = 1_000_000;
-        let room = (ids.min(MOST) * 4 / 3).next_power_of_two().max(1024);
+        let ids = ids.min(MOST);
+        self.held.reserve(ids);
+        let room = (ids * 4 / 3).next_power_of_two().max(1024);
         if room > self.places.len() {
             self.grow(room);
         }
     }
 
     /// Fetches the places of these ids from far memory, all at once.
-    pub(super) fn approach<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
+    pub(super) fn approach(&self, keys: impl Iterator<Item = u64>) {
         if self.places.is_empty() {
             return;
         }
-        self.homes.clear();
-        for id in ids {
-            let home = self.home(key(id));
-            self.homes.push(home);
-        }
         // Nothing here waits for anything else, so the processor has all of them under way.
-        let fetched = self.homes.iter().fold(0, |sum, &home| sum ^ self.places[home][0]);
+        let fetched = keys.fold(0, |sum, key| sum ^ self.places[self.home(key)]);
         std::hint::black_box(fetched);
     }
 
     /// Claims an id for a row.
-    pub(super) fn claim(&mut self, id: &str, claim: Claim) -> Claimed {
+    pub(super) fn claim(&mut self, claim: &Claim) -> Claimed {
         // At most three quarters are taken, so that a free place is near.
-        if self.taken * 4 >= self.places.len() * 3 {
+        if self.held.len() * 4 >= self.places.len() * 3 {
             self.grow((self.places.len() * 2).max(1024));
         }
-        let key = key(id);
-        let mut at = self.home(key);
-        let mut found = self.places[at][0];
-        while found != 0 && found != key {
+        let mut at = self.home(claim.key);
+        while self.places[at] != 0 {
+            if self.places[at] >> COUNT_BITS == claim.key >> COUNT_BITS
+                && let Some(held) = self.held(self.places[at])
+                && held.key == claim.key
+            {
+                let line = u64::from(held.line);
+                return if held.row == claim.row {
+                    Claimed::Again { line }
+                } else {
+                    Claimed::Taken { line, same_person: held.person == claim.person }
+                };
+            }
             at = (at + 1) & (self.places.len() - 1);
-            found = self.places[at][0];
         }
-        if found == 0 {
-            // Lines beyond 4 billion are told as the last line that can be told.
-            let line = claim.line.min(u64::from(u32::MAX));
-            self.places[at] = [key, claim.row, u64::from(claim.person) << 32 | line];
-            self.taken += 1;
-            return Claimed::First;
-        }
-        let [_, row, rest] = self.places[at];
-        let line = rest & u64::from(u32::MAX);
-        if row == claim.row {
-            Claimed::Again { line }
-        } else {
-            Claimed::Taken { line, same_person: rest >> 32 == u64::from(claim.person) }
-        }
+        // Lines beyond 4 billion are told as the last line that can be told.
+        let line = u32::try_from(claim.line).unwrap_or(u32::MAX);
+        self.held.push(Held { key: claim.key, row: claim.row, person: claim.person, line });
+        self.places[at] = place(claim.key, self.held.len());
+        Claimed::First
+    }
+
+    fn held(&self, place: Place) -> Option<&Held> {
+        let nth = usize::try_from(place & ((1 << COUNT_BITS) - 1)).ok()?;
+        self.held.get(nth.checked_sub(1)?)
     }
 
     fn home(&self, key: u64) -> usize {
@@ -118,22 +134,28 @@ impl Seen {
     fn grow(&mut self, room: usize) {
         // Written now and not merely reserved: else each page is faulted in twice, by the look-up
         // that reads it first and by the claim that writes it.
-        let mut places = Vec::with_capacity(room);
-        places.resize(room, std::hint::black_box([0; 3]));
-        let old = std::mem::replace(&mut self.places, places);
-        for place in old.into_iter().filter(|place| place[0] != 0) {
-            let mut at = self.home(place[0]);
-            while self.places[at][0] != 0 {
+        self.places.clear();
+        self.places.shrink_to(0);
+        self.places.resize(room, std::hint::black_box(0));
+        for nth in 0..self.held.len() {
+            let key = self.held[nth].key;
+            let mut at = self.home(key);
+            while self.places[at] != 0 {
                 at = (at + 1) & (room - 1);
             }
-            self.places[at] = place;
+            self.places[at] = place(key, nth + 1);
         }
     }
 }
 
-/// Never 0, which is an empty place.
-fn key(id: &str) -> u64 {
-    KEYS.hash_one(id).max(1)
+/// What stands in the table for the `count`th claim.
+fn place(key: u64, count: usize) -> Place {
+    (key >> COUNT_BITS << COUNT_BITS) | count as u64
+}
+
+/// What an id is known by here.
+pub(super) fn key(id: &str) -> u64 {
+    KEYS.hash_one(id)
 }
 
 #[cfg(test)]
@@ -143,7 +165,8 @@ mod tests {
     #[test]
     fn the_first_claim_holds() {
         let mut seen = Seen::default();
-        let mut claim = |id, row, person, line| seen.claim(id, Claim { row, person, line });
+        let mut claim =
+            |id, row, person, line| seen.claim(&Claim { key: key(id), row, person, line });
         assert_eq!(claim("a", 1, 1, 2), Claimed::First);
         assert_eq!(claim("A", 2, 2, 3), Claimed::First);
         assert_eq!(claim("a", 1, 1, 4), Claimed::Again { line: 2 });
@@ -156,9 +179,23 @@ mod tests {
         let mut seen = Seen::default();
         for round in [Claimed::First, Claimed::Again { line: 7 }] {
             for id in 0..5000 {
-                let claimed = seen.claim(&id.to_string(), Claim { row: id, person: 0, line: 7 });
+                let key = key(&id.to_string());
+                let claimed = seen.claim(&Claim { key, row: id, person: 0, line: 7 });
                 assert_eq!(claimed, round, "{id}");
             }
         }
+    }
+
+    #[test]
+    fn ids_that_share_a_place_are_told_apart() {
+        let mut seen = Seen::default();
+        // Equal in their low bits, by which a place is found, and in their high ones, which stand
+        // there: only the whole key tells them apart.
+        let (one, other) = (7, 7 | 1 << (COUNT_BITS - 1));
+        let mut claim = |key, line| seen.claim(&Claim { key, row: key, person: 0, line });
+        assert_eq!(claim(one, 2), Claimed::First);
+        assert_eq!(claim(other, 3), Claimed::First);
+        assert_eq!(claim(one, 4), Claimed::Again { line: 2 });
+        assert_eq!(claim(other, 5), Claimed::Again { line: 3 });
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Used by `check`, by the plan of a run and by the projection at its end, so that all three agree
 //! on every row. A row that is left out or cannot be read claims no id.
+//!
+//! In two steps: [`Scales`] weigh a row by itself, and [`Sieve::settle`] holds it against the rows
+//! before it. The survey does the first where the row has just been read and is still at hand.
 
 use super::{
     Row, Standing,
     addresses::Addresses,
-    seen::{Claim, Claimed, Seen},
+    seen::{Claim, Claimed, Seen, key},
     trap::{IdTrap, TrapWatch},
 };
 use crate::registrant::{Fault, FaultCode, Registrant, Rule};
@@ -28,49 +31,55 @@ pub enum Sifted {
     },
 }
 
-/// Judges the rows of one pass, in their order.
-pub struct Sieve {
-    rule: Rule,
-    seen: Seen,
-    /// Of a webinar.
-    addresses: Option<Addresses>,
-    watch: TrapWatch,
+/// The same without the person.
+pub(super) enum Settled {
+    Excluded,
+    Invalid(Vec<Fault>),
+    Valid { repeats: Option<u64> },
 }
 
-impl Sieve {
-    /// A sieve that has seen no row yet.
-    #[must_use]
-    pub fn new(rule: Rule) -> Self {
-        let addresses = matches!(rule, Rule::Webinar(_)).then(Addresses::default);
-        Self { rule, seen: Seen::default(), addresses, watch: TrapWatch::default() }
-    }
+/// What a row weighs by itself, whatever the other rows are.
+#[derive(Default)]
+pub(super) enum Weighed {
+    #[default]
+    Excluded,
+    /// Its faults so far, and with what it claims its id, if it has one.
+    Judged { faults: Vec<Fault>, claim: Option<Claim> },
+}
 
-    /// Makes ready for the rows that are judged next. Never needed, but with some dozens of rows at
-    /// a time the judging of a long list takes half the time.
-    pub fn approach(&mut self, rows: &[Row]) {
-        if let Some(layout) = rows.first().and_then(|row| row.layout.as_ref())
-            && self.seen.is_empty()
-        {
-            self.seen.expect(layout.expected_rows);
+impl Weighed {
+    /// What [`Seen::approach`] must know; of a row that claims nothing any place will do.
+    fn key(&self) -> u64 {
+        match self {
+            Self::Judged { claim: Some(claim), .. } => claim.key,
+            _ => 0,
         }
-        self.seen.approach(rows.iter().map(Row::id));
+    }
+}
+
+/// Holds rows against the rule, one by one.
+pub(super) struct Scales {
+    rule: Rule,
+    /// A buffer of [`Row::fingerprint_with`].
+    plain: String,
+}
+
+impl Scales {
+    pub(super) fn new(rule: Rule) -> Self {
+        Self { rule, plain: String::new() }
     }
 
-    /// Judges the next row.
-    pub fn sift(&mut self, row: &Row) -> Sifted {
+    pub(super) fn weigh(&mut self, row: &Row) -> Weighed {
         match row.standing() {
-            Standing::Excluded(_) => return Sifted::Excluded,
-            Standing::Broken(faults) => return Sifted::Invalid(faults.to_vec()),
+            Standing::Excluded(_) => return Weighed::Excluded,
+            Standing::Broken(faults) => {
+                return Weighed::Judged { faults: faults.to_vec(), claim: None };
+            }
             Standing::Included => {}
         }
         let fields = row.fields();
         let id = fields.id.unwrap_or_default();
-        let mut faults = Vec::new();
-        let mut registrant = None;
-        match Registrant::parse(&fields, &self.rule) {
-            Ok(valid) => registrant = Some(valid),
-            Err(found) => faults = found,
-        }
+        let mut faults = Registrant::faults(&fields, &self.rule);
         if let Some(fault) = row.part_fault()
             && faults.iter().all(|other| other.code != fault.code)
         {
@@ -82,10 +91,67 @@ impl Sieve {
                 "the id holds U+FFFD, the mark of a character that an earlier conversion lost; export the list again as UTF-8",
             ));
         }
+        let nameless = faults.iter().any(|fault| fault.code == FaultCode::MissingId);
+        let claim = (!nameless).then(|| Claim {
+            key: key(id),
+            row: row.fingerprint_with(&mut self.plain),
+            person: row.person(),
+            line: row.line(),
+        });
+        Weighed::Judged { faults, claim }
+    }
+}
+
+/// Judges the rows of one pass, in their order.
+pub struct Sieve {
+    scales: Scales,
+    seen: Seen,
+    /// Of a webinar.
+    addresses: Option<Addresses>,
+    watch: TrapWatch,
+}
+
+impl Sieve {
+    /// A sieve that has seen no row yet.
+    #[must_use]
+    pub fn new(rule: Rule) -> Self {
+        let addresses = matches!(rule, Rule::Webinar(_)).then(Addresses::default);
+        let (scales, seen) = (Scales::new(rule), Seen::default());
+        Self { scales, seen, addresses, watch: TrapWatch::default() }
+    }
+
+    /// Makes ready for the rows that are settled next. Never needed, but with some dozens of rows
+    /// at a time the settling of a long list takes half the time.
+    pub(super) fn approach(&mut self, rows: &[Row], weighed: &[Weighed]) {
+        if let Some(layout) = rows.first().and_then(|row| row.layout.as_ref())
+            && self.seen.is_empty()
+        {
+            self.seen.expect(layout.expected_rows);
+        }
+        self.seen.approach(weighed.iter().map(Weighed::key));
+    }
+
+    /// Judges the next row.
+    pub fn sift(&mut self, row: &Row) -> Sifted {
+        let weighed = self.scales.weigh(row);
+        match self.settle(row, weighed) {
+            Settled::Excluded => Sifted::Excluded,
+            Settled::Invalid(faults) => Sifted::Invalid(faults),
+            Settled::Valid { repeats } => {
+                match Registrant::parse(&row.fields(), &self.scales.rule) {
+                    Ok(registrant) => Sifted::Valid { registrant, repeats },
+                    Err(faults) => Sifted::Invalid(faults),
+                }
+            }
+        }
+    }
+
+    /// Holds the next row, which was weighed before, against the rows before it.
+    pub(super) fn settle(&mut self, row: &Row, weighed: Weighed) -> Settled {
+        let Weighed::Judged { mut faults, claim } = weighed else { return Settled::Excluded };
         let mut repeats = None;
-        if !id.trim().is_empty() {
-            let person = row.person();
-            match self.seen.claim(id, Claim { row: row.fingerprint(), person, line: row.line() }) {
+        if let Some(claim) = claim {
+            match self.seen.claim(&claim) {
                 Claimed::First => self.watch.first(row),
                 Claimed::Again { line } => repeats = Some(line),
                 Claimed::Taken { line, same_person } => {
@@ -102,12 +168,11 @@ impl Sieve {
         if let Some(addresses) = &mut self.addresses {
             addresses.hold(row, &mut faults);
         }
-        match registrant {
-            Some(registrant) if faults.is_empty() => Sifted::Valid { registrant, repeats },
-            _ => {
-                faults.sort_by_key(|fault| fault.code);
-                Sifted::Invalid(faults)
-            }
+        if faults.is_empty() {
+            Settled::Valid { repeats }
+        } else {
+            faults.sort_by_key(|fault| fault.code);
+            Settled::Invalid(faults)
         }
     }
 

@@ -73,10 +73,14 @@ impl Snapshot {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.layout.notes.clone();
-        if let Some(findings) = self.shared.get() {
-            notes.extend(findings.notes(&self.layout));
-        }
+        notes.extend(self.row_notes());
         notes
+    }
+
+    /// What the rows brought to light alone; nothing before one pass has reached the end.
+    #[must_use]
+    pub fn row_notes(&self) -> Vec<String> {
+        self.shared.get().map_or_else(Vec::new, |findings| findings.notes(&self.layout))
     }
 
     /// See [`super::Input::kept_names`].

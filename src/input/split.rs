@@ -82,52 +82,55 @@ pub(super) fn split(
     cells.clear();
     let bytes = text.as_bytes();
     extent.quoted = false;
+    // Without quotes the record ends with the line.
+    let end = match (memchr2(b'\n', b'\r', bytes), supply) {
+        (Some(end), _) => end,
+        (None, Supply::More) => return Split::Unfinished,
+        (None, Supply::Full) => return Split::TooLong,
+        (None, Supply::End) => bytes.len(),
+    };
     let mut start = 0;
     let mut at = 0;
     // Eight bytes at a time: a row has many short cells, and to look for each of them anew costs
     // more than to look at every byte once.
-    while let Some(word) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*word);
-        let stops = equal(word, b'\n') | equal(word, b'\r') | equal(word, QUOTE);
-        // Of the delimiters, those before the first stop.
-        let mut delimiters =
-            equal(word, delimiter) & (stops & stops.wrapping_neg()).wrapping_sub(1);
-        while delimiters != 0 {
-            let end = at + (delimiters.trailing_zeros() / 8) as usize;
-            cells.push(span(start, start, end, false));
-            start = end + 1;
-            delimiters &= delimiters - 1;
+    let quoted = 'scan: {
+        while at < end
+            && let Some(word) = bytes[at..].first_chunk::<8>()
+        {
+            let word = u64::from_le_bytes(*word);
+            let within = if end - at < 8 { (1 << (8 * (end - at))) - 1 } else { u64::MAX };
+            if equal(word, QUOTE) & within != 0 {
+                break 'scan true;
+            }
+            let mut delimiters = equal(word, delimiter) & within;
+            while delimiters != 0 {
+                let end = at + (delimiters.trailing_zeros() / 8) as usize;
+                cells.push(span(start, start, end, false));
+                start = end + 1;
+                delimiters &= delimiters - 1;
+            }
+            at += 8;
         }
-        if stops != 0 {
-            at += (stops.trailing_zeros() / 8) as usize;
-            break;
+        // The last few bytes of the text.
+        while at < end {
+            if bytes[at] == QUOTE {
+                break 'scan true;
+            }
+            if bytes[at] == delimiter {
+                cells.push(span(start, start, at, false));
+                start = at + 1;
+            }
+            at += 1;
         }
-        at += 8;
+        false
+    };
+    if quoted {
+        cells.clear();
+        extent.quoted = true;
+        return split_quoted(bytes, delimiter, supply, cells, extent);
     }
-    for &byte in &bytes[at..] {
-        if byte == QUOTE {
-            cells.clear();
-            extent.quoted = true;
-            return split_quoted(bytes, delimiter, supply, cells, extent);
-        }
-        if byte == b'\n' || byte == b'\r' {
-            cells.push(span(start, start, at, false));
-            return finish(bytes, at, 0, None, supply, extent);
-        }
-        if byte == delimiter {
-            cells.push(span(start, start, at, false));
-            start = at + 1;
-        }
-        at += 1;
-    }
-    match supply {
-        Supply::More => Split::Unfinished,
-        Supply::Full => Split::TooLong,
-        Supply::End => {
-            cells.push(span(start, start, at, false));
-            finish(bytes, at, 0, None, supply, extent)
-        }
-    }
+    cells.push(span(start, start, end, false));
+    finish(bytes, end, 0, None, supply, extent)
 }
 
 /// The highest bit of each byte of `word` that is `byte`.

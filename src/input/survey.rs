@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::mpsc, thread};
 
-use super::{IdTrap, InputError, Row, Rows, Sieve, Sifted};
+use super::{
+    IdTrap, InputError, Row, Rows, Sieve,
+    sieve::{Scales, Settled, Weighed},
+};
 use crate::registrant::{Fault, FaultCode, Rule};
 
 /// How many faulty rows are kept to be shown.
@@ -13,7 +16,7 @@ const TOGETHER: usize = 32;
 
 /// Rows handed over at once: enough that the handing over does not count, few enough to stay in
 /// near memory. Long rows make a batch full before: what is under way stays bounded.
-const BATCH_ROWS: usize = 256;
+const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: usize = 256 * 1024;
 /// Batches under way: one is read, one is judged, one waits.
 const BATCHES: usize = 3;
@@ -43,7 +46,8 @@ pub struct Survey {
 
 /// Judges all rows; `on_reject` is handed each invalid one.
 ///
-/// Rows are read in one thread and judged in another: each is about half of the work.
+/// Rows are read and weighed in one thread and held against each other in another: what the second
+/// does is mostly to wait for far memory.
 ///
 /// # Errors
 /// When the rows cannot be read on, or `on_reject` fails.
@@ -53,7 +57,7 @@ pub fn survey<E: From<InputError>>(
     mut on_reject: impl FnMut(&Row, &[Fault]) -> Result<(), E>,
 ) -> Result<Survey, E> {
     let mut survey = Survey::default();
-    let mut sieve = Sieve::new(rule);
+    let mut sieve = Sieve::new(rule.clone());
     thread::scope(|scope| -> Result<(), E> {
         // Made in here, so that an early return closes them and the reader does not wait for ever.
         let (full, filled) = mpsc::sync_channel(BATCHES);
@@ -64,20 +68,27 @@ pub fn survey<E: From<InputError>>(
         }
         let reading = &mut *rows;
         scope.spawn(move || {
+            let mut scales = Scales::new(rule);
             // Either channel closes only when the judging has ended early.
             for mut batch in empty {
-                let outcome = batch.fill(reading);
+                let outcome = batch.fill(reading, &mut scales);
                 let over = !matches!(outcome, Ok(true));
                 if full.send((batch, outcome.err())).is_err() || over {
                     break;
                 }
             }
         });
-        for (batch, error) in filled {
-            for some in batch.rows[..batch.filled].chunks(TOGETHER) {
-                sieve.approach(some);
-                for row in some {
-                    survey.count(row, sieve.sift(row), &mut on_reject)?;
+        for (mut batch, error) in filled {
+            let (mut rows, mut weighed) = (&batch.rows[..batch.filled], &mut batch.weighed[..]);
+            while !rows.is_empty() {
+                let some = rows.len().min(TOGETHER);
+                let (now, now_weighed);
+                (now, rows) = rows.split_at(some);
+                (now_weighed, weighed) = weighed.split_at_mut(some);
+                sieve.approach(now, now_weighed);
+                for (row, weighed) in now.iter().zip(now_weighed) {
+                    let settled = sieve.settle(row, std::mem::take(weighed));
+                    survey.count(row, settled, &mut on_reject)?;
                 }
             }
             if let Some(error) = error {
@@ -97,17 +108,17 @@ impl Survey {
     fn count<E>(
         &mut self,
         row: &Row,
-        sifted: Sifted,
+        settled: Settled,
         on_reject: &mut impl FnMut(&Row, &[Fault]) -> Result<(), E>,
     ) -> Result<(), E> {
         self.read += 1;
-        match sifted {
-            Sifted::Excluded => self.excluded += 1,
-            Sifted::Valid { repeats, .. } => {
+        match settled {
+            Settled::Excluded => self.excluded += 1,
+            Settled::Valid { repeats } => {
                 self.valid += 1;
                 self.repeated += u64::from(repeats.is_some());
             }
-            Sifted::Invalid(faults) => {
+            Settled::Invalid(faults) => {
                 self.invalid += 1;
                 for fault in &faults {
                     *self.faults.entry(fault.code).or_default() += 1;
@@ -127,12 +138,15 @@ impl Survey {
 struct Batch {
     rows: Vec<Row>,
     filled: usize,
+    /// As many as are filled.
+    weighed: Vec<Weighed>,
 }
 
 impl Batch {
-    /// Reads rows until the batch is full; `false` if they have ended.
-    fn fill(&mut self, rows: &mut Rows) -> Result<bool, InputError> {
+    /// Reads and weighs rows until the batch is full; `false` if they have ended.
+    fn fill(&mut self, rows: &mut Rows, scales: &mut Scales) -> Result<bool, InputError> {
         self.filled = 0;
+        self.weighed.clear();
         let mut bytes = 0;
         while self.filled < BATCH_ROWS && bytes < BATCH_BYTES {
             if self.filled == self.rows.len() {
@@ -146,6 +160,7 @@ impl Batch {
                 return Ok(false);
             }
             bytes += row.raw().len();
+            self.weighed.push(scales.weigh(row));
             self.filled += 1;
         }
         Ok(true)

@@ -7,6 +7,8 @@ use std::fmt;
 /// Scripts depend on the spelling: a code is never renamed, only added. The README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultCode {
+    /// The row stands below what looks like the header of another table.
+    OtherTable,
     /// The row has more or fewer cells than the header.
     ColumnCount,
     /// A quote opens in the row and is never closed.
@@ -17,7 +19,7 @@ pub enum FaultCode {
     Undecodable,
     /// The id is empty or not there.
     MissingId,
-    /// The id holds a control character (a line break, a tab, a NUL).
+    /// The id holds a control character (a line break, a tab, a NUL) or a BOM.
     ControlCharacter,
     /// The id was damaged by a spreadsheet (`1.84416E+10`, `#####`, `#REF!`).
     SpreadsheetId,
@@ -51,7 +53,8 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// Every code, in the order in which a row's faults are reported.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
+        Self::OtherTable,
         Self::ColumnCount,
         Self::UnclosedQuote,
         Self::StrayQuote,
@@ -78,6 +81,7 @@ impl FaultCode {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::OtherTable => "other-table",
             Self::ColumnCount => "column-count",
             Self::UnclosedQuote => "unclosed-quote",
             Self::StrayQuote => "stray-quote",

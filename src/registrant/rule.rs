@@ -80,22 +80,15 @@ impl Registrant {
     /// # Errors
     /// Every fault of the row, in the order of [`FaultCode::ALL`].
     pub fn parse(fields: &Fields<'_>, rule: &Rule) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let id = keep(RegistrantId::parse(fields.id.unwrap_or_default()), &mut faults);
-        let details = match rule {
-            Rule::Meeting(Mode::Everyone) => Some(Details::Everyone),
-            Rule::Meeting(Mode::Organization) => organization(fields, &mut faults),
-            Rule::Webinar(form) => {
-                if let Some(id) = &id {
-                    hold_id_length(id, &mut faults);
-                }
-                attendee(fields, form, &mut faults).map(|a| Details::Webinar(Box::new(a)))
-            }
-        };
-        match (id, details) {
-            (Some(id), Some(details)) if faults.is_empty() => Ok(Self { id, details }),
-            _ => Err(faults),
-        }
+        let held = hold(fields, rule)?;
+        Ok(Self { id: RegistrantId::trusted(held.id), details: held.details.into() })
+    }
+
+    /// Every fault for which [`Registrant::parse`] would refuse these cells; none if it takes them.
+    /// For those who only count: nobody is made, so nothing is copied.
+    #[must_use]
+    pub fn faults(fields: &Fields<'_>, rule: &Rule) -> Vec<Fault> {
+        hold(fields, rule).err().unwrap_or_default()
     }
 
     /// The fields that are sent beside the id, by name: what "the row has changed since it was
@@ -132,12 +125,75 @@ impl Registrant {
     }
 }
 
+/// Cells that satisfy the rule, where they stand.
+struct Held<'a> {
+    id: &'a str,
+    details: HeldDetails<'a>,
+}
+
+enum HeldDetails<'a> {
+    Everyone,
+    Organization { tenant_id: Uuid, user_id: Uuid },
+    Webinar(HeldAttendee<'a>),
+}
+
+struct HeldAttendee<'a> {
+    first_name: &'a str,
+    last_name: &'a str,
+    email: &'a str,
+    preferred_language: Option<&'a str>,
+    preferred_timezone: Option<&'a str>,
+    referrer: Option<&'a str>,
+    answers: Vec<Answer>,
+}
+
+impl From<HeldDetails<'_>> for Details {
+    fn from(held: HeldDetails<'_>) -> Self {
+        match held {
+            HeldDetails::Everyone => Self::Everyone,
+            HeldDetails::Organization { tenant_id, user_id } => {
+                Self::Organization { tenant_id, user_id }
+            }
+            HeldDetails::Webinar(held) => Self::Webinar(Box::new(Attendee {
+                first_name: held.first_name.to_owned(),
+                last_name: held.last_name.to_owned(),
+                email: held.email.to_owned(),
+                preferred_language: held.preferred_language.map(str::to_owned),
+                preferred_timezone: held.preferred_timezone.map(str::to_owned),
+                referrer: held.referrer.map(str::to_owned),
+                answers: held.answers,
+            })),
+        }
+    }
+}
+
+/// The rule itself: the one place that knows what a row must hold.
+fn hold<'a>(fields: &'a Fields<'_>, rule: &Rule) -> Result<Held<'a>, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let id = fields.id.unwrap_or_default();
+    let id_holds = keep(RegistrantId::hold(id), &mut faults).is_some();
+    let details = match rule {
+        Rule::Meeting(Mode::Everyone) => Some(HeldDetails::Everyone),
+        Rule::Meeting(Mode::Organization) => organization(fields, &mut faults),
+        Rule::Webinar(form) => {
+            if id_holds {
+                hold_id_length(id, &mut faults);
+            }
+            attendee(fields, form, &mut faults).map(HeldDetails::Webinar)
+        }
+    };
+    match details {
+        Some(details) if faults.is_empty() => Ok(Held { id, details }),
+        _ => Err(faults),
+    }
+}
+
 fn keep<T>(parsed: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
     parsed.map_err(|fault| faults.push(fault)).ok()
 }
 
-fn hold_id_length(id: &RegistrantId, faults: &mut Vec<Fault>) {
-    let length = id.as_str().chars().count();
+fn hold_id_length(id: &str, faults: &mut Vec<Fault>) {
+    let length = id.chars().count();
     if length > MAX_REGISTRATION_ID {
         faults.push(Fault::new(
             FaultCode::LongId,
@@ -148,7 +204,7 @@ fn hold_id_length(id: &RegistrantId, faults: &mut Vec<Fault>) {
     }
 }
 
-fn organization(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<Details> {
+fn organization<'a>(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<HeldDetails<'a>> {
     let tenant_id = keep(
         guid(fields.tenant_id, "tenantId", FaultCode::MissingTenantId, FaultCode::BadTenantId),
         faults,
@@ -157,7 +213,7 @@ fn organization(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<Details>
         guid(fields.user_id, "userId", FaultCode::MissingUserId, FaultCode::BadUserId),
         faults,
     );
-    Some(Details::Organization { tenant_id: tenant_id?, user_id: user_id? })
+    Some(HeldDetails::Organization { tenant_id: tenant_id?, user_id: user_id? })
 }
 
 /// A GUID in any spelling that Microsoft's own tools print: hyphenated, bare, in braces, as a
@@ -170,13 +226,17 @@ fn guid(cell: Option<&str>, name: &str, missing: FaultCode, bad: FaultCode) -> R
     Uuid::try_parse(text).map_err(|_| Fault::new(bad, format!("{name} `{text}` is no GUID")))
 }
 
-fn attendee(fields: &Fields<'_>, form: &Form, faults: &mut Vec<Fault>) -> Option<Attendee> {
-    let required = |cell: Option<&str>, name: &str, missing: FaultCode| {
+fn attendee<'a>(
+    fields: &'a Fields<'_>,
+    form: &Form,
+    faults: &mut Vec<Fault>,
+) -> Option<HeldAttendee<'a>> {
+    let required = |cell: Option<&'a str>, name: &str, missing: FaultCode| {
         let text = cell.unwrap_or_default().trim();
         if text.is_empty() {
             Err(Fault::new(missing, format!("{name} is empty")))
         } else {
-            Ok(text.to_owned())
+            Ok(text)
         }
     };
     let first_name =
@@ -187,12 +247,11 @@ fn attendee(fields: &Fields<'_>, form: &Form, faults: &mut Vec<Fault>) -> Option
         required(fields.email, "email", FaultCode::MissingEmail).and_then(plausible_email),
         faults,
     );
-    let given =
-        |cell: Option<&str>| cell.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let given = |cell: Option<&'a str>| cell.map(str::trim).filter(|text| !text.is_empty());
     let answers = answers(form, &fields.answers, faults);
     // Answers are judged in the order of the mapping.
     faults.sort_by_key(|fault| fault.code);
-    Some(Attendee {
+    Some(HeldAttendee {
         first_name: first_name?,
         last_name: last_name?,
         email: email?,
@@ -205,7 +264,7 @@ fn attendee(fields: &Fields<'_>, form: &Form, faults: &mut Vec<Fault>) -> Option
 
 /// One `@` with something before it and a dotted domain behind it, no blanks, deliverable length.
 /// Plausible, not valid: only the mail server knows.
-fn plausible_email(text: String) -> Result<String, Fault> {
+fn plausible_email(text: &str) -> Result<&str, Fault> {
     let plausible = text.len() <= MAX_EMAIL
         && !text
             .chars()

@@ -12,6 +12,7 @@ mod ledger;
 mod openapi;
 mod partition;
 mod people;
+mod reading;
 mod readme;
 mod recorder;
 mod registration;

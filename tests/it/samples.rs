@@ -105,8 +105,9 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
                 userId from `userId`
     To override --map 'id=id' --map 'tenantId=tenantId' --map 'userId=userId'
 
-    17 rows read: 4 valid, 13 invalid, 0 left out (mode organization)
+    18 rows read: 4 valid, 14 invalid, 0 left out (mode organization)
     1 of the valid rows repeats an earlier row in every cell, to share its enrolment
+            1  other-table
             1  column-count
             1  unclosed-quote
             1  stray-quote
@@ -129,8 +130,9 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
     line 12: missing-user-id: userId is empty
     line 13: bad-user-id: userId `…` is no GUID
     line 14: column-count: the row has 4 cells, the header 5
-    … and 3 more; --rejects FILE writes all of them
+    … and 4 more; --rejects FILE writes all of them
     --- stderr
+    line 20 stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)
     warning: 1 row repeats an id of an earlier row (`id`) with other cells and is invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'
     ");
     let found: BTreeSet<&str> = FaultCode::ALL
@@ -160,10 +162,10 @@ fn every_fault_ends_in_one_of_the_files() {
     assert_snapshot!(context.run("rehearse every-fault.csv --mode organization"), @r"
     exit 3
     --- stdout
-    17 rows read in [time]:
+    18 rows read in [time]:
 
             4  enrolled
-           13  invalid        the file's fault
+           14  invalid        the file's fault
 
          rows  reason                 outcome       example lines
             2  missing-id             invalid       4, 17
@@ -171,11 +173,11 @@ fn every_fault_ends_in_one_of_the_files() {
             1  spreadsheet-id         invalid       6
             1  undecodable            invalid       7
             1  duplicate-id           invalid       9
-               and 7 more in the rejects file
+               and 8 more in the rejects file
 
     enrolled  every-fault.enrolled.csv
     rejects   every-fault.rejects.csv
-    next      mend the 13 rows before the real import
+    next      mend the 14 rows before the real import
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
     The real import of 3 rows would take
@@ -183,7 +185,7 @@ fn every_fault_ends_in_one_of_the_files() {
     registration. At its limit for webinars, 15/30s, it would be 6 s.
     --- stderr
     the meeting's rule: organization
-    3 new registrants, 13 invalid
+    3 new registrants, 14 invalid
     warning: 1 row repeats an id of an earlier row (`id`) with other cells and is invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'
     ");
     assert_snapshot!(context.read("every-fault.rejects.csv"), @r#"
@@ -201,6 +203,7 @@ fn every_fault_ends_in_one_of_the_files() {
     f-14,[guid],[guid],"Maren "the hall" Montclaire",stray-quote,15,invalid,stray-quote,stray-quote: text follows the closing quote of column `name`; a quote inside a quoted cell is written twice
     f-15,[guid],[guid],"Nadia Nakagami,unclosed-quote,16,invalid,unclosed-quote,unclosed-quote: the quote that opens column `name` in line 16 is not closed
      ,no tenant,,Óscar Okonjo-Reyes,three faults in one row,17,invalid,missing-id,missing-id: the id is empty; bad-tenant-id: tenantId `no tenant` is no GUID; missing-user-id: userId is empty
+    session,room,floor,speaker,other-table: below a blank line stands what reads like another header,20,invalid,other-table,"other-table: line 20 looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
     "#);
     let enrolled = files::enrolled(&context, "every-fault.enrolled.csv");
     let ids: Vec<&str> = enrolled.iter().map(|row| row.id.as_str()).collect();

@@ -1,0 +1,119 @@
+//! Whether a row below a blank line is a person of the list, or the header of another table.
+//!
+//! Two tables of one width without a title between them look like one list: the second header would
+//! be enrolled as a person, and so would the rows below it. What gives it away is that its cells
+//! are all filled and hold names alone, where the rows above have numbers and addresses.
+
+use super::header::normal;
+
+/// What a row below a blank line is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A row of the list.
+    Row,
+    /// A row of the list that might be a header as well: nothing above it decides.
+    Doubtful,
+    /// Another table's header.
+    Header,
+}
+
+/// Rows of which the kinds are learnt: the first ones, so that a long list is not slowed down.
+const LEARNT: usize = 64;
+
+/// Filled cells from which a column's kind can be told: one may be an accident.
+const ENOUGH: usize = 2;
+
+/// Which columns hold a digit or an `@` in every row, as numbers, dates and addresses do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kinds {
+    rows: usize,
+    columns: Vec<Column>,
+    /// Whether a blank line stood above an ordinary row before: then blank lines mean nothing here.
+    blanks_within: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Column {
+    filled: usize,
+    marked: usize,
+}
+
+impl Kinds {
+    pub(super) fn wants_more(&self) -> bool {
+        self.rows < LEARNT
+    }
+
+    /// Learns from a row of the list.
+    pub(super) fn learn<'a>(&mut self, cells: impl Iterator<Item = &'a str>) {
+        self.rows += 1;
+        for (nth, cell) in cells.enumerate() {
+            if nth == self.columns.len() {
+                self.columns.push(Column::default());
+            }
+            let column = &mut self.columns[nth];
+            if !cell.trim().is_empty() {
+                column.filled += 1;
+                column.marked += usize::from(is_marked(cell));
+            }
+        }
+    }
+
+    /// Judges a row of the list's width that stands below a blank line, under a header with these
+    /// names.
+    pub(super) fn judge(&mut self, cells: &[&str], names: &[String]) -> Taken {
+        let wordy = cells.iter().all(|cell| !cell.trim().is_empty() && !is_marked(cell));
+        if !wordy || cells.len() < 2 || self.rows == 0 {
+            self.blanks_within |= self.rows > 0;
+            return Taken::Row;
+        }
+        let known = |cell: &&str| names.iter().any(|name| normal(name) == normal(cell));
+        let breaks = |(column, cell): (&Column, &&str)| {
+            column.filled >= ENOUGH && column.marked == column.filled && !is_marked(cell)
+        };
+        if cells.iter().all(known)
+            || !self.blanks_within && self.columns.iter().zip(cells).any(breaks)
+        {
+            Taken::Header
+        } else {
+            Taken::Doubtful
+        }
+    }
+}
+
+fn is_marked(cell: &str) -> bool {
+    cell.contains(|c: char| c.is_numeric() || c == '@')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(above: &[&[&str]], row: &[&str]) -> Taken {
+        let mut kinds = Kinds::default();
+        for cells in above {
+            kinds.learn(cells.iter().copied());
+        }
+        kinds.judge(row, &["id".to_owned(), "name".to_owned()])
+    }
+
+    #[test]
+    fn names_where_numbers_stand_are_a_header() {
+        let numbered: &[&[&str]] = &[&["1", "Ada"], &["2", "Bob"]];
+        assert_eq!(judged(numbered, &["code", "label"]), Taken::Header);
+        assert_eq!(judged(numbered, &["3", "Eve"]), Taken::Row);
+        assert_eq!(judged(numbered, &["", "Eve"]), Taken::Row);
+        let lettered: &[&[&str]] = &[&["abc", "Ada"], &["2", "Bob"]];
+        assert_eq!(judged(lettered, &["code", "label"]), Taken::Doubtful);
+        assert_eq!(judged(lettered, &["Name", "ID"]), Taken::Header);
+        assert_eq!(judged(&[&["7", "Ada"]], &["aB", "x"]), Taken::Doubtful, "one row says little");
+    }
+
+    #[test]
+    fn where_blank_lines_stand_between_rows_they_decide_nothing() {
+        let mut kinds = Kinds::default();
+        kinds.learn(["1", "Ada"].into_iter());
+        let names = ["id".to_owned(), "name".to_owned()];
+        assert_eq!(kinds.judge(&["2", "Bob"], &names), Taken::Row);
+        assert_eq!(kinds.judge(&["host", "Eve"], &names), Taken::Doubtful);
+    }
+}
