@@ -175,9 +175,8 @@ impl Doubts {
         }
         let mut sought = take_ripe(&mut self.missed, begun);
         self.missed_ripe = self.missed.iter().map(|doubt| doubt.ripe).min();
-        while let Some(doubt) = self.fresh.pop_front_if(|doubt| doubt.ripe <= begun) {
-            sought.push(doubt.work);
-        }
+        let ripe = self.fresh.partition_point(|doubt| doubt.ripe <= begun);
+        sought.extend(self.fresh.drain(..ripe).map(|doubt| doubt.work));
         findings.extend(sought.into_iter().map(|work| match seen.of(&work.registrant) {
             Some(sight) => Finding::Held(work, sight),
             None => Finding::Missed(work),

@@ -211,8 +211,8 @@ impl<T: Transport> Engine<'_, T> {
             if let Some(time) = ripe
                 && time <= self.line.clock.now()
             {
-                let begun = self.line.clock.now();
-                list = Some(Box::pin(self.list(begun, hall.doubts.wanted(begun))));
+                let now = self.line.clock.now();
+                list = Some(Box::pin(self.list(now, hall.doubts.wanted(now))));
                 hall.tally.lists += 1;
                 continue;
             }
@@ -231,7 +231,7 @@ impl<T: Transport> Engine<'_, T> {
                     self.listed(&mut hall, listed).await;
                 }
                 () = until(ripe.map(|time| self.line.clock.instant(time))) => {}
-                Some((work, end)) = following.next() => self.followed(&mut hall, work, end),
+                Some((work, end)) = following.next() => self.followed(&mut hall, work, &end),
                 Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
             }
         }
@@ -335,7 +335,7 @@ impl<T: Transport> Engine<'_, T> {
     }
 
     /// A row that a webinar holds was led as far as it goes now.
-    fn followed<I>(&self, hall: &mut Hall<I>, work: Work, end: RowEnd) {
+    fn followed<I>(&self, hall: &mut Hall<I>, work: Work, end: &RowEnd) {
         match end {
             RowEnd::Enrolled => {
                 hall.tally.enrolled += 1;

@@ -31,6 +31,7 @@ use crate::{
 };
 
 /// A row on its way to Graph.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone)]
 pub struct Work {
     /// Whom to enrol.

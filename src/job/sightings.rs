@@ -186,7 +186,7 @@ mod tests {
         let by_id = member(Some("A"), "other@x.org", "r1", Registered);
         let by_email = member(None, "ada@x.org", "r2", Registered);
         assert_eq!(seen(&[by_email.clone(), by_id.clone()], &ada), Some(("r1".into(), 0, false)));
-        assert_eq!(seen(&[by_email.clone()], &ada), Some(("r2".into(), 0, false)));
+        assert_eq!(seen(std::slice::from_ref(&by_email), &ada), Some(("r2".into(), 0, false)));
         assert_eq!(seen(&[member(None, "b@x.org", "r3", Registered)], &ada), None);
         let over = member(Some("A"), "ada@x.org", "r4", Canceled);
         assert_eq!(seen(&[over.clone(), by_email], &ada), Some(("r2".into(), 0, false)));
