@@ -302,7 +302,12 @@ fn faults(late: bool, random: &mut Rng) -> Faults {
         all.truncate(random.usize(..8));
         for fault in &all {
             #[expect(clippy::cast_precision_loss, reason = "at most 8")]
-            let percent = random.f64() * most / all.len() as f64;
+            let mut percent = random.f64() * most / all.len() as f64;
+            // Two refused tokens in a row end a run, as they should; a list of forty pages would
+            // never be had.
+            if *fault == Fault::ExpiredToken && scope != Scope::Post {
+                percent = percent.min(3.0);
+            }
             rates.push(FaultRate { scope, fault: *fault, percent });
         }
     }
