@@ -40,9 +40,8 @@ impl FromStr for Filter {
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // As it can be typed again.
-        let quoted = |text: &str, when: bool| match when {
-            true => format!("\"{}\"", text.replace('"', "\"\"")),
-            false => text.to_owned(),
+        let quoted = |text: &str, when: bool| {
+            if when { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
         };
         let column = quoted(&self.column, self.column.contains('='));
         let values: Vec<String> =
