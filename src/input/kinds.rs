@@ -78,6 +78,18 @@ impl Kinds {
             Taken::Doubtful
         }
     }
+
+    /// Whether a row of the list's width is a title within it, padded with empty cells: words in one
+    /// cell where the rows above have numbers, and nothing where they always have something.
+    pub(super) fn is_title(&self, cells: &[&str]) -> bool {
+        let mut filled = cells.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
+        let (Some((place, cell)), None) = (filled.next(), filled.next()) else { return false };
+        let always = |(nth, column): (usize, &Column)| nth != place && column.filled == self.rows;
+        self.rows >= ENOUGH
+            && !is_marked(cell)
+            && self.columns.get(place).is_some_and(|c| c.filled >= ENOUGH && c.marked == c.filled)
+            && self.columns.iter().enumerate().any(always)
+    }
 }
 
 fn is_marked(cell: &str) -> bool {
@@ -106,6 +118,20 @@ mod tests {
         assert_eq!(judged(lettered, &["code", "label"]), Taken::Doubtful);
         assert_eq!(judged(lettered, &["Name", "ID"]), Taken::Header);
         assert_eq!(judged(&[&["7", "Ada"]], &["aB", "x"]), Taken::Doubtful, "one row says little");
+    }
+
+    #[test]
+    fn words_alone_in_a_full_list_are_a_title() {
+        let mut kinds = Kinds::default();
+        kinds.learn(["1", "Ada", ""].into_iter());
+        assert!(!kinds.is_title(&["Waiting list", "", ""]), "one row says little");
+        kinds.learn(["2", "Bob", "x"].into_iter());
+        assert!(kinds.is_title(&["Waiting list", "", " "]));
+        for row in [["3", "", ""], ["", "Eve", ""], ["admin", "Eve", ""], ["", "", ""]] {
+            assert!(!kinds.is_title(&row), "{row:?}");
+        }
+        kinds.learn(["4", "", ""].into_iter());
+        assert!(!kinds.is_title(&["admin", "", ""]), "other rows are as empty");
     }
 
     #[test]

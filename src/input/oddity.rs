@@ -8,25 +8,27 @@ const PLACEHOLDERS: [&str; 7] = ["null", "none", "nan", "n/a", "na", "undefined"
 /// spreadsheet's mark of a text (`'0012`, `="0012"`) or decimals (`18441600001.0`), no letter or
 /// digit at all, or a word for nothing.
 pub(super) fn looks_accidental(id: &str) -> bool {
-    let (bytes, Some(&last)) = (id.as_bytes(), id.as_bytes().last()) else { return false };
-    let trimmed = id.trim();
-    if trimmed.is_empty() {
-        return false;
+    let bytes = id.as_bytes();
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    // Nearly every id of a long list is of this kind.
+    let whole = first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() && id.is_ascii();
+    if !whole {
+        let trimmed = id.trim();
+        return !trimmed.is_empty()
+            && (trimmed != id
+                || id.contains(is_invisible)
+                || first == b'\''
+                || id.starts_with("=\"")
+                || !id.contains(char::is_alphanumeric)
+                || is_placeholder(id));
     }
-    if trimmed != id
-        || !id.is_ascii() && id.contains(is_invisible)
-        || bytes[0] == b'\''
-        || id.starts_with("=\"")
-        || !(last.is_ascii_alphanumeric() || id.contains(char::is_alphanumeric))
-    {
-        return true;
-    }
-    if last == b'0'
-        && let Some(whole) = id.strip_suffix(".0")
-    {
-        return !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit());
-    }
-    bytes.len() < 10 && PLACEHOLDERS.iter().any(|word| id.eq_ignore_ascii_case(word))
+    let decimals = last == b'0'
+        && id.strip_suffix(".0").is_some_and(|whole| whole.bytes().all(|b| b.is_ascii_digit()));
+    decimals || first.is_ascii_alphabetic() && is_placeholder(id)
+}
+
+fn is_placeholder(id: &str) -> bool {
+    id.len() < 10 && PLACEHOLDERS.iter().any(|word| id.eq_ignore_ascii_case(word))
 }
 
 /// Zero-width characters, marks of writing direction, the soft hyphen.

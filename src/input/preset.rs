@@ -7,7 +7,7 @@
 //! help pages; where a system translates its headers, a language is known only if such a source
 //! was at hand, and adding one is adding words to the system's row.
 
-use std::{collections::HashSet, str::FromStr};
+use std::{collections::HashSet, str::FromStr, sync::LazyLock};
 
 use super::header::{find, normal};
 
@@ -339,14 +339,23 @@ impl Preset {
     /// The known export that this header belongs to, the most telling signature first.
     pub(super) fn recognise(names: &[String]) -> Option<&'static Self> {
         let known: HashSet<String> = names.iter().map(|name| normal(name)).collect();
-        let held = |signature: &[&str]| {
-            let holds = signature.iter().all(|column| known.contains(&normal(column)));
+        let merit = |signature: &Vec<String>| {
+            let holds = signature.iter().all(|column| known.contains(column));
             if holds { signature.len() } else { 0 }
         };
-        let merit = |preset: &Self| preset.signatures.iter().map(|s| held(s)).max().unwrap_or(0);
-        PRESETS.iter().rev().max_by_key(|preset| merit(preset)).filter(|preset| merit(preset) > 0)
+        let merits = SIGNATURES.iter().map(|all| all.iter().map(merit).max().unwrap_or(0));
+        // Of equals the first one.
+        let best = PRESETS.iter().zip(merits).rev().max_by_key(|&(_, merit)| merit);
+        best.filter(|&(_, merit)| merit > 0).map(|(preset, _)| preset)
     }
 }
+
+/// The signatures of each preset as names are compared: each row at a file's head is held against
+/// all of them.
+static SIGNATURES: LazyLock<Vec<Vec<Vec<String>>>> = LazyLock::new(|| {
+    let normalised = |signature: &&[&str]| signature.iter().map(|name| normal(name)).collect();
+    PRESETS.iter().map(|preset| preset.signatures.iter().map(normalised).collect()).collect()
+});
 
 fn holds(names: &[String], signature: &[&str]) -> bool {
     signature.iter().all(|column| !find(names, column).is_empty())

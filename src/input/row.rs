@@ -203,17 +203,9 @@ impl Row {
         (hash >> 32) as u32
     }
 
-    /// Takes the row for one of another table, whose header stands in this line.
-    pub(super) fn disown(&mut self, header_line: u64) {
-        self.faults.insert(
-            0,
-            Fault::new(
-                FaultCode::OtherTable,
-                format!(
-                    "line {header_line} looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
-                ),
-            ),
-        );
+    /// Takes the row for none of the list.
+    pub(super) fn disown(&mut self, why: String) {
+        self.faults.insert(0, Fault::new(FaultCode::OtherTable, why));
     }
 
     /// Whether its cells cannot be told apart, or are another table's.

@@ -29,6 +29,8 @@ pub(super) struct Findings {
     other_headers: Vec<u64>,
     /// The first one, and how many.
     doubtful: Option<(u64, u64)>,
+    /// Titles within the list: the first one's line, and how many.
+    titles: Option<(u64, u64)>,
     /// Ids that look accidental: the first one's line, and how many.
     accidental: Option<(u64, u64)>,
     excluded: Vec<u64>,
@@ -65,6 +67,18 @@ impl Findings {
                 "line {line} stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)"
             )
         }));
+        if let Some((line, count)) = self.titles {
+            let titles = if count == 1 {
+                format!(
+                    "line {line} looks like a title within the list and is rejected (other-table)"
+                )
+            } else {
+                format!(
+                    "{count} lines look like titles within the list and are rejected (other-table), the first is line {line}"
+                )
+            };
+            notes.push(format!("{titles}; the rows below are read as rows of the list"));
+        }
         if let Some((line, count)) = self.doubtful {
             let more = match count - 1 {
                 0 => String::new(),
@@ -192,11 +206,14 @@ impl Rows {
             }
             let raw = self.text.slice(extent.length);
             row.take(&self.layout, raw, &extent, self.text.line());
-            if self.after_blank || self.kinds.wants_more() {
-                self.look_at_kinds(row);
+            let padded = raw.as_bytes().ends_with(&[delimiter, delimiter]);
+            if self.after_blank || padded || self.kinds.wants_more() {
+                self.look_at_kinds(row, padded);
             }
             if let Some(line) = self.other_table {
-                row.disown(line);
+                row.disown(format!(
+                    "line {line} looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
+                ));
             }
             self.text.advance(extent.next, extent.lines);
             self.after_blank = false;
@@ -216,11 +233,18 @@ impl Rows {
     }
 
     /// Whether a row belongs to the list, as far as its cells tell.
-    fn look_at_kinds(&mut self, row: &Row) {
+    fn look_at_kinds(&mut self, row: &mut Row, padded: bool) {
         if self.layout.detected.rejects || row.is_broken() {
             return;
         }
         let (line, cells) = (row.line(), row.cells().collect::<Vec<_>>());
+        if padded && self.other_table.is_none() && self.kinds.is_title(&cells) {
+            self.findings.titles.get_or_insert((line, 0)).1 += 1;
+            row.disown(
+                "the row looks like a title within the list; if it is a person, fill the other cells".to_owned(),
+            );
+            return;
+        }
         if self.after_blank {
             match self.kinds.judge(&cells, &self.layout.header.names) {
                 Taken::Row => {}

@@ -7,7 +7,8 @@ use std::fmt;
 /// Scripts depend on the spelling: a code is never renamed, only added. The README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultCode {
-    /// The row stands below what looks like the header of another table.
+    /// The row is a title within the list, or stands below what looks like the header of another
+    /// table.
     OtherTable,
     /// The row has more or fewer cells than the header.
     ColumnCount,
