@@ -14,6 +14,7 @@ mod failure;
 mod job_file;
 mod logging;
 mod login;
+mod man;
 mod notation;
 mod panic;
 mod reach;
@@ -79,6 +80,6 @@ fn execute(command: &Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Doctor(run) => doctor::doctor(run),
         Command::Login(login) => login::login(login, console),
         Command::Completions { shell } => Ok(completions::completions(*shell)),
-        Command::Man => completions::man(),
+        Command::Man(args) => man::man(args),
     }
 }
