@@ -13,12 +13,13 @@ mod projection;
 mod reasons;
 mod rejects;
 mod report;
+mod screen;
 mod summary;
 mod words;
 
 pub use atomic::{AtomicFile, FileError, probe};
 pub use closing::Closing;
-pub use console::{Console, LogWriter, ProgressMode, Talk};
+pub use console::{Console, LogWriter, ProgressMode, Talk, Teller};
 pub use metrics::Metrics;
 pub use projection::{Counts, Outcome, Projection, ProjectionError, outcome};
 pub use reasons::{Reason, Reasons};
