@@ -27,8 +27,8 @@ use crate::{
     job::{self, Ended, Event, Import, conduct::Conduct, line::Line, plan::Plan, stop::Stop},
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
-        Closing, Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words,
-        time_left,
+        Closing, Console, Files, Projection, Summary, TargetName, harmless, length, probe,
+        rate_in_words, time_left,
     },
     pacing::{Buckets, Pacer, Settings},
     registrant::{Field, Mode, Rule},
@@ -289,7 +289,7 @@ impl Enrolment<'_> {
             report: self.account.report.as_deref(),
             rehearsal: self.rehearsal,
         };
-        Ok(Done { text: text.to_string(), summary, traffic, planned: None })
+        Ok(Done { text: harmless(&text.to_string()).into_owned(), summary, traffic, planned: None })
     }
 
     fn identity(&self) -> Identity {

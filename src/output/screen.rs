@@ -12,6 +12,8 @@ use std::{
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use super::words::harmless;
+
 /// Redraws a second, at most.
 const HERTZ: u32 = 5;
 /// The clock that asks for drawings may come early by so much.
@@ -86,7 +88,7 @@ impl Screen {
     /// Prints a line past the bar.
     pub(super) fn print(&self, line: &str) {
         // Standard error may be closed; nobody is left to be told so.
-        let _ = self.write_all(format!("{line}\n").as_bytes());
+        let _ = self.write_all(format!("{}\n", harmless(line)).as_bytes());
     }
 
     /// Takes the rows away. A terminal that was made narrower or wider meanwhile has laid them anew:

@@ -2,6 +2,7 @@
 //! answer to SIGUSR1, and the samples for schedulers.
 
 mod terminal;
+mod traces;
 
 use std::{
     fs,
