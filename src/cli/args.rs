@@ -65,8 +65,8 @@ pub(super) enum Command {
         /// Which shell
         shell: Shell,
     },
-    /// Print the man page
-    Man,
+    /// Print a man page, or write all of them
+    Man(super::man::ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -176,9 +176,9 @@ pub(super) struct RegistrationArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistrationAction {
-    /// Show it (GET)
+    /// Show the external registration of the meeting (GET)
     Show(ReachArgs),
-    /// Enable it (POST)
+    /// Enable the external registration of the meeting (POST)
     Enable {
         /// Who may register: everyone or organization
         #[arg(long, value_name = "MODE")]
@@ -186,7 +186,7 @@ pub(super) enum RegistrationAction {
         #[command(flatten)]
         reach: ReachArgs,
     },
-    /// Disable it, which removes every registrant as well (DELETE)
+    /// Disable it, which removes every registrant of the meeting as well (DELETE)
     Disable(ReachArgs),
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped};
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
-    output::{Console, Rejects, probe},
+    output::{Console, Rejects, harmless, probe},
     registrant::{Fault, FaultCode, Field, Rule},
 };
 
@@ -33,7 +33,7 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
         (Rule::Meeting(args.mode), args.mode.as_str())
     };
     if !args.json {
-        enrol::print(&input.describe());
+        enrol::print(&harmless(&input.describe()));
     }
     let said = input.notes();
     for note in &said {
@@ -75,7 +75,7 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
         let json = serde_json::to_string(&checked).map_err(|e| Failure::internal("JSON", &e))?;
         enrol::print(&format!("{json}\n"));
     } else {
-        enrol::print(&in_words(&survey, args));
+        enrol::print(&harmless(&in_words(&survey, args)));
     }
     for note in survey.notes.iter().filter(|note| !said.contains(note)) {
         console.say(note);

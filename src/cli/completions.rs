@@ -1,8 +1,8 @@
-//! `completions` and `man`.
+//! `completions`: what a shell needs to complete commands and options.
 
 use clap_complete::Shell;
 
-use super::{enrol, failure::Failure, job_file};
+use super::{enrol, job_file};
 
 pub(super) fn completions(shell: Shell) -> u8 {
     let mut text = Vec::new();
@@ -11,17 +11,25 @@ pub(super) fn completions(shell: Shell) -> u8 {
     0
 }
 
-/// One page with every command: what a person looks up with `man registrant-import`.
-pub(super) fn man() -> Result<u8, Failure> {
-    let mut text = Vec::new();
-    let mut command = job_file::command();
-    command.build();
-    let render = |command: clap::Command, text: &mut Vec<u8>| {
-        clap_mangen::Man::new(command)
-            .render(text)
-            .map_err(|error| Failure::internal("the man page", &error))
-    };
-    render(command.clone(), &mut text)?;
-    enrol::print(&String::from_utf8_lossy(&text));
-    Ok(0)
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    /// What the generator puts between double quotes of fish's without a word.
+    fn quoted(command: &Command) -> Vec<String> {
+        let values = command.get_arguments().flat_map(clap::Arg::get_possible_values);
+        let helps = values.filter_map(|value| value.get_help().map(ToString::to_string));
+        helps.chain(command.get_subcommands().flat_map(quoted)).collect()
+    }
+
+    #[test]
+    fn no_value_breaks_the_completions_of_fish() {
+        let helps = quoted(&job_file::command());
+        assert!(helps.len() > 5, "{helps:?}");
+        for help in helps {
+            assert!(!help.contains(['"', '$', '\\']), "{help}");
+        }
+    }
 }

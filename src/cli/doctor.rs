@@ -13,6 +13,7 @@ mod permissions;
 use finding::Findings;
 
 use super::{args::RunArgs, enrol, failure::Failure};
+use crate::output::harmless;
 
 pub(super) fn doctor(args: &RunArgs) -> Result<u8, Failure> {
     let mut findings = Findings::default();
@@ -31,6 +32,10 @@ pub(super) fn doctor(args: &RunArgs) -> Result<u8, Failure> {
             }
         }
     }
-    enrol::print(&if args.files.json { findings.json() } else { findings.text() });
+    enrol::print(&if args.files.json {
+        findings.json()
+    } else {
+        harmless(&findings.text()).into_owned()
+    });
     Ok(findings.exit_code())
 }

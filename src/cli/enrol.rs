@@ -1,7 +1,7 @@
 //! What `run` and `rehearse` have in common: from an opened input to files and exit code.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     fmt::Write,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,7 +13,8 @@ use super::{
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
     failure::Failure,
     notation::{self, grouped},
-    signals::{Signal, Signals},
+    patience,
+    signals::Signals,
 };
 use crate::{
     auth::Tokens,
@@ -29,8 +30,8 @@ use crate::{
     },
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
-        Closing, Console, Files, Projection, Summary, TargetName, length, probe, rate_in_words,
-        time_left,
+        Closing, Console, Files, Projection, Summary, TargetName, harmless, length, probe,
+        rate_in_words, time_left,
     },
     pacing::{Buckets, Pacer, Quota, Settings},
     registrant::{Field, Mode, Rule},
@@ -68,6 +69,7 @@ pub(super) struct Done {
 impl Enrolment<'_> {
     /// Reads, enrols, writes the files, and tells the end.
     pub(super) fn carry_out(mut self, console: &mut Console) -> Result<Done, Failure> {
+        let mut signals = Signals::listen(console.teller("reading the input; no row is sent yet"));
         let source = source(self.input)?;
         let input = input::open(&source, &self.input.options())?;
         for note in input.notes() {
@@ -86,8 +88,8 @@ impl Enrolment<'_> {
             .map_err(|error| Failure::internal("no runtime", &error))?;
         let tokens = std::mem::replace(&mut self.tokens, Tokens::none());
         let (ended, line, planned) =
-            runtime.block_on(self.enrol(ledger, &snapshot, tokens, console))?;
-        console.end();
+            runtime.block_on(self.enrol(ledger, &snapshot, tokens, &mut signals, console))?;
+        console.end("the run is over; writing the files");
         let mut done = self.finish(ended, &line, &snapshot, console)?;
         done.planned = planned;
         Ok(done)
@@ -98,6 +100,7 @@ impl Enrolment<'_> {
         ledger: Ledger,
         snapshot: &Snapshot,
         tokens: Tokens,
+        signals: &mut Signals,
         console: &mut Console,
     ) -> Result<(Ended, Line<Http>, Option<u64>), Failure> {
         let seed = fastrand::u64(..);
@@ -128,25 +131,24 @@ impl Enrolment<'_> {
             deadline: self.deadline(),
             in_this_thread: false,
         };
-        let mut signals = Signals::listen();
-        let (console, planned) = (RefCell::new(console), Cell::new(None));
+        signals.drain("finishing what is under way and writing the files");
+        let teller = console.teller("looking at the meeting and the ledger; no row is sent yet");
+        let planned = Cell::new(None);
         let listen = async {
             loop {
-                match signals.next().await {
-                    Signal::Stop(stop) => line.stop.raise(stop),
-                    Signal::Tell => console.borrow().tell_state(),
-                }
+                line.stop.raise(signals.stop().await);
             }
         };
         let work = job::import(&import, ledger, |event| {
             if let Event::Planned(Planned { plan, .. }) = &event {
                 planned.set(Some(plan.to_post));
             }
-            self.tell(&event, snapshot.mapping(), &mut console.borrow_mut());
+            self.tell(&event, snapshot.mapping(), console);
         });
         let ended = tokio::select! {
             ended = work => ended?,
             () = listen => unreachable!("signals are listened to for ever"),
+            never = patience::keep(&line, &planned, &teller) => match never {},
         };
         Ok((ended, line, planned.get()))
     }
@@ -324,7 +326,7 @@ impl Enrolment<'_> {
             report: self.account.report.as_deref(),
             rehearsal: self.rehearsal,
         };
-        Ok(Done { text: text.to_string(), summary, traffic, planned: None })
+        Ok(Done { text: harmless(&text.to_string()).into_owned(), summary, traffic, planned: None })
     }
 
     fn identity(&self) -> Identity {

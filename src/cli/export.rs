@@ -13,7 +13,7 @@ use crate::{
     },
     input, job,
     ledger::{Ledger, Reading},
-    output::{Closing, Console, Projection},
+    output::{Closing, Console, Projection, harmless},
     registrant::Mode,
 };
 
@@ -62,7 +62,11 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     );
     let text = Closing { summary: &summary, reasons: &reasons, report: None, rehearsal: false }
         .to_string();
-    enrol::print(&if args.files.json { format!("{}\n", summary.json()) } else { text });
+    enrol::print(&if args.files.json {
+        format!("{}\n", summary.json())
+    } else {
+        harmless(&text).into_owned()
+    });
     Ok(summary.exit_code)
 }
 

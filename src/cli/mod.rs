@@ -14,8 +14,10 @@ mod failure;
 mod job_file;
 mod logging;
 mod login;
+mod man;
 mod notation;
 mod panic;
+mod patience;
 mod reach;
 mod registration;
 mod rehearse;
@@ -75,10 +77,10 @@ fn execute(command: &Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Status(status) => status::status(status),
         Command::Explain(explain) => status::explain(explain),
         Command::Export(export) => export::export(export, console),
-        Command::Simulate(simulate) => simulate::simulate(simulate),
+        Command::Simulate(simulate) => simulate::simulate(simulate, console),
         Command::Doctor(run) => doctor::doctor(run),
         Command::Login(login) => login::login(login, console),
         Command::Completions { shell } => Ok(completions::completions(*shell)),
-        Command::Man => completions::man(),
+        Command::Man(args) => man::man(args),
     }
 }

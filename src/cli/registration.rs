@@ -9,6 +9,7 @@ use super::{
 use crate::{
     graph::{http::Http, target::Api},
     job::{self, line::Line, preflight, refusal::Refusal, stop::Stop},
+    output::harmless,
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
     registrant::Mode,
 };
@@ -95,5 +96,6 @@ fn stopped(line: &Line<Http>, stop: Option<Stop>) -> Failure {
 
 fn tell(registration: &crate::graph::meeting::Registration) {
     let id = registration.id.as_deref().unwrap_or("without an id");
-    enrol::print(&format!("external registration {id}: open to {}\n", registration.mode));
+    let text = format!("external registration {id}: open to {}\n", registration.mode);
+    enrol::print(&harmless(&text));
 }

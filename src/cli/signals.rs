@@ -1,17 +1,19 @@
-//! SIGINT and SIGTERM: the first drains the run, a second SIGINT ends the process at once. SIGUSR1
-//! asks how the run stands.
+//! SIGINT and SIGTERM: the first drains the run, a second SIGINT ends the process at once. Before
+//! there is anything to drain the first one ends it. SIGUSR1 asks how the run stands.
 //!
-//! A thread of its own listens, so that the second one is heard while the files are being written,
-//! too. Ending at once loses nothing: what was promised is on disk, and a file is there whole or
-//! not at all.
+//! A thread of its own listens and answers, so that both are heard while the input is read and while
+//! the files are written, too. Ending at once loses nothing: what was promised is on disk, and a
+//! file is there whole or not at all.
 
-use tokio::sync::mpsc::{UnboundedReceiver, error::SendError, unbounded_channel};
+use std::sync::{Arc, OnceLock};
 
-use crate::job::stop::Stop;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::{job::stop::Stop, output::Teller};
 
 /// What a signal asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Signal {
+enum Signal {
     /// The end, for this cause.
     Stop(Stop),
     /// The state of the run.
@@ -19,52 +21,88 @@ pub(super) enum Signal {
 }
 
 /// The signals of this process.
-pub(super) struct Signals(UnboundedReceiver<Signal>);
+pub(super) struct Signals {
+    stops: UnboundedReceiver<Stop>,
+    drains: Arc<OnceLock<&'static str>>,
+}
 
 impl Signals {
-    /// Begins to listen. Where the system gives no thread or handler, signals keep their default.
-    pub(super) fn listen() -> Self {
-        let (sender, receiver) = unbounded_channel();
+    /// Begins to listen, and to answer through `teller`. Where the system gives no thread or
+    /// handler, signals keep their default.
+    pub(super) fn listen(teller: Teller) -> Self {
+        let (sender, stops) = unbounded_channel();
+        let drains = Arc::<OnceLock<&'static str>>::default();
+        let (ready, installed) = std::sync::mpsc::channel();
+        let listener = Listener { sender, drains: drains.clone(), teller, interrupted: false };
         let listening = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
             else {
                 return;
             };
             runtime.block_on(async {
-                let Ok(mut signals) = Incoming::install() else { return };
-                let mut interrupted = false;
-                loop {
-                    let signal = signals.next().await;
-                    if let Signal::Stop(stop @ Stop::Interrupted) = &signal
-                        && std::mem::replace(&mut interrupted, true)
-                    {
-                        end_at_once(stop);
-                    }
-                    if let Err(SendError(Signal::Stop(stop))) = sender.send(signal) {
-                        // Nobody drains any more: the default action.
-                        end_at_once(&stop);
-                    }
-                }
+                let Ok(signals) = Incoming::install() else { return };
+                let _ = ready.send(());
+                listener.listen(signals).await;
             });
         });
-        drop(listening);
-        Self(receiver)
+        if listening.is_ok() {
+            // Either it is installed, or the thread is gone: nothing that follows is unheard.
+            let _ = installed.recv();
+        }
+        Self { stops, drains }
     }
 
-    /// The next signal; never, where none can be heard.
-    pub(super) async fn next(&mut self) -> Signal {
-        match self.0.recv().await {
-            Some(signal) => signal,
+    /// From now on the first one is handed to [`Signals::stop`] instead of ending the process.
+    /// `words` say what is done before the end; nothing is said where there are none.
+    pub(super) fn drain(&self, words: &'static str) {
+        let _ = self.drains.set(words);
+    }
+
+    /// The next signal that ends; never, where none can be heard.
+    pub(super) async fn stop(&mut self) -> Stop {
+        match self.stops.recv().await {
+            Some(stop) => stop,
             None => std::future::pending().await,
         }
     }
+}
 
-    /// The next signal that ends; whoever asks meanwhile is told nothing.
-    pub(super) async fn stop(&mut self) -> Stop {
+/// What the thread has in hand.
+struct Listener {
+    sender: UnboundedSender<Stop>,
+    /// What is done before the end, once there is anything to do.
+    drains: Arc<OnceLock<&'static str>>,
+    teller: Teller,
+    interrupted: bool,
+}
+
+impl Listener {
+    async fn listen(mut self, mut signals: Incoming) {
         loop {
-            if let Signal::Stop(stop) = self.next().await {
-                return stop;
+            match signals.next().await {
+                Signal::Tell => self.teller.tell_state(),
+                Signal::Stop(stop) => self.stop(&stop),
             }
+        }
+    }
+
+    fn stop(&mut self, stop: &Stop) {
+        let word = stop.word();
+        let Some(words) = self.drains.get() else {
+            self.teller.say(&format!("{word}: ended before anything was sent"));
+            end_at_once(stop);
+        };
+        if *stop == Stop::Interrupted && std::mem::replace(&mut self.interrupted, true) {
+            self.teller.say("ended at once: nothing is lost; run the same command again");
+            end_at_once(stop);
+        }
+        if !words.is_empty() {
+            let again = if *stop == Stop::Interrupted { "; Ctrl-C again ends at once" } else { "" };
+            self.teller.say(&format!("{word}: {words}{again}"));
+        }
+        if self.sender.send(stop.clone()).is_err() {
+            // Nobody drains any more: the default action.
+            end_at_once(stop);
         }
     }
 }

@@ -3,9 +3,12 @@
 use std::net::Ipv4Addr;
 
 use super::{args::SimulateArgs, enrol, failure::Failure, signals::Signals};
-use crate::simulator::{Served, Simulator};
+use crate::{
+    output::Console,
+    simulator::{Served, Simulator},
+};
 
-pub(super) fn simulate(args: &SimulateArgs) -> Result<u8, Failure> {
+pub(super) fn simulate(args: &SimulateArgs, console: &Console) -> Result<u8, Failure> {
     let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
     let simulator = Simulator::new(config);
     let address = (Ipv4Addr::LOCALHOST, args.port).into();
@@ -16,7 +19,8 @@ pub(super) fn simulate(args: &SimulateArgs) -> Result<u8, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::internal("no runtime", &error))?;
-    let mut signals = Signals::listen();
+    let mut signals = Signals::listen(console.teller("serving the simulated Graph"));
+    signals.drain("");
     let stop = runtime.block_on(signals.stop());
     drop(served);
     Ok(stop.exit_code())

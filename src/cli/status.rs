@@ -2,6 +2,7 @@
 
 use std::{
     fmt::{self, Display, Formatter, Write},
+    path::Path,
     time::Duration,
 };
 
@@ -16,8 +17,8 @@ use super::{
     notation::grouped,
 };
 use crate::{
-    ledger::{Attempted, Counts, PastRun, Reading, State, Story, Waiting},
-    output::{length, rate_in_words},
+    ledger::{Attempted, Counts, LedgerError, PastRun, Reading, State, Story, Waiting},
+    output::{harmless, length, rate_in_words},
 };
 
 /// How many runs are shown.
@@ -25,9 +26,9 @@ const RUNS: u32 = 10;
 
 pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
     let path = ledger_path(&args.ledger)?;
-    let reading = Reading::open(&path)?;
-    let (target, counts, runs) = (reading.target()?, reading.counts()?, reading.runs(RUNS)?);
-    let waiting = reading.waiting()?;
+    let (target, counts, runs, waiting) = look(&path, |reading| {
+        Ok((reading.target()?, reading.counts()?, reading.runs(RUNS)?, reading.waiting()?))
+    })?;
     let next = Next::of(&counts);
     if args.json {
         let states: serde_json::Map<_, _> = State::ALL
@@ -60,8 +61,22 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
         line(&mut text, "  none");
     }
     line(&mut text, &format!("\nthe next run {next}"));
-    enrol::print(&text);
+    enrol::print(&harmless(&text));
     Ok(0)
+}
+
+/// Reads a ledger without leaving a file beside it, where nobody writes to it. A run that begins
+/// meanwhile makes such a glance worth nothing: then it is read again as one that is being written.
+fn look<T>(
+    path: &Path,
+    read: impl Fn(&Reading) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let seen = Reading::glance(path).and_then(|reading| read(&reading));
+    if Reading::is_held(path)? {
+        Reading::open(path).and_then(|reading| read(&reading))
+    } else {
+        seen
+    }
 }
 
 fn line(text: &mut String, line: &str) {
@@ -208,13 +223,13 @@ fn run_line(run: &PastRun) -> String {
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
     let path = ledger_path(&args.ledger)?;
-    let Some(story) = Reading::open(&path)?.story(&args.id)? else {
+    let Some(story) = look(&path, |reading| reading.story(&args.id))? else {
         return Err(Failure::usage(format!(
             "{}: no run has sent or listed an id like this one; ids are compared to the letter",
             path.display()
         )));
     };
-    enrol::print(&told(&story));
+    enrol::print(&harmless(&told(&story)));
     Ok(0)
 }
 

@@ -8,6 +8,7 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::LedgerError;
@@ -23,15 +24,24 @@ pub(super) struct Lock {
 /// for a loss.
 const MARK: &[u8] = b"Beside this lock is the ledger of an import. Leave both.\n";
 
+/// `status` and `doctor` hold the lock for an instant; a run that begins in that instant tries
+/// again so often, after this long.
+const LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(10);
+
 impl Lock {
-    /// Takes the lock of the ledger at `path`, without waiting.
+    /// Takes the lock of the ledger at `path`. Waits for no run, but for whoever takes a look.
     pub(super) fn take(path: &Path) -> Result<Self, LedgerError> {
         let file = make(&name(path)).map_err(LedgerError::Io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { file }),
-            Err(TryLockError::WouldBlock) => Err(LedgerError::Held),
-            Err(TryLockError::Error(error)) => Err(LedgerError::Io(error)),
+        for look in 0..=LOOKS {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { file }),
+                Err(TryLockError::WouldBlock) if look < LOOKS => std::thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => break,
+                Err(TryLockError::Error(error)) => return Err(LedgerError::Io(error)),
+            }
         }
+        Err(LedgerError::Held)
     }
 
     /// Whether a ledger was made beside it.
@@ -46,7 +56,7 @@ impl Lock {
 }
 
 /// Whether a run holds the lock of the ledger at `path`. Makes no file. Looking takes a shared lock
-/// for an instant; a run that begins in that very instant would be told that another one is going.
+/// for an instant.
 pub(super) fn is_held(path: &Path) -> io::Result<bool> {
     let file = match File::open(name(path)) {
         Ok(file) => file,

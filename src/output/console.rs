@@ -2,19 +2,19 @@
 //! plain line now and then elsewhere. Logs go past the bar without breaking it.
 
 use std::{
-    cell::{Cell, RefCell},
-    io::{self, IsTerminal, Write},
+    cell::Cell,
+    io::{self, Write},
     str::FromStr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use super::words::{grouped, rate_in_words, time_left};
+use super::{
+    screen::{Bar, Screen},
+    words::{grouped, rate_in_words, time_left},
+};
 use crate::job::engine::Progress;
-use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Redraws a second, at most.
-const HERTZ: u8 = 5;
 /// Where there is no terminal, a line is written this often.
 const PLAIN: Duration = Duration::from_secs(30);
 
@@ -55,14 +55,55 @@ pub enum Talk {
 /// Standard error, shared by people's lines, the bar and the logs.
 pub struct Console {
     talk: Talk,
-    screen: MultiProgress,
+    screen: Screen,
     style: Style,
-    bar: ProgressBar,
+    bar: Option<Bar>,
     said_at: Cell<Duration>,
     total: Cell<u64>,
     already: Cell<u64>,
-    /// How the run stood at the last tick, for whoever asks.
-    state: RefCell<String>,
+    teller: Teller,
+}
+
+/// Tells how the run stands, from any thread and at any time.
+#[derive(Clone)]
+pub struct Teller {
+    talk: Talk,
+    screen: Screen,
+    state: Arc<State>,
+}
+
+/// How the run stands.
+#[derive(Default)]
+struct State {
+    /// In a line for whoever asks.
+    line: Mutex<String>,
+    /// What there is to tell, in the order of reading, each with its weight.
+    counters: Mutex<Vec<(u8, String)>>,
+}
+
+impl Teller {
+    /// Says how the run stands, also with `--quiet`: somebody has asked.
+    pub fn tell_state(&self) {
+        let line = held(&self.state.line).clone();
+        self.screen.print(&line);
+    }
+
+    /// What the program is at, for whoever asks.
+    pub fn stage(&self, state: &str) {
+        state.clone_into(&mut held(&self.state.line));
+    }
+
+    /// Says a line to a person, unless `--quiet`.
+    pub fn say(&self, text: &str) {
+        if self.talk == Talk::Normal {
+            self.screen.print(text);
+        }
+    }
+}
+
+/// The value, whatever became of a thread that had it in hand.
+fn held<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,22 +120,19 @@ impl Console {
         let style = match (talk, mode) {
             (Talk::Quiet, _) | (_, ProgressMode::Never) => Style::Silent,
             (_, ProgressMode::Always) => Style::Bar,
-            (_, ProgressMode::Auto) if io::stderr().is_terminal() => Style::Bar,
+            (_, ProgressMode::Auto) if Screen::can_draw() => Style::Bar,
             (_, ProgressMode::Auto) => Style::Plain,
         };
-        let target = match style {
-            Style::Bar => ProgressDrawTarget::stderr_with_hz(HERTZ),
-            _ => ProgressDrawTarget::hidden(),
-        };
+        let screen = Screen::new(style == Style::Bar);
         Self {
             talk,
-            screen: MultiProgress::with_draw_target(target),
+            teller: Teller { talk, screen: screen.clone(), state: Arc::default() },
+            screen,
             style,
-            bar: ProgressBar::hidden(),
+            bar: None,
             said_at: Cell::new(Duration::ZERO),
             total: Cell::new(0),
             already: Cell::new(0),
-            state: RefCell::new("getting ready; nothing is sent yet".to_owned()),
         }
     }
 
@@ -121,10 +159,18 @@ impl Console {
     }
 
     fn print(&self, text: &str) {
-        self.screen.suspend(|| {
-            // Standard error may be closed; nobody is left to be told so.
-            let _ = writeln!(io::stderr().lock(), "{text}");
-        });
+        self.screen.print(text);
+    }
+
+    /// Who tells how the run stands; from now on, and until something else is known, so.
+    pub fn teller(&self, state: &str) -> Teller {
+        self.stage(state);
+        self.teller.clone()
+    }
+
+    /// What the program is at, for whoever asks.
+    pub fn stage(&self, state: &str) {
+        self.teller.stage(state);
     }
 
     /// Where logs are written, so that they do not break the bar.
@@ -137,16 +183,11 @@ impl Console {
     pub fn begin(&mut self, total: u64, already: u64) {
         self.total.set(total);
         self.already.set(already);
-        if self.style != Style::Bar || total == 0 {
-            return;
+        if self.style == Style::Bar && total > 0 {
+            let state = self.teller.state.clone();
+            let words = move |columns| fitted(held(&state.counters).clone(), columns);
+            self.bar = Some(self.screen.bar(total, words));
         }
-        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let bar = if colours { "{wide_bar:.green/white}" } else { "{wide_bar}" };
-        let style = ProgressStyle::with_template(&format!("{bar} {{percent:>3}} %\n{{wide_msg}}"))
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("━━╌");
-        self.bar = self.screen.add(ProgressBar::new(total).with_style(style));
-        self.bar.tick();
     }
 
     /// Shows how far a run is.
@@ -161,8 +202,10 @@ impl Console {
         );
         match self.style {
             Style::Bar => {
-                self.bar.set_position(done.min(self.total.get()));
-                self.bar.set_message(fitted(counters, usize::from(Term::stderr().size().1)));
+                *held(&self.teller.state.counters) = counters;
+                if let Some(bar) = &self.bar {
+                    bar.draw(done.min(self.total.get()));
+                }
             }
             Style::Plain => {
                 if progress.elapsed.saturating_sub(self.said_at.get()) >= PLAIN {
@@ -172,17 +215,15 @@ impl Console {
             }
             Style::Silent => {}
         }
-        self.state.replace(line);
+        *held(&self.teller.state.line) = line;
     }
 
-    /// Says how the run stands, also with `--quiet`: somebody has asked.
-    pub fn tell_state(&self) {
-        self.print(&self.state.borrow());
-    }
-
-    /// Takes the bar away.
-    pub fn end(&self) {
-        self.bar.finish_and_clear();
+    /// Takes the bar away; what is still to be done goes on under this name.
+    pub fn end(&self, state: &str) {
+        self.stage(state);
+        if let Some(bar) = &self.bar {
+            bar.end();
+        }
     }
 
     /// What there is to tell, in the order of reading, each with its weight: on a narrow terminal
@@ -233,7 +274,7 @@ fn fitted(mut parts: Vec<(u8, String)>, columns: usize) -> String {
             Some((place, _)) if line.chars().count() >= columns && parts.len() > 1 => {
                 parts.remove(place);
             }
-            _ => return line,
+            _ => return line.chars().take(columns.saturating_sub(1)).collect(),
         }
     }
 }
@@ -252,11 +293,11 @@ fn joined(parts: &[(u8, String)], between: &str) -> String {
 
 /// Writes logs to standard error past the bar.
 #[derive(Clone)]
-pub struct LogWriter(MultiProgress);
+pub struct LogWriter(Screen);
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().lock().write_all(bytes))?;
+        self.0.write_all(bytes)?;
         Ok(bytes.len())
     }
 
@@ -300,7 +341,7 @@ mod tests {
         );
         assert_eq!(line(60), "1,204 enrolled · 3 unknown · 9.8/s · 4 h 40 min left");
         assert_eq!(line(40), "1,204 enrolled · 4 h 40 min left");
-        for columns in 20..120 {
+        for columns in 1..120 {
             assert!(line(columns).chars().count() < columns, "{columns}");
         }
     }

@@ -1,6 +1,6 @@
 //! Numbers in words that a person can picture.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use jiff::{SignedDuration, Zoned};
 
@@ -56,9 +56,34 @@ pub fn length(duration: Duration) -> String {
     }
 }
 
+/// The text without anything that commands a terminal or turns its writing around: a CSV's header
+/// and a server's words are shown to people.
+#[must_use]
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| {
+        // The bidirectional controls: Unicode Standard Annex #9, table 4.
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || (c.is_control() && !matches!(c, '\n' | '\t'))
+    };
+    if text.contains(commands) {
+        Cow::Owned(text.replace(commands, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_commands_no_terminal() {
+        assert_eq!(harmless("Zoë,\tid\n"), "Zoë,\tid\n");
+        assert_eq!(
+            harmless("a\u{1b}[2Jb\r\u{9b}c\u{202e}d"),
+            "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\u{fffd}d"
+        );
+    }
 
     #[test]
     fn thousands_stand_apart() {

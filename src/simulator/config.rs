@@ -154,7 +154,7 @@ pub enum Refusal {
     AccessPolicy,
     /// The API is retired: 410.
     Gone,
-    /// The API is retired: 200, without data ("will stop returning data").
+    /// The API is retired: 200, without data, as Microsoft announced it.
     NoData,
 }
 

@@ -60,6 +60,20 @@ fn shells_complete_the_options() {
 }
 
 #[test]
+fn every_command_has_a_man_page() {
+    let context = Context::offline();
+    let manual = context.run("man registration show").expect(0).stdout;
+    assert!(manual.contains(".TH registrant-import-registration-show 1"), "{manual}");
+    let ran = context.run("man registration shoe").expect(2);
+    assert!(ran.stderr.contains("there are show, enable, disable"), "{ran}");
+    std::fs::create_dir(context.path("man")).expect("a folder");
+    context.run("man --dir man").expect(0);
+    assert!(context.read("man/registrant-import-run.1").contains("max\\-rejects"));
+    let ran = context.run("man --dir nowhere").expect(2);
+    assert!(ran.stderr.contains("--dir: nowhere/registrant-import.1: No such file"), "{ran}");
+}
+
+#[test]
 fn quiet_says_nothing_but_the_summary_and_what_is_wrong() {
     let context = Context::new();
     context.file("people.csv", crowd(2));

@@ -1,6 +1,9 @@
 //! What an operator holds in hand after a run: the closing words, the report, the metrics, the
 //! answer to SIGUSR1, and the samples for schedulers.
 
+mod terminal;
+mod traces;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -236,4 +239,91 @@ fn a_key_that_no_command_knows_is_an_error() {
     let out = run(folder.path(), "rehearse --job job.toml");
     assert_eq!(out.status.code(), Some(2));
     assert!(text(&out.stderr).contains("job.toml:2: `meting`"), "{}", text(&out.stderr));
+}
+
+/// Sends a signal to a program of this test's.
+fn signal(child: &std::process::Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+}
+
+/// A run that reads its input from a pipe that stays open: it can get no further.
+fn reading(folder: &Path, words: &str) -> std::process::Child {
+    let mut child = program(folder, words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    // By the end of the pause it waits for more.
+    std::io::Write::write_all(child.stdin.as_mut().expect("a pipe"), b"id\n1\n").expect("writes");
+    std::thread::sleep(Duration::from_millis(1_200));
+    child
+}
+
+const FROM_A_PIPE: &str = "rehearse - --output o.csv --rejects r.csv";
+
+#[test]
+fn sigusr1_while_the_input_is_read_prints_that_and_reads_on() {
+    let folder = folder(1);
+    let mut child = reading(folder.path(), FROM_A_PIPE);
+    signal(&child, "USR1");
+    std::thread::sleep(Duration::from_millis(200));
+    drop(child.stdin.take());
+    let out = child.wait_with_output().expect("ends");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let told = text(&out.stderr);
+    assert!(told.contains("reading the input; no row is sent yet"), "{told}");
+}
+
+#[test]
+fn whoever_ends_it_while_the_input_is_read_does_not_wait() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = folder(1);
+        let mut child = reading(folder.path(), FROM_A_PIPE);
+        // Its input stays open until it has ended.
+        let input = child.stdin.take();
+        signal(&child, name);
+        let out = child.wait_with_output().expect("ends");
+        drop(input);
+        assert_eq!(out.status.code(), Some(code), "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains("ended before anything was sent"));
+    }
+}
+
+#[test]
+fn an_interrupted_run_says_what_it_does_and_how_to_go_on() {
+    let folder = folder(60);
+    let child = program(folder.path(), "rehearse people.csv --rate 5/s")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    std::thread::sleep(Duration::from_millis(1_200));
+    signal(&child, "INT");
+    let out = child.wait_with_output().expect("ends");
+    assert_eq!(out.status.code(), Some(130), "{}", text(&out.stderr));
+    let told = text(&out.stderr);
+    for words in
+        ["finishing what is under way", "Ctrl-C again ends at once", "stopped: interrupted"]
+    {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn a_person_is_told_that_graph_does_not_answer() {
+    let folder = folder(3);
+    // A port of this machine's that nobody listens on.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = closed.local_addr().expect("its address").port();
+    drop(closed);
+    let words = format!("run people.csv --meeting M --graph-url http://127.0.0.1:{port}");
+    let mut child = program(folder.path(), &words).stderr(Stdio::piped()).spawn().expect("starts");
+    let lines =
+        std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("a pipe")));
+    let told = lines.map_while(Result::ok).find(|line| line.contains("does not answer"));
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+    assert!(told.expect("told").contains("asked again for up to 10 min"));
 }
