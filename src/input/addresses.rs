@@ -25,6 +25,11 @@ struct Holder {
 }
 
 impl Addresses {
+    /// Gives a row's address to it before any other row may claim it.
+    pub(super) fn reserve(&mut self, row: &Row) {
+        self.hold(row, &mut Vec::new());
+    }
+
     /// Holds a row against the rows before it. Without any fault so far it claims its address: a
     /// row that cannot be enrolled takes it from nobody. The cells of a broken row mean nothing.
     pub(super) fn hold(&mut self, row: &Row, faults: &mut Vec<Fault>) {

@@ -7,7 +7,7 @@
 //! before it. The survey does the first where the row has just been read and is still at hand.
 
 use super::{
-    Row, Standing,
+    InputError, Row, Snapshot, Standing,
     addresses::Addresses,
     seen::{Claim, Claimed, Seen, key},
     trap::{IdTrap, TrapWatch},
@@ -118,6 +118,31 @@ impl Sieve {
         let addresses = matches!(rule, Rule::Webinar(_)).then(Addresses::default);
         let (scales, seen) = (Scales::new(rule), Seen::default());
         Self { scales, seen, addresses, watch: TrapWatch::default() }
+    }
+
+    /// A sieve for all rows of `input`, which leaves an address to the row that `holds` it already,
+    /// wherever it stands: a list that is sorted anew takes nobody's link.
+    ///
+    /// # Errors
+    /// Those of the input and of `holds`, which is asked with each row's id.
+    pub fn over<E: From<InputError>>(
+        rule: Rule,
+        input: &Snapshot,
+        mut holds: impl FnMut(&str) -> Result<bool, E>,
+    ) -> Result<Self, E> {
+        let mut sieve = Self::new(rule);
+        let Some(addresses) = &mut sieve.addresses else { return Ok(sieve) };
+        let mut rows = input.rows()?;
+        let mut row = Row::new();
+        while rows.read(&mut row)? {
+            let Weighed::Judged { faults, claim: Some(_) } = sieve.scales.weigh(&row) else {
+                continue;
+            };
+            if faults.is_empty() && holds(row.fields().id.unwrap_or_default())? {
+                addresses.reserve(&row);
+            }
+        }
+        Ok(sieve)
     }
 
     /// Makes ready for the rows that are settled next. Never needed, but with some dozens of rows

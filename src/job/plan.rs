@@ -120,7 +120,7 @@ impl Plan {
             todo: Vec::new(),
         };
         let mut rows = input.rows()?;
-        let mut sieve = Sieve::new(rule);
+        let mut sieve = Sieve::over(rule, input, |id| ledger.holds(id).map_err(PlanError::from))?;
         let mut row = Row::default();
         while rows.read(&mut row)? {
             let sifted = sieve.sift(&row);

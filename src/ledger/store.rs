@@ -234,6 +234,15 @@ impl Ledger {
         self.look_up(id).map_err(|error| error.at(&self.path))
     }
 
+    /// Whether the target holds `id`, or may, by this ledger's doing.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub fn holds(&self, id: &str) -> Result<bool, LedgerError> {
+        let entry = self.find(&RegistrantId::trusted(id))?;
+        Ok(entry.is_some_and(|entry| !entry.state.may_be_posted() && entry.state != State::Foreign))
+    }
+
     fn look_up(&self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT seq, id, state, run, sent, join_web_url, registrant_id, code, reason,

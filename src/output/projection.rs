@@ -141,7 +141,9 @@ impl Projection<'_> {
         enrolled.write(&cells::line(header, b',', "\n"))?;
         let run = self.ledger.run()?;
         let (mut counts, mut reasons) = (Counts::default(), Reasons::default());
-        let mut sieve = Sieve::new(self.rule.clone());
+        let mut sieve = Sieve::over(self.rule.clone(), self.input, |id| {
+            self.ledger.holds(id).map_err(ProjectionError::from)
+        })?;
         let mut rows = self.input.rows()?;
         let mut row = Row::new();
         while rows.read(&mut row)? {

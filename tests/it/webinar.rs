@@ -421,6 +421,21 @@ fn two_people_of_one_address_cannot_both_have_a_link() {
 }
 
 #[test]
+fn a_list_that_is_sorted_anew_takes_nobodys_address() {
+    let context = Context::new();
+    context.file("people.csv", guests(2));
+    run(&context, "").expect(0);
+    let header = guests(0);
+    let body = guests(2).replace(&header, "");
+    context.file("people.csv", format!("{header}NEW,Eve,Cole,ada1@example.org\n{body}"));
+    run(&context, "").expect(3);
+    let rows = files::enrolled(&context, "people.enrolled.csv");
+    assert_eq!(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["T-000", "T-001"]);
+    let rejects = context.read("people.rejects.csv");
+    assert!(rejects.contains("NEW") && rejects.contains("duplicate-email"), "{rejects}");
+}
+
+#[test]
 fn a_meetings_ledger_and_list_go_on_with_a_webinar() {
     let context = Context::new();
     context.file("people.csv", guests(5));
