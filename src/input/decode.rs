@@ -114,8 +114,10 @@ pub(super) struct Decoder {
     pub(super) bom: Option<Encoding>,
     /// `None` for UTF-8, which is checked and copied.
     state: Option<encoding_rs::Decoder>,
-    /// Bytes that were read and not yet decoded.
+    /// The first `filled` ones were read and not yet decoded; the rest is room, kept so that it is
+    /// cleared once and not for each piece.
     pending: Vec<u8>,
+    filled: usize,
     /// How many bytes lie before `pending`.
     offset: u64,
     ended: bool,
@@ -134,19 +136,21 @@ impl Decoder {
         } else {
             Unpacked::Plain(prefixed)
         };
-        let mut pending = Vec::with_capacity(CHUNK);
-        let ended = read_chunk(&mut bytes, &mut pending)?;
-        if let Some((what, next)) = encoding::foreign(&pending) {
+        let (mut pending, mut filled) = (Vec::new(), 0);
+        let ended = read_chunk(&mut bytes, &mut pending, &mut filled)?;
+        let head = &pending[..filled];
+        if let Some((what, next)) = encoding::foreign(head) {
             return Err(Trouble::Foreign { what, next });
         }
-        let mark = encoding::byte_order_mark(&pending);
+        let mark = encoding::byte_order_mark(head);
         let encoding = mark
             .map(|(encoding, _)| encoding)
             .or(wanted)
-            .or_else(|| encoding::bare_utf16(&pending))
+            .or_else(|| encoding::bare_utf16(head))
             .unwrap_or(Encoding::UTF_8);
         let skipped = mark.map_or(0, |(_, length)| length);
-        pending.drain(..skipped);
+        pending.copy_within(skipped..filled, 0);
+        filled -= skipped;
         Ok(Self {
             bytes,
             gzip,
@@ -154,6 +158,7 @@ impl Decoder {
             bom: mark.map(|(encoding, _)| encoding),
             state: (!encoding.is_utf8()).then(|| encoding.decoder()),
             pending,
+            filled,
             offset: skipped as u64,
             ended,
         })
@@ -179,6 +184,7 @@ impl Decoder {
             bom: None,
             state: None,
             pending: Vec::new(),
+            filled: 0,
             offset: 0,
             ended: false,
         }
@@ -189,21 +195,19 @@ impl Decoder {
     pub(super) fn read(&mut self, text: &mut String) -> Result<bool, Trouble> {
         let before = text.len();
         while text.len() == before {
-            if self.pending.len() < CHUNK / 2 && !self.ended {
-                self.ended = read_chunk(&mut self.bytes, &mut self.pending)?;
+            if self.filled < CHUNK / 2 && !self.ended {
+                self.ended = read_chunk(&mut self.bytes, &mut self.pending, &mut self.filled)?;
             }
-            if self.pending.is_empty() && (self.ended && self.state.is_none()) {
+            if self.filled == 0 && (self.ended && self.state.is_none()) {
                 return Ok(false);
             }
+            let pending = &self.pending[..self.filled];
             let used = match &mut self.state {
-                None => check_utf8(&self.pending, self.ended, text),
+                None => check_utf8(pending, self.ended, text),
                 Some(decoder) => {
-                    text.reserve(self.pending.len() * 3 + 16);
-                    let (result, used) = decoder.decode_to_string_without_replacement(
-                        &self.pending,
-                        text,
-                        self.ended,
-                    );
+                    text.reserve(pending.len() * 3 + 16);
+                    let (result, used) =
+                        decoder.decode_to_string_without_replacement(pending, text, self.ended);
                     match result {
                         encoding_rs::DecoderResult::Malformed(bad, behind) => {
                             Err(used.saturating_sub(usize::from(bad) + usize::from(behind)))
@@ -219,15 +223,16 @@ impl Decoder {
             match used {
                 Ok(used) => {
                     self.offset += used as u64;
-                    self.pending.drain(..used);
+                    self.pending.copy_within(used..self.filled, 0);
+                    self.filled -= used;
                 }
                 Err(at) => {
                     // A file that ends in the midst of a character was cut, and what was decoded by
                     // the user's own word or by a BOM is damaged.
-                    let cut = str::from_utf8(&self.pending)
-                        .is_err_and(|error| error.error_len().is_none());
+                    let cut =
+                        str::from_utf8(pending).is_err_and(|error| error.error_len().is_none());
                     let likely = (self.encoding.is_utf8() && !(self.ended && cut))
-                        .then(|| Encoding::likely(&self.pending));
+                        .then(|| Encoding::likely(pending));
                     return Err(Trouble::NotText { byte: self.offset + at as u64, likely });
                 }
             }
@@ -253,23 +258,21 @@ fn check_utf8(bytes: &[u8], ended: bool, text: &mut String) -> Result<usize, usi
     }
 }
 
-/// Appends up to a chunk; `true` at the end.
-fn read_chunk(bytes: &mut Unpacked, pending: &mut Vec<u8>) -> io::Result<bool> {
-    let before = pending.len();
-    pending.resize(before.max(CHUNK / 2) + CHUNK / 2, 0);
-    let mut filled = before;
+/// Fills up to a chunk behind what is there; `true` at the end.
+fn read_chunk(bytes: &mut Unpacked, pending: &mut Vec<u8>, filled: &mut usize) -> io::Result<bool> {
+    let before = *filled;
+    let full = before.max(CHUNK / 2) + CHUNK / 2;
+    if pending.len() < full {
+        pending.resize(full, 0);
+    }
     // Full pieces, also where the source gives little at a time.
-    while filled < pending.len() {
-        match bytes.read(&mut pending[filled..]) {
+    while *filled < full {
+        match bytes.read(&mut pending[*filled..full]) {
             Ok(0) => break,
-            Ok(read) => filled += read,
+            Ok(read) => *filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                pending.truncate(filled);
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
     }
-    pending.truncate(filled);
-    Ok(filled == before)
+    Ok(*filled == before)
 }
