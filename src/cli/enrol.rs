@@ -132,7 +132,7 @@ impl Enrolment<'_> {
             in_this_thread: false,
         };
         signals.drain("finishing what is under way and writing the files");
-        let teller = console.teller("looking at the meeting and the ledger; no row is sent yet");
+        let teller = console.teller("looking at the target and the ledger; no row is sent yet");
         let planned = Cell::new(None);
         let listen = async {
             loop {
@@ -143,7 +143,7 @@ impl Enrolment<'_> {
             if let Event::Planned(Planned { plan, .. }) = &event {
                 planned.set(Some(plan.to_post));
             }
-            self.tell(&event, snapshot.mapping(), console);
+            self.tell(&event, snapshot, console);
         });
         let ended = tokio::select! {
             ended = work => ended?,
@@ -183,7 +183,7 @@ impl Enrolment<'_> {
         [finish_by, max_duration].into_iter().flatten().min()
     }
 
-    fn tell(&self, event: &Event<'_>, mapping: &Mapping, console: &mut Console) {
+    fn tell(&self, event: &Event<'_>, input: &Snapshot, console: &mut Console) {
         match event {
             Event::Ruled(ruling) => self.tell_rule(ruling, console),
             Event::Planned(planned) => {
@@ -196,6 +196,10 @@ impl Enrolment<'_> {
                     invalid = plan.invalid,
                     "planned"
                 );
+                // Where the list ended, and what looks like an accident in it: told by its rows.
+                for note in input.row_notes() {
+                    console.say(note);
+                }
                 console.say(self.announcement(planned));
                 if let Some(admission) = &ruling.admission {
                     for warning in admission.warnings(plan.to_post, *held) {
@@ -203,7 +207,7 @@ impl Enrolment<'_> {
                     }
                 }
                 if plan.duplicates > 0 {
-                    console.warn(repeats_warning(mapping, plan.duplicates));
+                    console.warn(repeats_warning(input.mapping(), plan.duplicates));
                 }
                 if plan.not_sent > 0 {
                     console.warn(format!(

@@ -24,6 +24,9 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
             "this command is for meetings; a webinar's registration is set up in Teams by its organizer (`doctor --webinar ID` shows what it admits)",
         ));
     }
+    if reach.target.meeting.is_none() {
+        return Err(Failure::usage("no meeting is named: give --meeting ID"));
+    }
     let meeting = reach::meeting(&reach.target)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

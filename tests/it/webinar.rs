@@ -80,7 +80,21 @@ fn everybody_is_registered_once_and_a_second_run_posts_nothing() {
         let held = books.registrants.iter().find(|held| held.id == row.id).expect("held");
         assert_eq!(Some(&row.link), held.join_web_url.as_ref());
     }
-    assert_snapshot!(run(&context, ""), @"");
+    assert_snapshot!(run(&context, ""), @"
+    exit 0
+    --- stdout
+    40 rows read in [time]:
+
+           40  enrolled       all of them before this run
+
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
+    next      nothing: everybody is enrolled
+    --- stderr
+    the webinar's audience: everyone
+    0 new registrants, 40 already enrolled
+    ");
     assert_eq!(context.stats().posts, 40);
     assert_eq!(context.read("people.enrolled.csv"), first.replace(",enrolled\n", ",already\n"));
 }

@@ -156,15 +156,15 @@ fn no_csv_and_no_target() {
     --- stderr
     error: no CSV is named: give a file, or `-` for standard input
     ");
-    assert_snapshot!(context.run("run people.csv"), @r"
+    assert_snapshot!(context.run("run people.csv"), @"
     exit 2
     --- stderr
-    error: no target is named: give --meeting ID
+    error: no target is named: give --meeting ID, or --webinar ID
     ");
-    assert_snapshot!(context.run("registration show"), @r"
+    assert_snapshot!(context.run("registration show"), @"
     exit 2
     --- stderr
-    error: no target is named: give --meeting ID
+    error: no target is named: give --meeting ID, or --webinar ID
     ");
 }
 
@@ -290,7 +290,7 @@ fn a_permission_that_is_missing() {
 #[test]
 fn an_api_that_has_ended() {
     let refuse = |how| Config { refuse: Some(how), ..Config::default() };
-    assert_snapshot!(run_against(refuse(Refusal::Gone), "m1"), @r"
+    assert_snapshot!(run_against(refuse(Refusal::Gone), "m1"), @"
     exit 6
     --- stdout
     2 rows read in [time]:
@@ -306,9 +306,9 @@ fn an_api_that_has_ended() {
     next      mend the cause above, then run the same command again: it goes on with
               the 2 rows
     --- stderr
-    error: stopped: Graph answered 410 Gone: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar
+    error: stopped: Graph answered 410 Gone: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)
     ");
-    assert_snapshot!(run_against(refuse(Refusal::NoData), "m1"), @r"
+    assert_snapshot!(run_against(refuse(Refusal::NoData), "m1"), @"
     exit 6
     --- stdout
     2 rows read in [time]:
@@ -328,7 +328,7 @@ fn an_api_that_has_ended() {
     --- stderr
     the meeting's rule: everyone
     2 new registrants
-    error: stopped: Graph answered the first row with 200 and without a join link: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar
+    error: stopped: Graph answered the first row with 200 and without a join link: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)
     ");
 }
 
@@ -376,10 +376,10 @@ fn a_ledger_that_is_none_or_anothers() {
     --- stderr
     error: no.ledger: there is no ledger here yet; `run` creates it
     ");
-    assert_snapshot!(context.run("status"), @r"
+    assert_snapshot!(context.run("status"), @"
     exit 2
     --- stderr
-    error: no ledger is named: give --ledger FILE or --meeting ID
+    error: no ledger is named: give --ledger FILE, --meeting ID or --webinar ID
     ");
     assert_snapshot!(context.run("explain nobody --ledger m1.ledger"), @r"
     exit 2
