@@ -164,7 +164,7 @@ fn no_csv_and_no_target() {
     assert_snapshot!(context.run("registration show"), @"
     exit 2
     --- stderr
-    error: no target is named: give --meeting ID, or --webinar ID
+    error: no meeting is named: give --meeting ID
     ");
 }
 

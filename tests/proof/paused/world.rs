@@ -80,9 +80,16 @@ impl World {
         let config = config(seed, kind, settle, late, &mut random);
         let simulator = Simulator::new(config);
         let count = random.usize(1..=40);
+        let mut people = crowd::crowd(&mut random, count, kind);
+        if late && kind == Kind::Webinar {
+            // A late list calls a row absent that is there; posted again with another address it
+            // is a second registration, which no server can tell from the first.
+            let mut seen = BTreeMap::new();
+            people.retain(|row| *seen.entry(row.id.clone()).or_insert(row.email()) == row.email());
+        }
         let none = TrustedHosts::new(std::iter::empty::<String>()).expect("no host is a fine list");
         Self {
-            people: crowd::crowd(&mut random, count, kind),
+            people,
             direct: Direct::new(&simulator).with_patience(Duration::from_secs(random.u64(3..30))),
             random,
             simulator,
@@ -167,15 +174,17 @@ impl World {
         let _ = self.direct.exchange(call).await;
     }
 
-    /// The link that the server holds of this person: under the id, or a webinar's under the
-    /// address.
+    /// The link that the server holds of this person: under the id, or a webinar's under an address
+    /// that a row of this id has had.
     pub(super) fn held(&self, person: &Person) -> Option<String> {
         let books = self.simulator.books().registrants;
         let of = |fits: &dyn Fn(&Enrolment) -> bool| {
             books.iter().find(|enrolment| fits(enrolment)).map(|it| it.join_web_url.clone())
         };
+        let rows = self.people.iter().filter(|row| row.id == person.id);
+        let emails: Vec<String> = rows.map(Person::email).collect();
         let by_email = |it: &Enrolment| {
-            it.email.as_ref().is_some_and(|email| email.to_lowercase() == person.email())
+            it.email.as_ref().is_some_and(|email| emails.contains(&email.to_lowercase()))
         };
         of(&|it| it.id == person.id).or_else(|| of(&by_email)).flatten()
     }
