@@ -254,7 +254,9 @@ fn told(story: &Story) -> String {
         line(&mut text, &format!("state   {state} (run {})", story.run));
     }
     if let Some(number) = story.line {
-        let which = if story.is_adopted() { "" } else { " that it was last sent from" };
+        let sent = story.attempts.iter().any(|attempt| attempt.call == "POST");
+        let sent = sent || story.state.is_in_doubt();
+        let which = if sent { " that it was last sent from" } else { "" };
         line(&mut text, &format!("line    {number} of the CSV{which}"));
     }
     if let Some(code) = &story.code {
