@@ -25,8 +25,8 @@ use crate::{
     },
     input::{self, Mapping, Snapshot, Source},
     job::{
-        self, Ended, Event, Import, Planned, conduct::Conduct, line::Line, preflight::Ruling,
-        stop::Stop,
+        self, Ended, Event, Import, Planned, admission, conduct::Conduct, line::Line,
+        preflight::Ruling, stop::Stop,
     },
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
@@ -172,7 +172,7 @@ impl Enrolment<'_> {
             Api::Webinar => console.say(format!("the webinar's audience: {}", ruling.mode)),
         }
         if self.target.api() == Api::Webinar && ruling.mode == Mode::Organization {
-            console.warn("the webinar is for its organization, and an application registers people without an account: Graph may refuse them; the first row, which goes alone, will tell");
+            console.warn(admission::ORGANIZATION);
         }
     }
 
@@ -314,6 +314,10 @@ impl Enrolment<'_> {
         }
         if let Some(stop) = &stop {
             tell_stop(stop, console);
+            let forbidden = matches!(stop, Stop::Forbidden { .. });
+            if forbidden && self.target.api() == Api::Webinar && mode == Some(Mode::Organization) {
+                console.error("the webinar's audience is its organization, which is the likeliest cause: its organizer can open it to everyone in Teams, or its people register themselves");
+            }
         }
         tracing::info!(
             read = summary.read,

@@ -17,6 +17,7 @@ use super::{
     notation::grouped,
 };
 use crate::{
+    job::follow::OWN_REASONS,
     ledger::{Attempted, Counts, LedgerError, PastRun, Reading, State, Story, Waiting},
     output::{harmless, length, rate_in_words},
 };
@@ -235,7 +236,9 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
 
 fn told(story: &Story) -> String {
     let mut text = String::new();
+    let own = story.reason.as_deref().is_some_and(|reason| OWN_REASONS.contains(&reason));
     let state = match story.state {
+        State::Refused if own => "refused",
         State::Enrolled => "enrolled, its link is held",
         State::Ready => "not enrolled; the next run sends it",
         State::Sending => "being sent, or left so by a run that died",
@@ -245,16 +248,23 @@ fn told(story: &Story) -> String {
         State::Removing => "in doubt: being removed to be enrolled anew",
         State::Foreign => "on the server, and never sent by this ledger",
     };
-    line(&mut text, &format!("state   {state} (run {})", story.run));
+    if story.is_adopted() {
+        line(&mut text, &format!("state   {state} (taken over: the target held it already)"));
+    } else {
+        line(&mut text, &format!("state   {state} (run {})", story.run));
+    }
     if let Some(number) = story.line {
-        line(&mut text, &format!("line    {number} of the CSV that it was last sent from"));
+        let sent = story.attempts.iter().any(|attempt| attempt.call == "POST");
+        let sent = sent || story.state.is_in_doubt();
+        let which = if sent { " that it was last sent from" } else { "" };
+        line(&mut text, &format!("line    {number} of the CSV{which}"));
     }
     if let Some(code) = &story.code {
         line(&mut text, &format!("code    {code}"));
     }
     // The server's words may quote names and addresses: they stand in the rejects file alone.
     match &story.reason {
-        Some(_) if story.state == State::Refused => {
+        Some(_) if story.state == State::Refused && !own => {
             line(&mut text, "reason  the server's own words: see `_reason` in the rejects file");
         }
         Some(reason) => line(&mut text, &format!("reason  {reason}")),
@@ -267,8 +277,9 @@ fn told(story: &Story) -> String {
 }
 
 fn attempted(attempt: &Attempted) -> String {
-    let mut text =
-        format!("{} in run {}, sent {}", attempt.call, attempt.run, stamp(attempt.sent_at));
+    // The one reading request of a row's own.
+    let call = if attempt.call == "GET" { "GET of its link" } else { &attempt.call };
+    let mut text = format!("{call} in run {}, sent {}", attempt.run, stamp(attempt.sent_at));
     if attempt.waited_ms > 0 {
         write!(text, " after waiting {} ms", attempt.waited_ms).expect("a String takes it");
     }

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::{Encoding, decode::Trouble};
+use crate::registrant::FormFault;
 
 /// Why an input cannot be read at all. What is wrong with a single row is data, not an error.
 ///
@@ -200,6 +201,9 @@ pub enum InputError {
         /// The bound.
         megabytes: usize,
     },
+    /// The mapped answers do not fit the webinar's form.
+    #[error(transparent)]
+    Form(#[from] FormFault),
     /// The copy that outlives changes of the file cannot be written.
     #[error("{}: the working copy of the input cannot be written: {cause}", directory.display())]
     Copy {

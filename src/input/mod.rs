@@ -57,7 +57,7 @@ pub use survey::{Survey, survey};
 pub use text::MAX_ROW;
 pub use trap::IdTrap;
 
-use crate::registrant::{Field, Mode, Rule};
+use crate::registrant::{Field, Form, Mode, Rule};
 use decode::{Bytes, Decoder};
 use layout::Layout;
 use rows::Findings;
@@ -199,6 +199,15 @@ impl Input {
         self.layout.require(rule)
     }
 
+    /// Whether each `answer:` column is asked by a form that was read, and each required question
+    /// has its column.
+    ///
+    /// # Errors
+    /// [`InputError::Form`].
+    pub fn suits(&self, form: &Form) -> Result<(), InputError> {
+        self.layout.suits(form)
+    }
+
     /// What `check` prints: what was recognised and mapped, what is left out, and how to override.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -227,6 +236,11 @@ impl Input {
 impl Layout {
     fn kept_names(&self) -> Vec<String> {
         self.kept.iter().map(|&column| self.header.names[column].clone()).collect()
+    }
+
+    fn suits(&self, form: &Form) -> Result<(), InputError> {
+        let mapped: Vec<&str> = self.mapping.questions().collect();
+        Ok(form.hold(&mapped)?)
     }
 
     fn require(&self, rule: &Rule) -> Result<(), InputError> {

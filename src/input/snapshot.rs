@@ -11,7 +11,7 @@ use super::{
     Detected, Header, InputError, Mapping, Rows, decode::Decoder, describe, layout::Layout,
     rows::Findings, text::Text,
 };
-use crate::registrant::Rule;
+use crate::registrant::{Form, Rule};
 
 /// The decoded rows of an input, in a file without a name.
 pub struct Snapshot {
@@ -95,6 +95,14 @@ impl Snapshot {
     /// [`InputError::MissingField`] for the first field that cannot be filled.
     pub fn require(&self, rule: &Rule) -> Result<(), InputError> {
         self.layout.require(rule)
+    }
+
+    /// See [`super::Input::suits`].
+    ///
+    /// # Errors
+    /// [`InputError::Form`].
+    pub fn suits(&self, form: &Form) -> Result<(), InputError> {
+        self.layout.suits(form)
     }
 
     /// See [`super::Input::describe`].

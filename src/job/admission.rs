@@ -25,6 +25,9 @@ pub struct Admission {
     pub silent: bool,
 }
 
+/// A webinar whose audience is its organization, and an application that registers people for it.
+pub const ORGANIZATION: &str = "the webinar is for its organization, and an application registers people without an account: Graph may refuse them; the first row, which goes alone, will tell";
+
 impl Admission {
     /// What to know before `to_post` people are registered beside the `held` ones, a sentence each.
     #[must_use]

@@ -99,13 +99,24 @@ impl Doubts {
     }
 
     /// A row was accepted, and its link is to be found; a list begun from `ripe` on may show it.
-    pub fn seek(&mut self, work: Work, ripe: Duration) {
+    ///
+    /// Says whether it is looked for in this run; after too many lists without it, it is not.
+    pub fn seek(&mut self, work: Work, ripe: Duration) -> bool {
         if work.missed == 0 {
             self.fresh.push_back(Doubt { work, ripe });
         } else if work.missed < self.most {
             self.missed_ripe = Some(self.missed_ripe.map_or(ripe, |first| first.min(ripe)));
             self.missed.push(Doubt { work, ripe });
+        } else {
+            return false;
         }
+        true
+    }
+
+    /// Accepted rows that are looked for in this run.
+    #[must_use]
+    pub fn sought(&self) -> usize {
+        self.fresh.len() + self.missed.len()
     }
 
     /// Rows in doubt that can still be helped in this run.
@@ -288,8 +299,7 @@ mod tests {
     #[test]
     fn an_accepted_row_is_looked_for_until_it_shows_and_never_called_absent() {
         let mut doubts = Doubts::new(3);
-        doubts.seek(work("a", 0), S);
-        doubts.seek(work("b", 0), S * 2);
+        assert!(doubts.seek(work("a", 0), S) && doubts.seek(work("b", 0), S * 2));
         assert_eq!(
             doubts.ripe_at(true),
             Some(S * 2),
@@ -298,11 +308,12 @@ mod tests {
         assert_eq!(doubts.ripe_at(false), Some(S + GATHER), "rows are sent: with others");
         assert_eq!(told(doubts.judge(S, &seen(&[("a", 1)]), 1)), ["held a 1"]);
         assert_eq!(told(doubts.judge(S * 2, &seen(&[]), 1)), ["missed b"]);
-        doubts.seek(Work { missed: 1, ..work("b", 0) }, S * 12);
+        assert!(doubts.seek(Work { missed: 1, ..work("b", 0) }, S * 12));
+        assert_eq!(doubts.sought(), 1);
         assert_eq!((doubts.ripe_at(true), doubts.is_settled()), (Some(S * 12), false));
         assert!(told(doubts.judge(S * 3, &seen(&[]), 1)).is_empty(), "too early to look again");
         assert_eq!(told(doubts.judge(S * 12, &seen(&[]), 1)), ["missed b"]);
-        doubts.seek(Work { missed: 3, ..work("b", 0) }, S * 32);
+        assert!(!doubts.seek(Work { missed: 3, ..work("b", 0) }, S * 32));
         assert!(doubts.is_settled(), "it awaits its link until the next run");
         assert_eq!(doubts.given_up(), 0, "it is not in doubt");
     }

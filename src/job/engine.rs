@@ -69,8 +69,11 @@ pub struct Tally {
     pub refused: u64,
     /// Rows in doubt now.
     pub in_doubt: u64,
-    /// Rows whose registration waits for the webinar's organizer.
+    /// Rows whose registration waits for the webinar's organizer, and those whose link this run no
+    /// longer looks for.
     pub awaiting: u64,
+    /// Rows that the webinar holds and whose link this run still fetches.
+    pub to_link: u64,
     /// Lists of the target that were taken to reconcile.
     pub lists: u64,
 }
@@ -169,9 +172,6 @@ impl<T: Transport> Engine<'_, T> {
         for (work, ripe) in begin.lost {
             self.doubt(&mut doubts, work, ripe);
         }
-        for work in begin.sought {
-            self.missed(&mut doubts, work);
-        }
         let mut hall = Hall {
             plan,
             plan_is_over: false,
@@ -183,6 +183,9 @@ impl<T: Transport> Engine<'_, T> {
             spare: Spare(1),
             streak: Streak::default(),
         };
+        for work in begin.sought {
+            self.missed(&mut hall, work);
+        }
         let desk = Desk { line: self.line, target: self.target, scribe: self.scribe };
         let mut in_hand = FuturesUnordered::new();
         let mut following = FuturesUnordered::new();
@@ -225,7 +228,7 @@ impl<T: Transport> Engine<'_, T> {
             tokio::select! {
                 biased;
                 () = self.line.stop.wait(), if !stopped => {}
-                _ = ticks.tick() => tell(&self.progress(&hall)),
+                _ = ticks.tick() => tell(&self.progress(&hall, following.len())),
                 listed = pin!(listing) => {
                     list = None;
                     self.listed(&mut hall, listed).await;
@@ -235,7 +238,7 @@ impl<T: Transport> Engine<'_, T> {
                 Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
             }
         }
-        tell(&self.progress(&hall));
+        tell(&self.progress(&hall, following.len()));
         hall.tally.in_doubt = hall.doubts.open() as u64 + hall.doubts.given_up();
         hall.tally
     }
@@ -288,14 +291,16 @@ impl<T: Transport> Engine<'_, T> {
 
     /// A row that was accepted did not show, or has no link yet: it is looked for again, each time
     /// after twice the pause.
-    fn missed(&self, doubts: &mut Doubts, mut work: Work) {
+    fn missed<I>(&self, hall: &mut Hall<I>, mut work: Work) {
         let pause = self.conduct.settle.saturating_mul(1 << work.missed.min(16));
         work.missed += 1;
-        doubts.seek(work, self.line.clock.now() + pause.clamp(SOON, LONGEST_PAUSE));
+        let next = self.line.clock.now() + pause.clamp(SOON, LONGEST_PAUSE);
+        hall.tally.awaiting += u64::from(!hall.doubts.seek(work, next));
     }
 
-    fn progress<I>(&self, hall: &Hall<I>) -> Progress {
+    fn progress<I>(&self, hall: &Hall<I>, following: usize) -> Progress {
         let mut tally = hall.tally;
+        tally.to_link = (hall.doubts.sought() + hall.links.len() + following) as u64;
         tally.in_doubt = hall.doubts.open() as u64 + hall.doubts.given_up();
         Progress {
             tally,
@@ -327,7 +332,10 @@ impl<T: Transport> Engine<'_, T> {
                 hall.streak = Streak::default();
                 match sight {
                     Some(sight) => hall.links.push_back((work, *sight)),
-                    None => hall.doubts.seek(work, self.line.clock.now() + SOON),
+                    None => {
+                        let may_show = self.line.clock.now() + SOON;
+                        hall.tally.awaiting += u64::from(!hall.doubts.seek(work, may_show));
+                    }
                 }
             }
             RowEnd::Awaiting | RowEnd::TurnedAway | RowEnd::Held(_) | RowEnd::NotAttempted => {}
@@ -350,7 +358,7 @@ impl<T: Transport> Engine<'_, T> {
                 hall.tally.refused += 1;
                 self.hold_rejects(hall);
             }
-            RowEnd::Accepted(_) => self.missed(&mut hall.doubts, work),
+            RowEnd::Accepted(_) => self.missed(hall, work),
             RowEnd::InDoubt => {
                 let ripe = self.line.clock.now() + self.conduct.settle;
                 self.doubt(&mut hall.doubts, work, ripe);
@@ -404,6 +412,7 @@ impl<T: Transport> Engine<'_, T> {
                 if !self.line.stop.is_raised() {
                     tracing::warn!(?why, "no list: rows in doubt stay so");
                 }
+                hall.tally.awaiting += hall.doubts.sought() as u64;
                 hall.doubts.give_up();
                 return;
             }
@@ -411,7 +420,7 @@ impl<T: Transport> Engine<'_, T> {
         for finding in hall.doubts.judge(listed.begun, &seen, listed.held) {
             let kept = match finding {
                 Finding::Missed(work) => {
-                    self.missed(&mut hall.doubts, work);
+                    self.missed(hall, work);
                     Ok(())
                 }
                 Finding::Absent(mut work) => {

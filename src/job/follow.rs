@@ -20,7 +20,12 @@ use crate::{
     registrant::BadLink,
 };
 
-const TAKEN: &str = "the webinar holds this e-mail address under another id of this ledger; Teams keeps one registration of an address, so give this person an address of their own";
+const TAKEN: &str = "the webinar holds this e-mail address under another id of this ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own";
+const REJECTED: &str = "the organizer has rejected it";
+const CANCELED: &str = "its registration was cancelled on the webinar";
+
+/// Why a webinar's row is refused where that is this program's own word, and not a server's.
+pub const OWN_REASONS: [&str; 3] = [TAKEN, REJECTED, CANCELED];
 
 /// What leads a row from its registration to its link.
 pub(super) struct Follower<'a, T> {
@@ -92,14 +97,10 @@ impl<T: Transport> Follower<'_, T> {
                 ),
                 RowEnd::Awaiting,
             ),
-            Standing::RejectedByOrganizer => (
-                refused("rejected-by-organizer", "the organizer has rejected it"),
-                RowEnd::TurnedAway,
-            ),
-            Standing::Canceled => (
-                refused("canceled", "its registration was cancelled on the webinar"),
-                RowEnd::TurnedAway,
-            ),
+            Standing::RejectedByOrganizer => {
+                (refused("rejected-by-organizer", REJECTED), RowEnd::TurnedAway)
+            }
+            Standing::Canceled => (refused("canceled", CANCELED), RowEnd::TurnedAway),
         };
         self.settle(work, None, becomes, end).await
     }

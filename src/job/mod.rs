@@ -9,7 +9,7 @@ pub mod clock;
 pub mod conduct;
 pub mod doubts;
 pub mod engine;
-mod follow;
+pub mod follow;
 pub mod line;
 pub mod listing;
 pub mod plan;
@@ -211,6 +211,9 @@ impl<T: Transport> Import<'_, T> {
         }
         tell(Event::Ruled(&ruling));
         self.input.require(&rule)?;
+        if let Rule::Webinar(form) = &rule {
+            self.input.suits(form)?;
+        }
         // After a run that was torn off the list also tells whom a damaged log has forgotten.
         let must_list = ledger.listed()?.at.is_none() || ledger.was_torn();
         let mut holdings = Sightings::default();

@@ -111,6 +111,14 @@ pub struct Story {
     pub attempts: Vec<Attempted>,
 }
 
+impl Story {
+    /// Whether it was taken over from the target, rather than sent.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        self.run == store::BEFORE_ALL_RUNS
+    }
+}
+
 /// Finds out whether there is a file: SQLite tells a missing one as one that cannot be opened.
 fn look_at(path: &Path) -> Result<(), LedgerError> {
     match std::fs::metadata(path) {

@@ -540,7 +540,7 @@ impl Batch<'_> {
             .prepare_cached(
                 "UPDATE registrant SET state = ?1, run = ?2, join_web_url = ?3, registrant_id = ?4,
                         seal = seal(id, ?1, sent, ?3, ?4), settled_at = ?5,
-                        client_request_id = NULL
+                        client_request_id = NULL, code = NULL, reason = NULL
                  WHERE seq = ?6",
             )?
             .execute(params![

@@ -13,7 +13,7 @@ use super::{
     screen::{Bar, Screen},
     words::{grouped, rate_in_words, time_left},
 };
-use crate::job::engine::Progress;
+use crate::job::engine::{Progress, Tally};
 
 /// Where there is no terminal, a line is written this often.
 const PLAIN: Duration = Duration::from_secs(30);
@@ -192,7 +192,8 @@ impl Console {
 
     /// Shows how far a run is.
     pub fn progress(&self, progress: &Progress) {
-        let done = progress.tally.enrolled + progress.tally.refused;
+        let Tally { enrolled, refused, awaiting, to_link, .. } = progress.tally;
+        let done = enrolled + refused + awaiting;
         let counters = self.counters(progress);
         let line = format!(
             "{} of {} rows: {}",
@@ -204,7 +205,7 @@ impl Console {
             Style::Bar => {
                 *held(&self.teller.state.counters) = counters;
                 if let Some(bar) = &self.bar {
-                    bar.draw(done.min(self.total.get()));
+                    bar.draw(shown(done, to_link, self.total.get()));
                 }
             }
             Style::Plain => {
@@ -237,6 +238,8 @@ impl Console {
             }
         };
         count(1, self.already.get(), "already");
+        count(6, tally.to_link, if tally.to_link == 1 { "link to come" } else { "links to come" });
+        count(5, tally.awaiting, "awaiting");
         count(6, tally.refused, "refused");
         count(5, tally.in_doubt, "unknown");
         count(3, progress.traffic.throttled, "throttled");
@@ -263,6 +266,13 @@ impl Console {
         }
         parts
     }
+}
+
+/// How far the bar is. A webinar takes rows at its own slow pace and gives their links in batches:
+/// who is registered counts, but the bar is not full before the last link is here.
+fn shown(done: u64, to_link: u64, total: u64) -> u64 {
+    let most = if to_link > 0 { total.saturating_sub(1) } else { total };
+    (done + to_link).min(most.max(done)).min(total)
 }
 
 /// As much of it as a line of so many columns holds.
@@ -317,6 +327,16 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for LogWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bar_moves_with_who_is_registered_and_is_full_with_the_last_link() {
+        assert_eq!(shown(0, 30, 400), 30);
+        assert_eq!(shown(90, 30, 400), 120);
+        assert_eq!(shown(300, 100, 400), 399);
+        assert_eq!(shown(400, 0, 400), 400);
+        assert_eq!(shown(400, 5, 400), 400, "further rows than were planned");
+        assert_eq!(shown(0, 0, 0), 0);
+    }
 
     #[test]
     fn a_narrow_terminal_loses_the_lightest_words_first_and_never_wraps() {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     input::{InputError, Row, Sieve, Sifted, Snapshot},
     ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
-    registrant::{JoinLink, Registrant, Rule},
+    registrant::{Details, JoinLink, Registrant, Rule},
 };
 
 /// Where a row ends. Every row ends in exactly one.
@@ -240,11 +240,14 @@ fn enrolled(registrant: &Registrant, entry: Entry, run: i64, answers_known: bool
     let mut changed = changed_fields(&entry.sent, &sent);
     changed.retain(|name| answers_known || !name.starts_with("answer:"));
     if !changed.is_empty() {
+        // Under another id a webinar's row would meet its own address.
+        let attendee = matches!(registrant.details, Details::Webinar(_));
+        let or = if attendee && !changed.contains(&"email") { "" } else { ", or another id" };
         return Outcome::Rejected {
             kind: Rejected::Refused,
             code: "changed-since-enrolled".to_owned(),
             reason: format!(
-                "{} changed since this id was enrolled; nobody is enrolled twice, so give the row its former value, or another id",
+                "{} changed since this id was enrolled; nobody is enrolled twice, so give the row its former value{or}",
                 changed.join(" and ")
             ),
         };

@@ -10,9 +10,9 @@ use clap::{Args, ValueEnum};
 use crate::registrant::Mode;
 
 use super::{
-    BadFault, Caller, Config, DateForm, FaultRate, Faults, Kind, Latency, Limit, Outage, Quota,
-    Refusal, RegistrationState, RetryAfterForm, SecondPost, Shape, ThrottledCalls, TokenRule,
-    WebinarPrid, WebinarStatus, fault::Fault, notation,
+    BadFault, Caller, Config, DateForm, FaultRate, Faults, Kind, Latency, Limit, Outage, Question,
+    Quota, Refusal, RegistrationState, RetryAfterForm, SecondPost, Shape, ThrottledCalls,
+    TokenRule, WebinarPrid, WebinarStatus, fault::Fault, notation,
 };
 
 /// How the simulated Graph behaves.
@@ -128,9 +128,19 @@ pub struct SimulatorArgs {
     #[arg(long, value_name = "DURATION", value_parser = notation::duration)]
     approved_after: Option<Duration>,
 
-    /// A question of the webinar's form that must be answered by text. Repeatable
-    #[arg(long = "question", value_name = "TEXT")]
-    questions: Vec<String>,
+    /// Teams mails nobody whom the webinar registers
+    #[arg(long)]
+    no_mails: bool,
+
+    /// A question of the webinar's form that must be answered by text; or one answered otherwise:
+    /// choice:City=Ghent;London, choices:City=Ghent;London, yes-no:Vegan?, or optional: in front
+    /// of any. Repeatable
+    #[arg(long = "question", value_name = "[KIND:]QUESTION", value_parser = notation::question)]
+    questions: Vec<Question>,
+
+    /// Wrap the webinar in {"value": …}, as Microsoft's example of it does
+    #[arg(long)]
+    webinar_wrapped: bool,
 
     /// How the webinar's sessions tell their times
     #[arg(long, value_name = "FORM", default_value = "text")]
@@ -213,8 +223,9 @@ impl SimulatorArgs {
         webinar.caller = self.caller;
         webinar.dates = self.session_dates;
         webinar.prid = self.webinar_prid;
-        webinar.questions =
-            self.questions.iter().map(|words| super::Question::text(words)).collect();
+        webinar.mails = !self.no_mails;
+        webinar.wrapped = self.webinar_wrapped;
+        webinar.questions.clone_from(&self.questions);
         Ok(config)
     }
 }
@@ -264,6 +275,24 @@ mod tests {
         assert_eq!(config.read_limit, None);
         assert_eq!((config.page_size, config.second_post), (7, SecondPost::Duplicate));
         assert_eq!((config.tokens.rule, config.tokens.lifetime.as_secs()), (TokenRule::Issued, 2));
+    }
+
+    #[test]
+    fn every_knob_of_the_webinar_reaches_the_config() {
+        let webinar = config(
+            "--webinar-status draft --capacity 5 --waitlist --approval --approved-after 6s \
+             --caller delegated --session-dates object --webinar-prid posted --webinar-wrapped \
+             --no-mails --question City --question optional:yes-no:Vegan",
+        )
+        .expect("good options")
+        .webinar;
+        assert_eq!((webinar.status, webinar.caller), (WebinarStatus::Draft, Caller::Delegated));
+        assert_eq!((webinar.capacity, webinar.waitlist, webinar.approval), (Some(5), true, true));
+        assert_eq!(webinar.approved_after, Some(Duration::from_secs(6)));
+        assert_eq!((webinar.dates, webinar.prid), (DateForm::Object, WebinarPrid::Posted));
+        assert!(webinar.wrapped && !webinar.mails);
+        let asked: Vec<_> = webinar.questions.iter().map(|asked| asked.required).collect();
+        assert_eq!(asked, [true, false]);
     }
 
     #[test]

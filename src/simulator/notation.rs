@@ -1,8 +1,9 @@
-//! How durations, quotas and outages are written: `300ms`, `15/30s`, `token:10s..20s`.
+//! How durations, quotas, outages and questions are written: `300ms`, `15/30s`, `token:10s..20s`,
+//! `choice:City=Ghent;London`.
 
 use std::time::Duration;
 
-use super::{Outage, Quota, Scope};
+use super::{Outage, Question, QuestionKind, Quota, Scope};
 
 /// `300ms`, `10s`, `50m`, `6h`; the number may have decimals.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -49,6 +50,39 @@ pub(super) fn outage(text: &str) -> Result<Outage, String> {
     Ok(Outage { scope, from: duration(from)?, until: duration(until)? })
 }
 
+/// `City`, `optional:City`, `choice:City=Ghent;London`, `choices:City=Ghent;London`, `yes-no:Vegan?`.
+/// What stands before another colon belongs to the question.
+pub(super) fn question(text: &str) -> Result<Question, String> {
+    let (required, asked) =
+        text.strip_prefix("optional:").map_or((true, text), |asked| (false, asked));
+    let choices = |asked: &str| {
+        let (words, choices) = asked.split_once('=').unwrap_or((asked, ""));
+        let choices: Vec<String> =
+            choices.split(';').map(|choice| choice.trim().to_owned()).collect();
+        if choices.iter().any(String::is_empty) {
+            return Err(format!(
+                "`{text}` names no choices; write it as choice:QUESTION=ONE;OTHER"
+            ));
+        }
+        Ok((words.to_owned(), choices))
+    };
+    let (words, kind) = if let Some(asked) = asked.strip_prefix("choice:") {
+        let (words, choices) = choices(asked)?;
+        (words, QuestionKind::SingleChoice(choices))
+    } else if let Some(asked) = asked.strip_prefix("choices:") {
+        let (words, choices) = choices(asked)?;
+        (words, QuestionKind::MultiChoice(choices))
+    } else if let Some(words) = asked.strip_prefix("yes-no:") {
+        (words.to_owned(), QuestionKind::Boolean)
+    } else {
+        (asked.to_owned(), QuestionKind::Text)
+    };
+    if words.trim().is_empty() {
+        return Err(format!("`{text}` is no question; write its words"));
+    }
+    Ok(Question { required, kind, ..Question::text(words.trim()) })
+}
+
 /// A deviation: not negative.
 pub(super) fn sigma(text: &str) -> Result<f64, String> {
     number(text, 0.0, 10.0)
@@ -87,6 +121,30 @@ mod tests {
         assert_eq!(duration("6h"), Ok(Duration::from_secs(21_600)));
         for bad in ["", "s", "10", "-1s", "1 s", "1d", "1.1.1s"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn questions_are_read_as_documented() {
+        let told = |text: &str| {
+            question(text).map(|asked| (asked.display_name, asked.required, asked.kind))
+        };
+        let choices = || vec!["Ghent".to_owned(), "New York".to_owned()];
+        assert_eq!(told("Why: now?"), Ok(("Why: now?".into(), true, QuestionKind::Text)));
+        assert_eq!(told("optional:1+1=2?"), Ok(("1+1=2?".into(), false, QuestionKind::Text)));
+        assert_eq!(
+            told("choice:Which city?=Ghent; New York"),
+            Ok(("Which city?".into(), true, QuestionKind::SingleChoice(choices())))
+        );
+        assert_eq!(
+            told("optional:choices:Cities=Ghent;New York"),
+            Ok(("Cities".into(), false, QuestionKind::MultiChoice(choices())))
+        );
+        assert_eq!(told("yes-no:Vegan?"), Ok(("Vegan?".into(), true, QuestionKind::Boolean)));
+        for bad in
+            ["", " ", "optional:", "choice:City", "choice:City=", "choices:City=a;;b", "yes-no:"]
+        {
+            assert!(question(bad).is_err(), "{bad}");
         }
     }
 

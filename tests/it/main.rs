@@ -20,6 +20,7 @@ mod samples;
 mod settings;
 mod volume;
 mod webinar;
+mod webinar_story;
 mod webinar_wire;
 mod wire;
 mod wrong_input;

@@ -297,42 +297,16 @@ fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
          3,Cid,Dane,c@example.org,Poet,Paris,C,no\n",
     );
     assert_snapshot!(run(&context, ""), @"
-    exit 3
-    --- stdout
-    3 rows read in [time]:
-
-            3  invalid        the file's fault
-
-         rows  reason                 outcome       example lines
-            3  missing-answer         invalid       2, 3, 4
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
-    next      mend the 3 rows in the rejects file and run it as it is: `_reason`
-              says why, and nobody is enrolled twice
+    exit 2
     --- stderr
     the webinar's audience: everyone
-    0 new registrants, 3 invalid
+    error: the webinar requires an answer to `Job title` and `Your city`; give each a column: --map 'answer:Job title=COLUMN' --map 'answer:Your city=COLUMN'
     ");
     assert_snapshot!(run(&context, "--map 'answer:Job title=Job' --map answer:Cit=City"), @"
-    exit 3
-    --- stdout
-    3 rows read in [time]:
-
-            3  invalid        the file's fault
-
-         rows  reason                 outcome       example lines
-            3  missing-answer         invalid       2, 3, 4
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
-    next      mend the 3 rows in the rejects file and run it as it is: `_reason`
-              says why, and nobody is enrolled twice
+    exit 2
     --- stderr
     the webinar's audience: everyone
-    0 new registrants, 3 invalid
+    error: the webinar asks no question `Cit`; it asks `Job title` (required), `Your city` (required), `Topics`, `Again?`
     ");
     assert_eq!(context.stats().posts, 0);
     let all = "--map 'answer:Job title=Job' --map 'answer:your city=City' --map answer:Topics=Topics --map answer:Again?=Again";

@@ -45,7 +45,7 @@ fn place() -> Place {
 
 /// Fails where any of the traces stands in `text`.
 #[track_caller]
-fn silent_text(what: &str, text: &str) {
+pub(crate) fn silent_text(what: &str, text: &str) {
     let text = text.to_ascii_lowercase();
     for trace in TRACES.iter().chain(&MEMBER) {
         if let Some(at) = text.find(trace) {
@@ -57,14 +57,14 @@ fn silent_text(what: &str, text: &str) {
 }
 
 #[track_caller]
-fn silent(what: &str, ran: &Ran) {
+pub(crate) fn silent(what: &str, ran: &Ran) {
     silent_text(&format!("{what}: standard output"), &ran.out);
     silent_text(&format!("{what}: standard error"), &ran.err);
 }
 
 /// Runs `line` as loud as it can be: text and JSON, to standard error and to a file.
 #[track_caller]
-fn loud(place: &Place, line: &str, code: i32) -> String {
+pub(crate) fn loud(place: &Place, line: &str, code: i32) -> String {
     let mut log = String::new();
     for (nth, format) in ["text", "json"].into_iter().enumerate() {
         let file = format!("log-{format}");

@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
-use registrant_import::simulator::{Config, Latency, RegistrationState, Served, Simulator};
+use registrant_import::simulator::{
+    Config, Latency, Question, Refusal, RegistrationState, Served, Simulator, WebinarConfig,
+    WebinarStatus,
+};
 
 use crate::{
     place::{MEETING, Place, graph},
@@ -165,4 +168,172 @@ fn a_clock_that_is_wrong_is_told() {
     let place = Place::new().with("GRAPH_TOKEN", "opaque");
     found(&place, &target(&server.url), 0, "s behind Graph's clock: set it by a time server");
     assert!(server.came().iter().all(|came| came.line.starts_with("GET ")));
+}
+
+/// A webinar at a simulated Graph.
+fn of_a_webinar(config: WebinarConfig) -> Served {
+    graph(Config { webinar: config, ..Config::default() })
+}
+
+fn webinar(url: &str) -> String {
+    format!("people.csv --webinar w@t --graph-url {url}")
+}
+
+/// An application's place with people as a webinar wants them.
+fn guests(url: &str) -> Place {
+    let place = Place::new().with_secret(url, "secret");
+    place.write("people.csv", "id,first name,last name,email,town\n1,Ada,Byron,a@b.org,Ghent\n");
+    place
+}
+
+#[test]
+fn a_webinar_in_order_is_told_with_its_places_its_form_and_its_mails() {
+    let question = |words: &str, required| Question { required, ..Question::text(words) };
+    let served = of_a_webinar(WebinarConfig {
+        capacity: Some(300),
+        waitlist: true,
+        approval: true,
+        questions: vec![question("Town", true), question("Diet", false)],
+        ..WebinarConfig::default()
+    });
+    let place = guests(&served.url());
+    let line = format!("{} --map answer:Town=town", webinar(&served.url()));
+    let before = place.files();
+    let ran = place.say(&format!("doctor {line}"));
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(place.files(), before, "changed a file");
+    for told in [
+        "ok    target        webinar w@t\n",
+        "ok    sign-in       a token of an application, for 59 more minutes",
+        "ok    permissions   VirtualEventRegistration-Anon.ReadWrite.All, VirtualEvent.Read.All",
+        "ok    registration  published, open to everyone; Teams mails everybody who is registered",
+        "ok    admission     300 places, a waiting list, each approved by hand",
+        "ok    questions     2 asked, 1 of them required",
+        "ok    columns       every field and every required question has its column",
+        "ok    list          the registrants can be listed",
+        "nothing stands in the way of `run`",
+    ] {
+        assert!(ran.out.contains(told), "{told}: {}", ran.out);
+    }
+    let silent = of_a_webinar(WebinarConfig { mails: false, ..WebinarConfig::default() });
+    let place = guests(&silent.url());
+    found(&place, &webinar(&silent.url()), 0, "Teams mails nobody");
+    found(&place, &webinar(&silent.url()), 0, "ok    admission     no capacity is set");
+}
+
+#[test]
+fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
+    let with = |config: Config, more: &str, code: i32, told: &[&str]| {
+        let served = graph(config);
+        let place = guests(&served.url());
+        let line = format!("{}{more}", webinar(&served.url()));
+        for told in told {
+            found(&place, &line, code, told);
+        }
+        let ran = place.say(&format!("run {line}"));
+        assert_eq!(ran.code, code, "run {line}: {}", ran.err);
+    };
+    let webinar = |webinar| Config { webinar, ..Config::default() };
+    let status = |status| webinar(WebinarConfig { status, ..WebinarConfig::default() });
+    let asking = || {
+        webinar(WebinarConfig {
+            questions: vec![Question::text("Town")],
+            ..WebinarConfig::default()
+        })
+    };
+    with(status(WebinarStatus::Draft), "", 6, &["mend  registration  the webinar is a draft"]);
+    with(
+        status(WebinarStatus::Canceled),
+        "",
+        6,
+        &["mend  registration  the webinar was cancelled"],
+    );
+    with(
+        asking(),
+        "",
+        2,
+        &[
+            "mend  columns       the webinar requires an answer to `Town`; give each a column: --map 'answer:Town=COLUMN'",
+        ],
+    );
+    with(
+        asking(),
+        " --map answer:City=town",
+        2,
+        &["mend  columns       the webinar asks no question `City`; it asks `Town` (required)"],
+    );
+    with(
+        Config { refuse: Some(Refusal::AccessPolicy), ..Config::default() },
+        "",
+        6,
+        &[
+            "mend  registration  Graph forbids it (403",
+            "New-CsApplicationAccessPolicy -Identity import",
+            "Grant-CsApplicationAccessPolicy -PolicyName import",
+        ],
+    );
+    with(
+        Config { refuse: Some(Refusal::Forbidden), ..Config::default() },
+        "",
+        6,
+        &["VirtualEventRegistration-Anon.ReadWrite.All and VirtualEvent.Read.All"],
+    );
+    // Nothing forbids it before the first row has been refused.
+    let served = of_a_webinar(WebinarConfig {
+        audience: registrant_import::registrant::Mode::Organization,
+        ..WebinarConfig::default()
+    });
+    let place = guests(&served.url());
+    found(&place, &self::webinar(&served.url()), 0, "note  audience      the webinar is for its");
+}
+
+#[test]
+fn columns_that_a_webinar_needs_are_asked_for() {
+    let served = of_a_webinar(WebinarConfig::default());
+    let place = guests(&served.url());
+    place.write("people.csv", "id,name,email\n1,Ada Byron,a@b.org\n");
+    let line = webinar(&served.url());
+    found(&place, &line, 2, "mend  columns       people.csv: no column for `firstName`");
+    let split = "--map firstName=name --map lastName=name --set name-order=first-last";
+    found(&place, &format!("{line} {split}"), 0, "ok    columns ");
+}
+
+#[test]
+fn who_may_not_register_others_for_a_webinar_is_told() {
+    let served = of_a_webinar(WebinarConfig::default());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    let expires = now.as_secs() + 3_600;
+    let line = webinar(&served.url());
+    let with = |claims: serde_json::Value| {
+        let place = guests(&served.url()).with("GRAPH_TOKEN", &token(&claims));
+        place.with("REGISTRANT_IMPORT_AUTH", "token")
+    };
+    let person = with(serde_json::json!({"scp": "VirtualEvent.ReadWrite", "exp": expires}));
+    for told in [
+        "ok    permissions   VirtualEvent.ReadWrite",
+        "mend  registration  the token is a person's, and for a webinar Graph lets a person register nobody but themselves",
+        "New-CsApplicationAccessPolicy",
+    ] {
+        found(&person, &line, 6, told);
+    }
+    let lacking = with(
+        serde_json::json!({"idtyp": "app", "roles": ["VirtualEvent.Read.All"], "exp": expires}),
+    );
+    found(
+        &lacking,
+        &line,
+        6,
+        "mend  permissions   the application permission VirtualEventRegistration-Anon.ReadWrite.All is lacking (granted: VirtualEvent.Read.All)",
+    );
+    let enough = with(serde_json::json!({
+        "idtyp": "app",
+        "roles": ["VirtualEventRegistration-Anon.ReadWrite.All", "VirtualEvent.ReadWrite.All"],
+        "exp": expires
+    }));
+    found(
+        &enough,
+        &line,
+        0,
+        "ok    permissions   VirtualEventRegistration-Anon.ReadWrite.All, VirtualEvent.ReadWrite.All",
+    );
 }

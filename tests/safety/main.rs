@@ -10,3 +10,4 @@ mod place;
 mod servers;
 mod tokens;
 mod transport;
+mod webinar;

@@ -96,3 +96,22 @@ pub(crate) fn meeting(came: &Came) -> Option<Answer> {
     };
     Some((200, String::new(), body.to_owned()))
 }
+
+/// The answers of a published webinar for everyone with this form and these registrations, but for
+/// POSTs and sessions.
+pub(crate) fn webinar(came: &Came, questions: &str, registrations: &str) -> Option<Answer> {
+    let ends = |end: &str| came.line.contains(&format!("{end} HTTP"));
+    if !came.line.starts_with("GET ") || ends("/sessions") {
+        return None;
+    }
+    let body = if ends("/registrationConfiguration/questions") {
+        format!(r#"{{"value":[{questions}]}}"#)
+    } else if ends("/registrationConfiguration") {
+        r#"{"capacity":500,"isWaitlistEnabled":false,"isManualApprovalEnabled":false}"#.to_owned()
+    } else if ends("/registrations") {
+        format!(r#"{{"value":[{registrations}]}}"#)
+    } else {
+        r#"{"id":"w","status":"published","audience":"everyone"}"#.to_owned()
+    };
+    Some((200, String::new(), body))
+}

@@ -210,10 +210,13 @@ async fn webinar(
         _ => "Teams mails everybody who is registered",
     };
     findings.ok("registration", format!("published, open to {mode}; {mails}"));
+    if mode == Mode::Organization {
+        findings.note("audience", admission::ORGANIZATION);
+    }
     let (exchange, _) = ask(line, &webinar.configuration()).await.ok()?;
     let said = told(&exchange, "admission", wire::configuration, findings)?;
     let capacity =
-        said.capacity.map_or_else(|| "no limit told".to_owned(), |n| format!("{n} places"));
+        said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
     let text = format!(
         "{capacity}{}{}",
@@ -225,11 +228,12 @@ async fn webinar(
     let (questions, _) = told(&exchange, "questions", wire::questions, findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     findings.ok("questions", format!("{} asked, {required} of them required", questions.len()));
-    let rule = Rule::Webinar(Arc::new(Form { questions }));
-    if let Some(input) = input
-        && findings.hold("columns", input.require(&rule)).is_some()
-    {
-        findings.ok("columns", "every field and every required question has its column");
+    let form = Form { questions };
+    if let Some(input) = input {
+        let fits = input.suits(&form).and_then(|()| input.require(&Rule::Webinar(Arc::new(form))));
+        if findings.hold("columns", fits).is_some() {
+            findings.ok("columns", "every field and every required question has its column");
+        }
     }
     Some(())
 }
