@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{args::AccountArgs, enrol::Enrolment, failure::Failure};
 use crate::{
+    auth::Method,
     graph::http::Http,
     job::{self, line::Line},
     ledger::{Ledger, Reading, RunTraffic},
@@ -61,7 +62,7 @@ impl Enrolment<'_> {
                 traffic: traffic.as_ref(),
                 learnt: learnt.map(|learnt| learnt.limit),
                 ceiling: self.pace.rate,
-                settings: self.settings(),
+                settings: self.settings(line.sign_in()),
                 began: line.clock.epoch(),
                 ended: line.clock.stamp(line.clock.now()),
                 rehearsal: self.rehearsal,
@@ -86,7 +87,7 @@ impl Enrolment<'_> {
 
     /// What was set, for the report: nothing secret, nothing that names a person. The organizer and
     /// values of `--set` and `--where` may, so they are left out.
-    fn settings(&self) -> Vec<(&'static str, String)> {
+    fn settings(&self, sign_in: Option<Method>) -> Vec<(&'static str, String)> {
         let input = match &self.input.csv {
             Some(crate::input::Source::File(path)) => name(path),
             _ => "standard input".to_owned(),
@@ -97,6 +98,11 @@ impl Enrolment<'_> {
         let mut settings = vec![
             ("input", input),
             ("Graph", if self.rehearsal { "simulated".to_owned() } else { self.host.to_string() }),
+            (
+                "sign-in",
+                if self.rehearsal { "simulated" } else { sign_in.map_or("none", Method::name) }
+                    .to_owned(),
+            ),
             ("--rate", or(self.pace.rate.map(|rate| rate.to_string()), "adaptive")),
             ("--concurrency", conduct.concurrency.to_string()),
             ("--timeout", format!("{} s", self.pace.timeout.as_secs_f64())),

@@ -59,7 +59,11 @@ impl From<FileError> for Failure {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let code = if matches!(error.kind(), LedgerError::Held) { 7 } else { USAGE };
-        Self { code, sentence: error.to_string() }
+        let next = match error.kind() {
+            LedgerError::Io(_) => "; check the folder's rights or name another file with --ledger",
+            _ => "",
+        };
+        Self { code, sentence: format!("{error}{next}") }
     }
 }
 

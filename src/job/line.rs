@@ -19,7 +19,7 @@ use super::{
     stop::{Stop, StopFlag},
 };
 use crate::{
-    auth::{Speaker, Tokens},
+    auth::{self, Speaker, Tokens},
     graph::{
         draft::Draft,
         transport::{Reach, Request, Response, Transport, TransportError},
@@ -181,6 +181,12 @@ impl<T: Transport> Line<T> {
             throttled: self.counts.throttled.get(),
             failed: self.counts.failed.get(),
         }
+    }
+
+    /// How the run signs in; none where a simulator wants no token.
+    #[must_use]
+    pub fn sign_in(&self) -> Option<auth::Method> {
+        self.tokens.describe().method
     }
 
     /// Counts a POST of a registrant: whether it was `posted` before in this run.

@@ -135,6 +135,9 @@ impl Bar {
             }
             drawn.columns = Some(columns);
             self.bar.set_position(step);
+            // The rows are filled to the edge: what the terminal echoes (`^C`) would go into the
+            // next one, and the bar would not be found again.
+            let _ = io::stderr().lock().write_all(b"\r");
         }
     }
 

@@ -188,6 +188,8 @@ fn messages_that_the_readme_explains_are_the_programs_own() {
         include_str!("../../src/job/stop.rs"),
         include_str!("../../src/ledger/error.rs"),
         include_str!("../../src/cli/rehearse.rs"),
+        include_str!("../../src/cli/patience.rs"),
+        include_str!("../../src/output/atomic.rs"),
     ]
     .concat();
     for message in [
@@ -200,8 +202,34 @@ fn messages_that_the_readme_explains_are_the_programs_own() {
         "another run holds this ledger",
         "registration was made anew",
         "holds real join links",
+        "the client secret is wrong",
+        "nobody has consented to the application's permissions",
+        "the application is no public client",
+        "nobody is signed in",
+        "the kept sign-in has ended",
+        "does not answer",
+        "no answer from Graph for",
+        "the ledger belongs to",
+        "the ledger is damaged",
+        "were refused with",
+        "could not be written to its end",
     ] {
         assert!(README.contains(message), "{message}");
         assert!(source.contains(message), "the program no longer says: {message}");
+    }
+}
+
+#[test]
+fn every_gauge_is_in_the_readme() {
+    let source = include_str!("../../src/output/metrics.rs");
+    let named = |call: &'static str| source.split(call).skip(1);
+    let gauges: Vec<&str> = ["gauge(", "family("]
+        .into_iter()
+        .flat_map(named)
+        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+        .collect();
+    assert!(gauges.len() > 8, "{gauges:?}");
+    for gauge in gauges {
+        assert!(README.contains(&format!("`{gauge}")), "{gauge} is not explained");
     }
 }

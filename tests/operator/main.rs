@@ -81,7 +81,16 @@ fn the_report_is_one_private_page_that_names_nobody() {
     let page = folder.path().join("r.html");
     assert_eq!(mode(&page), 0o600);
     let html = fs::read_to_string(&page).expect("a page");
-    for told in ["missing-id", "9, 49, 89", "BadRequest", "Rehearsal", "Exit code 3", "<svg"] {
+    for told in [
+        "missing-id",
+        "9, 49, 89",
+        "BadRequest",
+        "Rehearsal",
+        "Exit code 3",
+        "<svg",
+        "simulated",
+        "SQLite",
+    ] {
         assert!(html.contains(told), "{told} is missing");
     }
     for secret in ["SECRET", "Ada", "Lovelace", "@example", "teams.microsoft", "http:", "https:"] {

@@ -1,7 +1,7 @@
 //! What a person sees on a terminal: a real one, made for the test, whose screen is read.
 
 use std::{
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read, Write},
     num::NonZero,
     path::Path,
     time::{Duration, Instant},
@@ -164,4 +164,32 @@ fn a_bar_can_be_had_without_a_terminal() {
     let told = crate::text(&out.stderr);
     assert!(told.contains('━') && told.contains(" enrolled"), "{told}");
     assert!(!told.contains("\u{1b}[3"), "no colours there: {told}");
+}
+
+#[test]
+fn what_the_terminal_echoes_leaves_no_part_of_the_bar_behind() {
+    let folder = folder(40);
+    let (mut pty, pts) = pty_process::blocking::open().expect("a terminal");
+    pty.resize(pty_process::Size::new(ROWS, 60)).expect("a size");
+    let mut child = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_registrant-import"))
+        .args(SLOW.split_whitespace())
+        .current_dir(folder.path())
+        .env("TERM", "xterm-256color")
+        .spawn(pts)
+        .expect("starts");
+    let mut screen =
+        Parser::new(NonZero::new(ROWS).expect("rows"), NonZero::new(60).expect("columns"), 0);
+    let mut buffer = [0; 4096];
+    let mut interrupted = false;
+    while let Ok(read @ 1..) = pty.read(&mut buffer) {
+        screen.process(&buffer[..read]);
+        if !interrupted && screen.screen().contents().contains(" enrolled ·") {
+            pty.write_all(b"\x03").expect("Ctrl-C is typed");
+            interrupted = true;
+        }
+    }
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+    let left = screen.screen().contents();
+    assert!(left.contains("finishing what is under way"), "{left}");
+    assert!(!left.contains(['━', '╌']), "{left}");
 }

@@ -33,7 +33,7 @@ pub(super) fn requests(traffic: &RunTraffic) -> Markup {
                 ("accepted", slot.accepted),
                 ("throttled", slot.throttled),
                 ("failed", slot.failed),
-                ("other", slot.other),
+                ("refused", slot.other),
             ];
             @for (place, (class, count)) in parts.iter().enumerate() {
                 @if *count > 0 {
@@ -206,9 +206,11 @@ fn whole(seconds: u64) -> String {
 fn nice(highest: u64) -> u64 {
     let mut unit = 1;
     loop {
-        for step in [1, 2, 4, 6, 8] {
-            if step * unit >= highest {
-                return step * unit;
+        for step in [10, 12, 16, 20, 30, 40, 60, 80] {
+            // Below ten there are no tenths.
+            let number = step * unit / 10;
+            if number >= highest && (step * unit).is_multiple_of(10) {
+                return number;
             }
         }
         unit *= 10;
@@ -232,7 +234,17 @@ mod tests {
 
     #[test]
     fn an_axis_ends_with_a_number_that_a_person_likes() {
-        for (highest, top) in [(0, 1), (1, 1), (3, 4), (9, 10), (11, 20), (47, 60), (101, 200)] {
+        for (highest, top) in [
+            (0, 1),
+            (1, 1),
+            (3, 3),
+            (5, 6),
+            (9, 10),
+            (11, 12),
+            (47, 60),
+            (107, 120),
+            (6_500, 8_000),
+        ] {
             assert_eq!(nice(highest), top);
         }
     }

@@ -79,7 +79,11 @@ impl Report<'_> {
             header {
                 p.kicker {
                     "Import into a " (target.kind)
-                    @if let Some(mode) = mode { ", " (mode) }
+                    @match *mode {
+                        Some("everyone") => " open to everyone",
+                        Some("organization") => " open to people of the organization",
+                        _ => "",
+                    }
                     @if self.rehearsal { " " span.badge { "Rehearsal" } }
                 }
                 h1 { (self.headline()) }
@@ -204,7 +208,7 @@ impl Report<'_> {
             ("accepted", "accepted", sum(|slot| slot.accepted)),
             ("throttled", "throttled", sum(|slot| slot.throttled)),
             ("failed", "lost or failed", sum(|slot| slot.failed)),
-            ("other", "refused", sum(|slot| slot.other)),
+            ("refused", "refused", sum(|slot| slot.other)),
         ];
         html! {
             section {
