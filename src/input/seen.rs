@@ -58,7 +58,7 @@ impl Seen {
     pub(super) fn expect(&mut self, ids: usize) {
         /// An estimate may be wrong: no more room than this is made unasked.
         const MOST: usize = 1_000_000;
-        let room = (ids.min(MOST) * 4 / 3).next_power_of_two().max(1024);
+        let room = (ids.min(MOST) * 3 / 2).max(1024);
         if room > self.places.len() {
             self.grow(room);
         }
@@ -83,13 +83,13 @@ impl Seen {
     pub(super) fn claim(&mut self, id: &str, claim: Claim) -> Claimed {
         // At most three quarters are taken, so that a free place is near.
         if self.taken * 4 >= self.places.len() * 3 {
-            self.grow((self.places.len() * 2).max(1024));
+            self.grow((self.places.len() * 3 / 2).max(1024));
         }
         let key = key(id);
         let mut at = self.home(key);
         let mut found = self.places[at][0];
         while found != 0 && found != key {
-            at = (at + 1) & (self.places.len() - 1);
+            at = next(at, self.places.len());
             found = self.places[at][0];
         }
         if found == 0 {
@@ -109,10 +109,7 @@ impl Seen {
     }
 
     fn home(&self, key: u64) -> usize {
-        // On a narrow machine only the low bits count, which are as good as any.
-        #[expect(clippy::cast_possible_truncation, reason = "the mask keeps the low bits alone")]
-        let low = key as usize;
-        low & (self.places.len() - 1)
+        home(key, self.places.len())
     }
 
     fn grow(&mut self, room: usize) {
@@ -124,11 +121,23 @@ impl Seen {
         for place in old.into_iter().filter(|place| place[0] != 0) {
             let mut at = self.home(place[0]);
             while self.places[at][0] != 0 {
-                at = (at + 1) & (room - 1);
+                at = next(at, room);
             }
             self.places[at] = place;
         }
     }
+}
+
+/// The place of a key among so many: the key as a fraction of all keys, so that any number will do
+/// and no room has to be twice as large as the last one.
+fn home(key: u64, places: usize) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "a fraction of a usize is one")]
+    let place = ((u128::from(key) * places as u128) >> 64) as usize;
+    place
+}
+
+fn next(at: usize, places: usize) -> usize {
+    if at + 1 == places { 0 } else { at + 1 }
 }
 
 /// Never 0, which is an empty place.

@@ -44,12 +44,19 @@ impl Sieve {
     /// Makes ready for the rows that are judged next. Never needed, but with some dozens of rows at
     /// a time the judging of a long list takes half the time.
     pub fn approach(&mut self, rows: &[Row]) {
-        if let Some(layout) = rows.first().and_then(|row| row.layout.as_ref())
+        if let Some(row) = rows.first() {
+            self.make_room(row);
+        }
+        self.seen.approach(rows.iter().map(Row::id));
+    }
+
+    /// Makes room for all rows at once: while a table grows, it is there twice.
+    fn make_room(&mut self, row: &Row) {
+        if let Some(layout) = row.layout.as_ref()
             && self.seen.is_empty()
         {
             self.seen.expect(layout.expected_rows);
         }
-        self.seen.approach(rows.iter().map(Row::id));
     }
 
     /// Judges the next row.
@@ -80,6 +87,7 @@ impl Sieve {
         }
         let mut repeats = None;
         if !id.trim().is_empty() {
+            self.make_room(row);
             let person = row.person();
             match self.seen.claim(id, Claim { row: row.fingerprint(), person, line: row.line() }) {
                 Claimed::First => self.watch.first(row),

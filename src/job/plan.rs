@@ -3,7 +3,7 @@
 use super::row::Work;
 use crate::{
     input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot},
-    ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
+    ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
     registrant::{FaultCode, Mode, Registrant, Rule},
 };
 
@@ -107,9 +107,10 @@ impl Plan {
         let mut rows = input.rows()?;
         let mut sieve = Sieve::new(rule);
         let mut row = Row::default();
+        let mut look_ups = ledger.look_ups()?;
         while rows.read(&mut row)? {
             let sifted = sieve.sift(&row);
-            let post = plan.note(&row, sifted, ledger)?;
+            let post = plan.note(&row, sifted, &mut look_ups)?;
             plan.read += 1;
             plan.todo.push(post);
         }
@@ -120,7 +121,12 @@ impl Plan {
     }
 
     /// Notes one row; says whether it is to be posted.
-    fn note(&mut self, row: &Row, sifted: Sifted, ledger: &Ledger) -> Result<bool, LedgerError> {
+    fn note(
+        &mut self,
+        row: &Row,
+        sifted: Sifted,
+        look_ups: &mut LookUps<'_>,
+    ) -> Result<bool, LedgerError> {
         let (registrant, repeats) = match sifted {
             Sifted::Excluded => {
                 self.excluded += 1;
@@ -144,7 +150,7 @@ impl Plan {
             return Ok(false);
         }
         let sent = sent_digest(&registrant);
-        let entry = ledger.find(&registrant.id)?;
+        let entry = look_ups.find(&registrant.id)?;
         match decide(entry.as_ref(), &sent) {
             Disposition::Post => {
                 self.to_post += 1;
