@@ -109,10 +109,6 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    pub(crate) fn elapsed(&self) -> f64 {
-        self.summary["elapsedSeconds"].as_f64().unwrap_or(self.wall)
-    }
-
     pub(crate) fn count(&self, key: &str) -> u64 {
         self.summary[key].as_u64().unwrap_or(0)
     }

@@ -29,12 +29,13 @@ struct Figures {
     bare: Vec<f64>,
     program: Vec<f64>,
     cost: Vec<f64>,
+    tls: Vec<f64>,
+    tls_of_bare: Vec<f64>,
     python: Vec<f64>,
     of_bare: Vec<f64>,
     of_python: Vec<f64>,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
 pub(crate) fn speed() -> Result<(), Fault> {
     println!("## Speed: {ROWS} rows, {CONNECTIONS} requests in flight, no latency, no limit\n");
     if !can_pin() {
@@ -48,19 +49,14 @@ pub(crate) fn speed() -> Result<(), Fault> {
         let rate = if wrk { run_wrk(&graph.url)? } else { bare::run(&graph.url, SECONDS)? };
         drop(graph);
 
-        let (graph, place) = (Simulated::start("")?, Place::new()?);
-        place.export(0, ROWS)?;
-        let ran = place.run(&graph, &format!("--concurrency {CONNECTIONS}"))?;
-        expect(&ran, ROWS, 0)?;
-        if graph.count("created")? != ROWS {
-            return Err("the simulated Graph tells another number".into());
-        }
-        drop(graph);
-        let rows = ROWS as f64 / ran.wall;
+        let (rows, cost) = import(false)?;
         all.bare.push(rate);
         all.program.push(rows);
-        all.cost.push(ran.cpu / ROWS as f64 * 1e6);
+        all.cost.push(cost);
         all.of_bare.push(rows / rate);
+        let (by_tls, _) = import(true)?;
+        all.tls.push(by_tls);
+        all.tls_of_bare.push(by_tls / rate);
         if let Some(python) = &python {
             let script = run_python(python)?;
             all.python.push(script);
@@ -73,6 +69,8 @@ pub(crate) fn speed() -> Result<(), Fault> {
     line("`run`, rows/s, start and files included", &mut all.program, 0);
     line("`run`, processor time a row, µs", &mut all.cost, 1);
     line(&format!("`run` ÷ {who} (aim {LEAST_OF_BARE})"), &mut all.of_bare, 2);
+    line("`run` by HTTP/2 over TLS, rows/s", &mut all.tls, 0);
+    line(&format!("`run` by HTTP/2 over TLS ÷ {who} without TLS"), &mut all.tls_of_bare, 2);
     if python.is_some() {
         line("aiohttp script, rows/s", &mut all.python, 0);
         line(&format!("`run` ÷ aiohttp script (aim {LEAST_OF_PYTHON})"), &mut all.of_python, 1);
@@ -81,6 +79,25 @@ pub(crate) fn speed() -> Result<(), Fault> {
     }
     println!();
     Ok(())
+}
+
+/// A whole import on a new ledger: rows per second, start and files included, and processor time a
+/// row in microseconds.
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+fn import(tls: bool) -> Result<(f64, f64), Fault> {
+    let place = Place::new()?;
+    place.export(0, ROWS)?;
+    let authority = place.path("ca.pem");
+    let authority = authority.to_str().ok_or("the folder's path is no text")?;
+    let serve = if tls { format!("--tls {authority}") } else { String::new() };
+    let graph = Simulated::start(&serve)?;
+    let trust = if tls { format!("--ca-file {authority}") } else { String::new() };
+    let ran = place.run(&graph, &format!("--concurrency {CONNECTIONS} {trust}"))?;
+    expect(&ran, ROWS, 0)?;
+    if !tls && graph.count("created")? != ROWS {
+        return Err("the simulated Graph tells another number".into());
+    }
+    Ok((ROWS as f64 / ran.wall, ran.cpu / ROWS as f64 * 1e6))
 }
 
 fn line(what: &str, figures: &mut [f64], digits: usize) {

@@ -7,23 +7,28 @@ use super::program::{Fault, Place, Simulated, expect};
 /// The most that a run may take of the ideal.
 const MOST: f64 = 1.03;
 
-/// When the first request of a run left, when its answer came, and
-/// when the last answer came, in milliseconds.
-struct Times {
-    first: i64,
-    first_answer: i64,
-    last_answer: i64,
+/// Sent and answered, in milliseconds since 1970, of each request of a run for a row.
+fn attempts(place: &Place, run: u64) -> Result<Vec<(i64, i64)>, Fault> {
+    let ledger = Connection::open(place.path("people.ledger"))?;
+    let mut statement = ledger.prepare(
+        "SELECT sent_at, answered_at FROM attempt WHERE run = ? ORDER BY sent_at, answered_at",
+    )?;
+    let times = statement.query_map([run.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(times.collect::<Result<_, _>>()?)
 }
 
-fn times(place: &Place, run: i64) -> Result<Times, Fault> {
-    let ledger = Connection::open(place.path("people.ledger"))?;
-    let look = |what: &str| {
-        let query = format!("SELECT {what} FROM attempt WHERE run = ?");
-        ledger.query_row(&query, [run], |row| row.get::<_, i64>(0))
-    };
-    let first = look("min(sent_at)")?;
-    let first_answer = look("min(answered_at)")?;
-    Ok(Times { first, first_answer, last_answer: look("max(answered_at)")? })
+/// The time at which so many requests were under way for the first time.
+fn full_at(attempts: &[(i64, i64)], most: usize) -> Option<i64> {
+    attempts.iter().enumerate().map(|(n, &(sent, _))| (n + 1, sent)).find_map(
+        |(sent_so_far, at)| {
+            let answered = attempts.iter().filter(|attempt| attempt.1 <= at).count();
+            (sent_so_far - answered >= most).then_some(at)
+        },
+    )
+}
+
+fn last_answer(attempts: &[(i64, i64)]) -> i64 {
+    attempts.iter().map(|attempt| attempt.1).max().unwrap_or(0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
@@ -31,31 +36,36 @@ fn seconds(milliseconds: i64) -> f64 {
     milliseconds as f64 / 1_000.0
 }
 
-/// A server of 100 ms: rows × latency ÷ concurrency, once the pace is known.
+/// A server of 100 ms: rows × latency ÷ concurrency from the moment on at which all slots are in use
+/// for the first time.
 pub(crate) fn latency() -> Result<(), Fault> {
     const ROWS: u64 = 2_000;
-    const IDEAL: f64 = 4.0;
-    println!("## Latency: 100 ms, {ROWS} rows, --concurrency 50; ideal {IDEAL} s\n");
+    const SLOTS: usize = 50;
+    const LATENCY: f64 = 0.1;
+    println!("## Latency: 100 ms, {ROWS} rows, --concurrency {SLOTS}\n");
     println!(
-        "| run | from the first answer to the last, s | ÷ ideal | before that, s | whole, s |"
+        "| run | start-up, s | rows after it | time for them, s | ÷ rows × latency ÷ concurrency (aim {MOST}) | median answer, ms |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
     let graph = Simulated::start("--latency 100ms --latency-sigma 0")?;
     let place = Place::new()?;
     for run in 1..=3 {
         place.export(0, ROWS * run)?;
-        let ran = place.run(&graph, "--concurrency 50")?;
+        let ran = place.run(&graph, &format!("--concurrency {SLOTS}"))?;
         expect(&ran, ROWS * run, 0)?;
-        let times = times(&place, run.cast_signed())?;
-        let rest = seconds(times.last_answer - times.first_answer);
-        // The lone first row is out of it.
-        let ideal = IDEAL * (ROWS - 1).div_ceil(50) as f64 / (ROWS / 50) as f64;
-        let name = if run == 1 { "1, the pace unknown" } else { "later, the pace known" };
+        let attempts = attempts(&place, run)?;
+        let full = full_at(&attempts, SLOTS).ok_or("the slots were never all in use")?;
+        let left = attempts.iter().filter(|attempt| attempt.1 > full).count();
+        #[expect(clippy::cast_precision_loss, reason = "rows")]
+        let ideal = left as f64 * LATENCY / SLOTS as f64;
+        let took = seconds(last_answer(&attempts) - full);
+        let mut answers: Vec<i64> = attempts.iter().map(|&(sent, at)| at - sent).collect();
+        answers.sort_unstable();
         println!(
-            "| {name} | {rest:.3} | {:.3} (aim {MOST}) | {:.3} | {:.3} |",
-            rest / ideal,
-            ran.wall - rest,
-            ran.wall
+            "| {run} | {:.3} | {left} | {took:.3} | {:.3} | {} |",
+            seconds(full - attempts[0].0),
+            took / ideal,
+            answers[answers.len() / 2]
         );
     }
     println!();
@@ -78,8 +88,8 @@ pub(crate) fn limit() -> Result<(), Fault> {
             place.export(0, ROWS)?;
             let ran = place.run(&graph, "")?;
             expect(&ran, ROWS, 0)?;
-            let times = times(&place, 1)?;
-            let took = seconds(times.last_answer - times.first);
+            let attempts = attempts(&place, 1)?;
+            let took = seconds(last_answer(&attempts) - attempts[0].0);
             println!(
                 "| {latency} | {took:.2} | {:.3} | {} | {}, {} |",
                 took / IDEAL,

@@ -184,18 +184,20 @@ impl<T: Transport> Import<'_, T> {
         tell(Event::Ruled(&registration));
         self.input.require(rule)?;
         // After a run that was torn off the list also tells whom a damaged log has forgotten.
-        if (ledger.listed()?.at.is_none() || ledger.was_torn())
-            && let Err(stop) = self.first_list(ledger).await?
-        {
+        let listed = ledger.listed()?.at.is_none() || ledger.was_torn();
+        if listed && let Err(stop) = self.first_list(ledger).await? {
             return early(stop);
         }
         let mut plan = Plan::draw(self.input, rule, ledger)?;
-        if plan.foreign > 0 {
+        if plan.foreign > 0 && !listed {
             // Somebody may have removed them since they were last seen.
             match self.first_list(ledger).await? {
                 Ok(()) => plan = Plan::draw(self.input, rule, ledger)?,
                 Err(stop) => return early(stop),
             }
+        }
+        if plan.to_post > 0 || !plan.in_doubt.is_empty() {
+            ledger.look_over()?;
         }
         self.set_pace(&plan, ledger)?;
         tell(Event::Planned(&plan, self.line.view().per_second));
@@ -270,12 +272,19 @@ impl<T: Transport> Import<'_, T> {
         &self,
         ledger: &mut Ledger,
     ) -> Result<Result<(), Option<Stop>>, LedgerError> {
-        let mut ids = Vec::new();
-        let listed =
-            listing::list(self.line, self.meeting, self.host, |page| ids.extend(page)).await;
+        // Page by page to the disk: it may be longer than what is to be held in memory.
+        let mut list = ledger.begin_list(self.line.clock.stamp(self.line.clock.now()))?;
+        let mut kept = Ok(());
+        let listed = listing::list(self.line, self.meeting, self.host, |page| {
+            if kept.is_ok() {
+                kept = list.take(page);
+            }
+        })
+        .await;
+        kept?;
         let why = match listed {
             Ok(()) => {
-                ledger.keep_list(ids, self.line.clock.stamp(self.line.clock.now()))?;
+                list.keep()?;
                 return Ok(Ok(()));
             }
             Err(NoList::Refused(line::Refusal::Stopped)) => return Ok(Err(None)),

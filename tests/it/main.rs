@@ -16,6 +16,7 @@ mod recorder;
 mod registration;
 mod samples;
 mod settings;
+mod tls;
 mod volume;
 mod wire;
 mod wrong_input;
