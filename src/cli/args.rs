@@ -236,6 +236,10 @@ pub(super) struct SimulateArgs {
     /// The port on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(super) port: u16,
+    /// Serve over TLS, by HTTP/2 or HTTP/1.1 as the client likes, with a certificate made for this;
+    /// FILE gets the authority to be trusted, for --ca-file
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls: Option<PathBuf>,
     #[command(flatten)]
     pub(super) simulator: SimulatorArgs,
 }

@@ -4,16 +4,27 @@ use std::net::Ipv4Addr;
 
 use super::{args::SimulateArgs, enrol, failure::Failure, signals::Signals};
 use crate::{
-    output::Console,
-    simulator::{Served, Simulator},
+    output::{AtomicFile, Console},
+    simulator::{Served, Simulator, Tls},
 };
 
 pub(super) fn simulate(args: &SimulateArgs, console: &Console) -> Result<u8, Failure> {
     let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
     let simulator = Simulator::new(config);
     let address = (Ipv4Addr::LOCALHOST, args.port).into();
-    let served = Served::start_on(&simulator, address)
-        .map_err(|error| Failure::usage(format!("--port {}: {error}", args.port)))?;
+    let served = match &args.tls {
+        None => Served::start_on(&simulator, address),
+        Some(path) => {
+            let tls =
+                Tls::generate().map_err(|error| Failure::internal("no certificate", &error))?;
+            let mut file = AtomicFile::create_public(path, "--tls")?;
+            file.write(tls.authority().as_bytes())?;
+            file.commit()?;
+            Served::start_tls(&simulator, address, &tls)
+        }
+    };
+    let served =
+        served.map_err(|error| Failure::usage(format!("--port {}: {error}", args.port)))?;
     enrol::print(&format!("{}\n", served.url()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -7,6 +7,7 @@
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +15,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderNa
 use http::{HeaderValue, Method};
 use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
 use url::Url;
+use uuid::Uuid;
 
 use super::host::GraphHost;
 use super::transport::{Failure, Reach, Request, Response, Transport, TransportError};
@@ -100,6 +102,8 @@ pub struct Http {
     client: Client,
     base: GraphHost,
     max_answer: usize,
+    /// The last address and what it was made of: nearly all requests of a run go to one.
+    last: Arc<Mutex<Option<(String, Url)>>>,
 }
 
 impl Http {
@@ -109,7 +113,7 @@ impl Http {
     /// [`HttpError`] when the certificates cannot be read or the TLS library refuses.
     pub fn new(base: GraphHost, options: &HttpOptions) -> Result<Self, HttpError> {
         let client = client(options, base.is_loopback())?;
-        Ok(Self { client, base, max_answer: options.max_answer })
+        Ok(Self { client, base, max_answer: options.max_answer, last: Arc::default() })
     }
 
     /// The whole address of `target`, or a refusal where it would become another one.
@@ -118,6 +122,18 @@ impl Http {
     /// and a DELETE of one person one of the whole registration. `%2E%2E` counts as `..`, so no
     /// encoding helps, and such a request must not leave.
     fn address(&self, target: &str) -> Result<Url, TransportError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((made_of, url)) if made_of == target => Ok(url.clone()),
+            _ => {
+                let url = self.new_address(target)?;
+                *last = Some((target.to_owned(), url.clone()));
+                Ok(url)
+            }
+        }
+    }
+
+    fn new_address(&self, target: &str) -> Result<Url, TransportError> {
         let path = target.split('?').next().unwrap_or_default();
         let mut url = self.base.origin().clone();
         url.set_path(path);
@@ -138,7 +154,9 @@ impl Http {
 impl Transport for Http {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let url = self.address(&request.target)?;
-        let id = request.client_request_id.to_string();
+        let mut id = Uuid::encode_buffer();
+        let id = request.client_request_id.hyphenated().encode_lower(&mut id);
+        let id = HeaderValue::from_str(id).expect("a UUID is a header's value");
         let post = request.method == Method::POST;
         let mut builder = self
             .client
@@ -217,15 +235,24 @@ pub(crate) async fn exchange(
     if usize::try_from(announced).map_or(true, |announced| announced > max_answer) {
         return Err(too_large());
     }
-    let mut body = BytesMut::new();
+    // Most answers come in one piece, which is not copied.
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&error))? {
-        if chunk.len() > max_answer - body.len() {
+        if chunk.len() > max_answer - first.len().max(whole.len()) {
             return Err(too_large());
         }
-        body.extend_from_slice(&chunk);
+        if first.is_empty() {
+            first = chunk;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&chunk);
     }
+    let body = if whole.is_empty() { first } else { whole.freeze() };
     let headers = std::mem::take(answer.headers_mut());
-    Ok(Response { status: answer.status(), headers, body: Bytes::from(body) })
+    Ok(Response { status: answer.status(), headers, body })
 }
 
 /// What a failure to get the head of an answer means.

@@ -148,12 +148,19 @@ impl Sieve {
     /// Makes ready for the rows that are settled next. Never needed, but with some dozens of rows
     /// at a time the settling of a long list takes half the time.
     pub(super) fn approach(&mut self, rows: &[Row], weighed: &[Weighed]) {
-        if let Some(layout) = rows.first().and_then(|row| row.layout.as_ref())
+        if let Some(row) = rows.first() {
+            self.make_room(row);
+        }
+        self.seen.approach(weighed.iter().map(Weighed::key));
+    }
+
+    /// Makes room for all rows at once: while a table grows, it is there twice.
+    fn make_room(&mut self, row: &Row) {
+        if let Some(layout) = row.layout.as_ref()
             && self.seen.is_empty()
         {
             self.seen.expect(layout.expected_rows);
         }
-        self.seen.approach(weighed.iter().map(Weighed::key));
     }
 
     /// Judges the next row.
@@ -176,6 +183,7 @@ impl Sieve {
         let Weighed::Judged { mut faults, claim } = weighed else { return Settled::Excluded };
         let mut repeats = None;
         if let Some(claim) = claim {
+            self.make_room(row);
             match self.seen.claim(&claim) {
                 Claimed::First => self.watch.first(row),
                 Claimed::Again { line } => repeats = Some(line),

@@ -226,7 +226,7 @@ impl<T: Transport> Import<'_, T> {
                     return early(stop);
                 }
                 let plan = draw(ledger, &holdings)?;
-                if plan.foreign > 0 {
+                if plan.foreign > 0 && !must_list {
                     // Somebody may have removed them since they were last seen.
                     match self.first_list(ledger).await? {
                         Ok(()) => draw(ledger, &holdings)?,
@@ -250,6 +250,9 @@ impl<T: Transport> Import<'_, T> {
                 }
             }
         };
+        if !plan.is_idle() {
+            ledger.look_over()?;
+        }
         self.set_pace(&plan, ledger)?;
         let pace = self.line.view().per_second;
         let held = holdings.holding();
@@ -333,11 +336,19 @@ impl<T: Transport> Import<'_, T> {
         &self,
         ledger: &mut Ledger,
     ) -> Result<Result<(), Option<Stop>>, LedgerError> {
-        let mut ids = Vec::new();
-        let listed =
-            self.list(|page| ids.extend(page.into_iter().filter_map(|member| member.posted))).await;
+        // Page by page to the disk: it may be longer than what is to be held in memory.
+        let mut list = ledger.begin_list(self.line.clock.stamp(self.line.clock.now()))?;
+        let mut kept = Ok(());
+        let listed = self
+            .list(|page| {
+                if kept.is_ok() {
+                    kept = list.take(page.into_iter().filter_map(|member| member.posted));
+                }
+            })
+            .await;
+        kept?;
         if let Ok(true) = listed {
-            ledger.keep_list(ids, self.line.clock.stamp(self.line.clock.now()))?;
+            list.keep()?;
         }
         Ok(listed.map(|_| ()))
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot},
-    ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
+    ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
     registrant::{FaultCode, Mode, Registrant, Rule},
 };
 
@@ -122,9 +122,10 @@ impl Plan {
         let mut rows = input.rows()?;
         let mut sieve = Sieve::over(rule, input, |id| ledger.holds(id).map_err(PlanError::from))?;
         let mut row = Row::default();
+        let mut look_ups = ledger.look_ups()?;
         while rows.read(&mut row)? {
             let sifted = sieve.sift(&row);
-            let post = plan.note(&row, sifted, ledger, holdings)?;
+            let post = plan.note(&row, sifted, &mut look_ups, holdings)?;
             plan.read += 1;
             plan.todo.push(post);
         }
@@ -139,7 +140,7 @@ impl Plan {
         &mut self,
         row: &Row,
         sifted: Sifted,
-        ledger: &Ledger,
+        look_ups: &mut LookUps<'_>,
         holdings: &Sightings,
     ) -> Result<bool, LedgerError> {
         let (registrant, repeats) = match sifted {
@@ -165,7 +166,7 @@ impl Plan {
             return Ok(false);
         }
         let sent = sent_digest(&registrant);
-        let entry = ledger.find(&registrant.id)?;
+        let entry = look_ups.find(&registrant.id)?;
         match decide(entry.as_ref(), &sent) {
             Disposition::Post => {
                 let held = holdings.of(&registrant).is_some();

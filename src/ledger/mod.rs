@@ -10,7 +10,9 @@
 //! - [`Reading`] looks at a ledger that a run may be writing.
 
 mod error;
+mod list;
 mod lock;
+mod look_up;
 mod reading;
 mod record;
 mod schema;
@@ -22,6 +24,8 @@ mod tests;
 mod traffic;
 
 pub use error::LedgerError;
+pub use list::List;
+pub use look_up::LookUps;
 pub use reading::{Attempted, Counts, PastRun, Reading, Story, Waiting};
 pub use record::{
     Attempt, Becomes, Entry, Granted, Identity, Intent, Purpose, Seq, Settlement, State,

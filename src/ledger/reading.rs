@@ -220,8 +220,9 @@ impl Reading {
     /// [`LedgerError`] when the file cannot be read.
     pub fn counts(&self) -> Result<Counts, LedgerError> {
         let mut counts = Counts::default();
-        let mut statement =
-            self.connection.prepare("SELECT state, count(*) FROM registrant GROUP BY state")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT state, count(*) FROM registrant WHERE state <> 3 GROUP BY state")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
@@ -229,6 +230,14 @@ impl Reading {
                 .ok_or_else(|| LedgerError::Damaged(format!("state {number}")))?;
             counts.0[state as usize] = row.get::<_, i64>(1)?.cast_unsigned();
         }
+        // Registrants are numbered from 1 without a gap, and none is ever deleted.
+        let all: i64 = self.connection.query_row(
+            "SELECT coalesce(max(seq), 0) FROM registrant",
+            [],
+            |row| row.get(0),
+        )?;
+        let others: u64 = counts.0.iter().sum();
+        counts.0[State::Enrolled as usize] = all.cast_unsigned().saturating_sub(others);
         Ok(counts)
     }
 
@@ -269,9 +278,9 @@ impl Reading {
     pub fn waiting(&self) -> Result<Vec<Waiting>, LedgerError> {
         let mut statement = self.connection.prepare(
             "SELECT state, coalesce(code, ''), count(*), min(coalesce(settled_at, sent_at)), min(line)
-             FROM registrant WHERE state <> ? GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ?",
+             FROM registrant WHERE state <> 3 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ?",
         )?;
-        let mut rows = statement.query(params![State::Enrolled as u8, WAITING])?;
+        let mut rows = statement.query([WAITING])?;
         let mut waiting = Vec::new();
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;

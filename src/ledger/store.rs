@@ -6,20 +6,26 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::{
-    Attempt, Becomes, Entry, Granted, Identity, Intent, LedgerError, Purpose, Seq, Settlement,
-    State,
+    Attempt, Becomes, Granted, Identity, Intent, LedgerError, Purpose, Seq, Settlement, State,
     lock::{self, Lock},
-    schema,
-    seal::{self, seal},
+    schema, seal,
 };
-use crate::registrant::{JoinLink, RegistrantId};
+use crate::registrant::JoinLink;
 
 /// How long a statement waits for a reader's lock. Readers (`status`, `explain`) hold it for
 /// milliseconds.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// What SQLite keeps of the file in memory, in KiB. Ids come in no order, so each new one changes a
+/// page of its own in their index: with SQLite's own 2 MiB most of these are read again and again.
+pub(super) const CACHE: i64 = 8 * 1_024;
+
+/// The length of the log, in pages, at which it is carried over to the file: four times SQLite's
+/// own. A page that was changed several times meanwhile is carried over once.
+const LOG: i64 = 4_000;
 
 /// The code of a row whose run died between the intent and the answer.
 pub(super) const LOST: &str = "no-answer";
@@ -33,6 +39,8 @@ pub struct Ledger {
     path: PathBuf,
     run: i64,
     torn: bool,
+    /// Whether all registrants were looked over.
+    sound: bool,
     _lock: Lock,
 }
 
@@ -107,12 +115,16 @@ impl Ledger {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "OFF")?;
+        connection.pragma_update(None, "cache_size", -CACHE)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG)?;
         if found == schema::Found::Empty {
             schema::create(&mut connection)?;
         }
         lock.mark()?;
-        seal::look_over(&connection)?;
-        let mut ledger = Self { connection, path: path.to_owned(), run: 0, torn, _lock: lock };
+        seal::look_at_free_pages(&connection)?;
+        schema::bring_up_to_date(&connection)?;
+        let mut ledger =
+            Self { connection, path: path.to_owned(), run: 0, torn, sound: false, _lock: lock };
         ledger.claim(target, now)?;
         Ok(ledger)
     }
@@ -145,6 +157,20 @@ impl Ledger {
                 Ok(())
             }
         }
+    }
+
+    /// Looks over all registrants, once: every seal fits, and who is not found is not there. Nobody
+    /// is posted before that; a run that posts nobody does without, for it holds each row that it
+    /// reads against its seal.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`], with the path.
+    pub fn look_over(&mut self) -> Result<(), LedgerError> {
+        if !self.sound {
+            seal::look_over(&self.connection).map_err(|error| error.at(&self.path))?;
+            self.sound = true;
+        }
+        Ok(())
     }
 
     /// Whether an earlier run did not end as it should: it was killed, or the power failed. The
@@ -180,21 +206,7 @@ impl Ledger {
             params![now, env!("CARGO_PKG_VERSION")],
         )?;
         let run = transaction.last_insert_rowid();
-        transaction.execute(
-            "INSERT INTO attempt (registrant, run, call, client_request_id, sent_at, waited_ms, verdict, detail)
-             SELECT seq, run, CASE state WHEN ?1 THEN 'POST' ELSE 'DELETE' END,
-                    client_request_id, sent_at, 0, 'lost', 'the run ended before the answer'
-             FROM registrant WHERE state IN (?1, ?2) AND client_request_id IS NOT NULL",
-            params![State::Sending as u8, State::Removing as u8],
-        )?;
-        transaction.execute(
-            "UPDATE registrant
-             SET state = ?3, code = ?4, client_request_id = NULL,
-                 reason = 'the run ended before the answer came', settled_at = ?5,
-                 seal = seal(id, ?3, sent, join_web_url, registrant_id)
-             WHERE state IN (?1, ?2)",
-            params![State::Sending as u8, State::Removing as u8, State::Unknown as u8, LOST, now],
-        )?;
+        put_in_doubt(&transaction, now)?;
         transaction.commit()?;
         self.run = run;
         Ok(run)
@@ -225,38 +237,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// What the ledger holds of `id`.
-    ///
-    /// # Errors
-    /// [`LedgerError::Damaged`] when the row's seal does not fit: a link is given as it was
-    /// written, or not at all.
-    pub fn find(&self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
-        self.look_up(id).map_err(|error| error.at(&self.path))
-    }
-
-    /// Whether the target holds `id`, or may, by this ledger's doing.
-    ///
-    /// # Errors
-    /// As [`Ledger::find`].
-    pub fn holds(&self, id: &str) -> Result<bool, LedgerError> {
-        let entry = self.find(&RegistrantId::trusted(id))?;
-        Ok(entry.is_some_and(|entry| !entry.state.may_be_posted() && entry.state != State::Foreign))
-    }
-
-    fn look_up(&self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq, id, state, run, sent, join_web_url, registrant_id, code, reason,
-                    coalesce(settled_at, sent_at), seal
-             FROM registrant WHERE id = ?",
-        )?;
-        let mut rows = statement.query([id.as_str()])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        if row.get_ref(1)?.as_str().ok() != Some(id.as_str()) {
-            return Err(LedgerError::Damaged("an index points to another row".to_owned()));
-        }
-        entry(row).map(Some)
-    }
-
     /// The registration that the last run saw, and whether the target was ever listed whole.
     ///
     /// # Errors
@@ -273,66 +253,6 @@ impl Ledger {
         self.connection
             .execute("UPDATE target SET registration_id = ?, mode = ?", params![id, mode])?;
         Ok(())
-    }
-
-    /// Takes the whole list of the target's registrants: whoever is on it and was never sent by
-    /// this ledger becomes [`State::Foreign`], and who was foreign and is gone becomes
-    /// [`State::Ready`]. One that this ledger had in doubt, took for absent and now sees is in doubt
-    /// again: the server was late. Returns the number of foreign ones.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be written; nothing is changed then.
-    pub fn keep_list(
-        &mut self,
-        ids: impl IntoIterator<Item = String>,
-        at: i64,
-    ) -> Result<u64, LedgerError> {
-        let transaction = self.connection.transaction()?;
-        transaction.execute(
-            "UPDATE registrant
-             SET state = ?1, seal = seal(id, ?1, sent, join_web_url, registrant_id)
-             WHERE state = ?2",
-            params![State::Ready as u8, State::Foreign as u8],
-        )?;
-        {
-            let mut insert = transaction.prepare(
-                "INSERT INTO registrant (id, state, sent, run, settled_at, seal)
-                 VALUES (?1, ?2, '', ?3, ?4, seal(?1, ?2, '', NULL, NULL))
-                 ON CONFLICT (id) DO UPDATE
-                 SET state = CASE WHEN EXISTS (SELECT 1 FROM attempt
-                                               WHERE registrant = registrant.seq AND call = 'POST'
-                                                 AND verdict IN ('done', 'unknown', 'lost'))
-                                  THEN ?6 ELSE ?2 END,
-                     settled_at = ?4
-                 WHERE state IN (?5, ?7)",
-            )?;
-            let mut reseal = transaction.prepare(
-                "UPDATE registrant SET seal = seal(id, state, sent, join_web_url, registrant_id)
-                 WHERE id = ?",
-            )?;
-            for id in ids {
-                let changed = insert.execute(params![
-                    id,
-                    State::Foreign as u8,
-                    self.run,
-                    at,
-                    State::Ready as u8,
-                    State::Unknown as u8,
-                    State::Refused as u8
-                ])?;
-                if changed > 0 {
-                    reseal.execute([id])?;
-                }
-            }
-        }
-        transaction.execute("UPDATE target SET listed_at = coalesce(listed_at, ?)", [at])?;
-        let foreign: i64 = transaction.query_row(
-            "SELECT count(*) FROM registrant WHERE state = ?",
-            [State::Foreign as u8],
-            |row| row.get(0),
-        )?;
-        transaction.commit()?;
-        Ok(foreign.cast_unsigned())
     }
 
     /// What pacing learnt, under `name`: its text and the time it was kept.
@@ -386,6 +306,7 @@ impl Ledger {
         &mut self,
         work: impl FnOnce(&Batch<'_>) -> Result<R, LedgerError>,
     ) -> Result<R, LedgerError> {
+        self.look_over()?;
         let Self { connection, path, run, .. } = self;
         let write = || {
             let transaction = connection.transaction()?;
@@ -578,6 +499,35 @@ impl Batch<'_> {
     }
 }
 
+/// Puts in doubt whatever an earlier run left with an intent and no answer.
+fn put_in_doubt(transaction: &Transaction<'_>, now: i64) -> Result<(), LedgerError> {
+    // `state <> 3` stands there for the index.
+    let left: Vec<i64> = transaction
+        .prepare("SELECT seq FROM registrant WHERE state <> 3 AND state IN (?, ?)")?
+        .query_map([State::Sending as u8, State::Removing as u8], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut note = transaction.prepare(
+        "INSERT INTO attempt (registrant, run, call, client_request_id, sent_at, waited_ms, verdict, detail)
+         SELECT seq, run, CASE state WHEN ?1 THEN 'POST' ELSE 'DELETE' END,
+                client_request_id, sent_at, 0, 'lost', 'the run ended before the answer'
+         FROM registrant WHERE seq = ?2 AND client_request_id IS NOT NULL",
+    )?;
+    let mut doubt = transaction.prepare(
+        "UPDATE registrant
+         SET state = ?1, code = ?2, client_request_id = NULL,
+             reason = 'the run ended before the answer came', settled_at = ?3,
+             seal = seal(id, ?1, sent, join_web_url, registrant_id)
+         WHERE seq = ?4",
+    )?;
+    for seq in left {
+        // It gets a new seal, so the old one must fit, and the index must have told the truth.
+        seal::look_at(transaction, seq, &[State::Sending, State::Removing])?;
+        note.execute(params![State::Sending as u8, seq])?;
+        doubt.execute(params![State::Unknown as u8, LOST, now, seq])?;
+    }
+    Ok(())
+}
+
 /// The name of SQLite's log of a ledger.
 fn log_name(ledger: &Path) -> OsString {
     let mut name = ledger.file_name().unwrap_or_default().to_owned();
@@ -585,29 +535,6 @@ fn log_name(ledger: &Path) -> OsString {
     name
 }
 
-fn state_of(number: i64) -> Result<State, LedgerError> {
+pub(super) fn state_of(number: i64) -> Result<State, LedgerError> {
     State::from_file(number).ok_or_else(|| LedgerError::Damaged(format!("state {number}")))
-}
-
-fn entry(row: &Row<'_>) -> Result<Entry, LedgerError> {
-    let seq: i64 = row.get(0)?;
-    let state = state_of(row.get(2)?)?;
-    let (id, sent): (String, String) = (row.get(1)?, row.get(4)?);
-    let (link, registrant_id): (Option<String>, Option<String>) = (row.get(5)?, row.get(6)?);
-    let sealed = seal(&id, state as i64, &sent, link.as_deref(), registrant_id.as_deref());
-    if row.get::<_, i64>(10)? != sealed {
-        return Err(LedgerError::Damaged(format!("the seal of registrant {seq} is broken")));
-    }
-    let link = link.filter(|_| state == State::Enrolled).map(|text| JoinLink::trusted(&text));
-    Ok(Entry {
-        seq: Seq(seq),
-        state,
-        run: row.get(3)?,
-        sent,
-        link,
-        registrant_id,
-        code: row.get(7)?,
-        reason: row.get(8)?,
-        touched_at: row.get(9)?,
-    })
 }

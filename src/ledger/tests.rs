@@ -181,13 +181,106 @@ fn a_link_comes_back_as_it_was_written_or_not_at_all() {
     assert_eq!(entry.link.expect("a link").expose(), LINK);
     drop(ledger);
     place.sql("UPDATE registrant SET join_web_url = replace(join_web_url, '/t/', '/u/')");
+    let ledger = Ledger::open(&place.path, &target("m"), 1).expect("opens");
+    let error = ledger.find(&id("a")).map(|_| ()).expect_err("damaged");
+    assert!(matches!(error.kind(), LedgerError::Damaged(_)), "{error}");
+    drop(ledger);
     damaged(&place.path);
 }
 
+/// Rows that are read ahead are the same as rows that are searched for, in whatever order.
+#[test]
+fn look_ups_find_everybody_in_any_order() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    for n in 0..1_000 {
+        let seq = go(&mut ledger, &intent(&format!("id-{n}"), false));
+        if n % 3 > 0 {
+            settle(&mut ledger, seq, "done", enrolled());
+        }
+    }
+    let mut orders: Vec<Vec<u32>> = vec![
+        (0..1_000).collect(),
+        (0..1_000).rev().collect(),
+        (0..1_000).filter(|n| n % 7 > 0).collect(),
+        (0..500).flat_map(|n| [n, n + 500]).collect(),
+        (0..500).flat_map(|n| [2 * n + 1, 2 * n]).collect(),
+        (0..300).flat_map(|n| [n * 7 % 999, n * 7 % 999 + 1]).collect(),
+        (0..1_000).flat_map(|n| [n, 5_000 + n]).collect(),
+    ];
+    let mut random = fastrand::Rng::with_seed(9);
+    orders.extend((0..5).map(|_| (0..2_000).map(|_| random.u32(..1_100)).collect::<Vec<u32>>()));
+    for order in orders {
+        let mut look_ups = ledger.look_ups().expect("reads");
+        for n in order {
+            let found = look_ups.find(&id(&format!("id-{n}"))).expect("reads");
+            let wanted = (n < 1_000).then(|| (i64::from(n) + 1, n % 3 > 0));
+            let found = found.map(|entry| (entry.seq.0, entry.link.is_some()));
+            assert_eq!(found, wanted, "{n}");
+        }
+    }
+}
+
+/// What an earlier run left is put in doubt under a new seal, so the old one must fit first.
+#[test]
+fn a_new_seal_is_never_put_on_a_changed_row() {
+    for (change, sound) in [
+        ("", true),
+        ("UPDATE registrant SET sent = 'x' WHERE id = 'b'", false),
+        // An enrolled one that reads as being sent.
+        ("UPDATE registrant SET state = 1 WHERE id = 'a'", false),
+    ] {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let seq = go(&mut ledger, &intent("a", false));
+        settle(&mut ledger, seq, "done", enrolled());
+        go(&mut ledger, &intent("b", false));
+        drop(ledger);
+        place.sql(change);
+        let mut ledger = Ledger::open(&place.path, &target("m"), 1).expect("opens");
+        let begun = ledger.begin_run(9);
+        assert_eq!(begun.is_ok(), sound, "{change}: {begun:?}");
+        if sound {
+            assert_eq!(state(&ledger, "b"), Some(State::Unknown));
+        }
+    }
+}
+
+#[test]
+fn a_list_that_is_not_kept_leaves_no_trace() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let mut list = ledger.begin_list(3_000).expect("begins");
+    list.take(["a".to_owned(), "b".to_owned()]).expect("takes");
+    drop(list);
+    assert_eq!((state(&ledger, "a"), ledger.listed().expect("reads").at), (None, None));
+    let mut list = ledger.begin_list(3_000).expect("begins");
+    for page in [["a", "b"], ["b", "c"]] {
+        list.take(page.map(str::to_owned)).expect("takes");
+    }
+    assert_eq!(list.keep().expect("keeps"), 3);
+    assert_eq!(state(&ledger, "c"), Some(State::Foreign));
+    assert_eq!(ledger.listed().expect("reads").at, Some(3_000));
+}
+
+/// The ledger is refused, at the latest when it is asked for the right to post somebody new, and as
+/// often as it is asked.
 fn damaged(path: &Path) {
-    let opened = Ledger::open(path, &target("m"), 1).map(|_| ()).expect_err("damaged");
-    assert!(matches!(opened.kind(), LedgerError::Damaged(_)), "{opened}");
-    assert!(opened.to_string().starts_with(&path.display().to_string()), "{opened}");
+    let refused = |error: LedgerError| {
+        assert!(matches!(error.kind(), LedgerError::Damaged(_)), "{error}");
+        assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+    };
+    match Ledger::open(path, &target("m"), 1) {
+        Err(error) => refused(error),
+        Ok(mut ledger) => {
+            for _ in 0..2 {
+                let intent = intent("somebody new", false);
+                refused(ledger.commit(|batch| batch.intend(&intent)).expect_err("damaged"));
+                refused(ledger.look_over().expect_err("damaged"));
+                refused(ledger.keep_list([], 2).expect_err("damaged"));
+            }
+        }
+    }
 }
 
 #[test]

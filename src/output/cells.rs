@@ -5,10 +5,26 @@ use csv::{QuoteStyle, Terminator, WriterBuilder};
 
 /// One line of CSV from cells, by the csv crate's own rules of quoting.
 pub(super) fn line<'a>(
-    cells: impl IntoIterator<Item = &'a str>,
+    cells: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
     delimiter: u8,
     ending: &str,
 ) -> Vec<u8> {
+    let cells = cells.into_iter();
+    // Most lines need no quotes, and a writer for one line costs more than the line. A lone cell may
+    // be empty, which needs them.
+    let plain = |cell: &str| {
+        !cell.bytes().any(|byte| matches!(byte, b'"' | b'\n' | b'\r') || byte == delimiter)
+    };
+    if cells.clone().nth(1).is_some() && cells.clone().all(plain) {
+        let mut bytes = Vec::with_capacity(128);
+        for cell in cells {
+            bytes.extend_from_slice(cell.as_bytes());
+            bytes.push(delimiter);
+        }
+        bytes.pop();
+        bytes.extend_from_slice(ending.as_bytes());
+        return bytes;
+    }
     let mut writer = WriterBuilder::new()
         .delimiter(delimiter)
         .quote_style(QuoteStyle::Necessary)
@@ -23,19 +39,14 @@ pub(super) fn line<'a>(
     bytes
 }
 
-/// The same, made safe for spreadsheets where that is asked.
-pub(super) fn line_for<'a>(
-    formula_safe: bool,
+/// The same, made safe for spreadsheets.
+pub(super) fn safe_line<'a>(
     cells: impl IntoIterator<Item = &'a str>,
     delimiter: u8,
     ending: &str,
 ) -> Vec<u8> {
-    if formula_safe {
-        let safe: Vec<_> = cells.into_iter().map(safe).collect();
-        line(safe.iter().map(AsRef::as_ref), delimiter, ending)
-    } else {
-        line(cells, delimiter, ending)
-    }
+    let cells: Vec<_> = cells.into_iter().map(safe).collect();
+    line(cells.iter().map(AsRef::as_ref), delimiter, ending)
 }
 
 /// Whether a spreadsheet would execute the cell.
@@ -61,6 +72,9 @@ mod tests {
             "a,\"b,c\",d;e,\"f\"\"g\",\"h\ni\",\"k\rl\",,ü\r\n"
         );
         assert_eq!(line(["a;b", "c"], b';', "\n"), b"\"a;b\";c\n");
+        assert_eq!(line(["a,b", "", "c\"d"], b';', "\n"), b"a,b;;\"c\"\"d\"\n");
+        assert_eq!(line(["a,b", "", "c"], b';', "\n"), b"a,b;;c\n");
+        assert_eq!(line([""], b',', "\n"), b"\"\"\n");
     }
 
     #[test]

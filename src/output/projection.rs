@@ -1,6 +1,6 @@
 //! The files as a projection: input × ledger → enrolled file and rejects file, row by row.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use super::{
     atomic::{AtomicFile, FileError},
@@ -139,6 +139,7 @@ impl Projection<'_> {
         let names = ["id", "joinWebUrl", "registrantId", "status"];
         let header = names.into_iter().chain(kept.iter().map(String::as_str));
         enrolled.write(&cells::line(header, b',', "\n"))?;
+        let mut enrolled = EnrolledRows::begin(enrolled, self.formula_safe);
         let run = self.ledger.run()?;
         let (mut counts, mut reasons) = (Counts::default(), Reasons::default());
         let mut sieve = Sieve::over(self.rule.clone(), self.input, |id| {
@@ -146,10 +147,11 @@ impl Projection<'_> {
         })?;
         let mut rows = self.input.rows()?;
         let mut row = Row::new();
+        let mut look_ups = self.ledger.look_ups()?;
         while rows.read(&mut row)? {
             let sifted = sieve.sift(&row);
             let entry = match &sifted {
-                Sifted::Valid { registrant, .. } => self.ledger.find(&registrant.id)?,
+                Sifted::Valid { registrant, .. } => look_ups.find(&registrant.id)?,
                 _ => None,
             };
             let outcome =
@@ -164,8 +166,8 @@ impl Projection<'_> {
                     };
                     let status = if *already { "already" } else { "enrolled" };
                     let own = registrant_id.as_deref().unwrap_or_default();
-                    let cells = [id, link.expose(), own, status].into_iter().chain(row.kept());
-                    enrolled.write(&cells::line_for(self.formula_safe, cells, b',', "\n"))?;
+                    let cells = [id, link.expose(), own, status];
+                    enrolled.row(cells.into_iter().chain(row.kept()))?;
                 }
                 Outcome::Rejected { kind, code, reason } => {
                     reasons.count(*kind, code, row.line());
@@ -177,6 +179,38 @@ impl Projection<'_> {
         rejects.commit()?;
         enrolled.commit()?;
         Ok((counts, reasons))
+    }
+}
+
+/// The rows of the enrolled file. One writer for all of them: each costs more to make than a row.
+struct EnrolledRows {
+    writer: csv::Writer<AtomicFile>,
+    formula_safe: bool,
+}
+
+impl EnrolledRows {
+    /// Goes on in a file that has its header.
+    fn begin(file: AtomicFile, formula_safe: bool) -> Self {
+        let mut builder = csv::WriterBuilder::new();
+        builder.buffer_capacity(1 << 16).flexible(true);
+        Self { writer: builder.from_writer(file), formula_safe }
+    }
+
+    fn row<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Result<(), FileError> {
+        let written = if self.formula_safe {
+            self.writer.write_record(cells.map(cells::safe).map(Cow::into_owned))
+        } else {
+            self.writer.write_record(cells)
+        };
+        written.map_err(|error| self.writer.get_ref().failed(error.into()))
+    }
+
+    fn commit(self) -> Result<(), FileError> {
+        let path = self.writer.get_ref().path().to_owned();
+        match self.writer.into_inner() {
+            Ok(file) => file.commit().map(drop),
+            Err(error) => Err(FileError::Write { path, source: error.into_error() }),
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Rejects {
         reason: &str,
     ) -> Result<(), FileError> {
         let mut text = if self.formula_safe && row.cells().any(cells::is_formula) {
-            cells::line_for(true, row.cells(), self.delimiter, "")
+            cells::safe_line(row.cells(), self.delimiter, "")
         } else {
             row.raw().as_bytes().to_vec()
         };

@@ -33,6 +33,8 @@ pub struct Simulator {
 struct Shared {
     config: Config,
     calls: AtomicU64,
+    connections: AtomicU64,
+    http2: AtomicU64,
     in_flight: AtomicU64,
     max_in_flight: AtomicU64,
     state: Mutex<State>,
@@ -47,6 +49,8 @@ impl Simulator {
             shared: Arc::new(Shared {
                 config,
                 calls: AtomicU64::new(0),
+                connections: AtomicU64::new(0),
+                http2: AtomicU64::new(0),
                 in_flight: AtomicU64::new(0),
                 max_in_flight: AtomicU64::new(0),
                 state: Mutex::new(state),
@@ -97,6 +101,8 @@ impl Simulator {
             Stats { enrolled: state.enrolled() as u64, ..state.stats.clone() }
         };
         stats.calls = self.shared.calls.load(Ordering::Relaxed);
+        stats.connections = self.shared.connections.load(Ordering::Relaxed);
+        stats.http2 = self.shared.http2.load(Ordering::Relaxed);
         stats.in_flight = self.shared.in_flight.load(Ordering::Relaxed);
         stats.max_in_flight = self.shared.max_in_flight.load(Ordering::Relaxed);
         stats
@@ -124,6 +130,14 @@ impl Simulator {
     /// Voids every token that was given out so far.
     pub fn revoke_tokens(&self) {
         self.lock().desk.tokens.revoke();
+    }
+
+    pub(super) fn count_connection(&self) {
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_http2(&self) {
+        self.shared.http2.fetch_add(1, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

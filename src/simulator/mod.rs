@@ -38,6 +38,7 @@ mod server;
 mod socket;
 mod state;
 mod stats;
+mod tls;
 mod token;
 mod webinar;
 
@@ -55,4 +56,5 @@ pub use limit::{Limit, Limiter, Quota, Shape, ThrottledCalls};
 pub use link::is_simulated_link;
 pub use server::{Served, serve};
 pub use stats::{Books, Enrolment, Stats};
+pub use tls::Tls;
 pub use webinar::RegistrationStatus;

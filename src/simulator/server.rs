@@ -18,7 +18,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header, uri::Authority};
 use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
@@ -29,7 +29,8 @@ use super::{
     Simulator,
     call::{Answer, Call, Fate},
     clock::Clock,
-    socket::{Loopback, Wire},
+    socket::{Door, Loopback, Wire},
+    tls::Tls,
 };
 
 /// The largest body that is read; Graph's own requests are far smaller.
@@ -47,16 +48,31 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    serve_by(simulator, listener, None, shutdown).await
+}
+
+async fn serve_by(
+    simulator: Simulator,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
     let address = listener.local_addr()?;
     loopback_only(address)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let (end, ended) = watch::channel(false);
     let clock = Clock::new(&simulator);
-    let shell = Shell { simulator, clock, address, ended: ended.clone() };
+    let door = match &tls {
+        Some(tls) => Door::Tls(tls.listen(listener)),
+        None => Door::Plain(listener),
+    };
+    let loopback = Loopback { door, address, simulator: simulator.clone() };
+    let shell = Shell { simulator, clock, address, scheme, ended: ended.clone() };
     let service = Router::new()
         .fallback(answer)
         .with_state(shell)
         .into_make_service_with_connect_info::<Wire>();
-    let serving = axum::serve(Loopback(listener), service).with_graceful_shutdown(until(ended));
+    let serving = axum::serve(loopback, service).with_graceful_shutdown(until(ended));
     let serving = std::future::IntoFuture::into_future(serving);
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
@@ -85,6 +101,7 @@ async fn until(mut ended: watch::Receiver<bool>) {
 #[derive(Debug)]
 pub struct Served {
     address: SocketAddr,
+    scheme: &'static str,
     shutdown: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -103,8 +120,21 @@ impl Served {
     /// # Errors
     /// When the port is taken, the address is no loopback one, or no thread or runtime can be had.
     pub fn start_on(simulator: &Simulator, address: SocketAddr) -> io::Result<Self> {
+        Self::start_by(simulator, address, None)
+    }
+
+    /// The same over TLS, for clients that trust [`Tls::authority`].
+    ///
+    /// # Errors
+    /// As [`Served::start_on`].
+    pub fn start_tls(simulator: &Simulator, address: SocketAddr, tls: &Tls) -> io::Result<Self> {
+        Self::start_by(simulator, address, Some(tls.clone()))
+    }
+
+    fn start_by(simulator: &Simulator, address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
         loopback_only(address)?;
         let simulator = simulator.clone();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let (shutdown, asked) = oneshot::channel::<()>();
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -119,11 +149,11 @@ impl Served {
                 // The sender may also just be dropped.
                 let _ = asked.await;
             };
-            if let Err(error) = runtime.block_on(serve(simulator, listener, asked)) {
+            if let Err(error) = runtime.block_on(serve_by(simulator, listener, tls, asked)) {
                 tracing::error!(%error, "the simulator stopped");
             }
         })?;
-        Ok(Self { address, shutdown: Some(shutdown), thread: Some(thread) })
+        Ok(Self { address, scheme, shutdown: Some(shutdown), thread: Some(thread) })
     }
 
     /// The address that it serves on.
@@ -135,7 +165,7 @@ impl Served {
     /// Scheme, host and port, without a final slash.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 
@@ -154,6 +184,7 @@ struct Shell {
     simulator: Simulator,
     clock: Clock,
     address: SocketAddr,
+    scheme: &'static str,
     ended: watch::Receiver<bool>,
 }
 
@@ -169,8 +200,16 @@ async fn answer(
         return plain(StatusCode::PAYLOAD_TOO_LARGE);
     };
     rest(visit.travel()).await;
-    let host = text(&parts.headers, &header::HOST);
-    let base = host.map_or_else(|| format!("http://{}", shell.address), |h| format!("http://{h}"));
+    if parts.version == Version::HTTP_2 {
+        shell.simulator.count_http2();
+    }
+    // HTTP/2 has no `Host`.
+    let host = parts.uri.authority().map(Authority::as_str);
+    let host = host.or_else(|| text(&parts.headers, &header::HOST));
+    let base = match host {
+        Some(host) => format!("{}://{host}", shell.scheme),
+        None => format!("{}://{}", shell.scheme, shell.address),
+    };
     let call = Call {
         method: &parts.method,
         target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),

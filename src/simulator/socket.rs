@@ -18,15 +18,34 @@ use axum::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
+use tokio_rustls::server::TlsStream;
 
-/// Accepts connections that a [`Wire`] can break.
-pub(super) struct Loopback(pub(super) TcpListener);
+use super::{Simulator, tls::Secure};
+
+/// Accepts connections that a [`Wire`] can break, and counts them.
+pub(super) struct Loopback {
+    pub(super) door: Door,
+    pub(super) address: SocketAddr,
+    pub(super) simulator: Simulator,
+}
+
+/// Where connections come in.
+pub(super) enum Door {
+    Plain(TcpListener),
+    Tls(mpsc::Receiver<Secure>),
+}
 
 /// One connection.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     wire: Wire,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// The handle by which an answer breaks its own connection.
@@ -56,7 +75,11 @@ impl Drop for Socket {
         if self.wire.broken() {
             // A linger time of 0 makes the close a reset (RST). Where it cannot be set, the client
             // sees an early end instead.
-            let _ = self.stream.set_zero_linger();
+            let stream = match &self.stream {
+                Stream::Plain(stream) => stream,
+                Stream::Tls(stream) => stream.get_ref().0,
+            };
+            let _ = stream.set_zero_linger();
         }
     }
 }
@@ -66,15 +89,25 @@ impl Listener for Loopback {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
-        let (stream, peer) = Listener::accept(&mut self.0).await;
-        // Small answers must not wait for the client's acknowledgements. Where it cannot be set,
-        // they do.
-        let _ = stream.set_nodelay(true);
+        let (stream, peer) = match &mut self.door {
+            Door::Plain(listener) => {
+                let (stream, peer) = Listener::accept(listener).await;
+                // Small answers must not wait for the client's acknowledgements. Where it cannot be
+                // set, they do.
+                let _ = stream.set_nodelay(true);
+                (Stream::Plain(stream), peer)
+            }
+            Door::Tls(inbox) => match inbox.recv().await {
+                Some((stream, peer)) => (Stream::Tls(Box::new(stream)), peer),
+                None => std::future::pending().await,
+            },
+        };
+        self.simulator.count_connection();
         (Socket { stream, wire: Wire::default() }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        Ok(self.address)
     }
 }
 
@@ -91,7 +124,10 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check()?;
-        pin!(&mut self.stream).poll_read(context, buffer)
+        match &mut self.stream {
+            Stream::Plain(stream) => pin!(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => pin!(stream).poll_read(context, buffer),
+        }
     }
 }
 
@@ -102,16 +138,25 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        pin!(&mut self.stream).poll_write(context, bytes)
+        match &mut self.stream {
+            Stream::Plain(stream) => pin!(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => pin!(stream).poll_write(context, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.stream).poll_flush(context)
+        match &mut self.stream {
+            Stream::Plain(stream) => pin!(stream).poll_flush(context),
+            Stream::Tls(stream) => pin!(stream).poll_flush(context),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check()?;
-        pin!(&mut self.stream).poll_shutdown(context)
+        match &mut self.stream {
+            Stream::Plain(stream) => pin!(stream).poll_shutdown(context),
+            Stream::Tls(stream) => pin!(stream).poll_shutdown(context),
+        }
     }
 
     fn poll_write_vectored(
@@ -120,10 +165,16 @@ impl AsyncWrite for Socket {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        pin!(&mut self.stream).poll_write_vectored(context, slices)
+        match &mut self.stream {
+            Stream::Plain(stream) => pin!(stream).poll_write_vectored(context, slices),
+            Stream::Tls(stream) => pin!(stream).poll_write_vectored(context, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 }

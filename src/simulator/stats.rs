@@ -13,6 +13,10 @@ use super::fault::Fault;
 pub struct Stats {
     /// Calls of any kind that arrived.
     pub calls: u64,
+    /// Of these, calls by HTTP/2.
+    pub http2: u64,
+    /// Connections that were accepted, after the handshake where there is TLS.
+    pub connections: u64,
     /// POSTs of a registrant or registration that arrived, refused ones included.
     pub posts: u64,
     /// Registrants and registrations that were made.

@@ -18,6 +18,7 @@ mod recorder;
 mod registration;
 mod samples;
 mod settings;
+mod tls;
 mod volume;
 mod webinar;
 mod webinar_story;

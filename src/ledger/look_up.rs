@@ -1,0 +1,155 @@
+//! What the ledger holds of an id: one look-up, or many in one go.
+
+use std::collections::VecDeque;
+
+use rusqlite::{Row, Transaction, params};
+
+use super::{Entry, Ledger, LedgerError, Seq, State, seal::seal, store::state_of};
+use crate::registrant::{JoinLink, RegistrantId};
+
+/// A query for all that [`entry`] reads.
+macro_rules! select {
+    ($which:literal) => {
+        concat!(
+            "SELECT seq, id, state, run, sent, join_web_url, registrant_id, code, reason,
+                    coalesce(settled_at, sent_at), seal
+             FROM registrant ",
+            $which
+        )
+    };
+}
+
+/// The most rows that are read ahead.
+const AHEAD: u32 = 256;
+
+/// Look-ups that belong together: they share one lock on the file, and where they come in the
+/// order in which the ledger got its ids, which is that of most inputs, rows are read ahead in that
+/// order and no index is searched.
+///
+/// Each row that is given was held against its seal.
+pub struct LookUps<'a> {
+    ledger: &'a Ledger,
+    transaction: Transaction<'a>,
+    /// Rows that come next in the ledger's order.
+    ahead: VecDeque<(Box<str>, Entry)>,
+    /// The number of the row that was found last.
+    last: i64,
+    /// How many rows to read ahead; none, while ids come in another order.
+    reach: u32,
+}
+
+impl Ledger {
+    /// What the ledger holds of `id`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] when the row's seal does not fit: a link is given as it was
+    /// written, or not at all.
+    pub fn find(&self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
+        self.look_ups()?.find(id)
+    }
+
+    /// Whether the target holds `id`, or may, by this ledger's doing.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub fn holds(&self, id: &str) -> Result<bool, LedgerError> {
+        let entry = self.find(&RegistrantId::trusted(id))?;
+        Ok(entry.is_some_and(|entry| !entry.state.may_be_posted() && entry.state != State::Foreign))
+    }
+
+    /// Begins a row of look-ups. Nothing can be written while they last.
+    ///
+    /// # Errors
+    /// [`LedgerError`], with the path, when the file cannot be read.
+    pub fn look_ups(&self) -> Result<LookUps<'_>, LedgerError> {
+        let transaction = self.connection().unchecked_transaction();
+        let transaction = transaction.map_err(|error| LedgerError::from(error).at(self.path()))?;
+        Ok(LookUps { ledger: self, transaction, ahead: VecDeque::new(), last: 0, reach: 0 })
+    }
+}
+
+impl LookUps<'_> {
+    /// What the ledger holds of `id`.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub fn find(&mut self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
+        self.look_up(id.as_str()).map_err(|error| error.at(self.ledger.path()))
+    }
+
+    fn look_up(&mut self, id: &str) -> Result<Option<Entry>, LedgerError> {
+        if self.ahead.is_empty() && self.reach > 0 {
+            self.read_ahead()?;
+        }
+        if self.ahead.front().is_some_and(|(next, _)| **next == *id) {
+            let found = self.ahead.pop_front().map(|(_, entry)| entry);
+            self.last = found.as_ref().map_or(self.last, |entry| entry.seq.0);
+            if self.ahead.is_empty() {
+                self.reach = (self.reach * 2).min(AHEAD);
+            }
+            return Ok(found);
+        }
+        let Some(entry) = self.search(id)? else { return Ok(None) };
+        let seq = entry.seq.0;
+        self.ahead.retain(|(_, next)| next.seq.0 > seq);
+        if seq < self.last || self.ahead.is_empty() {
+            self.ahead.clear();
+            self.reach = if seq == self.last + 1 { 4 } else { 0 };
+        }
+        self.last = seq;
+        Ok(Some(entry))
+    }
+
+    /// Finds a row by the index of ids.
+    fn search(&self, id: &str) -> Result<Option<Entry>, LedgerError> {
+        let mut statement = self.transaction.prepare_cached(select!("WHERE id = ?"))?;
+        let mut rows = statement.query([id])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        if row.get_ref(1)?.as_str().ok() != Some(id) {
+            return Err(LedgerError::Damaged("an index points to another row".to_owned()));
+        }
+        entry(row).map(|(_, entry)| Some(entry))
+    }
+
+    /// Reads the rows that follow the last one.
+    fn read_ahead(&mut self) -> Result<(), LedgerError> {
+        let mut statement =
+            self.transaction.prepare_cached(select!("WHERE seq > ? ORDER BY seq LIMIT ?"))?;
+        let mut rows = statement.query(params![self.last, self.reach])?;
+        while let Some(row) = rows.next()? {
+            self.ahead.push_back(entry(row)?);
+        }
+        if self.ahead.is_empty() {
+            self.reach = 0;
+        }
+        Ok(())
+    }
+}
+
+/// One row as it was written, or none.
+fn entry(row: &Row<'_>) -> Result<(Box<str>, Entry), LedgerError> {
+    let seq: i64 = row.get(0)?;
+    let number: i64 = row.get(2)?;
+    let state = state_of(number)?;
+    let text = |column| match row.get_ref(column).map(|cell| cell.as_str_or_null()) {
+        Ok(Ok(text)) => Ok(text),
+        _ => Err(LedgerError::Damaged(format!("a text of registrant {seq} is none"))),
+    };
+    let (id, sent) = (text(1)?.unwrap_or_default(), text(4)?.unwrap_or_default());
+    let (link, own) = (text(5)?, text(6)?);
+    if row.get::<_, i64>(10)? != seal(id, number, sent, link, own) {
+        return Err(LedgerError::Damaged(format!("the seal of registrant {seq} is broken")));
+    }
+    let entry = Entry {
+        seq: Seq(seq),
+        state,
+        run: row.get(3)?,
+        sent: sent.to_owned(),
+        link: link.filter(|_| state == State::Enrolled).map(JoinLink::trusted),
+        registrant_id: own.map(str::to_owned),
+        code: row.get(7)?,
+        reason: row.get(8)?,
+        touched_at: row.get(9)?,
+    };
+    Ok((id.into(), entry))
+}
