@@ -4,6 +4,7 @@
 //! `certificate-credentials.md` of entra-docs: PS256, and the certificate named by `x5t#S256`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
@@ -12,14 +13,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokio::process::Command;
 use url::Url;
 use uuid::Uuid;
 
-use super::{AuthError, clock};
+use super::{AuthError, clock, command};
 
 const SETTING: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 
@@ -30,30 +32,39 @@ const LIFE: u64 = 600;
 /// How long ago it says to have begun, in seconds, for clocks that differ.
 const SLACK: u64 = 60;
 
-/// How to make a PEM file of a PKCS #12 one. Reading these here would take 57 crates more, some of
-/// them not yet released (`p12-keystore` 0.4), or an unmaintained one that knows no AES (`p12`).
+/// How to make a PEM file of a PKCS #12 one.
 const CONVERT: &str = "convert it once: openssl pkcs12 -in FILE.pfx -nodes -out FILE.pem";
+
+/// The standard variable of Azure's libraries for a PKCS #12 file's password.
+const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
+
+/// How long `openssl` may take to open a file: it takes some hundredths of a second.
+const OPENING: Duration = Duration::from_secs(20);
 
 /// A larger file is no certificate with its key.
 const MAX_FILE: u64 = 256 * 1024;
 
-/// A certificate with its private key in a PEM file, read anew each time, so that a renewed one is
-/// taken up by a run that goes on.
+/// A certificate with its private key in a PEM or PKCS #12 (PFX) file, read anew each time, so that
+/// a renewed one is taken up by a run that goes on.
 #[derive(Debug)]
-pub(crate) struct Certificate(PathBuf);
+pub(crate) struct Certificate {
+    path: PathBuf,
+    /// A PKCS #12 file's.
+    password: Option<SecretString>,
+}
 
 impl Certificate {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self(path)
+    pub(crate) fn new(path: PathBuf, password: Option<SecretString>) -> Self {
+        Self { path, password }
     }
 
     /// A proof that `client_id` is who it says, for `audience`.
-    pub(crate) fn assertion(
+    pub(crate) async fn assertion(
         &self,
         client_id: &str,
         audience: &Url,
     ) -> Result<SecretString, AuthError> {
-        let (key, certificate) = self.read()?;
+        let (key, certificate) = self.read().await?;
         let now = clock::now();
         let header = json!({
             "alg": "PS256",
@@ -77,11 +88,11 @@ impl Certificate {
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)).into())
     }
 
-    fn read(&self) -> Result<(KeyPair, CertificateDer<'static>), AuthError> {
-        let pem = bytes(&self.0).map_err(|reason| self.fault(reason))?;
+    async fn read(&self) -> Result<(KeyPair, CertificateDer<'static>), AuthError> {
+        let mut pem = bytes(&self.path).map_err(|reason| self.fault(reason))?;
         // A DER sequence: a PKCS #12 file, or a certificate alone.
         if pem.first() == Some(&0x30) {
-            return Err(self.fault(format!("it is no PEM file; {CONVERT}")));
+            pem = self.unpack().await?;
         }
         let holds = |text: &str| pem.windows(text.len()).any(|part| part == text.as_bytes());
         if holds("ENCRYPTED PRIVATE KEY") || holds("Proc-Type: 4,ENCRYPTED") {
@@ -107,8 +118,38 @@ impl Certificate {
         Ok((key, certificate))
     }
 
+    /// Opens a PKCS #12 file with the system's `openssl`; its content passes through a pipe, never
+    /// through a file. A library that knows today's and yesterday's ciphers would take 57 crates
+    /// more, some of them not yet released (`p12-keystore` 0.4), or be one that nobody maintains and
+    /// that knows no AES (`p12`).
+    async fn unpack(&self) -> Result<Zeroizing<Vec<u8>>, AuthError> {
+        let mut why = String::new();
+        // Files of old systems are enciphered in ways that OpenSSL 3 knows on request only.
+        for more in [&[][..], &["-legacy"]] {
+            let mut command = Command::new("openssl");
+            command
+                .args(["pkcs12", "-nodes", "-passin", "env:PASSWORD", "-in"])
+                .arg(&self.path)
+                .args(more)
+                .env_clear()
+                .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+                .env("PASSWORD", self.password.as_ref().map_or("", |text| text.expose_secret()));
+            match command::output("openssl", command, OPENING).await {
+                Ok(text) => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
+                Err(error) => why = error.to_string(),
+            }
+        }
+        let password = match self.password {
+            Some(_) => format!("check the password in {PASSWORD}"),
+            None => format!("set {PASSWORD} if it has a password"),
+        };
+        Err(self.fault(format!(
+            "it is no PEM file, and as a PKCS #12 one `openssl` does not open it ({why}); {password}, or {CONVERT}"
+        )))
+    }
+
     fn fault(&self, reason: String) -> AuthError {
-        AuthError::File { setting: SETTING, path: self.0.clone(), reason }
+        AuthError::File { setting: SETTING, path: self.path.clone(), reason }
     }
 }
 
@@ -126,7 +167,6 @@ mod tests {
     use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
     use base64::engine::general_purpose::STANDARD;
     use rcgen::{CertificateParams, PKCS_RSA_SHA256, RsaKeySize};
-    use secrecy::ExposeSecret as _;
     use std::fs;
 
     fn pem(label: &str, der: &[u8]) -> String {
@@ -142,8 +182,8 @@ mod tests {
         (key, certificate)
     }
 
-    #[test]
-    fn an_assertion_is_verified_by_the_public_key() {
+    #[tokio::test]
+    async fn an_assertion_is_verified_by_the_public_key() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("client.pem");
         let (key, certificate) = pair();
@@ -154,7 +194,8 @@ mod tests {
 
         let audience = Url::parse("https://login.microsoftonline.com/t/oauth2/v2.0/token");
         let audience = audience.expect("an address");
-        let assertion = Certificate::new(path).assertion("client", &audience).expect("signed");
+        let assertion = Certificate::new(path, None).assertion("client", &audience).await;
+        let assertion = assertion.expect("signed");
         let (message, signature) = assertion.expose_secret().rsplit_once('.').expect("a signature");
         let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64");
         let key = KeyPair::from_pkcs8(key.serialized_der()).expect("the same key");
@@ -175,8 +216,8 @@ mod tests {
         assert!((LIFE - 5..=LIFE).contains(&life), "{life}");
     }
 
-    #[test]
-    fn a_file_that_is_no_pair_says_what_to_do() {
+    #[tokio::test]
+    async fn a_file_that_is_no_pair_says_what_to_do() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("client.pem");
         let (key, certificate) = pair();
@@ -192,8 +233,47 @@ mod tests {
             (Vec::new(), "no private key"),
         ] {
             fs::write(&path, content).expect("a file");
-            let error = Certificate::new(path.clone()).read().expect_err("no pair").to_string();
+            let read = Certificate::new(path.clone(), None).read().await;
+            let error = read.expect_err("no pair").to_string();
             assert!(error.contains(word), "{error}");
+        }
+    }
+
+    /// Makes a PKCS #12 file of a pair; `None`, and said, where there is no `openssl`.
+    fn packed(folder: &Path, pem: &str, options: &[&str]) -> Option<PathBuf> {
+        let (from, to) = (folder.join("pair.pem"), folder.join("pair.pfx"));
+        fs::write(&from, pem).expect("a file");
+        let made = std::process::Command::new("openssl")
+            .args(["pkcs12", "-export", "-passout", "pass:s3cret", "-in"])
+            .arg(&from)
+            .arg("-out")
+            .arg(&to)
+            .args(options)
+            .output();
+        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+        if made.as_ref().map_or(true, |made| !made.status.success()) {
+            eprintln!("skipped: `openssl pkcs12` makes no file with {options:?}");
+            return None;
+        }
+        Some(to)
+    }
+
+    #[tokio::test]
+    async fn a_pfx_file_is_opened_with_its_password_in_new_and_old_ciphers() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (key, certificate) = pair();
+        let pem = key.serialize_pem() + &certificate.pem();
+        for options in [&[][..], &["-legacy"]] {
+            let Some(path) = packed(folder.path(), &pem, options) else { continue };
+            let with = |password: Option<&str>| {
+                Certificate::new(path.clone(), password.map(SecretString::from))
+            };
+            let (_, found) = with(Some("s3cret")).read().await.expect("a pair");
+            assert_eq!(&found, certificate.der());
+            for (password, word) in [(Some("other"), "check the password"), (None, "set AZURE_")] {
+                let error = with(password).read().await.expect_err("locked").to_string();
+                assert!(error.contains(word) && !error.contains("s3cret"), "{error}");
+            }
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct AuthSettings {
     pub client_secret: Option<SecretString>,
     /// `AZURE_CLIENT_CERTIFICATE_PATH`.
     pub certificate: Option<PathBuf>,
+    /// `AZURE_CLIENT_CERTIFICATE_PASSWORD`.
+    pub certificate_password: Option<SecretString>,
     /// `AZURE_FEDERATED_TOKEN_FILE`.
     pub federated_token_file: Option<PathBuf>,
     /// `AZURE_AUTHORITY_HOST`, instead of the cloud's.
@@ -70,6 +72,7 @@ impl AuthSettings {
             client_id: text("AZURE_CLIENT_ID"),
             client_secret: secret("AZURE_CLIENT_SECRET"),
             certificate: path("AZURE_CLIENT_CERTIFICATE_PATH"),
+            certificate_password: secret("AZURE_CLIENT_CERTIFICATE_PASSWORD"),
             federated_token_file: path("AZURE_FEDERATED_TOKEN_FILE"),
             authority: text("AZURE_AUTHORITY_HOST"),
             managed: ManagedSettings::from_variables(text),
@@ -122,7 +125,8 @@ impl AuthSettings {
             Method::ClientCertificate => {
                 let path = self.certificate.clone();
                 let path = path.ok_or_else(|| missing("AZURE_CLIENT_CERTIFICATE_PATH"))?;
-                Source::ClientCertificate(self.application(method)?, Certificate::new(path))
+                let certificate = Certificate::new(path, self.certificate_password.clone());
+                Source::ClientCertificate(self.application(method)?, certificate)
             }
             Method::WorkloadIdentity => {
                 let path = self.federated_token_file.clone();

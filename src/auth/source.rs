@@ -107,7 +107,7 @@ impl Source {
             }
             Self::ClientCertificate(endpoint, certificate) => {
                 let assertion =
-                    certificate.assertion(endpoint.client_id(), endpoint.token_url())?;
+                    certificate.assertion(endpoint.client_id(), endpoint.token_url()).await?;
                 Self::by_assertion(endpoint, &assertion, effort).await
             }
             Self::Workload(endpoint, file) => {

@@ -36,7 +36,7 @@ const EXIT_STATUS: [(&str, &str); 10] = [
     ("143", "terminated; likewise"),
 ];
 
-const ENVIRONMENT: [(&str, &str); 9] = [
+const ENVIRONMENT: [(&str, &str); 10] = [
     (
         "REGISTRANT_IMPORT_<OPTION>",
         "any option by its name in capitals: REGISTRANT_IMPORT_MAX_REJECTS is --max-rejects. A flag outweighs it, and it outweighs the job file.",
@@ -44,7 +44,11 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ("GRAPH_TOKEN", "a token for Microsoft Graph."),
     ("AZURE_TENANT_ID, AZURE_CLIENT_ID", "the tenant, and the application that signs in."),
     ("AZURE_CLIENT_SECRET", "the application's secret."),
-    ("AZURE_CLIENT_CERTIFICATE_PATH", "its certificate and key, in one PEM file."),
+    (
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "its certificate and key, in one PEM file or in a PFX file, which openssl(1) opens.",
+    ),
+    ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "the password of a PFX file."),
     ("AZURE_FEDERATED_TOKEN_FILE", "a workload's own token, as its platform gives it."),
     ("HTTPS_PROXY, NO_PROXY", "the proxy, and the hosts that are reached without it."),
     ("NO_COLOR", "if it is set and not empty, nothing is coloured."),
