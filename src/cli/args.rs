@@ -133,7 +133,8 @@ pub(super) struct RehearseArgs {
     #[command(flatten)]
     pub(super) input: InputArgs,
     /// Rehearse a webinar's import instead of a meeting's
-    #[arg(long, help_heading = "Target")]
+    // As for `check`.
+    #[arg(long, help_heading = "Target", value_parser = FalseyValueParser::new())]
     pub(super) webinar: bool,
     #[command(flatten)]
     pub(super) files: FileArgs,

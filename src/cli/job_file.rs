@@ -2,7 +2,8 @@
 //!
 //! One parser reads all three: a key of the job file becomes the option of the same name unless a
 //! flag or a variable has set it, so a value is judged by the same rules wherever it stands.
-//! Precedence: flag, environment, job file, default.
+//! Precedence: flag, environment, job file, default. A target is one setting: where a flag names
+//! the webinar, a meeting that a variable or the job file names is not meant, and the reverse.
 
 use std::{ffi::OsString, path::Path};
 
@@ -21,31 +22,54 @@ pub(super) enum Incomplete {
 
 /// The whole command, each option with its variable.
 pub(super) fn command() -> Command {
-    with_variables(Cli::command())
+    with_variables(Cli::command(), &[])
 }
 
-fn with_variables(command: Command) -> Command {
+/// The options of either kind of target.
+const TARGETS: [&[&str]; 2] = [&["meeting", "organizer", "enable"], &["webinar"]];
+
+/// The options of the other target than the one that `is_named`.
+fn not_meant(is_named: impl Fn(&str) -> bool) -> &'static [&'static str] {
+    match TARGETS.map(|options| is_named(options[0])) {
+        [true, false] => TARGETS[1],
+        [false, true] => TARGETS[0],
+        _ => &[],
+    }
+}
+
+/// The command without the variables that flags have put out of force.
+fn command_for(args: &[OsString]) -> Command {
+    let typed = |option: &str| {
+        args.iter()
+            .filter_map(|arg| arg.to_str()?.strip_prefix("--"))
+            .any(|arg| arg.split_once('=').map_or(arg, |(name, _)| name) == option)
+    };
+    with_variables(Cli::command(), not_meant(typed))
+}
+
+fn with_variables(command: Command, without: &'static [&'static str]) -> Command {
     command
         .mut_args(|arg| match arg.get_long() {
-            Some(long) if !matches!(long, "help" | "version") => {
+            Some(long) if !matches!(long, "help" | "version") && !without.contains(&long) => {
                 let name = format!("REGISTRANT_IMPORT_{}", long.replace('-', "_").to_uppercase());
                 arg.env(name).hide_env(true)
             }
             _ => arg,
         })
-        .mut_subcommands(with_variables)
+        .mut_subcommands(|inner| with_variables(inner, without))
 }
 
 /// Parses `args`, completed by the environment and by the job file that they name.
 pub(super) fn complete(args: Vec<OsString>) -> Result<ArgMatches, Incomplete> {
-    let matches = command().try_get_matches_from(&args).map_err(Incomplete::Clap)?;
+    let command = command_for(&args);
+    let matches = command.clone().try_get_matches_from(&args).map_err(Incomplete::Clap)?;
     let (path, typed) = innermost(&matches);
     let Some(file) = typed.try_get_one::<std::path::PathBuf>("job").ok().flatten() else {
         return Ok(matches);
     };
     let added = read(file, &path, typed).map_err(Incomplete::Job)?;
     let all = args.into_iter().chain(added);
-    command().try_get_matches_from(all).map_err(Incomplete::Clap)
+    command.try_get_matches_from(all).map_err(Incomplete::Clap)
 }
 
 /// The subcommand that was called, by its names, and what was typed for it.
@@ -80,6 +104,15 @@ fn read(file: &Path, path: &[String], typed: &ArgMatches) -> Result<Vec<OsString
     let values: toml::Table = toml::from_str(&text)
         .map_err(|error| Failure::usage(format!("{name}: {}", error.message())))?;
     let known = subcommand(path);
+    let is_set = |option: &str| {
+        // A command without this option has set nothing.
+        known.get_arguments().any(|arg| arg.get_id() == option)
+            && matches!(
+                typed.value_source(option),
+                Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+            )
+    };
+    let not_meant = not_meant(is_set);
     let mut options = Vec::new();
     for key in table.get_ref().keys() {
         let line = line_of(&text, key.span().start);
@@ -94,11 +127,7 @@ fn read(file: &Path, path: &[String], typed: &ArgMatches) -> Result<Vec<OsString
         };
         let words = words(key, arg, &values[key]).map_err(at)?;
         judge(path, &words).map_err(at)?;
-        let set = matches!(
-            typed.value_source(arg.get_id().as_str()),
-            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
-        );
-        if !set {
+        if !is_set(arg.get_id().as_str()) && !not_meant.contains(&key) {
             options.extend(words.into_iter().map(OsString::from));
         }
     }

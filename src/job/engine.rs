@@ -330,12 +330,11 @@ impl<T: Transport> Engine<'_, T> {
             RowEnd::Accepted(sight) => {
                 hall.proven = true;
                 hall.streak = Streak::default();
-                match sight {
-                    Some(sight) => hall.links.push_back((work, *sight)),
-                    None => {
-                        let may_show = self.line.clock.now() + SOON;
-                        hall.tally.awaiting += u64::from(!hall.doubts.seek(work, may_show));
-                    }
+                if let Some(sight) = sight {
+                    hall.links.push_back((work, *sight));
+                } else {
+                    let may_show = self.line.clock.now() + SOON;
+                    hall.tally.awaiting += u64::from(!hall.doubts.seek(work, may_show));
                 }
             }
             RowEnd::Awaiting | RowEnd::TurnedAway | RowEnd::Held(_) | RowEnd::NotAttempted => {}

@@ -16,6 +16,7 @@ use super::{
 };
 
 /// How the simulated Graph behaves.
+#[expect(clippy::struct_excessive_bools, reason = "they are switches of their own")]
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "The simulated Graph")]
 pub struct SimulatorArgs {

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
-use registrant_import::registrant::FaultCode;
+use registrant_import::{
+    registrant::FaultCode,
+    simulator::{Config, Question, WebinarConfig},
+};
 
 use crate::{context::Context, files};
 
@@ -301,4 +304,82 @@ fn an_order_number_is_no_id() {
     error: `Order #` is no id of a person: 3 of 22 rows repeat an id of an earlier row for somebody else, as an order number does; map the better column with --map 'id=Attendee #'
     ");
     assert_eq!(context.stats().posts, 0);
+}
+
+const CONFIRMED: &str = "--map 'id=Registration No' --where Status=confirmed";
+
+#[test]
+fn a_webinars_people_are_registered_with_their_answers() {
+    let context = Context::offline();
+    context.sample("webinar.csv");
+    let form = "--question 'choice:Which city?=Ghent;London;Online' --question optional:choices:Topics=Accessibility;Scheduling;Reporting \
+                --question 'optional:yes-no:Been here before?' --question 'Job title'";
+    let answers = "--map 'answer:Which city?=Which city?' --map answer:Topics=Topics \
+                   --map 'answer:Been here before?=Been here before?' --map 'answer:Job title=Job title'";
+    let ran = context.run(&format!("rehearse webinar.csv --webinar {CONFIRMED} {form} {answers}"));
+    assert_snapshot!(ran, @"
+    exit 0
+    --- stdout
+    30 rows read in [time]:
+
+           27  enrolled
+            3  excluded       left out by filters
+
+    enrolled  webinar.enrolled.csv
+    rejects   webinar.rejects.csv
+
+    This was a rehearsal: nobody was enrolled, the links lead nowhere.
+    The real import of 27 rows would take at least 54 s
+    (Microsoft's published limit, 15/30s).
+    --- stderr
+    the webinar's audience: everyone
+    3 rows left out by --where 'Status=confirmed'
+    27 new registrants, 3 left out by filters
+    warning: Teams mails everybody whom it registers: 27 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
+    ");
+    let enrolled = files::enrolled(&context, "webinar.enrolled.csv");
+    assert_eq!(enrolled.len(), 27);
+    let links: BTreeSet<&str> = enrolled.iter().map(|row| row.link.as_str()).collect();
+    assert_eq!(links.len(), 27, "each has a link of their own");
+    let ran = context.run(&format!("rehearse webinar.csv --webinar {CONFIRMED} {form}")).expect(2);
+    assert!(ran.stderr.contains("requires an answer to `Which city?` and `Job title`"), "{ran}");
+}
+
+/// The lines of the sample job that are commented out for a webinar, without their marks.
+fn job_for_a_webinar() -> String {
+    let sample = include_str!("../../samples/job.toml");
+    let (mut text, mut of_a_webinar) = (String::new(), false);
+    for line in sample.lines() {
+        let bare = line.strip_prefix("# ").unwrap_or_default();
+        of_a_webinar |= bare.starts_with("webinar = ");
+        of_a_webinar &= line.starts_with("# ");
+        let other =
+            ["map = ", "meeting = ", "organizer = "].iter().any(|key| line.starts_with(key));
+        if !other {
+            text.push_str(if of_a_webinar { bare } else { line });
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[test]
+fn the_sample_job_has_a_webinars_lines_too() {
+    let context = Context::with(Config {
+        webinar: WebinarConfig {
+            questions: vec![Question::text("Which city?")],
+            ..WebinarConfig::default()
+        },
+        ..Config::default()
+    });
+    context.sample("webinar.csv");
+    let job = job_for_a_webinar().replace("attendees.csv", "webinar.csv");
+    assert!(job.contains("\nwebinar = ") && job.contains("\nset = "), "{job}");
+    context.file("job.toml", job);
+    let check = context.run("check --job job.toml").expect(0);
+    assert!(check.stdout.contains("27 valid, 0 invalid, 3 left out (webinar)"), "{check}");
+    let token = [("REGISTRANT_IMPORT_AUTH", "token"), ("GRAPH_TOKEN", "opaque")];
+    let ran = context.run_with(&token, "run --job job.toml --rate 1000/s").expect(0);
+    assert!(ran.stdout.contains("27  enrolled"), "{ran}");
+    assert_eq!(context.stats().created, 27);
 }

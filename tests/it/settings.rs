@@ -41,6 +41,33 @@ fn a_job_file_holds_a_whole_command() {
     }
 }
 
+#[test]
+fn a_target_that_is_named_more_strongly_puts_the_other_kind_out_of_force() {
+    let context = Context::new();
+    context.file("people.csv", "id,first name,last name,email\na,Ada,Byron,a@example.org\n");
+    let job = |target: &str| context.file("job.toml", format!("csv = \"people.csv\"\n{target}"));
+    let kind = |variables: &[(&str, &str)], line: &str| {
+        let ran = context.run_with(variables, &format!("run --job job.toml --json {line}"));
+        ran.expect(0).json()["target"]["kind"].as_str().expect("a kind").to_owned()
+    };
+    let meeting =
+        [("REGISTRANT_IMPORT_MEETING", "m1"), ("REGISTRANT_IMPORT_ORGANIZER", "ada@example.org")];
+    let webinar = [("REGISTRANT_IMPORT_WEBINAR", "w1@t1")];
+    job("meeting = \"m1\"\norganizer = \"ada@example.org\"\nenable = \"everyone\"\n");
+    assert_eq!(kind(&[], ""), "meeting");
+    assert_eq!(kind(&[], "--webinar w1@t1"), "webinar");
+    assert_eq!(kind(&webinar, ""), "webinar");
+    assert_eq!(kind(&webinar, "--meeting=m2"), "meeting");
+    job("webinar = \"w1@t1\"\n");
+    assert_eq!(kind(&[], ""), "webinar");
+    assert_eq!(kind(&meeting, ""), "meeting");
+    assert_eq!(kind(&meeting, "--webinar=w1@t1"), "webinar");
+    for line in ["--webinar w1@t1 --meeting m1", "--webinar w1@t1 --organizer ada@example.org"] {
+        let ran = context.run(&format!("run people.csv {line}")).expect(2);
+        assert!(ran.stderr.contains("cannot be used with"), "{ran}");
+    }
+}
+
 fn run_with_job(toml: &str) -> Ran {
     let context = Context::new();
     context.file("people.csv", crowd(1));
