@@ -96,19 +96,21 @@ impl Screen {
     }
 
     /// Takes the rows away. A terminal that was made narrower or wider meanwhile has laid them anew:
-    /// they are one line that fills two rows of the old width.
+    /// they are one line that fills two rows of the old width, and the cursor stands in its middle.
     fn clear(&self, drawn: &mut Drawn) -> io::Result<()> {
         let columns = Self::columns().max(1);
         let Some(before) = drawn.columns.take() else { return Ok(()) };
-        let rows = (2 * before).div_ceil(columns);
-        if rows < 2 {
+        let above = before / columns;
+        if above == 0 {
             // indicatif goes up by a row, come what may.
             io::stderr().lock().write_all(b"\n")?;
         }
         self.rows.clear()?;
-        if rows > 2 {
-            // Up by so many rows, and clear from there.
-            write!(io::stderr().lock(), "\r\x1b[{}A\x1b[J", rows - 2)?;
+        if above > 1 {
+            write!(io::stderr().lock(), "\x1b[{}A", above - 1)?;
+        }
+        if before != columns {
+            io::stderr().lock().write_all(b"\x1b[J")?;
         }
         Ok(())
     }
