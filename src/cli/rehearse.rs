@@ -112,7 +112,8 @@ fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
     }
     let rate = args.pace.rate;
     let published = Quota::WEBINAR_WRITES;
-    text.push_str(&format!("The real import of {} rows would take", grouped(rows)));
+    let noun = if rows == 1 { "row" } else { "rows" };
+    text.push_str(&format!("The real import of {} {noun} would take", grouped(rows)));
     match rate {
         Some(rate) => text.push_str(&format!(
             " at least {} (--rate {rate}).\n",

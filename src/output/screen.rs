@@ -10,7 +10,9 @@ use std::{
 };
 
 use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{
+    MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
+};
 
 use super::words::harmless;
 
@@ -44,11 +46,11 @@ impl Screen {
 
     /// Standard error; `drawn`: with a bar, wherever standard error goes.
     pub(super) fn new(drawn: bool) -> Self {
-        let target = match drawn {
-            // The limit is this screen's own: indicatif's allows bursts of twenty.
-            true if Self::can_draw() => ProgressDrawTarget::stderr_with_hz(u8::MAX),
-            true => ProgressDrawTarget::term_like(Box::new(Term::buffered_stderr())),
-            false => ProgressDrawTarget::hidden(),
+        // No limit of indicatif's, which allows bursts of twenty: this screen has its own.
+        let target = if drawn {
+            ProgressDrawTarget::term_like(Box::new(Rows(Term::buffered_stderr())))
+        } else {
+            ProgressDrawTarget::hidden()
         };
         Self { rows: MultiProgress::with_draw_target(target), drawn: Arc::default() }
     }
@@ -66,6 +68,8 @@ impl Screen {
     ) -> Bar {
         let colours =
             Self::can_draw() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        // Else they would depend on where standard output goes.
+        console::set_colors_enabled(colours);
         let bar = if colours { "{wide_bar:.green/white}" } else { "{wide_bar}" };
         let style = ProgressStyle::with_template(&format!("{bar} {{percent:>3}} %\n{{words}}"))
             .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -92,19 +96,21 @@ impl Screen {
     }
 
     /// Takes the rows away. A terminal that was made narrower or wider meanwhile has laid them anew:
-    /// they are one line that fills two rows of the old width.
+    /// they are one line that fills two rows of the old width, and the cursor stands in its middle.
     fn clear(&self, drawn: &mut Drawn) -> io::Result<()> {
         let columns = Self::columns().max(1);
         let Some(before) = drawn.columns.take() else { return Ok(()) };
-        let rows = (2 * before).div_ceil(columns);
-        if rows < 2 {
+        let above = before / columns;
+        if above == 0 {
             // indicatif goes up by a row, come what may.
             io::stderr().lock().write_all(b"\n")?;
         }
         self.rows.clear()?;
-        if rows > 2 {
-            // Up by so many rows, and clear from there.
-            write!(io::stderr().lock(), "\r\x1b[{}A\x1b[J", rows - 2)?;
+        if above > 1 {
+            write!(io::stderr().lock(), "\x1b[{}A", above - 1)?;
+        }
+        if before != columns {
+            io::stderr().lock().write_all(b"\x1b[J")?;
         }
         Ok(())
     }
@@ -135,9 +141,6 @@ impl Bar {
             }
             drawn.columns = Some(columns);
             self.bar.set_position(step);
-            // The rows are filled to the edge: what the terminal echoes (`^C`) would go into the
-            // next one, and the bar would not be found again.
-            let _ = io::stderr().lock().write_all(b"\r");
         }
     }
 
@@ -146,5 +149,54 @@ impl Bar {
         let mut drawn = self.screen.turn();
         let _ = self.screen.clear(&mut drawn);
         self.bar.finish_and_clear();
+    }
+}
+
+/// A terminal whose cursor is left at the start of the bar's last row, in one writing with the row
+/// itself. The rows are filled to the edge: what the terminal echoes there (`^C`) would go into the
+/// next one, and the bar would not be found again.
+#[derive(Debug)]
+struct Rows(Term);
+
+impl TermLike for Rows {
+    fn width(&self) -> u16 {
+        TermLike::width(&self.0)
+    }
+
+    fn height(&self) -> u16 {
+        TermLike::height(&self.0)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_up(n)
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_down(n)
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_right(n)
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_left(n)
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.0.write_line(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.write_str(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.0.clear_line()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.0.write_str("\r")?;
+        self.0.flush()
     }
 }

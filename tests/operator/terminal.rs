@@ -184,6 +184,8 @@ fn what_the_terminal_echoes_leaves_no_part_of_the_bar_behind() {
     while let Ok(read @ 1..) = pty.read(&mut buffer) {
         screen.process(&buffer[..read]);
         if !interrupted && screen.screen().contents().contains(" enrolled ·") {
+            // A person's hand is slower than a terminal.
+            std::thread::sleep(Duration::from_millis(50));
             pty.write_all(b"\x03").expect("Ctrl-C is typed");
             interrupted = true;
         }
