@@ -43,8 +43,6 @@ pub struct Survey {
 
 /// Judges all rows; `on_reject` is handed each invalid one.
 ///
-/// Rows are read in one thread and judged in another: each is about half of the work.
-///
 /// # Errors
 /// When the rows cannot be read on, or `on_reject` fails.
 pub fn survey<E: From<InputError>>(
@@ -54,6 +52,23 @@ pub fn survey<E: From<InputError>>(
 ) -> Result<Survey, E> {
     let mut survey = Survey::default();
     let mut sieve = Sieve::new(rule);
+    sift_all(rows, &mut sieve, |row, sifted| survey.count(row, sifted, &mut on_reject))?;
+    survey.trap = sieve.id_trap();
+    survey.notes = rows.notes();
+    Ok(survey)
+}
+
+/// Judges all rows in their order and hands each on with its judgement.
+///
+/// Rows are read in one thread and judged in another: each is about half of the work.
+///
+/// # Errors
+/// When the rows cannot be read on, or `each` fails: with the first failure, after the rows before it.
+pub fn sift_all<E: From<InputError>>(
+    rows: &mut Rows,
+    sieve: &mut Sieve,
+    mut each: impl FnMut(&Row, Sifted) -> Result<(), E>,
+) -> Result<(), E> {
     thread::scope(|scope| -> Result<(), E> {
         // Made in here, so that an early return closes them and the reader does not wait for ever.
         let (full, filled) = mpsc::sync_channel(BATCHES);
@@ -62,11 +77,10 @@ pub fn survey<E: From<InputError>>(
             // The receiver stands two lines above: it is there.
             let _ = spent.send(Batch::default());
         }
-        let reading = &mut *rows;
         scope.spawn(move || {
             // Either channel closes only when the judging has ended early.
             for mut batch in empty {
-                let outcome = batch.fill(reading);
+                let outcome = batch.fill(rows);
                 let over = !matches!(outcome, Ok(true));
                 if full.send((batch, outcome.err())).is_err() || over {
                     break;
@@ -77,7 +91,8 @@ pub fn survey<E: From<InputError>>(
             for some in batch.rows[..batch.filled].chunks(TOGETHER) {
                 sieve.approach(some);
                 for row in some {
-                    survey.count(row, sieve.sift(row), &mut on_reject)?;
+                    let sifted = sieve.sift(row);
+                    each(row, sifted)?;
                 }
             }
             if let Some(error) = error {
@@ -87,10 +102,7 @@ pub fn survey<E: From<InputError>>(
             let _ = spent.send(batch);
         }
         Ok(())
-    })?;
-    survey.trap = sieve.id_trap();
-    survey.notes = rows.notes();
-    Ok(survey)
+    })
 }
 
 impl Survey {
