@@ -53,7 +53,7 @@ pub use row::{Row, Standing};
 pub use rows::Rows;
 pub use sieve::{Sieve, Sifted};
 pub use snapshot::Snapshot;
-pub use survey::{Survey, survey};
+pub use survey::{Survey, sift_all, survey};
 pub use text::MAX_ROW;
 pub use trap::IdTrap;
 

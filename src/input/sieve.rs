@@ -166,7 +166,18 @@ impl Sieve {
     /// Judges the next row.
     pub fn sift(&mut self, row: &Row) -> Sifted {
         let weighed = self.scales.weigh(row);
-        match self.settle(row, weighed) {
+        let settled = self.settle(row, weighed);
+        self.sifted(row, settled)
+    }
+
+    /// Scales of the same rule, for another thread.
+    pub(super) fn scales(&self) -> Scales {
+        Scales::new(self.scales.rule.clone())
+    }
+
+    /// What is settled, with the person.
+    pub(super) fn sifted(&self, row: &Row, settled: Settled) -> Sifted {
+        match settled {
             Settled::Excluded => Sifted::Excluded,
             Settled::Invalid(faults) => Sifted::Invalid(faults),
             Settled::Valid { repeats } => {

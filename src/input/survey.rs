@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::mpsc, thread};
 
 use super::{
-    IdTrap, InputError, Row, Rows, Sieve,
+    IdTrap, InputError, Row, Rows, Sieve, Sifted,
     sieve::{Scales, Settled, Weighed},
 };
 use crate::registrant::{Fault, FaultCode, Rule};
@@ -46,9 +46,6 @@ pub struct Survey {
 
 /// Judges all rows; `on_reject` is handed each invalid one.
 ///
-/// Rows are read and weighed in one thread and held against each other in another: what the second
-/// does is mostly to wait for far memory.
-///
 /// # Errors
 /// When the rows cannot be read on, or `on_reject` fails.
 pub fn survey<E: From<InputError>>(
@@ -57,7 +54,33 @@ pub fn survey<E: From<InputError>>(
     mut on_reject: impl FnMut(&Row, &[Fault]) -> Result<(), E>,
 ) -> Result<Survey, E> {
     let mut survey = Survey::default();
-    let mut sieve = Sieve::new(rule.clone());
+    let mut sieve = Sieve::new(rule);
+    settle_all(rows, &mut sieve, |_, row, settled| survey.count(row, settled, &mut on_reject))?;
+    survey.trap = sieve.id_trap();
+    survey.notes = rows.notes();
+    Ok(survey)
+}
+
+/// Judges all rows in their order and hands each on with its judgement.
+///
+/// # Errors
+/// When the rows cannot be read on, or `each` fails: with the first failure, after the rows before it.
+pub fn sift_all<E: From<InputError>>(
+    rows: &mut Rows,
+    sieve: &mut Sieve,
+    mut each: impl FnMut(&Row, Sifted) -> Result<(), E>,
+) -> Result<(), E> {
+    settle_all(rows, sieve, |sieve, row, settled| each(row, sieve.sifted(row, settled)))
+}
+
+/// Rows are read and weighed in one thread and held against each other in another: what the second
+/// does is mostly to wait for far memory.
+fn settle_all<E: From<InputError>>(
+    rows: &mut Rows,
+    sieve: &mut Sieve,
+    mut each: impl FnMut(&Sieve, &Row, Settled) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut scales = sieve.scales();
     thread::scope(|scope| -> Result<(), E> {
         // Made in here, so that an early return closes them and the reader does not wait for ever.
         let (full, filled) = mpsc::sync_channel(BATCHES);
@@ -66,12 +89,10 @@ pub fn survey<E: From<InputError>>(
             // The receiver stands two lines above: it is there.
             let _ = spent.send(Batch::default());
         }
-        let reading = &mut *rows;
         scope.spawn(move || {
-            let mut scales = Scales::new(rule);
             // Either channel closes only when the judging has ended early.
             for mut batch in empty {
-                let outcome = batch.fill(reading, &mut scales);
+                let outcome = batch.fill(rows, &mut scales);
                 let over = !matches!(outcome, Ok(true));
                 if full.send((batch, outcome.err())).is_err() || over {
                     break;
@@ -79,16 +100,16 @@ pub fn survey<E: From<InputError>>(
             }
         });
         for (mut batch, error) in filled {
-            let (mut rows, mut weighed) = (&batch.rows[..batch.filled], &mut batch.weighed[..]);
-            while !rows.is_empty() {
-                let some = rows.len().min(TOGETHER);
+            let (mut rest, mut weighed) = (&batch.rows[..batch.filled], &mut batch.weighed[..]);
+            while !rest.is_empty() {
+                let some = rest.len().min(TOGETHER);
                 let (now, now_weighed);
-                (now, rows) = rows.split_at(some);
+                (now, rest) = rest.split_at(some);
                 (now_weighed, weighed) = weighed.split_at_mut(some);
                 sieve.approach(now, now_weighed);
                 for (row, weighed) in now.iter().zip(now_weighed) {
                     let settled = sieve.settle(row, std::mem::take(weighed));
-                    survey.count(row, settled, &mut on_reject)?;
+                    each(sieve, row, settled)?;
                 }
             }
             if let Some(error) = error {
@@ -98,10 +119,7 @@ pub fn survey<E: From<InputError>>(
             let _ = spent.send(batch);
         }
         Ok(())
-    })?;
-    survey.trap = sieve.id_trap();
-    survey.notes = rows.notes();
-    Ok(survey)
+    })
 }
 
 impl Survey {

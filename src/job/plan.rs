@@ -5,7 +5,7 @@ use super::{
     sightings::{Sight, Sightings},
 };
 use crate::{
-    input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot},
+    input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot, sift_all},
     ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
     registrant::{FaultCode, Mode, Registrant, Rule},
 };
@@ -121,14 +121,13 @@ impl Plan {
         };
         let mut rows = input.rows()?;
         let mut sieve = Sieve::over(rule, input, |id| ledger.holds(id).map_err(PlanError::from))?;
-        let mut row = Row::default();
         let mut look_ups = ledger.look_ups()?;
-        while rows.read(&mut row)? {
-            let sifted = sieve.sift(&row);
-            let post = plan.note(&row, sifted, &mut look_ups, holdings)?;
+        sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), PlanError> {
+            let post = plan.note(row, sifted, &mut look_ups, holdings)?;
             plan.read += 1;
             plan.todo.push(post);
-        }
+            Ok(())
+        })?;
         if let Some(trap) = sieve.id_trap() {
             return Err(trap.into());
         }

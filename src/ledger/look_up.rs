@@ -1,8 +1,12 @@
 //! What the ledger holds of an id: one look-up, or many in one go.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread::{self, JoinHandle},
+};
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
 
 use super::{Entry, Ledger, LedgerError, Seq, State, seal::seal, store::state_of};
 use crate::registrant::{JoinLink, RegistrantId};
@@ -19,8 +23,47 @@ macro_rules! select {
     };
 }
 
-/// The most rows that are read ahead.
+/// The most rows that are read ahead; once so many came in the ledger's order, another thread reads
+/// on, for to read and to check them is half of the work of a run that has nobody to post.
 const AHEAD: u32 = 256;
+
+/// How many rows that thread hands over at once, and how many such blocks it may be ahead: each
+/// block wakes somebody, which costs as much as some dozens of rows.
+const BLOCK: usize = 1_024;
+const BLOCKS: usize = 4;
+
+/// A row of the ledger, under its id.
+type Found = (Box<str>, Entry);
+
+type Block = Result<VecDeque<Found>, LedgerError>;
+
+/// Rows that another thread reads, in blocks.
+struct Feed {
+    blocks: Option<Receiver<Block>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Feed {
+    /// The next rows; none after the last one.
+    fn next(&self) -> Block {
+        self.blocks
+            .as_ref()
+            .and_then(|blocks| blocks.recv().ok())
+            .unwrap_or_else(|| Ok(VecDeque::new()))
+    }
+}
+
+/// Waits for the thread, which ends at once when nobody listens: its connection must be closed before
+/// the ledger's own, or SQLite would leave the log in place as if the run had died.
+impl Drop for Feed {
+    fn drop(&mut self) {
+        drop(self.blocks.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there was reported over there.
+            let _ = thread.join();
+        }
+    }
+}
 
 /// Look-ups that belong together: they share one lock on the file, and where they come in the
 /// order in which the ledger got its ids, which is that of most inputs, rows are read ahead in that
@@ -31,7 +74,9 @@ pub struct LookUps<'a> {
     ledger: &'a Ledger,
     transaction: Transaction<'a>,
     /// Rows that come next in the ledger's order.
-    ahead: VecDeque<(Box<str>, Entry)>,
+    ahead: VecDeque<Found>,
+    /// And those after them.
+    feed: Option<Feed>,
     /// The number of the row that was found last.
     last: i64,
     /// How many rows to read ahead; none, while ids come in another order.
@@ -64,7 +109,14 @@ impl Ledger {
     pub fn look_ups(&self) -> Result<LookUps<'_>, LedgerError> {
         let transaction = self.connection().unchecked_transaction();
         let transaction = transaction.map_err(|error| LedgerError::from(error).at(self.path()))?;
-        Ok(LookUps { ledger: self, transaction, ahead: VecDeque::new(), last: 0, reach: 0 })
+        Ok(LookUps {
+            ledger: self,
+            transaction,
+            ahead: VecDeque::new(),
+            feed: None,
+            last: 0,
+            reach: 0,
+        })
     }
 }
 
@@ -94,6 +146,7 @@ impl LookUps<'_> {
         self.ahead.retain(|(_, next)| next.seq.0 > seq);
         if seq < self.last || self.ahead.is_empty() {
             self.ahead.clear();
+            self.feed = None;
             self.reach = if seq == self.last + 1 { 4 } else { 0 };
         }
         self.last = seq;
@@ -113,21 +166,64 @@ impl LookUps<'_> {
 
     /// Reads the rows that follow the last one.
     fn read_ahead(&mut self) -> Result<(), LedgerError> {
-        let mut statement =
-            self.transaction.prepare_cached(select!("WHERE seq > ? ORDER BY seq LIMIT ?"))?;
-        let mut rows = statement.query(params![self.last, self.reach])?;
-        while let Some(row) = rows.next()? {
-            self.ahead.push_back(entry(row)?);
+        if self.reach == AHEAD && self.feed.is_none() {
+            self.feed = Some(self.start_feed()?);
+        }
+        if let Some(feed) = &self.feed {
+            self.ahead = feed.next()?;
+        } else {
+            let mut statement =
+                self.transaction.prepare_cached(select!("WHERE seq > ? ORDER BY seq LIMIT ?"))?;
+            let mut rows = statement.query(params![self.last, self.reach])?;
+            while let Some(row) = rows.next()? {
+                self.ahead.push_back(entry(row)?);
+            }
         }
         if self.ahead.is_empty() {
+            self.feed = None;
             self.reach = 0;
         }
         Ok(())
     }
+
+    /// Has the rows that follow the last one read by a thread with a connection of its own. It sees
+    /// what this one sees: nobody writes, as long as the look-ups hold the ledger.
+    fn start_feed(&self) -> Result<Feed, LedgerError> {
+        let path = self.transaction.path().unwrap_or_default();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        let (sender, blocks) = sync_channel(BLOCKS);
+        let last = self.last;
+        let thread = thread::Builder::new().name("look-ups".to_owned()).spawn(move || {
+            if let Err(error) = send_rows(&connection, last, &sender) {
+                let _ = sender.send(Err(error));
+            }
+        })?;
+        Ok(Feed { blocks: Some(blocks), thread: Some(thread) })
+    }
+}
+
+/// Sends all rows after `last`, as long as somebody takes them.
+fn send_rows(
+    connection: &Connection,
+    last: i64,
+    to: &SyncSender<Block>,
+) -> Result<(), LedgerError> {
+    let mut statement = connection.prepare(select!("WHERE seq > ? ORDER BY seq"))?;
+    let mut rows = statement.query([last])?;
+    let mut block = VecDeque::new();
+    while let Some(row) = rows.next()? {
+        block.push_back(entry(row)?);
+        if block.len() == BLOCK && to.send(Ok(std::mem::take(&mut block))).is_err() {
+            return Ok(());
+        }
+    }
+    let _ = to.send(Ok(block));
+    Ok(())
 }
 
 /// One row as it was written, or none.
-fn entry(row: &Row<'_>) -> Result<(Box<str>, Entry), LedgerError> {
+fn entry(row: &Row<'_>) -> Result<Found, LedgerError> {
     let seq: i64 = row.get(0)?;
     let number: i64 = row.get(2)?;
     let state = state_of(number)?;

@@ -9,7 +9,7 @@ use super::{
     rejects::{Rejected, Rejects, faults_in_words},
 };
 use crate::{
-    input::{InputError, Row, Sieve, Sifted, Snapshot},
+    input::{InputError, Sieve, Sifted, Snapshot, sift_all},
     ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
     registrant::{Details, JoinLink, Registrant, Rule},
 };
@@ -146,10 +146,8 @@ impl Projection<'_> {
             self.ledger.holds(id).map_err(ProjectionError::from)
         })?;
         let mut rows = self.input.rows()?;
-        let mut row = Row::new();
         let mut look_ups = self.ledger.look_ups()?;
-        while rows.read(&mut row)? {
-            let sifted = sieve.sift(&row);
+        sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), ProjectionError> {
             let entry = match &sifted {
                 Sifted::Valid { registrant, .. } => look_ups.find(&registrant.id)?,
                 _ => None,
@@ -171,11 +169,12 @@ impl Projection<'_> {
                 }
                 Outcome::Rejected { kind, code, reason } => {
                     reasons.count(*kind, code, row.line());
-                    rejects.row(&row, *kind, code, reason)?;
+                    rejects.row(row, *kind, code, reason)?;
                 }
                 Outcome::Excluded => {}
             }
-        }
+            Ok(())
+        })?;
         rejects.commit()?;
         enrolled.commit()?;
         Ok((counts, reasons))

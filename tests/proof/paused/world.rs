@@ -84,8 +84,8 @@ impl World {
         if late && kind == Kind::Webinar {
             // A late list calls a row absent that is there; posted again with another address it
             // is a second registration, which no server can tell from the first.
-            let mut seen = BTreeMap::new();
-            people.retain(|row| *seen.entry(row.id.clone()).or_insert(row.email()) == row.email());
+            let mut first = BTreeMap::new();
+            people.retain(|row| *first.entry(row.id.clone()).or_insert(row.email()) == row.email());
         }
         let none = TrustedHosts::new(std::iter::empty::<String>()).expect("no host is a fine list");
         Self {
