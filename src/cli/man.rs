@@ -46,7 +46,7 @@ const ENVIRONMENT: [(&str, &str); 10] = [
     ("AZURE_CLIENT_SECRET", "the application's secret."),
     (
         "AZURE_CLIENT_CERTIFICATE_PATH",
-        "its certificate and key, in one PEM file or in a PFX file, which openssl(1) opens.",
+        "its certificate and key, in one PEM file or in a PFX file, which the program `openssl` opens.",
     ),
     ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "the password of a PFX file."),
     ("AZURE_FEDERATED_TOKEN_FILE", "a workload's own token, as its platform gives it."),
