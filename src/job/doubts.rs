@@ -10,8 +10,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    row::Work,
     sightings::{Sight, Sightings, Wanted},
+    work::Work,
 };
 
 /// Lost rows beyond which the run does not wait for its end to reconcile them.

@@ -20,6 +20,8 @@
 //!  held by the webinar before ─────────────► (adopted)
 //! ```
 
+mod look;
+
 use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use futures_util::{
@@ -28,18 +30,20 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 
+use look::Listed;
+
 use super::{
     conduct::{Conduct, Limit, OnUnknown},
-    doubts::{Doubts, Finding},
+    doubts::Doubts,
     line::{Line, Traffic},
-    listing::{self, NoList},
-    row::{Desk, RowEnd, Work},
-    sightings::{Sight, Sightings, Wanted},
+    row::Desk,
+    sightings::Sight,
     stop::Stop,
+    work::{RowEnd, Work},
 };
 use crate::{
     graph::{host::GraphHost, target::Target, transport::Transport},
-    ledger::{Becomes, Scribe, Settlement},
+    ledger::Scribe,
     pacing::View,
 };
 
@@ -145,9 +149,15 @@ impl Spare {
         if line.waiting() > self.0.div_ceil(2) {
             self.0 = (self.0 / 2).max(1);
         } else if unsent >= self.0 && line.is_starved() {
-            self.0 *= 2;
+            self.0 = (self.0 * 2).min(Self::most(line.view().per_second));
         }
         unsent < self.0
+    }
+
+    fn most(per_second: Option<f64>) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows")]
+        let a_second = per_second.map_or(usize::MAX, |rate| rate.ceil() as usize);
+        a_second.max(4)
     }
 }
 
@@ -387,115 +397,6 @@ impl<T: Transport> Engine<'_, T> {
             self.line.stop.raise(too_many(limit, rejects));
         }
     }
-
-    async fn list(&self, begun: Duration, wanted: Wanted) -> Listed {
-        let (mut seen, mut held) = (Sightings::default(), 0);
-        let result = listing::list(self.line, self.target, self.host, |members| {
-            held += members.len();
-            for member in members {
-                if wanted.has(&member) {
-                    seen.note(member);
-                }
-            }
-        })
-        .await;
-        Listed { begun, held, result: result.map(|()| seen) }
-    }
-
-    /// Acts on a list: rows are sent again, followed to their link, or looked for again; where there
-    /// is no list they stay as they are.
-    async fn listed<I>(&self, hall: &mut Hall<I>, listed: Listed) {
-        let seen = match listed.result {
-            Ok(seen) => seen,
-            Err(why) => {
-                if !self.line.stop.is_raised() {
-                    tracing::warn!(?why, "no list: rows in doubt stay so");
-                }
-                hall.tally.awaiting += hall.doubts.sought() as u64;
-                hall.doubts.give_up();
-                return;
-            }
-        };
-        for finding in hall.doubts.judge(listed.begun, &seen, listed.held) {
-            let kept = match finding {
-                Finding::Missed(work) => {
-                    self.missed(hall, work);
-                    Ok(())
-                }
-                Finding::Absent(mut work) => {
-                    work.remove_first = false;
-                    self.again(hall, work, Becomes::Ready).await
-                }
-                Finding::Held(work, sight) => self.held(hall, work, sight).await,
-            };
-            if let Err(error) = kept {
-                self.line.stop.raise(Stop::Ledger(error));
-                return;
-            }
-        }
-        self.line.pacing(|buckets| {
-            buckets.of(crate::pacing::Bucket::Writes).add_rows(hall.again.len() as u64);
-        });
-    }
-
-    /// A row that the target holds.
-    async fn held<I>(
-        &self,
-        hall: &mut Hall<I>,
-        mut work: Work,
-        sight: Sight,
-    ) -> Result<(), String> {
-        let twice = !sight.extra.is_empty();
-        let (code, reason) = if twice {
-            ("listed-twice", "the target holds it twice")
-        } else {
-            ("listed", "the target holds it")
-        };
-        let in_doubt = Becomes::Unknown { code: code.to_owned(), reason: reason.to_owned() };
-        match self.target {
-            Target::Meeting(_) => {
-                work.remove_first = true;
-                self.again(hall, work, in_doubt).await
-            }
-            Target::Webinar(_) => {
-                // In doubt on disk until the one too many is cancelled.
-                if work.doubted && twice {
-                    self.keep(&work, in_doubt).await?;
-                }
-                hall.links.push_back((work, sight));
-                Ok(())
-            }
-        }
-    }
-
-    /// A row is sent again.
-    async fn again<I>(
-        &self,
-        hall: &mut Hall<I>,
-        work: Work,
-        becomes: Becomes,
-    ) -> Result<(), String> {
-        self.keep(&work, becomes).await?;
-        hall.again.push_back(work);
-        Ok(())
-    }
-
-    async fn keep(&self, work: &Work, becomes: Becomes) -> Result<(), String> {
-        let Some(seq) = work.seq else {
-            return Err("a row in doubt has no number in the ledger".to_owned());
-        };
-        let at = self.line.clock.stamp(self.line.clock.now());
-        let settlement = Settlement { seq, attempt: None, becomes, at };
-        self.scribe.settle(settlement).await.map_err(|error| error.to_string())
-    }
-}
-
-/// A list, and when it was begun.
-struct Listed {
-    begun: Duration,
-    /// How many members it had.
-    held: usize,
-    result: Result<Sightings, NoList>,
 }
 
 /// The cause for `--max-rejects`.

@@ -4,10 +4,11 @@
 //! that this ledger had in doubt: nobody holds a link of it.
 
 use super::{
-    line::Exchange,
+    exchange::Exchange,
     refusal::{Refusal, systemic},
-    row::{Desk, RowEnd, Work, doubted},
+    row::{Desk, doubted},
     sightings::Sight,
+    work::{RowEnd, Work},
 };
 use crate::{
     graph::{

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod conduct;
 pub mod doubts;
 pub mod engine;
+pub mod exchange;
 pub mod follow;
 pub mod line;
 pub mod listing;
@@ -18,6 +19,8 @@ pub mod refusal;
 pub mod row;
 pub mod sightings;
 pub mod stop;
+mod walk;
+pub mod work;
 
 use std::time::Duration;
 
@@ -25,29 +28,19 @@ use tracing::Instrument as _;
 
 use clock::Clock;
 use conduct::Conduct;
-use engine::{Begin, Engine, Progress, Tally};
+use engine::{Progress, Tally};
 use line::Line;
-use listing::NoList;
 use plan::{Plan, PlanError};
 use preflight::Ruling;
-use sightings::Sightings;
 use stop::Stop;
 
 use crate::{
-    graph::{
-        host::GraphHost,
-        meeting::Registration,
-        target::{Api, Member, Target},
-        transport::Transport,
-    },
+    graph::{host::GraphHost, meeting::Registration, target::Target, transport::Transport},
     input::{IdTrap, InputError, Snapshot},
-    ledger::{Ledger, LedgerError, RunEnd, Scribe},
-    pacing::{Bucket, Learnt, Pacer, Settings},
+    ledger::{Ledger, LedgerError},
+    pacing::Settings,
     registrant::{Mode, Rule},
 };
-
-/// Under this name the ledger keeps what the pace of writes has learnt.
-const WRITES: &str = "writes";
 
 /// What an import works with.
 pub struct Import<'a, T> {
@@ -105,17 +98,6 @@ pub struct Ended {
     pub stop: Option<Stop>,
 }
 
-/// The end of a run before its first POST: the rule, where it was learnt, and the cause.
-type Early = (Option<(Rule, Mode)>, Option<Stop>);
-
-/// Everything that is known before the first POST.
-struct Prepared {
-    plan: Plan,
-    mode: Mode,
-    /// What the webinar was seen to hold.
-    holdings: Sightings,
-}
-
 /// A fault of the input or the ledger that ends the run before anything is posted.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -169,278 +151,6 @@ pub async fn import<T: Transport>(
         biased;
         ended = work => ended.map_err(named),
         () = deadline => unreachable!("a deadline raises the flag and never ends"),
-    }
-}
-
-impl<T: Transport> Import<'_, T> {
-    async fn walk(
-        &self,
-        mut ledger: Ledger,
-        tell: &mut impl FnMut(Event<'_>),
-    ) -> Result<Ended, JobError> {
-        match self.prepare(&mut ledger, tell).await {
-            Ok(Ok(prepared)) => self.enrol(prepared, ledger, tell).await,
-            Ok(Err((ruled, stop))) => {
-                let stop = stop.or_else(|| self.line.stop.cause());
-                Ok(Ended { ledger, ruled, tally: Tally::default(), stop })
-            }
-            Err(error) => {
-                // The first fault is told; a ledger that cannot be written now will say so next time.
-                let at = self.line.clock.stamp(self.line.clock.now());
-                let end = RunEnd { at, exit_code: 2, stop_reason: Some("usage"), summary: "{}" };
-                let _ = ledger.end_run(&end);
-                Err(error)
-            }
-        }
-    }
-
-    /// Everything before the first POST: the rule, the first list, the plan.
-    async fn prepare(
-        &self,
-        ledger: &mut Ledger,
-        tell: &mut impl FnMut(Event<'_>),
-    ) -> Result<Result<Prepared, Early>, JobError> {
-        let ruling = match preflight::rule(self.line, self.target, self.host, self.enable).await {
-            Ok(ruling) => ruling,
-            Err(stop) => return Ok(Err((None, stop))),
-        };
-        let (rule, mode) = (ruling.rule.clone(), ruling.mode);
-        let early = |stop| Ok(Err((Some((rule.clone(), mode)), stop)));
-        if let Some(stop) = self.hold_registration(ledger, &ruling)? {
-            return Ok(Err((None, Some(stop))));
-        }
-        tell(Event::Ruled(&ruling));
-        self.input.require(&rule)?;
-        if let Rule::Webinar(form) = &rule {
-            self.input.suits(form)?;
-        }
-        // After a run that was torn off the list also tells whom a damaged log has forgotten.
-        let must_list = ledger.listed()?.at.is_none() || ledger.was_torn();
-        let mut holdings = Sightings::default();
-        let draw = |ledger: &Ledger, holdings: &Sightings| {
-            Plan::draw(self.input, rule.clone(), ledger, holdings)
-        };
-        let plan = match self.target.api() {
-            Api::Meeting => {
-                if must_list && let Err(stop) = self.first_list(ledger).await? {
-                    return early(stop);
-                }
-                let plan = draw(ledger, &holdings)?;
-                if plan.foreign > 0 && !must_list {
-                    // Somebody may have removed them since they were last seen.
-                    match self.first_list(ledger).await? {
-                        Ok(()) => draw(ledger, &holdings)?,
-                        Err(stop) => return early(stop),
-                    }
-                } else {
-                    plan
-                }
-            }
-            Api::Webinar => {
-                let plan = draw(ledger, &holdings)?;
-                // People register by themselves, too; whoever is there is not posted.
-                if must_list || !plan.is_idle() {
-                    match self.look(ledger).await? {
-                        Ok(seen) => holdings = seen,
-                        Err(stop) => return early(stop),
-                    }
-                    draw(ledger, &holdings)?
-                } else {
-                    plan
-                }
-            }
-        };
-        if !plan.is_idle() {
-            ledger.look_over()?;
-        }
-        self.set_pace(&plan, ledger)?;
-        let pace = self.line.view().per_second;
-        let held = holdings.holding();
-        tell(Event::Planned(&Planned { plan: &plan, ruling: &ruling, held, pace }));
-        match self.refuse(&plan, &ruling) {
-            Some(stop) => early(Some(stop)),
-            None => Ok(Ok(Prepared { plan, mode, holdings })),
-        }
-    }
-
-    /// Hands the plan to the engine.
-    async fn enrol(
-        &self,
-        prepared: Prepared,
-        ledger: Ledger,
-        tell: &mut impl FnMut(Event<'_>),
-    ) -> Result<Ended, JobError> {
-        let Prepared { mut plan, mode, holdings } = prepared;
-        let scribe =
-            if self.in_this_thread { Scribe::here(ledger) } else { Scribe::start(ledger)? };
-        let engine = Engine {
-            line: self.line,
-            target: self.target,
-            host: self.host,
-            scribe: &scribe,
-            conduct: self.conduct,
-            read: plan.read,
-            invalid: plan.invalid,
-        };
-        let begin = self.begin(&mut plan, &holdings);
-        let work = plan
-            .work(self.input, &holdings)?
-            .map(|work| work.map_err(|error| Stop::Input(error.to_string())));
-        let tally = engine.enrol(work, begin, |progress| tell(Event::Going(progress))).await;
-        let mut ledger = scribe.finish();
-        let mut stop = self.line.stop.cause();
-        if let Err(error) = self.keep_pace(&mut ledger) {
-            stop.get_or_insert(Stop::Ledger(error.to_string()));
-        }
-        Ok(Ended { ledger, ruled: Some((plan.rule, mode)), tally, stop })
-    }
-
-    /// What earlier runs have left to be done.
-    fn begin(&self, plan: &mut Plan, holdings: &Sightings) -> Begin {
-        let settle = clock::millis(self.conduct.settle);
-        let mut begin = Begin::default();
-        for (work, since) in std::mem::take(&mut plan.in_doubt) {
-            let ripe = self.line.clock.since(since.saturating_add(settle));
-            // No longer than that, where a clock was set back since.
-            begin.lost.push((work, ripe.min(self.conduct.settle)));
-        }
-        for work in std::mem::take(&mut plan.awaiting) {
-            match holdings.of(&work.registrant) {
-                Some(sight) => begin.found.push((work, sight)),
-                None => begin.sought.push(work),
-            }
-        }
-        begin
-    }
-
-    /// The registration, held against the one that the ledger's links belong to.
-    fn hold_registration(
-        &self,
-        ledger: &mut Ledger,
-        ruling: &Ruling,
-    ) -> Result<Option<Stop>, LedgerError> {
-        if let Some(before) = ledger.listed()?.registration
-            && let Some(now) = &ruling.registration
-            && !self.conduct.trust_ledger
-            && let Some(stop) = replaced(&before, now)
-        {
-            return Ok(Some(stop));
-        }
-        let id = ruling.registration.as_ref().and_then(|registration| registration.id.as_deref());
-        ledger.keep_registration(id, ruling.mode.as_str())?;
-        Ok(None)
-    }
-
-    /// Lists the target once, so that a lost ledger or another tool's work doubles nobody.
-    async fn first_list(
-        &self,
-        ledger: &mut Ledger,
-    ) -> Result<Result<(), Option<Stop>>, LedgerError> {
-        // Page by page to the disk: it may be longer than what is to be held in memory.
-        let mut list = ledger.begin_list(self.line.clock.stamp(self.line.clock.now()))?;
-        let mut kept = Ok(());
-        let listed = self
-            .list(|page| {
-                if kept.is_ok() {
-                    kept = list.take(page.into_iter().filter_map(|member| member.posted));
-                }
-            })
-            .await;
-        kept?;
-        if let Ok(true) = listed {
-            list.keep()?;
-        }
-        Ok(listed.map(|_| ()))
-    }
-
-    /// Lists what a webinar holds.
-    async fn look(
-        &self,
-        ledger: &mut Ledger,
-    ) -> Result<Result<Sightings, Option<Stop>>, LedgerError> {
-        let mut seen = Sightings::default();
-        let listed = self.list(|page| page.into_iter().for_each(|member| seen.note(member))).await;
-        match listed {
-            Ok(true) => {
-                // Who is there is told by each run's own list.
-                ledger.keep_list([], self.line.clock.stamp(self.line.clock.now()))?;
-                seen.mark_taken(|id| ledger.find(id).map(|entry| entry.is_some()))?;
-                Ok(Ok(seen))
-            }
-            Ok(false) => Ok(Ok(Sightings::default())),
-            Err(stop) => Ok(Err(stop)),
-        }
-    }
-
-    /// Lists the whole target; `false` where there is no list and the ledger is trusted.
-    async fn list(&self, page: impl FnMut(Vec<Member>)) -> Result<bool, Option<Stop>> {
-        let why = match listing::list(self.line, self.target, self.host, page).await {
-            Ok(()) => return Ok(true),
-            Err(NoList::Refused(refusal::Refusal::Stopped)) => return Err(None),
-            Err(_) if self.conduct.trust_ledger => return Ok(false),
-            Err(NoList::Odd(why)) => why,
-            Err(NoList::Refused(refusal)) => match refusal.into_stop(self.target.api()) {
-                Some(Stop::Unusable(why) | Stop::Failing(why)) => why,
-                stop => return Err(stop),
-            },
-        };
-        Err(Some(Stop::NoList(why)))
-    }
-
-    /// What forbids to post anything at all.
-    fn refuse(&self, plan: &Plan, ruling: &Ruling) -> Option<Stop> {
-        if self.conduct.strict && plan.invalid > 0 {
-            let rows = if plan.invalid == 1 { "row is" } else { "rows are" };
-            return Some(Stop::Rejects(format!(
-                "{} {rows} invalid and --strict is set",
-                plan.invalid
-            )));
-        }
-        let limit = self.conduct.max_rejects;
-        if let Some(limit) = limit.filter(|limit| limit.is_passed(plan.invalid, plan.read)) {
-            return Some(engine::too_many(limit, plan.invalid));
-        }
-        // Whoever is signed in registers nobody else.
-        (ruling.of_a_person && plan.to_post > 0)
-            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, refusal::WEBINAR_ACCESS)))
-    }
-
-    fn set_pace(&self, plan: &Plan, ledger: &Ledger) -> Result<(), LedgerError> {
-        let now = self.line.clock.epoch();
-        let learnt = ledger.pace(WRITES)?.and_then(|(text, kept_at)| {
-            let age = Duration::from_millis(now.saturating_sub(kept_at).try_into().unwrap_or(0));
-            Learnt::from_json(&text).ok()?.aged(age)
-        });
-        let in_doubt = plan.in_doubt.len() as u64;
-        let rows = plan.to_post + in_doubt;
-        let settings = Settings { rows, learnt, ..self.pace.clone() };
-        let recent = self.recent_sends(ledger)?;
-        let pacer = Pacer::new(settings).with_recent(recent);
-        self.line.pacing(|buckets| {
-            *buckets.of(Bucket::Writes) = pacer;
-            buckets.of(Bucket::Reads).add_rows(rows + plan.held + plan.awaiting.len() as u64);
-        });
-        Ok(())
-    }
-
-    /// The ages of the sends that the ceiling still counts.
-    fn recent_sends(&self, ledger: &Ledger) -> Result<Vec<Duration>, LedgerError> {
-        let Some(ceiling) = self.pace.ceiling else { return Ok(Vec::new()) };
-        let now = self.line.clock.epoch();
-        let since = now.saturating_sub(clock::millis(ceiling.per));
-        let age = |at: i64| Duration::from_millis(now.saturating_sub(at).try_into().unwrap_or(0));
-        Ok(ledger.recent_sends(since)?.into_iter().map(age).collect())
-    }
-
-    fn keep_pace(&self, ledger: &mut Ledger) -> Result<(), LedgerError> {
-        let learnt = self.line.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
-        match learnt {
-            Some(learnt) => {
-                let at = self.line.clock.stamp(self.line.clock.now());
-                ledger.keep_pace(WRITES, &learnt.to_json(), at)
-            }
-            None => Ok(()),
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The plan: rows × ledger → what to do. Decides; does nothing.
 
 use super::{
-    row::Work,
     sightings::{Sight, Sightings},
+    work::Work,
 };
 use crate::{
     input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot, sift_all},

@@ -9,6 +9,7 @@
 //!   set the pace.
 //! - [`Reading`] looks at a ledger that a run may be writing.
 
+mod batch;
 mod error;
 mod list;
 mod lock;

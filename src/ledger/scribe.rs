@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Granted, Intent, Ledger, LedgerError, Settlement, store::Batch};
+use super::{Granted, Intent, Ledger, LedgerError, Settlement, batch::Batch};
 
 /// The most requests in one transaction: enough that the disk does not set the pace (measured:
 /// the gain ends at some hundreds), few enough that nobody waits long.

@@ -21,7 +21,8 @@ use crate::{
     input::Input,
     job::{
         self, admission,
-        line::{Exchange, Line},
+        exchange::Exchange,
+        line::Line,
         preflight,
         refusal::{WEBINAR_ACCESS, systemic},
         stop::Stop,
