@@ -6,8 +6,8 @@ use insta::assert_snapshot;
 use registrant_import::{
     registrant::Mode,
     simulator::{
-        Caller, Config, DateForm, Faults, Question, QuestionKind, Refusal, RegistrationStatus,
-        SecondPost, WebinarConfig, WebinarPrid, WebinarStatus,
+        Caller, Config, DateForm, Fault, Faults, Question, QuestionKind, Refusal,
+        RegistrationStatus, SecondPost, WebinarConfig, WebinarPrid, WebinarStatus,
     },
 };
 use serde_json::Value;
@@ -269,6 +269,31 @@ fn an_answer_that_is_lost_leads_to_one_registration_and_its_link() {
             let held = books.registrants.iter().find(|held| held.id == row.id).expect("held");
             assert_eq!(Some(&row.link), held.join_web_url.as_ref());
         }
+    }
+}
+
+#[test]
+fn a_registration_that_a_late_list_made_too_many_is_cancelled() {
+    let lost = Faults::default().script("ada1@example.org", Some(1), Fault::ResetAfterCommit);
+    let context = Context::with(Config {
+        second_post: SecondPost::Duplicate,
+        faults: lost,
+        list_lag: Duration::from_millis(300),
+        ..Config::default()
+    });
+    context.file("people.csv", guests(3));
+    // Asked after a fifth of a second, the list does not show yet what the server has.
+    let more = "--set referrer=x --settle 200ms --webinar w1@t1 --rate 1000/s";
+    context.run(&format!("run people.csv --map id=Ticket {more}")).expect(0);
+    let stats = context.stats();
+    assert_eq!((stats.duplicates, stats.deleted), (1, 1), "one too many, and cancelled");
+    let held = context.simulator().books().registrants;
+    let mut ids: Vec<&str> = held.iter().map(|held| held.id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["T-000", "T-001", "T-002"]);
+    for row in files::enrolled(&context, "people.enrolled.csv") {
+        let held = held.iter().find(|held| held.id == row.id).expect("held");
+        assert_eq!(Some(&row.link), held.join_web_url.as_ref(), "the link of the one that stays");
     }
 }
 
