@@ -209,7 +209,7 @@ fn every_code_of_a_row_is_in_the_readme() {
         "unknown-status",
     ];
     let source = [
-        include_str!("../../src/job/engine.rs"),
+        include_str!("../../src/job/engine/look.rs"),
         include_str!("../../src/job/follow.rs"),
         include_str!("../../src/job/row.rs"),
         include_str!("../../src/output/projection.rs"),
