@@ -158,11 +158,17 @@ fn childrens_cpu() -> f64 {
 /// A folder for one figure: the input, the ledger and the two files.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
+    pinned: bool,
 }
 
 impl Place {
     pub(crate) fn new() -> Result<Self, Fault> {
-        Ok(Self { folder: tempfile::tempdir()? })
+        Ok(Self { folder: tempfile::tempdir()?, pinned: true })
+    }
+
+    /// From now on the program may use all cores.
+    pub(crate) fn let_loose(&mut self) {
+        self.pinned = false;
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -178,7 +184,7 @@ impl Place {
 
     /// A command of the program in this folder.
     pub(crate) fn program(&self, words: &str) -> Command {
-        let mut command = pinned(CLIENT, PROGRAM);
+        let mut command = if self.pinned { pinned(CLIENT, PROGRAM) } else { Command::new(PROGRAM) };
         command.args(words.split_whitespace()).current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();

@@ -29,7 +29,7 @@ pub(crate) fn size(wanted: impl Fn(&str) -> bool) -> Result<(), Fault> {
             first_run(&graph, &place, rows, true)?;
         }
     }
-    let (graph, place) = (Simulated::start("--page-size 999")?, Place::new()?);
+    let (graph, mut place) = (Simulated::start("--page-size 999")?, Place::new()?);
     if memory || ledger {
         first_run(&graph, &place, MILLION, memory)?;
     }
@@ -45,6 +45,7 @@ pub(crate) fn size(wanted: impl Fn(&str) -> bool) -> Result<(), Fault> {
         println!();
     }
     if ledger {
+        place.let_loose();
         rerun(&graph, &place)?;
         glances(&place)?;
     }

@@ -193,7 +193,7 @@ async fn answer(
     ConnectInfo(wire): ConnectInfo<Wire>,
     request: Request,
 ) -> Response {
-    let visit = shell.simulator.visit();
+    let (visit, arrived) = (shell.simulator.visit(), time::Instant::now());
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         // The client went away, or sent what no client of Graph sends.
@@ -220,7 +220,8 @@ async fn answer(
         body: &body,
     };
     let reply = visit.handle(shell.clock.now(), &call);
-    rest(reply.delay).await;
+    // From the arrival on, because each sleep of its own would end up to a millisecond late.
+    rest_until(arrived, visit.travel() + reply.delay).await;
     match reply.fate {
         Fate::Answer(answer) => whole(answer),
         Fate::NoConnection | Fate::Reset { .. } => {
@@ -276,6 +277,12 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 async fn rest(time: Duration) {
     if !time.is_zero() {
         time::sleep(time).await;
+    }
+}
+
+async fn rest_until(start: time::Instant, time: Duration) {
+    if !time.is_zero() {
+        time::sleep_until(start + time).await;
     }
 }
 
