@@ -115,7 +115,7 @@ fn sweep(play: impl Fn(u64) -> u64 + Sync) {
         });
         return;
     }
-    let wanted = seeds::number("REGISTRANT_IMPORT_KILLS", 200);
+    let wanted = seeds::number("REGISTRANT_IMPORT_KILLS", 120);
     let (next, killed) = (AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE {

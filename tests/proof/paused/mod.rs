@@ -53,14 +53,14 @@ fn play_with(new: impl FnOnce(u64, bool) -> World, seed: u64, late: bool) -> Pla
 
 #[test]
 fn whatever_dies_and_whenever_everybody_is_enrolled_once() {
-    seeds::each("REGISTRANT_IMPORT_SEEDS", 200, |seed| {
+    seeds::each("REGISTRANT_IMPORT_SEEDS", 120, |seed| {
         play(seed, false);
     });
 }
 
 #[test]
 fn whatever_dies_and_whenever_everybody_has_one_link_of_the_webinar() {
-    seeds::each("REGISTRANT_IMPORT_SEEDS", 200, |seed| {
+    seeds::each("REGISTRANT_IMPORT_SEEDS", 120, |seed| {
         play_with(World::webinar, seed, false);
     });
 }
@@ -68,14 +68,14 @@ fn whatever_dies_and_whenever_everybody_has_one_link_of_the_webinar() {
 /// A row in doubt is not on the list although the server holds it, and so is posted again.
 #[test]
 fn where_lists_come_later_than_the_settling_time_one_link_is_the_result() {
-    seeds::each("REGISTRANT_IMPORT_LATE", 60, |seed| {
+    seeds::each("REGISTRANT_IMPORT_LATE", 40, |seed| {
         play(seed, true);
     });
 }
 
 #[test]
 fn where_lists_come_later_than_the_settling_time_the_webinar_has_everybody_once() {
-    seeds::each("REGISTRANT_IMPORT_LATE", 60, |seed| {
+    seeds::each("REGISTRANT_IMPORT_LATE", 40, |seed| {
         play_with(World::webinar, seed, true);
     });
 }
