@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use super::AuthError;
 use super::command::{LIMIT, output};
-use super::source::Granted;
+use super::granted::Granted;
 use crate::graph::host::Cloud;
 
 const NAME: &str = "the Azure CLI (`az account get-access-token`)";

@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 use super::AuthError;
 use super::fixed::MAX_TOKEN;
-use super::source::Granted;
+use super::granted::Granted;
 
 /// How long a command may take. The Azure CLI needs several seconds on a slow machine, and a
 /// command that asks a person never ends.

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::endpoint::{Endpoint, TokenAnswer};
+use super::granted::{Effort, Granted};
 use super::sign_in::{Kept, KeptSignIn};
-use super::source::{Effort, Granted};
 use super::{AuthError, AuthSettings};
 
 /// The `grant_type` of RFC 8628, section 3.4.

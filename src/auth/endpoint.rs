@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
-use super::source::{Effort, Granted};
+use super::granted::{Effort, Granted};
 use super::{AuthError, Refusal, fixed};
 use crate::graph::http::{HttpError, HttpOptions, client, exchange};
 use crate::graph::transport::Response;

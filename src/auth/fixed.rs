@@ -9,7 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::AuthError;
-use super::source::Granted;
+use super::granted::Granted;
 
 /// A file larger than this is no token: Microsoft's are a few KiB, and headers end at 64 KiB or
 /// sooner with every server.

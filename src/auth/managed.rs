@@ -12,7 +12,7 @@ use url::{Host, Url};
 
 use super::AuthError;
 use super::endpoint::{Asker, is_passing};
-use super::source::{Effort, Granted};
+use super::granted::{Effort, Granted};
 use crate::graph::host::{Cloud, is_loopback};
 use crate::graph::http::HttpOptions;
 use crate::graph::transport::Response;

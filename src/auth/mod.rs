@@ -22,6 +22,7 @@ mod device;
 mod endpoint;
 mod error;
 mod fixed;
+mod granted;
 mod managed;
 mod settings;
 mod sign_in;

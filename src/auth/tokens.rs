@@ -13,7 +13,8 @@ use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 use tokio::time::Instant;
 
-use super::source::{Effort, Granted, Source};
+use super::granted::{Effort, Granted};
+use super::source::Source;
 use super::{AuthError, AuthSettings, Claims, Method};
 
 /// How long before its end a token is replaced, at most: five minutes, as Microsoft's own libraries

@@ -12,7 +12,7 @@ use crate::{
     auth::Method,
     graph::host::Cloud,
     input::{Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source},
-    job::conduct::{Conduct, Limit, OnUnknown},
+    job::conduct::{Conduct, Limit},
     output::ProgressMode,
     pacing::Quota,
     registrant::Mode,
@@ -66,7 +66,7 @@ pub(super) enum Command {
         shell: Shell,
     },
     /// Print a man page, or write all of them
-    Man(super::man::ManArgs),
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -440,47 +440,13 @@ pub(super) struct AuthArgs {
     pub(super) token_command: Option<String>,
 }
 
-impl InputArgs {
-    /// The options of the input room.
-    pub(super) fn options(&self) -> crate::input::Options {
-        let keep = if self.keep_all {
-            Keep::All
-        } else {
-            let columns = self.keep.iter().flat_map(|keep| match keep {
-                Keep::Columns(columns) => columns.clone(),
-                Keep::Nothing | Keep::All => Vec::new(),
-            });
-            let columns: Vec<String> = columns.collect();
-            if columns.is_empty() { Keep::Nothing } else { Keep::Columns(columns) }
-        };
-        crate::input::Options {
-            delimiter: self.delimiter,
-            encoding: self.encoding,
-            skip_lines: self.skip_lines,
-            map: self.map.clone(),
-            set: self.set.clone(),
-            preset: self.preset,
-            filters: self.filters.clone(),
-            keep,
-            id_prefix: self.id_prefix.clone(),
-        }
-    }
-}
-
-impl ConductArgs {
-    /// The conduct of a run.
-    pub(super) fn conduct(&self, pace: &PaceArgs) -> Conduct {
-        Conduct {
-            strict: self.strict,
-            max_rejects: self.max_rejects,
-            on_unknown: match self.on_unknown {
-                OnUnknownArg::Reconcile => OnUnknown::Reconcile,
-                OnUnknownArg::Hold => OnUnknown::Hold,
-            },
-            settle: self.settle,
-            trust_ledger: self.trust_ledger,
-            max_attempts: pace.max_attempts,
-            concurrency: pace.concurrency.max(1),
-        }
-    }
+/// What `man` takes.
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// The command whose page it is, such as `run` or `registration show` [default: the program]
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: Vec<String>,
+    /// Write every page into this folder instead: registrant-import.1, registrant-import-run.1, …
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    pub(super) dir: Option<PathBuf>,
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped};
+use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped, print::print};
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
     output::{Console, Rejects, harmless, probe},
@@ -33,7 +33,7 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
         (Rule::Meeting(args.mode), args.mode.as_str())
     };
     if !args.json {
-        enrol::print(&harmless(&input.describe()));
+        print(&harmless(&input.describe()));
     }
     let said = input.notes();
     for note in &said {
@@ -73,9 +73,9 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
             exit_code,
         };
         let json = serde_json::to_string(&checked).map_err(|e| Failure::internal("JSON", &e))?;
-        enrol::print(&format!("{json}\n"));
+        print(&format!("{json}\n"));
     } else {
-        enrol::print(&harmless(&in_words(&survey, args)));
+        print(&harmless(&in_words(&survey, args)));
     }
     for note in survey.notes.iter().filter(|note| !said.contains(note)) {
         console.say(note);

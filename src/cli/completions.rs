@@ -2,12 +2,12 @@
 
 use clap_complete::Shell;
 
-use super::{enrol, job_file};
+use super::{job_file, print::print};
 
 pub(super) fn completions(shell: Shell) -> u8 {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut job_file::command(), "registrant-import", &mut text);
-    enrol::print(&String::from_utf8_lossy(&text));
+    print(&String::from_utf8_lossy(&text));
     0
 }
 

@@ -12,7 +12,7 @@ mod permissions;
 
 use finding::Findings;
 
-use super::{args::RunArgs, enrol, failure::Failure};
+use super::{args::RunArgs, failure::Failure, print::print};
 use crate::output::harmless;
 
 pub(super) fn doctor(args: &RunArgs) -> Result<u8, Failure> {
@@ -32,10 +32,6 @@ pub(super) fn doctor(args: &RunArgs) -> Result<u8, Failure> {
             }
         }
     }
-    enrol::print(&if args.files.json {
-        findings.json()
-    } else {
-        harmless(&findings.text()).into_owned()
-    });
+    print(&if args.files.json { findings.json() } else { harmless(&findings.text()).into_owned() });
     Ok(findings.exit_code())
 }

@@ -433,11 +433,6 @@ pub(super) fn repeats_warning(mapping: &Mapping, rows: u64) -> String {
     )
 }
 
-/// Prints to standard output. It may be closed; the files and the exit code tell the same.
-pub(super) fn print(text: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

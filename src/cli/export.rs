@@ -4,6 +4,7 @@ use super::{
     args::{ExportArgs, LedgerArgs},
     enrol,
     failure::Failure,
+    print::print,
     reach,
 };
 use crate::{
@@ -62,7 +63,7 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     );
     let text = Closing { summary: &summary, reasons: &reasons, report: None, rehearsal: false }
         .to_string();
-    enrol::print(&if args.files.json {
+    print(&if args.files.json {
         format!("{}\n", summary.json())
     } else {
         harmless(&text).into_owned()

@@ -1,26 +1,15 @@
 //! `man`: a page for the program and one for each command, made from what the command line itself
 //! knows, so that a page never tells of an option that is not there.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Args, Command};
+use clap::Command;
 use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
 
-use super::{enrol, failure::Failure, job_file};
-
-/// What `man` takes.
-#[derive(Debug, Args)]
-pub(super) struct ManArgs {
-    /// The command whose page it is, such as `run` or `registration show` [default: the program]
-    #[arg(value_name = "COMMAND")]
-    command: Vec<String>,
-    /// Write every page into this folder instead: registrant-import.1, registrant-import-run.1, …
-    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
-    dir: Option<PathBuf>,
-}
+use super::{args::ManArgs, failure::Failure, job_file, print::print};
 
 /// Contract, section 8; a test holds it against the README's table.
 const EXIT_STATUS: [(&str, &str); 10] = [
@@ -74,7 +63,7 @@ pub(super) fn man(args: &ManArgs) -> Result<u8, Failure> {
     let program = program();
     match &args.dir {
         Some(folder) => write_all(&program, folder)?,
-        None => enrol::print(&page(find(&program, &args.command)?)?),
+        None => print(&page(find(&program, &args.command)?)?),
     }
     Ok(0)
 }

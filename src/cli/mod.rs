@@ -6,6 +6,7 @@
 mod account;
 mod args;
 mod check;
+mod choices;
 mod completions;
 mod doctor;
 mod enrol;
@@ -18,6 +19,7 @@ mod man;
 mod notation;
 mod panic;
 mod patience;
+mod print;
 mod reach;
 mod registration;
 mod rehearse;

@@ -2,8 +2,8 @@
 
 use super::{
     args::{ReachArgs, RegistrationAction, RegistrationArgs},
-    enrol,
     failure::Failure,
+    print::print,
     reach,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
         match &args.action {
             RegistrationAction::Disable(_) => {
                 match line.ask(Call::Remove, &meeting.disable()).await {
-                    Ok(_) => enrol::print("the registration and its registrants are removed\n"),
+                    Ok(_) => print("the registration and its registrants are removed\n"),
                     Err(refusal) => return Err(stopped(&line, refusal.into_stop(Api::Meeting))),
                 }
             }
@@ -100,5 +100,5 @@ fn stopped(line: &Line<Http>, stop: Option<Stop>) -> Failure {
 fn tell(registration: &crate::graph::meeting::Registration) {
     let id = registration.id.as_deref().unwrap_or("without an id");
     let text = format!("external registration {id}: open to {}\n", registration.mode);
-    enrol::print(&harmless(&text));
+    print(&harmless(&text));
 }

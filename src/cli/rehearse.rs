@@ -7,6 +7,7 @@ use super::{
     enrol::{self, Done, Enrolment},
     failure::{Failure, USAGE},
     notation::grouped,
+    print::print,
 };
 use crate::{
     auth::{AuthSettings, Method, Tokens},
@@ -64,9 +65,9 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
     };
     let done = enrolment.carry_out(console)?;
     if args.files.json {
-        enrol::print(&format!("{}\n", done.summary.json()));
+        print(&format!("{}\n", done.summary.json()));
     } else {
-        enrol::print(&format!("{}{}", done.text, outlook(&done, args, limit.as_ref())));
+        print(&format!("{}{}", done.text, outlook(&done, args, limit.as_ref())));
     }
     Ok(done.summary.exit_code)
 }

@@ -5,7 +5,9 @@ use super::{
     args::RunArgs,
     enrol::{self, Enrolment},
     failure::Failure,
-    login, reach,
+    login,
+    print::print,
+    reach,
 };
 use crate::{graph::http::HttpOptions, output::Console};
 
@@ -50,9 +52,9 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<u8, Failure> 
         .carry_out(console)
         .inspect_err(|failure| account::failed(&args.account, &ledger, failure, console))?;
     if args.files.json {
-        enrol::print(&format!("{}\n", done.summary.json()));
+        print(&format!("{}\n", done.summary.json()));
     } else {
-        enrol::print(&done.text);
+        print(&done.text);
     }
     Ok(done.summary.exit_code)
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{args::SimulateArgs, enrol, failure::Failure, signals::Signals};
+use super::{args::SimulateArgs, failure::Failure, print::print, signals::Signals};
 use crate::{
     output::{AtomicFile, Console},
     simulator::{Served, Simulator, Tls},
@@ -25,7 +25,7 @@ pub(super) fn simulate(args: &SimulateArgs, console: &Console) -> Result<u8, Fai
     };
     let served =
         served.map_err(|error| Failure::usage(format!("--port {}: {error}", args.port)))?;
-    enrol::print(&format!("{}\n", served.url()));
+    print(&format!("{}\n", served.url()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

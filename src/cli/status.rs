@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::{
     args::{ExplainArgs, StatusArgs},
-    enrol,
     export::ledger_path,
     failure::Failure,
     notation::grouped,
+    print::print,
 };
 use crate::{
     job::follow::OWN_REASONS,
@@ -46,7 +46,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
             "runs": runs,
             "next": {"lookUp": next.look_up, "sendAgain": next.send_again, "lookAgain": next.look_again, "text": next.to_string()},
         });
-        enrol::print(&format!("{text}\n"));
+        print(&format!("{text}\n"));
         return Ok(0);
     }
     let mut text = format!("ledger  {}\ntarget  {target}\n\n", path.display());
@@ -62,7 +62,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
         line(&mut text, "  none");
     }
     line(&mut text, &format!("\nthe next run {next}"));
-    enrol::print(&harmless(&text));
+    print(&harmless(&text));
     Ok(0)
 }
 
@@ -230,7 +230,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
             path.display()
         )));
     };
-    enrol::print(&harmless(&told(&story)));
+    print(&harmless(&told(&story)));
     Ok(0)
 }
 

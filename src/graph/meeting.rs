@@ -9,7 +9,7 @@ use http::Method;
 
 use super::{
     draft::{Draft, segment},
-    target::{ListPage, Member, Standing},
+    list::{ListPage, Member, Standing},
     transport::Response,
     wire,
 };

@@ -4,6 +4,7 @@
 pub mod draft;
 pub mod host;
 pub mod http;
+pub mod list;
 pub mod meeting;
 pub mod target;
 pub mod transport;

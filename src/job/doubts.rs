@@ -217,7 +217,7 @@ fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::target::{Member, Standing};
+    use crate::graph::list::{Member, Standing};
     use crate::registrant::{Fields, Mode, Registrant, Rule};
 
     const S: Duration = Duration::from_secs(1);

@@ -35,6 +35,7 @@ use look::Listed;
 use super::{
     conduct::{Conduct, Limit, OnUnknown},
     doubts::Doubts,
+    follow::follow,
     line::{Line, Traffic},
     row::Desk,
     sightings::Sight,
@@ -211,7 +212,7 @@ impl<T: Transport> Engine<'_, T> {
                 && !self.line.stop.is_raised()
                 && let Some((work, sight)) = hall.links.pop_front()
             {
-                following.push(desk.follow(work, sight));
+                following.push(follow(&desk, work, sight));
             }
             let stopped = self.line.stop.is_raised();
             let at_rest = in_hand.is_empty() && following.is_empty();

@@ -3,16 +3,19 @@
 //! Nothing is posted here but the cancelling of a registration too many, and that only of a row
 //! that this ledger had in doubt: nobody holds a link of it.
 
+use tracing::Instrument as _;
+
 use super::{
     exchange::Exchange,
     refusal::{Refusal, systemic},
-    row::{Desk, doubted},
+    row::{Desk, doubted, link_pending, span},
     sightings::Sight,
     work::{RowEnd, Work},
 };
 use crate::{
     graph::{
-        target::{Member, Standing},
+        list::{Member, Standing},
+        target::Target,
         transport::Transport,
         webinar::Webinar,
     },
@@ -28,14 +31,26 @@ const CANCELED: &str = "its registration was cancelled on the webinar";
 /// Why a webinar's row is refused where that is this program's own word, and not a server's.
 pub const OWN_REASONS: [&str; 3] = [TAKEN, REJECTED, CANCELED];
 
+/// Leads one row that a webinar holds to its link, and gives it back with its end.
+pub(super) async fn follow<T: Transport>(
+    desk: &Desk<'_, T>,
+    mut work: Work,
+    sight: Sight,
+) -> (Work, RowEnd) {
+    let span = span(&work);
+    let Target::Webinar(webinar) = desk.target else { return (work, RowEnd::InDoubt) };
+    let end = Follower { desk, webinar }.follow(&mut work, sight).instrument(span).await;
+    (work, end)
+}
+
 /// What leads a row from its registration to its link.
-pub(super) struct Follower<'a, T> {
-    pub(super) desk: &'a Desk<'a, T>,
-    pub(super) webinar: &'a Webinar,
+struct Follower<'a, T> {
+    desk: &'a Desk<'a, T>,
+    webinar: &'a Webinar,
 }
 
 impl<T: Transport> Follower<'_, T> {
-    pub(super) async fn follow(&self, work: &mut Work, sight: Sight) -> RowEnd {
+    async fn follow(&self, work: &mut Work, sight: Sight) -> RowEnd {
         if work.seq.is_none() {
             // Never sent by this ledger, and there already: taken over.
             work.adopted = true;
@@ -206,15 +221,5 @@ impl<T: Transport> Follower<'_, T> {
             Ok(()) => end,
             Err(error) => self.desk.ledger_failed(&error),
         }
-    }
-}
-
-/// Where a row stands that a webinar has and whose link was not seen yet.
-pub(super) fn link_pending(registrant_id: Option<String>, adopted: bool) -> Becomes {
-    Becomes::Awaiting {
-        code: "link-pending".to_owned(),
-        reason: "the webinar has taken it; its link could not be had yet".to_owned(),
-        registrant_id,
-        adopted,
     }
 }

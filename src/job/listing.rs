@@ -8,7 +8,8 @@ use crate::{
     graph::{
         draft::Draft,
         host::GraphHost,
-        target::{ListPage, Member, Target},
+        list::{ListPage, Member},
+        target::Target,
         transport::Transport,
     },
     pacing::Call,

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::{
     clock::millis,
     exchange::Exchange,
-    follow::{Follower, link_pending},
     line::{Line, Prepared},
     refusal::systemic,
     sightings::Sight,
@@ -61,15 +60,6 @@ impl<T: Transport> Desk<'_, T> {
     ) -> (Work, RowEnd) {
         let span = span(&work);
         let end = self.lead(&mut work, alone, prepared).instrument(span).await;
-        (work, end)
-    }
-
-    /// Leads one row that a webinar holds to its link.
-    pub async fn follow(&self, mut work: Work, sight: Sight) -> (Work, RowEnd) {
-        let span = span(&work);
-        let Target::Webinar(webinar) = self.target else { return (work, RowEnd::InDoubt) };
-        let follower = Follower { desk: self, webinar };
-        let end = follower.follow(&mut work, sight).instrument(span).await;
         (work, end)
     }
 
@@ -315,7 +305,7 @@ fn is_removed(exchange: &Exchange) -> bool {
 
 /// What tells a row's log lines apart: its line in the input, and its id where that was asked for.
 /// Nothing is put together where the level is off.
-fn span(work: &Work) -> tracing::Span {
+pub(super) fn span(work: &Work) -> tracing::Span {
     let row = tracing::debug_span!("row", line = work.line);
     let id = work.registrant.id.as_str();
     let named = tracing::debug_span!(target: crate::LOG_IDS, parent: &row, "registrant", id);
@@ -356,4 +346,14 @@ fn refusal(exchange: &Exchange) -> (String, String) {
         error.message
     };
     (code, message)
+}
+
+/// Where a row stands that a webinar has and whose link was not seen yet.
+pub(super) fn link_pending(registrant_id: Option<String>, adopted: bool) -> Becomes {
+    Becomes::Awaiting {
+        code: "link-pending".to_owned(),
+        reason: "the webinar has taken it; its link could not be had yet".to_owned(),
+        registrant_id,
+        adopted,
+    }
 }

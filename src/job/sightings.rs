@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    graph::target::Member,
+    graph::list::Member,
     registrant::{Details, Registrant, RegistrantId},
 };
 
@@ -147,7 +147,7 @@ fn email(registrant: &Registrant) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        graph::target::Standing,
+        graph::list::Standing,
         registrant::{Fields, Rule},
     };
 

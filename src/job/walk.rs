@@ -13,10 +13,7 @@ use super::{
     stop::Stop,
 };
 use crate::{
-    graph::{
-        target::{Api, Member},
-        transport::Transport,
-    },
+    graph::{list::Member, target::Api, transport::Transport},
     ledger::{Ledger, LedgerError, RunEnd, Scribe},
     pacing::{Bucket, Learnt, Pacer, Settings},
     registrant::{Mode, Rule},

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
     Attempt, Becomes, Granted, Intent, LedgerError, Purpose, Seq, Settlement, State,
-    store::{BEFORE_ALL_RUNS, state_of},
+    record::{BEFORE_ALL_RUNS, state_of},
 };
 use crate::registrant::JoinLink;
 

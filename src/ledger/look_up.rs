@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
 
-use super::{Entry, Ledger, LedgerError, Seq, State, seal::seal, store::state_of};
+use super::{Entry, Ledger, LedgerError, Seq, State, record::state_of, seal::seal};
 use crate::registrant::{JoinLink, RegistrantId};
 
 /// A query for all that [`entry`] reads.

@@ -7,7 +7,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Identity, LedgerError, Listed, State, lock, schema, store, traffic};
+use super::{
+    Identity, LedgerError, Listed, State, lock, record::BEFORE_ALL_RUNS, schema, store, traffic,
+};
 
 /// A ledger, opened for reading.
 pub struct Reading {
@@ -115,7 +117,7 @@ impl Story {
     /// Whether it was taken over from the target, rather than sent.
     #[must_use]
     pub fn is_adopted(&self) -> bool {
-        self.run == store::BEFORE_ALL_RUNS
+        self.run == BEFORE_ALL_RUNS
     }
 }
 

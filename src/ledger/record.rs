@@ -3,7 +3,11 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::LedgerError;
 use crate::registrant::{JoinLink, Registrant, RegistrantId};
+
+/// The run of whoever was enrolled by other means: `already`, from the first run on.
+pub(super) const BEFORE_ALL_RUNS: i64 = 0;
 
 /// A registrant's number in the ledger: its place in the order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +88,11 @@ impl State {
     }
 }
 
+/// The state of this number in the file.
+pub(super) fn state_of(number: i64) -> Result<State, LedgerError> {
+    State::from_file(number).ok_or_else(|| LedgerError::Damaged(format!("state {number}")))
+}
+
 /// The target that a ledger belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -111,7 +120,7 @@ impl Entry {
     /// Whether it was taken over from the target, rather than sent.
     #[must_use]
     pub fn is_adopted(&self) -> bool {
-        self.run == super::store::BEFORE_ALL_RUNS
+        self.run == BEFORE_ALL_RUNS
     }
 }
 

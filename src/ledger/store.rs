@@ -30,9 +30,6 @@ const LOG: i64 = 4_000;
 /// The code of a row whose run died between the intent and the answer.
 pub(super) const LOST: &str = "no-answer";
 
-/// The run of whoever was enrolled by other means: `already`, from the first run on.
-pub(super) const BEFORE_ALL_RUNS: i64 = 0;
-
 /// The ledger of one target, held by this run alone.
 pub struct Ledger {
     connection: Connection,
@@ -352,8 +349,4 @@ fn log_name(ledger: &Path) -> OsString {
     let mut name = ledger.file_name().unwrap_or_default().to_owned();
     name.push("-wal");
     name
-}
-
-pub(super) fn state_of(number: i64) -> Result<State, LedgerError> {
-    State::from_file(number).ok_or_else(|| LedgerError::Damaged(format!("state {number}")))
 }
