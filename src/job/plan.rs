@@ -120,7 +120,9 @@ impl Plan {
             todo: Vec::new(),
         };
         let mut rows = input.rows()?;
-        let mut sieve = Sieve::over(rule, input, |id| ledger.holds(id).map_err(PlanError::from))?;
+        let mut held = ledger.look_ups()?;
+        let mut sieve = Sieve::over(rule, input, |id| held.holds(id).map_err(PlanError::from))?;
+        drop(held);
         let mut look_ups = ledger.look_ups()?;
         sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), PlanError> {
             let post = plan.note(row, sifted, &mut look_ups, holdings)?;

@@ -72,7 +72,8 @@ impl Drop for Feed {
 /// Each row that is given was held against its seal.
 pub struct LookUps<'a> {
     ledger: &'a Ledger,
-    transaction: Transaction<'a>,
+    /// Where it is not another one's already.
+    _transaction: Option<Transaction<'a>>,
     /// Rows that come next in the ledger's order.
     ahead: VecDeque<Found>,
     /// And those after them.
@@ -98,8 +99,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::find`].
     pub fn holds(&self, id: &str) -> Result<bool, LedgerError> {
-        let entry = self.find(&RegistrantId::trusted(id))?;
-        Ok(entry.is_some_and(|entry| !entry.state.may_be_posted() && entry.state != State::Foreign))
+        self.look_ups()?.holds(id)
     }
 
     /// Begins a row of look-ups. Nothing can be written while they last.
@@ -107,11 +107,13 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`], with the path, when the file cannot be read.
     pub fn look_ups(&self) -> Result<LookUps<'_>, LedgerError> {
-        let transaction = self.connection().unchecked_transaction();
+        let connection = self.connection();
+        let transaction = connection.is_autocommit().then(|| connection.unchecked_transaction());
+        let transaction = transaction.transpose();
         let transaction = transaction.map_err(|error| LedgerError::from(error).at(self.path()))?;
         Ok(LookUps {
             ledger: self,
-            transaction,
+            _transaction: transaction,
             ahead: VecDeque::new(),
             feed: None,
             last: 0,
@@ -127,6 +129,15 @@ impl LookUps<'_> {
     /// As [`Ledger::find`].
     pub fn find(&mut self, id: &RegistrantId) -> Result<Option<Entry>, LedgerError> {
         self.look_up(id.as_str()).map_err(|error| error.at(self.ledger.path()))
+    }
+
+    /// See [`Ledger::holds`].
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub fn holds(&mut self, id: &str) -> Result<bool, LedgerError> {
+        let entry = self.find(&RegistrantId::trusted(id))?;
+        Ok(entry.is_some_and(|entry| !entry.state.may_be_posted() && entry.state != State::Foreign))
     }
 
     fn look_up(&mut self, id: &str) -> Result<Option<Entry>, LedgerError> {
@@ -155,7 +166,7 @@ impl LookUps<'_> {
 
     /// Finds a row by the index of ids.
     fn search(&self, id: &str) -> Result<Option<Entry>, LedgerError> {
-        let mut statement = self.transaction.prepare_cached(select!("WHERE id = ?"))?;
+        let mut statement = self.ledger.connection().prepare_cached(select!("WHERE id = ?"))?;
         let mut rows = statement.query([id])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         if row.get_ref(1)?.as_str().ok() != Some(id) {
@@ -172,8 +183,10 @@ impl LookUps<'_> {
         if let Some(feed) = &self.feed {
             self.ahead = feed.next()?;
         } else {
-            let mut statement =
-                self.transaction.prepare_cached(select!("WHERE seq > ? ORDER BY seq LIMIT ?"))?;
+            let mut statement = self
+                .ledger
+                .connection()
+                .prepare_cached(select!("WHERE seq > ? ORDER BY seq LIMIT ?"))?;
             let mut rows = statement.query(params![self.last, self.reach])?;
             while let Some(row) = rows.next()? {
                 self.ahead.push_back(entry(row)?);
@@ -189,7 +202,7 @@ impl LookUps<'_> {
     /// Has the rows that follow the last one read by a thread with a connection of its own. It sees
     /// what this one sees: nobody writes, as long as the look-ups hold the ledger.
     fn start_feed(&self) -> Result<Feed, LedgerError> {
-        let path = self.transaction.path().unwrap_or_default();
+        let path = self.ledger.connection().path().unwrap_or_default();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         let (sender, blocks) = sync_channel(BLOCKS);

@@ -227,6 +227,13 @@ fn look_ups_find_everybody_in_any_order() {
             assert_eq!(found, wanted, "{n}");
         }
     }
+    // One within another, and a single one within both.
+    let (mut one, mut other) =
+        (ledger.look_ups().expect("reads"), ledger.look_ups().expect("reads"));
+    assert!(one.find(&id("id-1")).expect("reads").is_some());
+    assert!(other.find(&id("id-1")).expect("reads").is_some());
+    assert!(ledger.holds("id-1").expect("reads") && !ledger.holds("nobody").expect("reads"));
+    drop((one, other));
     // Whoever reads ahead has closed the file again: the last one out takes the log along.
     drop(ledger);
     assert!(!place.path.with_extension("ledger-wal").exists());

@@ -142,9 +142,11 @@ impl Projection<'_> {
         let mut enrolled = EnrolledRows::begin(enrolled, self.formula_safe);
         let run = self.ledger.run()?;
         let (mut counts, mut reasons) = (Counts::default(), Reasons::default());
+        let mut held = self.ledger.look_ups()?;
         let mut sieve = Sieve::over(self.rule.clone(), self.input, |id| {
-            self.ledger.holds(id).map_err(ProjectionError::from)
+            held.holds(id).map_err(ProjectionError::from)
         })?;
+        drop(held);
         let mut rows = self.input.rows()?;
         let mut look_ups = self.ledger.look_ups()?;
         sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), ProjectionError> {
