@@ -24,7 +24,7 @@ use crate::{
     registrant::BadLink,
 };
 
-const TAKEN: &str = "the webinar holds this e-mail address under another id of this ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own";
+const TAKEN: &str = "the webinar holds this e-mail address under another id of this list or ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own";
 const REJECTED: &str = "the organizer has rejected it";
 const CANCELED: &str = "its registration was cancelled on the webinar";
 

@@ -52,7 +52,7 @@ pub struct Sightings {
     by_id: HashMap<String, Vec<Member>>,
     /// By address, under whatever id, or none.
     by_email: HashMap<String, Vec<Member>>,
-    /// Addresses that the ledger holds under an id of its own.
+    /// Addresses that belong to an id of the ledger or of the list.
     taken: HashSet<String>,
     holding: u64,
 }
@@ -64,8 +64,8 @@ pub struct Sight {
     pub member: Member,
     /// Further registrations with the same posted id that hold a place.
     pub extra: Vec<Member>,
-    /// It was found by its address, and the ledger knows the id that it is registered with: it is
-    /// somebody else's.
+    /// It was found by its address, and the ledger or the list knows the id that it is registered
+    /// with: it is somebody else's.
     pub taken: bool,
 }
 
@@ -85,6 +85,12 @@ impl Sightings {
     #[must_use]
     pub fn holding(&self) -> u64 {
         self.holding
+    }
+
+    /// Whether a member was registered with this id.
+    #[must_use]
+    pub fn has_posted(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
     }
 
     /// Marks the addresses of registrations that belong to ids which `ours` knows.

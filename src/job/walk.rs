@@ -1,6 +1,6 @@
 //! The way of an import: rule, first list, plan, engine.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     Ended, Event, Import, JobError, Planned, clock,
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     graph::{list::Member, target::Api, transport::Transport},
+    input::{InputError, Row},
     ledger::{Ledger, LedgerError, RunEnd, Scribe},
     pacing::{Bucket, Learnt, Pacer, Settings},
     registrant::{Mode, Rule},
@@ -215,22 +216,36 @@ impl<T: Transport> Import<'_, T> {
     }
 
     /// Lists what a webinar holds.
-    async fn look(
-        &self,
-        ledger: &mut Ledger,
-    ) -> Result<Result<Sightings, Option<Stop>>, LedgerError> {
+    async fn look(&self, ledger: &mut Ledger) -> Result<Result<Sightings, Option<Stop>>, JobError> {
         let mut seen = Sightings::default();
         let listed = self.list(|page| page.into_iter().for_each(|member| seen.note(member))).await;
         match listed {
             Ok(true) => {
                 // Who is there is told by each run's own list.
                 ledger.keep_list([], self.line.clock.stamp(self.line.clock.now()))?;
-                seen.mark_taken(|id| ledger.find(id).map(|entry| entry.is_some()))?;
+                // Whoever the list names by the id that a registration has is the one it belongs to,
+                // whatever row has its address now.
+                let listed = self.listed_ids(&seen)?;
+                seen.mark_taken(|id| -> Result<bool, LedgerError> {
+                    Ok(listed.contains(id.as_str()) || ledger.find(id)?.is_some())
+                })?;
                 Ok(Ok(seen))
             }
             Ok(false) => Ok(Ok(Sightings::default())),
             Err(stop) => Ok(Err(stop)),
         }
+    }
+
+    /// The ids of the input that somebody was registered with.
+    fn listed_ids(&self, seen: &Sightings) -> Result<HashSet<String>, InputError> {
+        let (mut rows, mut row) = (self.input.rows()?, Row::new());
+        let mut ids = HashSet::new();
+        while rows.read(&mut row)? {
+            if let Some(id) = row.fields().id.filter(|id| seen.has_posted(id)) {
+                ids.insert(id.to_owned());
+            }
+        }
+        Ok(ids)
     }
 
     /// Lists the whole target; `false` where there is no list and the ledger is trusted.

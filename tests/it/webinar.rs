@@ -171,6 +171,21 @@ fn an_address_that_this_ledger_has_registered_is_not_given_to_somebody_else() {
 }
 
 #[test]
+fn one_registration_is_one_persons_whatever_changed_hands() {
+    let context = Context::new();
+    // Another tool has registered T-000 with the address that T-001 has in the list.
+    context.file("people.csv", guests(1).replace("ada0@", "ada1@"));
+    run(&context, "--ledger other.ledger").expect(0);
+    context.file("people.csv", guests(2));
+    run(&context, "").expect(3);
+    let rows = files::enrolled(&context, "people.enrolled.csv");
+    assert_eq!(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["T-000"]);
+    let rejects = context.read("people.rejects.csv");
+    assert!(rejects.contains("T-001") && rejects.contains("exists-on-server"), "{rejects}");
+    assert_eq!(context.stats().posts, 1);
+}
+
+#[test]
 fn who_waits_for_the_organizer_is_awaited_and_had_by_a_later_run() {
     let context = Context::with(webinar(WebinarConfig {
         capacity: Some(2),
