@@ -238,6 +238,8 @@ fn hide_what_differs() {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"/[^\s`\x22]*/registrant-import-\w{6}\b", "[folder]");
     settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]");
+    // Told only where it is a millisecond or more.
+    settings.add_filter(r" after waiting \d+(\.\d+)? m?s\b", "");
     settings.add_filter(r"\b(in|after|took) \d+(\.\d+)? m?s\b", "$1 [time]");
     settings.add_filter(r"\bat \d+(\.\d+)?/(s|min|h)\b", "at [rate]");
     settings.add_filter(r"about [^,]* left, until \d\d:\d\d", "about [time]");
