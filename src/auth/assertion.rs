@@ -136,6 +136,7 @@ impl Certificate {
                 .env("PASSWORD", self.password.as_ref().map_or("", |text| text.expose_secret()));
             match command::output("openssl", command, OPENING).await {
                 Ok(text) => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
+                Err(AuthError::Command { reason, .. }) => why = reason,
                 Err(error) => why = error.to_string(),
             }
         }
@@ -273,6 +274,7 @@ mod tests {
             for (password, word) in [(Some("other"), "check the password"), (None, "set AZURE_")] {
                 let error = with(password).read().await.expect_err("locked").to_string();
                 assert!(error.contains(word) && !error.contains("s3cret"), "{error}");
+                assert!(!error.contains("token"), "no token was asked for: {error}");
             }
         }
     }

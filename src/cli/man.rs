@@ -92,8 +92,10 @@ fn find<'a>(program: &'a Command, names: &[String]) -> Result<&'a Command, Failu
 
 fn write_all(command: &Command, folder: &Path) -> Result<(), Failure> {
     let path = folder.join(format!("{}.1", name(command)));
-    std::fs::write(&path, page(command)?)
-        .map_err(|error| Failure::usage(format!("--dir: {}: {error}", path.display())))?;
+    std::fs::write(&path, page(command)?).map_err(|error| {
+        let path = path.display();
+        Failure::usage(format!("--dir: {path}: {error}; name a folder that is there"))
+    })?;
     command.get_subcommands().try_for_each(|command| write_all(command, folder))
 }
 
