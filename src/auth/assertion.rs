@@ -123,7 +123,7 @@ impl Certificate {
     /// more, some of them not yet released (`p12-keystore` 0.4), or be one that nobody maintains and
     /// that knows no AES (`p12`).
     async fn unpack(&self) -> Result<Zeroizing<Vec<u8>>, AuthError> {
-        let mut why = String::new();
+        let mut why = None;
         // Files of old systems are enciphered in ways that OpenSSL 3 knows on request only.
         for more in [&[][..], &["-legacy"]] {
             let mut command = Command::new("openssl");
@@ -136,10 +136,14 @@ impl Certificate {
                 .env("PASSWORD", self.password.as_ref().map_or("", |text| text.expose_secret()));
             match command::output("openssl", command, OPENING).await {
                 Ok(text) => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
-                Err(AuthError::Command { reason, .. }) => why = reason,
-                Err(error) => why = error.to_string(),
+                // The first try tells the cause: files of today are the rule.
+                Err(AuthError::Command { reason, .. }) => {
+                    why.get_or_insert(reason);
+                }
+                Err(error) => return Err(error),
             }
         }
+        let why = why.unwrap_or_default();
         let password = match self.password {
             Some(_) => format!("check the password in {PASSWORD}"),
             None => format!("set {PASSWORD} if it has a password"),
@@ -271,9 +275,9 @@ mod tests {
             };
             let (_, found) = with(Some("s3cret")).read().await.expect("a pair");
             assert_eq!(&found, certificate.der());
-            for (password, word) in [(Some("other"), "check the password"), (None, "set AZURE_")] {
+            for (password, word) in [(Some("wr0ng"), "check the password"), (None, "set AZURE_")] {
                 let error = with(password).read().await.expect_err("locked").to_string();
-                assert!(error.contains(word) && !error.contains("s3cret"), "{error}");
+                assert!(error.contains(word) && !error.contains("wr0ng"), "{error}");
                 assert!(!error.contains("token"), "no token was asked for: {error}");
             }
         }

@@ -133,7 +133,7 @@ pub(super) fn failed(args: &AccountArgs, ledger: &Path, failure: &Failure, conso
     let metrics = Metrics {
         ledger: &name(ledger),
         ended: job::wall_clock(),
-        last_success: Reading::open(ledger)
+        last_success: Reading::glance(ledger)
             .and_then(|reading| reading.last_success())
             .ok()
             .flatten(),

@@ -415,11 +415,9 @@ pub(super) fn conduct(conduct: &ConductArgs, pace: &PaceArgs) -> Conduct {
     conduct.conduct(pace)
 }
 
-/// How long so many rows take at a rate, in words.
-pub(super) fn forecast(rows: u64, per_second: f64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "rows")]
-    let seconds = rows as f64 / per_second;
-    length(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+/// How long so many rows take under a ceiling, at least, in words.
+pub(super) fn forecast(rows: u64, ceiling: Quota) -> String {
+    length(ceiling.shortest(rows))
 }
 
 /// What is said where ids repeat with rows that differ: the id may be the wrong column, or the

@@ -22,7 +22,7 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     let source = enrol::source(&args.input)?;
     let (enrolled, rejects) = enrol::outputs(&source, &args.files)?;
     let path = ledger_path(&args.ledger)?;
-    let target = Reading::open(&path)?.target().map_err(|error| error.at(&path))?;
+    let target = Reading::glance(&path)?.target().map_err(|error| error.at(&path))?;
     let ledger = Ledger::open(&path, &target, job::wall_clock())?;
     let input = input::open(&source, &args.input.options())?;
     for note in input.notes() {

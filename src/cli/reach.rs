@@ -100,7 +100,7 @@ pub(super) fn tokens(host: &GraphHost, settings: &AuthSettings) -> Result<Tokens
 pub(super) fn ledger(given: Option<&PathBuf>, target: &Identity) -> Result<PathBuf, Failure> {
     if let Some(path) = given {
         let of_a_meeting = || {
-            let reading = Reading::open(path).ok()?;
+            let reading = Reading::glance(path).ok()?;
             Some(reading.target().ok()?.kind == Api::Meeting.word())
         };
         let moved = target.kind == Api::Webinar.word() && of_a_meeting().unwrap_or(false);

@@ -118,15 +118,15 @@ fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
     match rate {
         Some(rate) => text.push_str(&format!(
             " at least {} (--rate {rate}).\n",
-            enrol::forecast(rows, rate.per_second())
+            enrol::forecast(rows, rate)
         )),
         None if args.webinar => text.push_str(&format!(
             " at least {}\n(Microsoft's published limit, {published}).\n",
-            enrol::forecast(rows, published.per_second())
+            enrol::forecast(rows, published)
         )),
         None => text.push_str(&format!(
             "\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",
-            enrol::forecast(rows, published.per_second())
+            enrol::forecast(rows, published)
         )),
     }
     text

@@ -134,11 +134,14 @@ impl Sieve {
         let Some(addresses) = &mut sieve.addresses else { return Ok(sieve) };
         let mut rows = input.rows()?;
         let mut row = Row::new();
+        let mut seen = Seen::default();
         while rows.read(&mut row)? {
-            let Weighed::Judged { faults, claim: Some(_) } = sieve.scales.weigh(&row) else {
+            let Weighed::Judged { faults, claim: Some(claim) } = sieve.scales.weigh(&row) else {
                 continue;
             };
-            if faults.is_empty() && holds(row.fields().id.unwrap_or_default())? {
+            // A row that repeats an id and differs is nobody's, and takes no address either.
+            let first = matches!(seen.claim(&claim), Claimed::First);
+            if first && faults.is_empty() && holds(row.fields().id.unwrap_or_default())? {
                 addresses.reserve(&row);
             }
         }

@@ -178,9 +178,11 @@ impl Doubts {
                 None => Finding::Absent(work),
             });
         }
-        for work in take_ripe(&mut self.recheck, begun) {
-            let sight = seen.of(&work.registrant);
-            if let Some(sight) = sight.filter(|sight| !sight.extra.is_empty()) {
+        for mut work in take_ripe(&mut self.recheck, begun) {
+            let sight = seen.of(&work.registrant).filter(|sight| !sight.extra.is_empty());
+            // Bounded, like every other look: a server may go on listing what it has removed.
+            if let Some(sight) = sight.filter(|_| work.lost < self.most) {
+                work.lost += 1;
                 findings.push(Finding::Held(work, sight));
             }
         }

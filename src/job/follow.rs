@@ -124,7 +124,7 @@ impl<T: Transport> Follower<'_, T> {
     /// Cancels the registrations that a lost answer made too many.
     async fn cancel(&self, work: &mut Work, extra: &[Member]) -> Result<(), RowEnd> {
         for member in extra {
-            let Some(server_id) = &member.server_id else { continue };
+            let Some(server_id) = &member.server_id else { return Err(doubted(work)) };
             let asked = self.desk.line.inquire(Call::Remove, &self.webinar.cancel(server_id)).await;
             match asked {
                 Ok(_) => {}

@@ -54,6 +54,9 @@ pub struct Sightings {
     by_email: HashMap<String, Vec<Member>>,
     /// Addresses that belong to an id of the ledger or of the list.
     taken: HashSet<String>,
+    /// Whose the ids are is not known: an address that was registered with another id is somebody
+    /// else's.
+    cautious: bool,
     holding: u64,
 }
 
@@ -70,6 +73,13 @@ pub struct Sight {
 }
 
 impl Sightings {
+    /// Sightings that are held against neither ledger nor list: by its address alone only a
+    /// registration without an id is anybody's.
+    #[must_use]
+    pub fn cautious() -> Self {
+        Self { cautious: true, ..Self::default() }
+    }
+
     /// Notes one member.
     pub fn note(&mut self, member: Member) {
         self.holding += u64::from(!member.standing.is_over());
@@ -134,7 +144,8 @@ impl Sightings {
             return Some(Sight { extra, ..seen(member) });
         }
         if let Some(member) = best(by_email, false) {
-            let taken = email.is_some_and(|email| self.taken.contains(&email));
+            let named = self.cautious && member.posted.is_some();
+            let taken = named || email.is_some_and(|email| self.taken.contains(&email));
             return Some(Sight { taken, ..seen(member) });
         }
         best(by_id, true).or_else(|| best(by_email, true)).map(seen)

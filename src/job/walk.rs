@@ -277,7 +277,8 @@ impl<T: Transport> Import<'_, T> {
             return Some(engine::too_many(limit, plan.invalid));
         }
         // Whoever is signed in registers nobody else.
-        (ruling.of_a_person && plan.to_post > 0)
+        // In doubt: an absent one would be posted.
+        (ruling.of_a_person && (plan.to_post > 0 || !plan.in_doubt.is_empty()))
             .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, refusal::WEBINAR_ACCESS)))
     }
 

@@ -16,12 +16,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota as Cells, RateLimiter};
 
-use super::quota::Quota;
-
-/// Calls that may go at once while the window has room. The published 15 in 30 s go at once, so a
-/// daily import of a dozen people does not take half a minute; 600 a minute go as 30 and then ten
-/// a second, instead of all in the first seconds.
-const BURST: u32 = 30;
+use super::quota::{BURST, Quota};
 
 /// The most that a request may count later than it was sent: this part of a window, half a percent.
 const TRANSIT: u32 = 200;

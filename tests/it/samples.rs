@@ -14,7 +14,7 @@ use crate::{context::Context, files};
 fn attendees_are_enrolled_to_the_last() {
     let context = Context::offline();
     context.sample("attendees.csv");
-    assert_snapshot!(context.run("rehearse attendees.csv"), @r"
+    assert_snapshot!(context.run("rehearse attendees.csv"), @"
     exit 0
     --- stdout
     40 rows read in [time]:
@@ -27,7 +27,7 @@ fn attendees_are_enrolled_to_the_last() {
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
     The real import of 40 rows would take
     as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 1 min 20 s.
+    registration. At its limit for webinars, 15/30s, it would be 50 s.
     --- stderr
     the meeting's rule: everyone
     40 new registrants
@@ -43,7 +43,7 @@ fn attendees_are_enrolled_to_the_last() {
 fn members_fit_a_meeting_for_the_organization() {
     let context = Context::offline();
     context.sample("members.csv");
-    assert_snapshot!(context.run("rehearse members.csv --mode organization"), @r"
+    assert_snapshot!(context.run("rehearse members.csv --mode organization"), @"
     exit 0
     --- stdout
     24 rows read in [time]:
@@ -56,7 +56,7 @@ fn members_fit_a_meeting_for_the_organization() {
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
     The real import of 24 rows would take
     as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 48 s.
+    registration. At its limit for webinars, 15/30s, it would be 18 s.
     --- stderr
     the meeting's rule: organization
     24 new registrants
@@ -70,7 +70,7 @@ fn members_fit_a_meeting_for_the_organization() {
 fn members_fit_a_meeting_for_everyone_without_what_is_not_sent() {
     let context = Context::offline();
     context.sample("members.csv");
-    assert_snapshot!(context.run("rehearse members.csv"), @r"
+    assert_snapshot!(context.run("rehearse members.csv"), @"
     exit 0
     --- stdout
     24 rows read in [time]:
@@ -83,7 +83,7 @@ fn members_fit_a_meeting_for_everyone_without_what_is_not_sent() {
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
     The real import of 24 rows would take
     as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 48 s.
+    registration. At its limit for webinars, 15/30s, it would be 18 s.
     --- stderr
     the meeting's rule: everyone
     24 new registrants
@@ -185,7 +185,7 @@ fn every_fault_ends_in_one_of_the_files() {
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
     The real import of 3 rows would take
     as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 6 s.
+    registration. At its limit for webinars, 15/30s, it would be 0 s.
     --- stderr
     the meeting's rule: organization
     line 20 stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)
@@ -252,7 +252,7 @@ fn an_eventbrite_export_is_recognised() {
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
     The real import of 22 rows would take
     as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 44 s.
+    registration. At its limit for webinars, 15/30s, it would be 14 s.
     --- stderr
     the meeting's rule: everyone
     6 rows left out by preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
@@ -283,7 +283,7 @@ fn an_eventbrite_export_is_imported_with_a_mapping() {
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
     The real import of 22 rows would take
     as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 44 s.
+    registration. At its limit for webinars, 15/30s, it would be 14 s.
     --- stderr
     the meeting's rule: everyone
     6 rows left out by --where 'Attendee Status=Attending,Checked In'
@@ -329,7 +329,7 @@ fn a_webinars_people_are_registered_with_their_answers() {
     rejects   webinar.rejects.csv
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 27 rows would take at least 54 s
+    The real import of 27 rows would take at least 24 s
     (Microsoft's published limit, 15/30s).
     --- stderr
     the webinar's audience: everyone

@@ -186,6 +186,21 @@ fn one_registration_is_one_persons_whatever_changed_hands() {
 }
 
 #[test]
+fn a_row_in_doubt_does_not_take_the_link_of_whoever_had_its_address() {
+    let lost = Faults::default().script("typo@example.org", None, Fault::ResetBeforeCommit);
+    let context = Context::with(Config { faults: lost, ..Config::default() });
+    context.file("people.csv", guests(2).replace("ada1@", "typo@"));
+    run(&context, "--on-unknown hold").expect(4);
+    // Both addresses are put right: T-001 has the one that T-000 is registered with.
+    context.file("people.csv", guests(2).replace("ada0@", "new@").replace("ada1@", "ada0@"));
+    run(&context, "").expect(3);
+    assert!(files::enrolled(&context, "people.enrolled.csv").is_empty());
+    let rejects = context.read("people.rejects.csv");
+    assert!(rejects.contains("changed-since-enrolled"), "{rejects}");
+    assert!(rejects.contains("exists-on-server"), "{rejects}");
+}
+
+#[test]
 fn who_waits_for_the_organizer_is_awaited_and_had_by_a_later_run() {
     let context = Context::with(webinar(WebinarConfig {
         capacity: Some(2),
@@ -461,6 +476,13 @@ fn a_list_that_is_sorted_anew_takes_nobodys_address() {
     assert_eq!(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["T-000", "T-001"]);
     let rejects = context.read("people.rejects.csv");
     assert!(rejects.contains("NEW") && rejects.contains("duplicate-email"), "{rejects}");
+    // A row that repeats an enrolled id with another address takes it from nobody.
+    let repeat = "T-000,Ada0,Byron,other@example.org\nT-9,Fay,Dean,other@example.org\n";
+    context.file("people.csv", format!("{header}{body}{repeat}"));
+    run(&context, "").expect(3);
+    let rows = files::enrolled(&context, "people.enrolled.csv");
+    let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(ids, ["T-000", "T-001", "T-9"]);
 }
 
 #[test]
@@ -472,6 +494,8 @@ fn a_meetings_ledger_and_list_go_on_with_a_webinar() {
     let ran = run(&context, "--ledger books.ledger").expect(0);
     assert!(ran.stderr.contains("belongs to a meeting"), "{ran}");
     assert_eq!(std::fs::read(context.path("books.ledger")).expect("still there"), before);
+    // A log beside it would tell the meeting's next run that this one had died.
+    assert!(!context.has("books.ledger-wal") && !context.has("books.ledger-shm"));
     let summary = run(&context, "--ledger books.ledger --json").expect(0).json();
     assert_eq!(summary["target"]["kind"], "webinar");
     assert_eq!((&summary["already"], &summary["posts"]), (&5.into(), &0.into()));

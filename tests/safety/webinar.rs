@@ -233,6 +233,8 @@ fn links_that_are_not_to_be_had_are_not_repeated() {
         let ran = place.say(&format!("{RUN} {} --max-duration 1s -vvv", target(&server.url)));
         assert!(ran.code >= 3, "{status}: {} {}", ran.code, ran.err);
         silent(&format!("sessions {status}"), &ran);
+        let asked = server.came().iter().any(|came| came.line.contains("/sessions"));
+        assert!(asked, "{status}: no link was asked for");
         for n in 0..5 {
             let told = place.say(&format!("explain canary-{n} {}", target(&server.url)));
             silent("explain", &told);

@@ -214,7 +214,7 @@ async fn webinar(
     if mode == Mode::Organization {
         findings.note("audience", admission::ORGANIZATION);
     }
-    let (exchange, _) = ask(line, &webinar.configuration()).await.ok()?;
+    let (exchange, _) = findings.hold("admission", ask(line, &webinar.configuration()).await)?;
     let said = told(&exchange, "admission", wire::configuration, findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
@@ -225,9 +225,17 @@ async fn webinar(
         on(", each approved by hand", said.manual_approval)
     );
     findings.ok("admission", text);
-    let (exchange, _) = ask(line, &webinar.questions()).await.ok()?;
-    let (questions, _) = told(&exchange, "questions", wire::questions, findings)?;
+    let (exchange, _) = findings.hold("questions", ask(line, &webinar.questions()).await)?;
+    let (questions, further) = told(&exchange, "questions", wire::questions, findings)?;
     let required = questions.iter().filter(|question| question.required).count();
+    if further.is_some() {
+        let text = format!(
+            "{} asked on the first page, and there are more; `run` reads them all and holds the columns against them",
+            questions.len()
+        );
+        findings.note("questions", text);
+        return Some(());
+    }
     findings.ok("questions", format!("{} asked, {required} of them required", questions.len()));
     let form = Form { questions };
     if let Some(input) = input {

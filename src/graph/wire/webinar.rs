@@ -166,7 +166,7 @@ pub fn questions(body: &[u8]) -> Option<(Vec<Question>, Option<String>)> {
 fn question(read: &Value) -> Option<Question> {
     let text = |member: &str| read[member].as_str().filter(|text| !text.trim().is_empty());
     let id = text("id")?.to_owned();
-    let choices = || {
+    let choices = || -> Vec<String> {
         let choices = read["answerChoices"].as_array().into_iter().flatten();
         choices.filter_map(Value::as_str).map(str::to_owned).collect()
     };
@@ -175,7 +175,11 @@ fn question(read: &Value) -> Option<Question> {
         id,
         required: read["isRequired"].as_bool().unwrap_or(false),
         input: match text("answerInputType") {
-            Some("singleChoice") => AnswerInput::SingleChoice(choices()),
+            // Without choices that can be read Graph judges the text.
+            Some("singleChoice") => match choices() {
+                none if none.is_empty() => AnswerInput::Text,
+                choices => AnswerInput::SingleChoice(choices),
+            },
             Some("multiChoice") => AnswerInput::MultiChoice(choices()),
             Some("boolean") => AnswerInput::Boolean,
             // `text`, `multilineText`, none, and what Microsoft may add: then Graph judges the text.

@@ -8,12 +8,13 @@ use crate::{
     job::{
         doubts::Finding,
         listing::{self, NoList},
+        refusal::Refusal,
         sightings::{Sight, Sightings, Wanted},
         stop::Stop,
         work::Work,
     },
     ledger::{Becomes, Settlement},
-    pacing::Bucket,
+    pacing::{Bucket, Verdict},
 };
 
 /// A list, and when it was begun.
@@ -26,7 +27,7 @@ pub(super) struct Listed {
 
 impl<T: Transport> Engine<'_, T> {
     pub(super) async fn list(&self, begun: Duration, wanted: Wanted) -> Listed {
-        let (mut seen, mut held) = (Sightings::default(), 0);
+        let (mut seen, mut held) = (Sightings::cautious(), 0);
         let result = listing::list(self.line, self.target, self.host, |members| {
             held += members.len();
             for member in members {
@@ -47,6 +48,14 @@ impl<T: Transport> Engine<'_, T> {
             Err(why) => {
                 if !self.line.stop.is_raised() {
                     tracing::warn!(?why, "no list: rows in doubt stay so");
+                }
+                // What is forbidden to this list is forbidden to the next; nobody would be told.
+                if let NoList::Refused(refusal @ Refusal::Word { verdict, .. }) = why
+                    && matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn)
+                    && !self.conduct.trust_ledger
+                    && let Some(stop) = refusal.into_stop(self.target.api())
+                {
+                    self.line.stop.raise(stop);
                 }
                 hall.tally.awaiting += hall.doubts.sought() as u64;
                 hall.doubts.give_up();
