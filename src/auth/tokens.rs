@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::granted::{Effort, Granted};
@@ -37,6 +38,8 @@ pub struct Tokens {
     state: Mutex<State>,
     /// Held by the one who fetches.
     turn: tokio::sync::Mutex<()>,
+    /// Told that a fetch has ended.
+    fetched: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -119,7 +122,7 @@ impl Tokens {
 
     fn from_source(method: Option<Method>, source: Source) -> Self {
         let (state, turn) = (Mutex::default(), tokio::sync::Mutex::new(()));
-        Self { method, source, state, turn }
+        Self { method, source, state, turn, fetched: Notify::new() }
     }
 
     /// The `Authorization` header for the next request, marked sensitive.
@@ -188,6 +191,41 @@ impl Tokens {
         }
     }
 
+    /// Replaces each token ahead of its end, for as long as it is awaited; it never ends.
+    ///
+    /// Beside a run, so that a token does not end unnoticed while requests wait for their turn.
+    pub async fn keep(&self) {
+        loop {
+            let news = self.fetched.notified();
+            match self.due() {
+                Some(due) => tokio::select! {
+                    () = news => continue,
+                    () = tokio::time::sleep_until(due) => {}
+                },
+                None => {
+                    news.await;
+                    continue;
+                }
+            }
+            // Whoever is fetching may bring what is wanted.
+            let _turn = self.turn.lock().await;
+            if let Look::Ageing(_) = self.look(None) {
+                // A failure is no matter yet: it pauses, and the token has a while to live.
+                let _ = self.fetch(Effort::Once).await;
+            }
+        }
+    }
+
+    /// When the token in use is to be replaced; nothing where it need not be, or cannot be any more
+    /// ahead of its end.
+    fn due(&self) -> Option<Instant> {
+        let state = self.state();
+        let current = state.current.as_ref()?;
+        let now = Instant::now();
+        let due = current.ahead?.max(state.pause.unwrap_or(now)).max(now);
+        current.last.is_none_or(|last| due < last).then_some(due)
+    }
+
     async fn wait_for(
         &self,
         refused: Option<&HeaderValue>,
@@ -236,6 +274,17 @@ impl Tokens {
             Ok(granted) => Current::new(&granted, &self.source.origin()),
             Err(error) => Err(error),
         };
+        let result = self.note(result, effort);
+        self.fetched.notify_waiters();
+        result
+    }
+
+    /// Keeps how a fetch ended.
+    fn note(
+        &self,
+        result: Result<Current, AuthError>,
+        effort: Effort,
+    ) -> Result<HeaderValue, AuthError> {
         let mut state = self.state();
         let result = result.and_then(|current| match &state.refused {
             Some(refused) if *refused == current.header => {

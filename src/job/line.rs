@@ -171,6 +171,11 @@ impl<T: Transport> Line<T> {
         Prepared::one_more(&self.unsent)
     }
 
+    /// Replaces the token ahead of its end while it is awaited; it never ends.
+    pub async fn keep_token(&self) {
+        self.tokens.keep().await;
+    }
+
     /// For whom the token speaks by its own claims; `None` where they do not tell, and where no
     /// token can be had: the first request will.
     pub async fn speaker(&self) -> Option<Speaker> {
@@ -198,7 +203,7 @@ impl<T: Transport> Line<T> {
     ) -> Result<Exchange, ()> {
         let bucket = if call == Call::Read { Bucket::Reads } else { Bucket::Writes };
         let asked = self.clock.now();
-        // Asked for now, so that a token is replaced ahead of its end while others use it still.
+        // Asked for now, so that a wrong sign-in ends the run before there is a turn.
         self.bearer().await?;
         let (ticket, bearer) = self.take_turn(bucket).await?;
         drop(prepared);

@@ -151,6 +151,7 @@ pub async fn import<T: Transport>(
         biased;
         ended = work => ended.map_err(named),
         () = deadline => unreachable!("a deadline raises the flag and never ends"),
+        () = import.line.keep_token() => unreachable!("a token is kept for ever"),
     }
 }
 

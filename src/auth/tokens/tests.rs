@@ -270,3 +270,37 @@ async fn a_run_without_a_credential_sends_a_word_that_is_none() {
     assert_eq!(text(&tokens.bearer().await.expect("no sign-in")), "Bearer none");
     assert_eq!(tokens.claims().await, Ok(None));
 }
+
+/// Keeps for so long while nobody asks.
+async fn kept(tokens: &Tokens, seconds: u64) {
+    let over = tokio::time::timeout(Duration::from_secs(seconds), tokens.keep()).await;
+    assert!(over.is_err(), "keeping a token never ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_token_is_replaced_though_nobody_asks() {
+    let script = Script::new(500, []);
+    let tokens = script.tokens();
+    kept(&tokens, 10_000).await;
+    assert_eq!(script.calls(), 0, "the first is fetched for whoever wants it");
+    tokens.bearer().await.expect("a token");
+    kept(&tokens, 3600 - 302).await;
+    assert_eq!(script.calls(), 1);
+    kept(&tokens, 3).await;
+    assert_eq!(script.calls(), 2);
+    assert_eq!(text(&tokens.current().expect("no wait")), "Bearer token-1");
+    kept(&tokens, 10 * 3310).await;
+    assert_eq!(script.calls(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_cannot_be_kept_is_tried_now_and_then_until_its_end() {
+    let script =
+        Script::new(0, std::iter::once(Ok(("first", 3600))).chain((0..20).map(|_| Err(down()))));
+    let tokens = script.tokens();
+    tokens.bearer().await.expect("a token");
+    kept(&tokens, 100_000).await;
+    // From 300 s to 30 s before its end, every 30 s.
+    assert_eq!(script.calls(), 1 + 9);
+    assert!(tokens.current().is_none());
+}
