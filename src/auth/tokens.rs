@@ -197,15 +197,13 @@ impl Tokens {
     pub async fn keep(&self) {
         loop {
             let news = self.fetched.notified();
-            match self.due() {
-                Some(due) => tokio::select! {
-                    () = news => continue,
-                    () = tokio::time::sleep_until(due) => {}
-                },
-                None => {
-                    news.await;
-                    continue;
-                }
+            let Some(due) = self.due() else {
+                news.await;
+                continue;
+            };
+            tokio::select! {
+                () = news => continue,
+                () = tokio::time::sleep_until(due) => {}
             }
             // Whoever is fetching may bring what is wanted.
             let _turn = self.turn.lock().await;

@@ -38,6 +38,8 @@ pub enum Finding {
     Absent(Work),
     /// The target holds it.
     Held(Work, Sight),
+    /// The target holds it twice, and it had counted as enrolled.
+    Twice(Work, Sight),
     /// An accepted one that the list does not show yet: look for it again.
     Missed(Work),
 }
@@ -59,6 +61,8 @@ pub struct Doubts {
     missed_ripe: Option<Duration>,
     /// How many the target held when it was last listed.
     held: usize,
+    /// How many lists in a row could not be had.
+    failed: u32,
     given_up: u64,
 }
 
@@ -74,6 +78,7 @@ impl Doubts {
             missed: Vec::new(),
             missed_ripe: None,
             held: 0,
+            failed: 0,
             given_up: 0,
         }
     }
@@ -155,7 +160,9 @@ impl Doubts {
             let waited = self.fresh.front().map(|doubt| doubt.ripe + GATHER);
             (lost, earlier(batch, waited))
         };
-        earlier(earlier(lost, accepted), self.missed_ripe)
+        // While rows are sent a list serves many; each had its pause, and gathers others beyond it.
+        let gather = if idle { Duration::ZERO } else { GATHER };
+        earlier(earlier(lost, accepted), self.missed_ripe.map(|ripe| ripe + gather))
     }
 
     /// Those whom a list begun at `now` may judge.
@@ -170,7 +177,7 @@ impl Doubts {
     /// Judges by a whole list begun at `begun`, of `held` members: what it `seen` of the wanted.
     /// Rows that were too young then stay.
     pub fn judge(&mut self, begun: Duration, seen: &Sightings, held: usize) -> Vec<Finding> {
-        self.held = held;
+        (self.held, self.failed) = (held, 0);
         let mut findings = Vec::new();
         for work in take_ripe(&mut self.open, begun) {
             findings.push(match seen.of(&work.registrant) {
@@ -183,7 +190,7 @@ impl Doubts {
             // Bounded, like every other look: a server may go on listing what it has removed.
             if let Some(sight) = sight.filter(|_| work.lost < self.most) {
                 work.lost += 1;
-                findings.push(Finding::Held(work, sight));
+                findings.push(Finding::Twice(work, sight));
             }
         }
         let mut sought = take_ripe(&mut self.missed, begun);
@@ -197,7 +204,21 @@ impl Doubts {
         findings
     }
 
-    /// No list could be had: lost rows stay in doubt, accepted ones await their link.
+    /// A list could not be had: nobody is judged before `next`. After as many such lists in a row as
+    /// a row may be lost, nobody is looked for any more in this run, and it says so.
+    pub fn postpone(&mut self, next: impl FnOnce(u32) -> Duration) -> bool {
+        self.failed += 1;
+        if self.failed >= self.most {
+            return false;
+        }
+        let next = next(self.failed - 1);
+        let all = self.open.iter_mut().chain(&mut self.recheck).chain(&mut self.fresh);
+        all.chain(&mut self.missed).for_each(|doubt| doubt.ripe = doubt.ripe.max(next));
+        self.missed_ripe = self.missed_ripe.map(|ripe| ripe.max(next));
+        true
+    }
+
+    /// No list can be had: lost rows stay in doubt, accepted ones await their link.
     pub fn give_up(&mut self) {
         self.given_up += self.open.len() as u64;
         self.open.clear();
@@ -250,6 +271,7 @@ mod tests {
             .into_iter()
             .map(|finding| match finding {
                 Finding::Absent(w) => format!("absent {}", w.registrant.id.as_str()),
+                Finding::Twice(w, _) => format!("twice {}", w.registrant.id.as_str()),
                 Finding::Held(w, sight) => {
                     format!("held {} {}", w.registrant.id.as_str(), 1 + sight.extra.len())
                 }
@@ -284,8 +306,31 @@ mod tests {
         doubts.recheck(work("a", 1), S);
         doubts.recheck(work("b", 1), S);
         assert!(!doubts.is_settled());
-        assert_eq!(told(doubts.judge(S * 2, &seen(&[("a", 2), ("b", 1)]), 3)), ["held a 2"]);
+        assert_eq!(told(doubts.judge(S * 2, &seen(&[("a", 2), ("b", 1)]), 3)), ["twice a"]);
         assert!(doubts.is_settled());
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_had_is_asked_for_again_a_few_times() {
+        let mut doubts = Doubts::new(3);
+        let later = |failed| S * (10_u32 << failed);
+        doubts.add(work("a", 1), S * 2);
+        doubts.seek(work("b", 0), S);
+        doubts.seek(Work { missed: 1, ..work("c", 0) }, S * 15);
+        assert!(doubts.postpone(later));
+        assert_eq!((doubts.ripe_at(true), doubts.wanted(S * 9).len()), (Some(S * 10), 0));
+        assert!(doubts.postpone(later));
+        assert_eq!(doubts.ripe_at(true), Some(S * 20));
+        assert_eq!(
+            told(doubts.judge(S * 20, &seen(&[("b", 1)]), 1)),
+            ["absent a", "missed c", "held b 1"],
+        );
+        // A list that was had begins the count anew.
+        doubts.add(work("a", 2), S * 30);
+        assert!(doubts.postpone(later) && doubts.postpone(later));
+        assert!(!doubts.postpone(later));
+        doubts.give_up();
+        assert_eq!((doubts.given_up(), doubts.is_settled()), (1, true));
     }
 
     #[test]

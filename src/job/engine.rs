@@ -59,8 +59,9 @@ const SOON: Duration = Duration::from_secs(1);
 /// The longest pause between two looks for the same row.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// So many rows whose links are to be fetched are read ahead from the plan.
-const LINKS_AHEAD: usize = 256;
+/// So many rows that the webinar held before are read ahead from the plan, some 500 bytes each:
+/// behind them may stand rows to be sent, in the other bucket.
+const AHEAD: usize = 8_192;
 
 /// How often progress is told: a bar redraws at most five times a second.
 const TICK: Duration = Duration::from_millis(200);
@@ -129,14 +130,23 @@ struct Hall<I> {
     plan: I,
     plan_is_over: bool,
     again: VecDeque<Work>,
-    /// Rows that a webinar holds.
+    /// Rows that a webinar has taken, and that show on its list.
     links: VecDeque<(Work, Sight)>,
+    /// Rows of the plan that it held before.
+    ahead: VecDeque<(Work, Sight)>,
     doubts: Doubts,
     tally: Tally,
     /// Whether any row of this run has had an answer that decided it: until then one at a time.
     proven: bool,
     spare: Spare,
     streak: Streak,
+}
+
+impl<I> Hall<I> {
+    /// How many rows wait for their link to be fetched.
+    fn to_follow(&self) -> usize {
+        self.links.len() + self.ahead.len()
+    }
 }
 
 /// How many rows are prepared ahead of their turn: enough that a free slot does not wait for an
@@ -188,6 +198,7 @@ impl<T: Transport> Engine<'_, T> {
             plan_is_over: false,
             again: VecDeque::new(),
             links: begin.found.into(),
+            ahead: VecDeque::new(),
             doubts,
             tally: Tally::default(),
             proven: false,
@@ -210,14 +221,15 @@ impl<T: Transport> Engine<'_, T> {
             }
             while following.len() < self.conduct.concurrency
                 && !self.line.stop.is_raised()
-                && let Some((work, sight)) = hall.links.pop_front()
+                && let Some((work, sight)) =
+                    hall.links.pop_front().or_else(|| hall.ahead.pop_front())
             {
                 following.push(follow(&desk, work, sight));
             }
             let stopped = self.line.stop.is_raised();
             let at_rest = in_hand.is_empty() && following.is_empty();
-            let idle =
-                at_rest && hall.again.is_empty() && hall.links.is_empty() && hall.plan_is_over;
+            let queued = !hall.again.is_empty() || hall.to_follow() > 0;
+            let idle = at_rest && !queued && hall.plan_is_over;
             if list.is_none() && at_rest && (stopped || (idle && hall.doubts.is_settled())) {
                 break;
             }
@@ -273,10 +285,10 @@ impl<T: Transport> Engine<'_, T> {
         if let Some(work) = hall.again.pop_front() {
             return Some(work);
         }
-        while !hall.plan_is_over && hall.links.len() < LINKS_AHEAD {
+        while !hall.plan_is_over && hall.ahead.len() < AHEAD {
             match hall.plan.next() {
                 Some(Ok((work, None))) => return Some(work),
-                Some(Ok((work, Some(sight)))) => hall.links.push_back((work, sight)),
+                Some(Ok((work, Some(sight)))) => hall.ahead.push_back((work, sight)),
                 Some(Err(stop)) => {
                     self.line.stop.raise(stop);
                     return None;
@@ -303,15 +315,20 @@ impl<T: Transport> Engine<'_, T> {
     /// A row that was accepted did not show, or has no link yet: it is looked for again, each time
     /// after twice the pause.
     fn missed<I>(&self, hall: &mut Hall<I>, mut work: Work) {
-        let pause = self.conduct.settle.saturating_mul(1 << work.missed.min(16));
+        let next = self.in_a_while(work.missed);
         work.missed += 1;
-        let next = self.line.clock.now() + pause.clamp(SOON, LONGEST_PAUSE);
         hall.tally.awaiting += u64::from(!hall.doubts.seek(work, next));
+    }
+
+    /// When to look again after so many looks that brought nothing.
+    fn in_a_while(&self, looks: u32) -> Duration {
+        let pause = self.conduct.settle.saturating_mul(1 << looks.min(16));
+        self.line.clock.now() + pause.clamp(SOON, LONGEST_PAUSE)
     }
 
     fn progress<I>(&self, hall: &Hall<I>, following: usize) -> Progress {
         let mut tally = hall.tally;
-        tally.to_link = (hall.doubts.sought() + hall.links.len() + following) as u64;
+        tally.to_link = (hall.doubts.sought() + hall.to_follow() + following) as u64;
         tally.in_doubt = hall.doubts.open() as u64 + hall.doubts.given_up();
         Progress {
             tally,

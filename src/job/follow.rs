@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use super::{
     exchange::Exchange,
     refusal::{Refusal, systemic},
-    row::{Desk, doubted, link_pending, span},
+    row::{Desk, doubted, is_removed, link_pending, span},
     sightings::Sight,
     work::{RowEnd, Work},
 };
@@ -127,9 +127,10 @@ impl<T: Transport> Follower<'_, T> {
             let Some(server_id) = &member.server_id else { return Err(doubted(work)) };
             let asked = self.desk.line.inquire(Call::Remove, &self.webinar.cancel(server_id)).await;
             match asked {
-                Ok(_) => {}
+                Ok(exchange) if is_removed(&exchange) => {}
                 Err(Refusal::Stopped) => return Err(RowEnd::NotAttempted),
-                Err(Refusal::Unknown | Refusal::Failing(_)) => return Err(doubted(work)),
+                // The next list tells whether it stands.
+                Ok(_) | Err(Refusal::Unknown | Refusal::Failing(_)) => return Err(doubted(work)),
                 Err(Refusal::Word { status, error, verdict }) => {
                     if matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn) {
                         self.stop(systemic(status, error, verdict, self.desk.target.api()));

@@ -291,9 +291,10 @@ fn accepted(work: &mut Work, exchange: &Exchange) -> (Becomes, Outcome) {
     (link_pending(server_id, false), Outcome::End(RowEnd::Accepted(sight)))
 }
 
-/// Whether Graph itself said that the registrant is gone. A gateway's page with status 200 or 404
-/// says nothing, and a POST on top of it would enrol twice; the next list tells.
-fn is_removed(exchange: &Exchange) -> bool {
+/// Whether Graph itself said that the registrant is gone, or its registration cancelled. A gateway's
+/// page with status 200 or 404 says nothing, and a POST on top of it would enrol twice; the next list
+/// tells.
+pub(super) fn is_removed(exchange: &Exchange) -> bool {
     exchange.result.as_ref().is_ok_and(|response| {
         if response.status.is_success() {
             response.body.is_empty()

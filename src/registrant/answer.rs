@@ -130,6 +130,15 @@ fn value(question: &Question, cell: &str) -> Result<AnswerValue, String> {
                 listed(choices)
             )),
         },
+        // Without choices that can be read Graph judges the parts; a comma may belong to one.
+        AnswerInput::MultiChoice(choices) if choices.is_empty() => {
+            let parts = cell.split([';', '\n']).map(str::trim).filter(|part| !part.is_empty());
+            let parts: Vec<String> = parts.map(str::to_owned).collect();
+            if parts.is_empty() {
+                return Err(format!("the answer to “{asked}” names nothing and is `{cell}`"));
+            }
+            Ok(AnswerValue::Choices(parts))
+        }
         AnswerInput::MultiChoice(choices) => match several(choices, cell) {
             Some(places) => {
                 Ok(AnswerValue::Choices(places.into_iter().map(|at| choices[at].clone()).collect()))
@@ -232,6 +241,15 @@ mod tests {
             let sent = sent.map(|sent| AnswerValue::Text(sent.to_owned()));
             assert!(read(&input, cell) == sent, "{cell}");
         }
+    }
+
+    #[test]
+    fn where_the_form_does_not_tell_its_choices_graph_judges_them() {
+        let input = AnswerInput::MultiChoice(Vec::new());
+        let sent = |texts| Some(AnswerValue::Choices(owned(texts)));
+        assert!(read(&input, "Paris, France; London ;") == sent(&["Paris, France", "London"]));
+        assert!(read(&input, "Ghent") == sent(&["Ghent"]));
+        assert!(read(&input, ";").is_none());
     }
 
     #[test]
@@ -361,7 +379,7 @@ mod tests {
         /// No cell makes a value that the form does not know, and none makes the reader panic.
         #[test]
         fn nothing_but_a_choice_is_sent(
-            choices in proptest::collection::vec("[aAbB;,| ]{0,4}", 0..5),
+            choices in proptest::collection::vec("[aAbB;,| ]{0,4}", 1..5),
             cell in "[aAbB;,|\n ]{1,8}",
         ) {
             let cell = cell.trim();

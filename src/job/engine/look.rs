@@ -40,27 +40,11 @@ impl<T: Transport> Engine<'_, T> {
         Listed { begun, held, result: result.map(|()| seen) }
     }
 
-    /// Acts on a list: rows are sent again, followed to their link, or looked for again; where there
-    /// is no list they stay as they are.
+    /// Acts on a list: rows are sent again, followed to their link, or looked for again.
     pub(super) async fn listed<I>(&self, hall: &mut Hall<I>, listed: Listed) {
         let seen = match listed.result {
             Ok(seen) => seen,
-            Err(why) => {
-                if !self.line.stop.is_raised() {
-                    tracing::warn!(?why, "no list: rows in doubt stay so");
-                }
-                // What is forbidden to this list is forbidden to the next; nobody would be told.
-                if let NoList::Refused(refusal @ Refusal::Word { verdict, .. }) = why
-                    && matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn)
-                    && !self.conduct.trust_ledger
-                    && let Some(stop) = refusal.into_stop(self.target.api())
-                {
-                    self.line.stop.raise(stop);
-                }
-                hall.tally.awaiting += hall.doubts.sought() as u64;
-                hall.doubts.give_up();
-                return;
-            }
+            Err(why) => return self.unlisted(hall, why),
         };
         for finding in hall.doubts.judge(listed.begun, &seen, listed.held) {
             let kept = match finding {
@@ -73,6 +57,10 @@ impl<T: Transport> Engine<'_, T> {
                     self.again(hall, work, Becomes::Ready).await
                 }
                 Finding::Held(work, sight) => self.held(hall, work, sight).await,
+                Finding::Twice(work, sight) => {
+                    hall.tally.enrolled -= 1;
+                    self.held(hall, work, sight).await
+                }
             };
             if let Err(error) = kept {
                 self.line.stop.raise(Stop::Ledger(error));
@@ -82,6 +70,32 @@ impl<T: Transport> Engine<'_, T> {
         self.line.pacing(|buckets| {
             buckets.of(Bucket::Writes).add_rows(hall.again.len() as u64);
         });
+    }
+
+    /// There is no list: rows stay as they are. One that failed is asked for again later; one that
+    /// was refused would be refused again.
+    fn unlisted<I>(&self, hall: &mut Hall<I>, why: NoList) {
+        let stopped = self.line.stop.is_raised();
+        if !stopped {
+            tracing::warn!(?why, "no list: nobody is judged by it");
+        }
+        let passing = match &why {
+            NoList::Odd(_) | NoList::Refused(Refusal::Unknown | Refusal::Failing(_)) => true,
+            NoList::Refused(Refusal::Stopped | Refusal::Word { .. }) => false,
+        };
+        if passing && !stopped && hall.doubts.postpone(|failed| self.in_a_while(failed)) {
+            return;
+        }
+        // What is forbidden to this list is forbidden to the next; nobody would be told.
+        if let NoList::Refused(refusal @ Refusal::Word { verdict, .. }) = why
+            && matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn)
+            && !self.conduct.trust_ledger
+            && let Some(stop) = refusal.into_stop(self.target.api())
+        {
+            self.line.stop.raise(stop);
+        }
+        hall.tally.awaiting += hall.doubts.sought() as u64;
+        hall.doubts.give_up();
     }
 
     /// A row that the target holds.
