@@ -201,6 +201,17 @@ fn a_row_in_doubt_does_not_take_the_link_of_whoever_had_its_address() {
 }
 
 #[test]
+fn a_list_that_cannot_be_read_is_asked_for_again_in_the_same_run() {
+    // With this seed the first list can be read in the end, and the second not at all.
+    let context =
+        Context::with(Config { seed: 3, faults: faults(&["list:html=80"]), ..Config::default() });
+    context.file("people.csv", guests(5));
+    let ran = run(&context, "-v").expect(0);
+    assert!(ran.stderr.contains("no list"), "{ran}");
+    assert_eq!(files::enrolled(&context, "people.enrolled.csv").len(), 5);
+}
+
+#[test]
 fn who_waits_for_the_organizer_is_awaited_and_had_by_a_later_run() {
     let context = Context::with(webinar(WebinarConfig {
         capacity: Some(2),
