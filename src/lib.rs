@@ -8,6 +8,7 @@
 /// (contract, section 9). It lies below the program's own target, so that its level follows.
 const LOG_IDS: &str = "registrant_import::ids";
 
+mod notation;
 mod private;
 
 pub mod registrant;

@@ -1,26 +1,10 @@
-//! How durations and times of day are written on the command line.
+//! How times of day are written on the command line.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Zoned, civil::Time};
 
-pub(super) use crate::output::grouped;
-
-/// `300ms`, `10s`, `50m`, `6h`; the number may have decimals.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("`{text}` is no duration; write it as 300ms, 10s, 50m or 6h");
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
-    let (number, unit) = text.split_at(split);
-    let unit = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3_600.0,
-        _ => return Err(bad()),
-    };
-    let number: f64 = number.parse().map_err(|_| bad())?;
-    Duration::try_from_secs_f64(number * unit).map_err(|_| bad())
-}
+pub(super) use crate::{notation::duration, output::grouped};
 
 /// `HH:MM` of the local clock.
 pub(super) fn time_of_day(text: &str) -> Result<Time, String> {
@@ -46,17 +30,6 @@ pub(super) fn until(time: Time, now: &Zoned) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
-        assert_eq!(duration("50m"), Ok(Duration::from_secs(3_000)));
-        assert_eq!(duration("6h"), Ok(Duration::from_secs(21_600)));
-        for bad in ["", "10", "s", "10 s", "-1s", "1d", "1e99h", "..s"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_time_of_day_is_the_next_one() {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::notation;
+
 /// A number of calls in a span of time: `0.5/s`, `15/30s`, `600/m`, `1000/h`.
 ///
 /// A fraction is turned into whole calls over a longer span, because no window can hold half a
@@ -105,16 +107,13 @@ impl fmt::Display for Quota {
 fn window(text: &str) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
-    let number: u64 = if number.is_empty() { 1 } else { number.parse().ok()? };
-    let millis = match unit.trim() {
-        "ms" => 1,
-        "s" | "sec" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    let span = Duration::from_millis(number.checked_mul(millis)?);
-    (!span.is_zero()).then_some(span)
+    let number: u32 = if number.is_empty() { 1 } else { number.parse().ok()? };
+    let unit = notation::unit(match unit.trim() {
+        "sec" => "s",
+        "min" => "m",
+        unit => unit,
+    })?;
+    unit.checked_mul(number).filter(|span| !span.is_zero())
 }
 
 /// A decimal number of at most six places as numerator and denominator.

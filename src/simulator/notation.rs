@@ -1,39 +1,17 @@
-//! How durations, quotas, outages and questions are written: `300ms`, `15/30s`, `token:10s..20s`,
+//! How quotas, outages and questions are written: `15/30s`, `token:10s..20s`,
 //! `choice:City=Ghent;London`.
 
-use std::time::Duration;
+pub(super) use crate::notation::duration;
+use crate::notation::unit;
 
 use super::{Outage, Question, QuestionKind, Quota, Scope};
-
-/// `300ms`, `10s`, `50m`, `6h`; the number may have decimals.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let number = &text[..text.len() - unit.len()];
-    seconds(unit)
-        .zip(number.parse::<f64>().ok())
-        .and_then(|(unit, number)| Duration::try_from_secs_f64(number * unit).ok())
-        .ok_or_else(|| format!("`{text}` is no duration; write it as 300ms, 10s, 50m or 6h"))
-}
-
-fn seconds(unit: &str) -> Option<f64> {
-    match unit {
-        "ms" => Some(0.001),
-        "s" => Some(1.0),
-        "m" => Some(60.0),
-        "h" => Some(3_600.0),
-        _ => None,
-    }
-}
 
 /// `50/s`, `15/30s`, `0.5/s`.
 pub(super) fn quota(text: &str) -> Result<Quota, String> {
     let wrong = || format!("`{text}` is no limit; write it as 50/s, 15/30s or 600/m");
     let (count, per) = text.split_once('/').ok_or_else(wrong)?;
-    let per = seconds(per)
-        .map(Duration::from_secs_f64)
-        .or_else(|| duration(per).ok())
-        .filter(|per| !per.is_zero())
-        .ok_or_else(wrong)?;
+    let per =
+        unit(per).or_else(|| duration(per).ok()).filter(|per| !per.is_zero()).ok_or_else(wrong)?;
     let count = count.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0).ok_or_else(wrong)?;
     Ok(Quota { count, per })
 }
@@ -112,17 +90,9 @@ fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn durations_are_read_as_documented() {
-        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
-        assert_eq!(duration("6h"), Ok(Duration::from_secs(21_600)));
-        for bad in ["", "s", "10", "-1s", "1 s", "1d", "1.1.1s"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn questions_are_read_as_documented() {

@@ -191,7 +191,7 @@ fn a_server_that_quotes_everything_is_not_repeated() {
             webinar(came, "", "").unwrap_or_else(|| quoting(came, status))
         });
         let place = place().with("GRAPH_TOKEN", "canary-token");
-        let line = format!("{RUN} {} --max-duration 1s -vvv", target(&server.url));
+        let line = format!("{RUN} {} --max-duration 3s -vvv", target(&server.url));
         let ran = place.say(&line);
         assert!(ran.code >= 3, "{status}: {} {}", ran.code, ran.err);
         silent(&status.to_string(), &ran);
@@ -230,7 +230,7 @@ fn links_that_are_not_to_be_had_are_not_repeated() {
             })
         });
         let place = place().with("GRAPH_TOKEN", "canary-token");
-        let ran = place.say(&format!("{RUN} {} --max-duration 1s -vvv", target(&server.url)));
+        let ran = place.say(&format!("{RUN} {} --max-duration 3s -vvv", target(&server.url)));
         assert!(ran.code >= 3, "{status}: {} {}", ran.code, ran.err);
         silent(&format!("sessions {status}"), &ran);
         let asked = server.came().iter().any(|came| came.line.contains("/sessions"));
@@ -267,7 +267,7 @@ fn what_the_preflight_is_told_is_not_repeated() {
         let place = place().with("GRAPH_TOKEN", "canary-token");
         for command in ["doctor people.csv", RUN] {
             let ran =
-                place.say(&format!("{command} {} --max-duration 1s -vvv", target(&server.url)));
+                place.say(&format!("{command} {} --max-duration 3s -vvv", target(&server.url)));
             // doctor reads no further page.
             let taken = end == "/registrations" && command != RUN;
             assert_eq!(ran.code == 0, taken, "{command} {body}: {}", ran.err);
