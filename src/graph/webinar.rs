@@ -66,7 +66,7 @@ impl Webinar {
     #[must_use]
     pub fn enrol(&self, registrant: &Registrant) -> Draft {
         Draft {
-            body: Some(wire::webinar_registration(registrant, false).into()),
+            body: Some(wire::webinar_registration(registrant).into()),
             ..Draft::new(Method::POST, format!("{}/registrations", self.path))
         }
     }

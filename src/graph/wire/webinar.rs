@@ -76,21 +76,19 @@ impl<'a> From<&'a Answer> for AnswerBody<'a> {
     }
 }
 
-/// The JSON that registers `registrant` for a webinar; `delegated`: with the token of the person
-/// who is registered.
+/// The JSON by which an application registers `registrant` for a webinar.
 #[must_use]
-pub fn webinar_registration(registrant: &Registrant, delegated: bool) -> Vec<u8> {
+pub fn webinar_registration(registrant: &Registrant) -> Vec<u8> {
     let attendee = match &registrant.details {
         Details::Webinar(attendee) => Some(&**attendee),
         Details::Everyone | Details::Organization { .. } => None,
     };
-    let person = attendee.filter(|_| !delegated);
     let or =
         |given: fn(&Attendee) -> Option<&str>, default| attendee.and_then(given).unwrap_or(default);
     encode(&RegistrationBody {
-        first_name: person.map(|person| person.first_name.as_str()),
-        last_name: person.map(|person| person.last_name.as_str()),
-        email: person.map(|person| person.email.as_str()),
+        first_name: attendee.map(|person| person.first_name.as_str()),
+        last_name: attendee.map(|person| person.last_name.as_str()),
+        email: attendee.map(|person| person.email.as_str()),
         external_registration_information: ExternalInformation {
             referrer: attendee.and_then(|attendee| attendee.referrer.as_deref()),
             registration_id: registrant.id.as_str(),
@@ -230,10 +228,10 @@ mod tests {
         }
     }
 
-    fn body(fields: &Fields<'_>, delegated: bool) -> Value {
+    fn body(fields: &Fields<'_>) -> Value {
         let rule = Rule::Webinar(Arc::new(form()));
         let registrant = Registrant::parse(fields, &rule).expect("valid");
-        serde_json::from_slice(&webinar_registration(&registrant, delegated)).expect("JSON")
+        serde_json::from_slice(&webinar_registration(&registrant)).expect("JSON")
     }
 
     #[test]
@@ -243,12 +241,7 @@ mod tests {
             "externalRegistrationInformation": {"registrationId": "é \"1\""},
             "preferredTimezone": "UTC", "preferredLanguage": "en-us",
         });
-        assert_eq!(body(&fields(), false), least);
-        let mine = json!({
-            "externalRegistrationInformation": {"registrationId": "é \"1\""},
-            "preferredTimezone": "UTC", "preferredLanguage": "en-us",
-        });
-        assert_eq!(body(&fields(), true), mine);
+        assert_eq!(body(&fields()), least);
     }
 
     #[test]
@@ -261,28 +254,26 @@ mod tests {
             preferred_language: Some("de-de"),
             ..fields()
         };
-        for delegated in [false, true] {
-            let body = body(&given, delegated);
-            assert_eq!(body["externalRegistrationInformation"]["referrer"], "Fabrikam");
-            assert_eq!(body["preferredTimezone"], "Pacific Standard Time");
-            assert_eq!(body["preferredLanguage"], "de-de");
-            assert_eq!(
-                body["registrationQuestionAnswers"],
-                json!([
-                    {"questionId": "city", "value": "London", "booleanValue": null,
-                     "multiChoiceValues": []},
-                    {"questionId": "local", "value": null, "booleanValue": true,
-                     "multiChoiceValues": []},
-                    {"questionId": "cities", "value": null, "booleanValue": null,
-                     "multiChoiceValues": ["Seattle", "London"]},
-                    {"questionId": "why", "value": "Because.\nReally.", "booleanValue": null,
-                     "multiChoiceValues": []},
-                ])
-            );
-        }
+        let sent = body(&given);
+        assert_eq!(sent["externalRegistrationInformation"]["referrer"], "Fabrikam");
+        assert_eq!(sent["preferredTimezone"], "Pacific Standard Time");
+        assert_eq!(sent["preferredLanguage"], "de-de");
+        assert_eq!(
+            sent["registrationQuestionAnswers"],
+            json!([
+                {"questionId": "city", "value": "London", "booleanValue": null,
+                 "multiChoiceValues": []},
+                {"questionId": "local", "value": null, "booleanValue": true,
+                 "multiChoiceValues": []},
+                {"questionId": "cities", "value": null, "booleanValue": null,
+                 "multiChoiceValues": ["Seattle", "London"]},
+                {"questionId": "why", "value": "Because.\nReally.", "booleanValue": null,
+                 "multiChoiceValues": []},
+            ])
+        );
         let empty =
             Fields { answers: QUESTIONS.map(|question| (question, " ")).to_vec(), ..fields() };
-        assert!(body(&empty, false).get("registrationQuestionAnswers").is_none());
+        assert!(body(&empty).get("registrationQuestionAnswers").is_none());
     }
 
     #[test]
