@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderValue, Method};
 use uuid::Uuid;
 
 use super::{clock::millis, refusal::words};
 use crate::{
     graph::{
-        transport::{Response, TransportError},
+        draft::Draft,
+        transport::{Reach, Request, Response, TransportError},
         wire::GraphError,
     },
-    pacing::Verdict,
+    pacing::{Heard, RetryAfter, Verdict},
 };
+
+/// The share of its limit in use, where Graph tells it (documented for identity and access).
+const LIMIT_SHARE: &str = "x-ms-throttle-limit-percentage";
 
 /// One attempt that was sent, and what came of it.
 pub struct Exchange {
@@ -71,4 +75,43 @@ impl Exchange {
             "attempt"
         );
     }
+}
+
+/// What is sent of a draft.
+pub(super) fn request(draft: &Draft, authorization: Option<HeaderValue>, id: Uuid) -> Request {
+    debug_assert!(draft.method != Method::HEAD, "an answer needs a body to be read");
+    Request {
+        method: draft.method.clone(),
+        target: draft.target.clone(),
+        authorization,
+        body: draft.body.clone(),
+        client_request_id: id,
+    }
+}
+
+/// An answer, or what became of it, as pacing judges it.
+pub(super) fn heard(result: &Result<Response, TransportError>) -> Heard {
+    match result {
+        Ok(response) => Heard::Answer {
+            status: response.status.as_u16(),
+            retry_after: response.headers.contains_key(http::header::RETRY_AFTER),
+        },
+        Err(error) if error.reach == Reach::NotSent => Heard::NotSent,
+        Err(_) => Heard::Lost,
+    }
+}
+
+/// The wait that an answer asks for.
+pub(super) fn retry_after(result: &Result<Response, TransportError>) -> RetryAfter {
+    let Ok(response) = result else { return RetryAfter::Absent };
+    let (retry_after, oddity) = RetryAfter::from_headers(&response.headers);
+    if let Some(oddity) = oddity {
+        tracing::warn!(?oddity, "an odd Retry-After");
+    }
+    retry_after
+}
+
+/// How much of its limit the caller uses, where Graph tells.
+pub(super) fn limit_share(result: &Result<Response, TransportError>) -> Option<f64> {
+    result.as_ref().ok()?.header(LIMIT_SHARE)?.trim().parse().ok()
 }

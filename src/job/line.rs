@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method};
+use http::HeaderValue;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
     clock::Clock,
-    exchange::Exchange,
+    exchange::{Exchange, heard, limit_share, request, retry_after},
     refusal::{Refusal, is_policy},
     stop::{Stop, StopFlag},
 };
@@ -23,12 +23,9 @@ use crate::{
     auth::{self, Speaker, Tokens},
     graph::{
         draft::Draft,
-        transport::{Reach, Request, Response, Transport, TransportError},
+        transport::{Response, Transport, TransportError},
     },
-    pacing::{
-        Answer, Bucket, Buckets, Call, Heard, RetryAfter, Step, Systemic, Ticket, Verdict, View,
-        verdict,
-    },
+    pacing::{Answer, Bucket, Buckets, Call, Step, Systemic, Ticket, Verdict, View, verdict},
 };
 
 /// After this long without anything but failures the run ends with 5. Ten minutes outlast a
@@ -38,9 +35,6 @@ pub const OUTAGE: Duration = Duration::from_secs(600);
 /// So many error answers in a row (5xx) to one request that may be repeated are an answer. With the
 /// backoff between them they take about half a minute.
 const ERRORS: u32 = 8;
-
-/// The share of its limit in use, where Graph tells it (documented for identity and access).
-const LIMIT_SHARE: &str = "x-ms-throttle-limit-percentage";
 
 /// Everything that a request needs beside itself.
 pub struct Line<T> {
@@ -365,41 +359,6 @@ impl<T: Transport> Line<T> {
         }
         self.turns[bucket as usize].notify_one();
     }
-}
-
-fn request(draft: &Draft, authorization: Option<HeaderValue>, id: Uuid) -> Request {
-    debug_assert!(draft.method != Method::HEAD, "an answer needs a body to be read");
-    Request {
-        method: draft.method.clone(),
-        target: draft.target.clone(),
-        authorization,
-        body: draft.body.clone(),
-        client_request_id: id,
-    }
-}
-
-fn heard(result: &Result<Response, TransportError>) -> Heard {
-    match result {
-        Ok(response) => Heard::Answer {
-            status: response.status.as_u16(),
-            retry_after: response.headers.contains_key(http::header::RETRY_AFTER),
-        },
-        Err(error) if error.reach == Reach::NotSent => Heard::NotSent,
-        Err(_) => Heard::Lost,
-    }
-}
-
-fn retry_after(result: &Result<Response, TransportError>) -> RetryAfter {
-    let Ok(response) = result else { return RetryAfter::Absent };
-    let (retry_after, oddity) = RetryAfter::from_headers(&response.headers);
-    if let Some(oddity) = oddity {
-        tracing::warn!(?oddity, "an odd Retry-After");
-    }
-    retry_after
-}
-
-fn limit_share(result: &Result<Response, TransportError>) -> Option<f64> {
-    result.as_ref().ok()?.header(LIMIT_SHARE)?.trim().parse().ok()
 }
 
 async fn sleep_until(time: Option<tokio::time::Instant>) {
