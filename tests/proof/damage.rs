@@ -52,6 +52,8 @@ fn before(random: &mut Rng, stage: &mut Stage) {
         run.kill().expect("the run is ours to kill");
     }
     run.wait().expect("the run ends");
+    // What a killed run sent may arrive after its death: not as the next run's.
+    stage.serve_anew();
     stage.ids = everybody;
     random.shuffle(&mut stage.ids);
     stage.write_export();

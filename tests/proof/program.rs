@@ -50,6 +50,11 @@ impl Stage {
         stage
     }
 
+    /// Serves on another port: whatever was on its way to the former one has arrived, or never will.
+    pub(crate) fn serve_anew(&mut self) {
+        self.served = Served::start(&self.simulator).expect("a free port");
+    }
+
     /// The same people for a webinar.
     pub(crate) fn webinar(people: usize, config: Config) -> Self {
         let stage = Self { webinar: true, ..Self::new(people, config) };
