@@ -180,13 +180,15 @@ impl Doubts {
         (self.held, self.failed) = (held, 0);
         let mut findings = Vec::new();
         for work in take_ripe(&mut self.open, begun) {
-            findings.push(match seen.of(&work.registrant) {
+            findings.push(match seen.of_known(&work.registrant, work.server_id.as_deref()) {
                 Some(sight) => Finding::Held(work, sight),
                 None => Finding::Absent(work),
             });
         }
         for mut work in take_ripe(&mut self.recheck, begun) {
-            let sight = seen.of(&work.registrant).filter(|sight| !sight.extra.is_empty());
+            let sight = seen
+                .of_known(&work.registrant, work.server_id.as_deref())
+                .filter(|sight| !sight.extra.is_empty());
             // Bounded, like every other look: a server may go on listing what it has removed.
             if let Some(sight) = sight.filter(|_| work.lost < self.most) {
                 work.lost += 1;
@@ -197,9 +199,11 @@ impl Doubts {
         self.missed_ripe = self.missed.iter().map(|doubt| doubt.ripe).min();
         let ripe = self.fresh.partition_point(|doubt| doubt.ripe <= begun);
         sought.extend(self.fresh.drain(..ripe).map(|doubt| doubt.work));
-        findings.extend(sought.into_iter().map(|work| match seen.of(&work.registrant) {
-            Some(sight) => Finding::Held(work, sight),
-            None => Finding::Missed(work),
+        findings.extend(sought.into_iter().map(|work| {
+            match seen.of_known(&work.registrant, work.server_id.as_deref()) {
+                Some(sight) => Finding::Held(work, sight),
+                None => Finding::Missed(work),
+            }
         }));
         findings
     }

@@ -66,6 +66,7 @@ impl<T: Transport> Follower<'_, T> {
             let becomes = Becomes::Refused { code, reason: TAKEN.to_owned() };
             return self.settle(work, None, becomes, RowEnd::TurnedAway).await;
         }
+        work.server_id.clone_from(&sight.member.server_id);
         if work.doubted
             && let Err(end) = self.cancel(work, &sight.extra).await
         {

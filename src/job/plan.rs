@@ -179,10 +179,11 @@ impl Plan {
             Disposition::Foreign => self.foreign += 1,
             Disposition::Awaiting => {
                 let adopted = entry.as_ref().is_some_and(Entry::is_adopted);
-                let seq = entry.map(|entry| entry.seq);
+                let (seq, server_id) = entry.map(|entry| (entry.seq, entry.registrant_id)).unzip();
                 self.awaiting.push(Work {
                     seq,
                     adopted,
+                    server_id: server_id.flatten(),
                     ..Work::new(registrant, sent, row.line())
                 });
             }

@@ -124,6 +124,13 @@ impl Sightings {
     /// What was seen of this registrant.
     #[must_use]
     pub fn of(&self, registrant: &Registrant) -> Option<Sight> {
+        self.of_known(registrant, None)
+    }
+
+    /// What was seen of this registrant, whom an earlier list has told by the server's own id of
+    /// its registration: that one is theirs, whatever id it was registered with.
+    #[must_use]
+    pub fn of_known(&self, registrant: &Registrant, server_id: Option<&str>) -> Option<Sight> {
         let email = email(registrant);
         let by_id = self.by_id.get(registrant.id.as_str()).map_or(&[][..], Vec::as_slice);
         let by_email = email
@@ -144,7 +151,8 @@ impl Sightings {
             return Some(Sight { extra, ..seen(member) });
         }
         if let Some(member) = best(by_email, false) {
-            let named = self.cautious && member.posted.is_some();
+            let known = server_id.is_some() && member.server_id.as_deref() == server_id;
+            let named = self.cautious && member.posted.is_some() && !known;
             let taken = named || email.is_some_and(|email| self.taken.contains(&email));
             return Some(Sight { taken, ..seen(member) });
         }
@@ -221,5 +229,16 @@ mod tests {
         assert_eq!(seen(&[strangers], &ada), Some(("r1".into(), 0, false)));
         let over = member(Some("OURS"), "ada@x.org", "r1", Standing::Canceled);
         assert_eq!(seen(&[over], &ada), Some(("r1".into(), 0, false)), "a place given up");
+    }
+
+    #[test]
+    fn a_registration_that_was_taken_over_stays_its_rows() {
+        let ada = row("A", "ada@x.org");
+        let mut seen = Sightings::cautious();
+        seen.note(member(Some("THEIRS"), "ada@x.org", "r1", Standing::Registered));
+        let taken = |known| seen.of_known(&ada, known).map(|sight| sight.taken);
+        assert_eq!(taken(None), Some(true), "whose THEIRS is this list does not know");
+        assert_eq!(taken(Some("r1")), Some(false));
+        assert_eq!(taken(Some("r2")), Some(true));
     }
 }

@@ -31,6 +31,8 @@ pub struct Work {
     pub missed: u32,
     /// Whether the target held it before this ledger ever sent it.
     pub adopted: bool,
+    /// The server's own id of its registration, where a list has told it.
+    pub server_id: Option<String>,
 }
 
 impl Work {
@@ -48,6 +50,7 @@ impl Work {
             lost: 0,
             missed: 0,
             adopted: false,
+            server_id: None,
         }
     }
 }
