@@ -11,6 +11,7 @@ use jiff::Zoned;
 
 use super::{
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
+    drafting::Drafting,
     failure::Failure,
     notation::{self, grouped},
     patience,
@@ -30,7 +31,7 @@ use crate::{
     },
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
-        Closing, Console, Files, Projection, Summary, TargetName, harmless, length, probe,
+        Closing, Console, Draft, Files, Projection, Summary, TargetName, harmless, length, probe,
         rate_in_words, time_left,
     },
     pacing::{Buckets, Pacer, Quota, Settings},
@@ -87,10 +88,13 @@ impl Enrolment<'_> {
             .build()
             .map_err(|error| Failure::internal("no runtime", &error))?;
         let tokens = std::mem::replace(&mut self.tokens, Tokens::none());
-        let (ended, line, planned) =
-            runtime.block_on(self.enrol(ledger, &snapshot, tokens, &mut signals, console))?;
+        let mut files =
+            Drafting::new(&snapshot, &self.enrolled, &self.rejects, self.files.formula_safe);
+        let enrol = self.enrol(ledger, &snapshot, tokens, &mut signals, &mut files, console);
+        let (ended, line, planned) = runtime.block_on(enrol)?;
         console.end("the run is over; writing the files");
-        let mut done = self.finish(ended, &line, &snapshot, console)?;
+        let draft = files.finished(&ended.tally);
+        let mut done = self.finish(ended, draft, &line, &snapshot, console)?;
         done.planned = planned;
         Ok(done)
     }
@@ -101,6 +105,7 @@ impl Enrolment<'_> {
         snapshot: &Snapshot,
         tokens: Tokens,
         signals: &mut Signals,
+        files: &mut Drafting<'_>,
         console: &mut Console,
     ) -> Result<(Ended, Line<Http>, Option<u64>), Failure> {
         let seed = fastrand::u64(..);
@@ -140,6 +145,7 @@ impl Enrolment<'_> {
             }
         };
         let work = job::import(&import, ledger, |event| {
+            files.hear(&event);
             if let Event::Planned(Planned { plan, .. }) = &event {
                 planned.set(Some(plan.to_post));
             }
@@ -220,6 +226,7 @@ impl Enrolment<'_> {
                 console.begin(rows, plan.already);
             }
             Event::Going(progress) => console.progress(progress),
+            Event::Drawing { .. } | Event::Noted(_) => {}
         }
     }
 
@@ -256,10 +263,11 @@ impl Enrolment<'_> {
         text
     }
 
-    /// Writes the files from the ledger, closes the run's record, and sums up.
+    /// Writes the files from the ledger, or puts those that are drafted in their places, closes the run's record, and sums up.
     fn finish(
         &self,
         ended: Ended,
+        draft: Option<Draft>,
         line: &Line<Http>,
         snapshot: &Snapshot,
         console: &Console,
@@ -270,14 +278,18 @@ impl Enrolment<'_> {
             Some((rule, _)) => rule,
             None => known_rule(self.target.api(), &ledger),
         };
-        let projection = Projection {
-            input: snapshot,
-            rule,
-            ledger: &ledger,
-            stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
-            formula_safe: self.files.formula_safe,
+        let (counts, reasons) = if let Some(draft) = draft {
+            draft.commit()?
+        } else {
+            let projection = Projection {
+                input: snapshot,
+                rule,
+                ledger: &ledger,
+                stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
+                formula_safe: self.files.formula_safe,
+            };
+            projection.write(&self.enrolled, &self.rejects)?
         };
-        let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
         let mut summary = Summary::new(
             TargetName {
                 kind: self.target.api().word(),

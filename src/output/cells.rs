@@ -9,44 +9,77 @@ pub(super) fn line<'a>(
     delimiter: u8,
     ending: &str,
 ) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(128);
+    push_line(&mut bytes, cells, delimiter, ending);
+    bytes
+}
+
+/// Appends such a line to `bytes`.
+pub(super) fn push_line<'a>(
+    bytes: &mut Vec<u8>,
+    cells: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
+    delimiter: u8,
+    ending: &str,
+) {
     let cells = cells.into_iter();
     // Most lines need no quotes, and a writer for one line costs more than the line. A lone cell may
     // be empty, which needs them.
-    let plain = |cell: &str| {
-        !cell.bytes().any(|byte| matches!(byte, b'"' | b'\n' | b'\r') || byte == delimiter)
-    };
-    if cells.clone().nth(1).is_some() && cells.clone().all(plain) {
-        let mut bytes = Vec::with_capacity(128);
+    if cells.clone().nth(1).is_some() && cells.clone().all(|cell| is_plain(cell, delimiter)) {
         for cell in cells {
             bytes.extend_from_slice(cell.as_bytes());
             bytes.push(delimiter);
         }
         bytes.pop();
-        bytes.extend_from_slice(ending.as_bytes());
-        return bytes;
+    } else {
+        push_quoted(bytes, cells, delimiter);
     }
+    bytes.extend_from_slice(ending.as_bytes());
+}
+
+/// The same for a line that may need quotes, without its end.
+fn push_quoted<'a>(bytes: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>, delimiter: u8) {
     let mut writer = WriterBuilder::new()
         .delimiter(delimiter)
         .quote_style(QuoteStyle::Necessary)
         .terminator(Terminator::Any(b'\n'))
         .flexible(true)
-        .from_writer(Vec::new());
-    let written = writer.write_record(cells);
+        // Filled with zeros for each line.
+        .buffer_capacity(512)
+        .from_writer(&mut *bytes);
+    let written = writer.write_record(cells).and_then(|()| Ok(writer.flush()?));
     debug_assert!(written.is_ok(), "a Vec takes every record");
-    let mut bytes = writer.into_inner().unwrap_or_default();
+    drop(writer);
     bytes.pop();
-    bytes.extend_from_slice(ending.as_bytes());
-    bytes
 }
 
-/// The same, made safe for spreadsheets.
+/// Whether the cell needs no quotes. Looks at every byte rather than to stop at the first one that
+/// tells: so it takes many at a time.
+fn is_plain(cell: &str, delimiter: u8) -> bool {
+    let special =
+        |byte: u8| matches!(byte, b'"' | b'\n' | b'\r') as u8 | u8::from(byte == delimiter);
+    cell.bytes().fold(0, |found, byte| found | special(byte)) == 0
+}
+
+/// [`line`], made safe for spreadsheets.
 pub(super) fn safe_line<'a>(
     cells: impl IntoIterator<Item = &'a str>,
     delimiter: u8,
     ending: &str,
 ) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(128);
+    push_safe_line(&mut bytes, cells, delimiter, ending);
+    bytes
+}
+
+/// [`push_line`], made safe for spreadsheets.
+pub(super) fn push_safe_line<'a>(
+    bytes: &mut Vec<u8>,
+    cells: impl IntoIterator<Item = &'a str>,
+    delimiter: u8,
+    ending: &str,
+) {
     let cells: Vec<_> = cells.into_iter().map(safe).collect();
-    line(cells.iter().map(AsRef::as_ref), delimiter, ending)
+    push_line(bytes, cells.iter().map(AsRef::as_ref), delimiter, ending);
 }
 
 /// Whether a spreadsheet would execute the cell.
