@@ -7,7 +7,7 @@ use super::{
 use crate::{
     input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot, sift_all},
     ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
-    registrant::{FaultCode, Mode, Registrant, Rule},
+    registrant::{FaultCode, Field, Mode, Registrant, Rule},
 };
 
 /// What is to be done about a valid row.
@@ -71,6 +71,8 @@ pub struct Plan {
     pub in_doubt: Vec<(Work, i64)>,
     /// Rows that the webinar took in an earlier run, and whose links were not had yet.
     pub awaiting: Vec<Work>,
+    /// Whether rows may hold what is not sent.
+    may_hold_more: bool,
     /// By the row's place in the input: whether it is to be posted, or taken over.
     todo: Vec<bool>,
 }
@@ -133,6 +135,8 @@ impl Plan {
             not_sent: 0,
             in_doubt: Vec::new(),
             awaiting: Vec::new(),
+            may_hold_more: rule == Rule::Meeting(Mode::Everyone)
+                && [Field::TenantId, Field::UserId].iter().any(|f| input.mapping().fills(f)),
             todo: Vec::new(),
         };
         let mut rows = input.rows()?;
@@ -193,7 +197,7 @@ impl Plan {
                         let Sifted::Valid { registrant, .. } = sifted else { return Ok(false) };
                         return Ok(self.take_up(
                             disposition,
-                            entry,
+                            entry.as_ref(),
                             Work::new(registrant, sent, row.line()),
                             holdings,
                         ));
@@ -212,7 +216,7 @@ impl Plan {
     }
 
     fn count_not_sent(&mut self, row: &Row) {
-        if self.rule == Rule::Meeting(Mode::Everyone) {
+        if self.may_hold_more {
             let fields = row.fields();
             let filled = |cell: Option<&str>| cell.is_some_and(|text| !text.trim().is_empty());
             self.not_sent += u64::from(filled(fields.tenant_id) || filled(fields.user_id));
@@ -223,18 +227,18 @@ impl Plan {
     fn take_up(
         &mut self,
         disposition: Disposition,
-        entry: Option<Entry>,
+        entry: Option<&Entry>,
         work: Work,
         holdings: &Sightings,
     ) -> bool {
-        let seq = entry.as_ref().map(|entry| entry.seq);
+        let seq = entry.map(|entry| entry.seq);
         match disposition {
             Disposition::Awaiting => {
-                let adopted = entry.as_ref().is_some_and(Entry::is_adopted);
+                let adopted = entry.is_some_and(Entry::is_adopted);
                 self.awaiting.push(Work { seq, adopted, ..work });
             }
             Disposition::InDoubt => {
-                let since = entry.as_ref().and_then(|entry| entry.touched_at).unwrap_or(0);
+                let since = entry.and_then(|entry| entry.touched_at).unwrap_or(0);
                 self.in_doubt.push((Work { seq, doubted: true, ..work }, since));
             }
             _ => {

@@ -2,6 +2,7 @@
 //! spreadsheets.
 
 use csv::{QuoteStyle, Terminator, WriterBuilder};
+use memchr::{memchr_iter, memchr3};
 
 /// One line of CSV from cells, by the csv crate's own rules of quoting.
 pub(super) fn line<'a>(
@@ -22,15 +23,23 @@ pub(super) fn push_line<'a>(
     ending: &str,
 ) {
     let cells = cells.into_iter();
+    let start = bytes.len();
+    let mut count = 0;
+    for cell in cells.clone() {
+        bytes.extend_from_slice(cell.as_bytes());
+        bytes.push(delimiter);
+        count += 1;
+    }
     // Most lines need no quotes, and a writer for one line costs more than the line. A lone cell may
     // be empty, which needs them.
-    if cells.clone().nth(1).is_some() && cells.clone().all(|cell| is_plain(cell, delimiter)) {
-        for cell in cells {
-            bytes.extend_from_slice(cell.as_bytes());
-            bytes.push(delimiter);
-        }
+    let line = &bytes[start..];
+    let plain = count > 1
+        && memchr3(b'"', b'\n', b'\r', line).is_none()
+        && memchr_iter(delimiter, line).count() == count;
+    if plain {
         bytes.pop();
     } else {
+        bytes.truncate(start);
         push_quoted(bytes, cells, delimiter);
     }
     bytes.extend_from_slice(ending.as_bytes());
@@ -50,14 +59,6 @@ fn push_quoted<'a>(bytes: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>, de
     debug_assert!(written.is_ok(), "a Vec takes every record");
     drop(writer);
     bytes.pop();
-}
-
-/// Whether the cell needs no quotes. Looks at every byte rather than to stop at the first one that
-/// tells: so it takes many at a time.
-fn is_plain(cell: &str, delimiter: u8) -> bool {
-    let special =
-        |byte: u8| matches!(byte, b'"' | b'\n' | b'\r') as u8 | u8::from(byte == delimiter);
-    cell.bytes().fold(0, |found, byte| found | special(byte)) == 0
 }
 
 /// [`line`], made safe for spreadsheets.
@@ -95,6 +96,8 @@ pub(super) fn safe(cell: &str) -> std::borrow::Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection, prelude::*};
+
     use super::*;
 
     #[test]
@@ -108,6 +111,18 @@ mod tests {
         assert_eq!(line(["a,b", "", "c\"d"], b';', "\n"), b"a,b;;\"c\"\"d\"\n");
         assert_eq!(line(["a,b", "", "c"], b';', "\n"), b"a,b;;c\n");
         assert_eq!(line([""], b',', "\n"), b"\"\"\n");
+    }
+
+    #[test]
+    fn a_line_is_what_the_csv_crate_writes() {
+        let cell = prop_oneof![any::<String>(), "[a,;\"\r\n\t |]{0,3}", "[a-z]{0,20}"];
+        let delimiter = prop_oneof![Just(b','), Just(b';'), Just(b'\t'), Just(b'|')];
+        proptest!(|(cells in collection::vec(cell, 1..6), delimiter in delimiter)| {
+            let mut writer = WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+            writer.write_record(&cells).expect("a Vec takes it");
+            let written = writer.into_inner().expect("a Vec takes it");
+            prop_assert_eq!(line(cells.iter().map(String::as_str), delimiter, "\n"), written);
+        });
     }
 
     #[test]
