@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::{
     input::Snapshot,
     job::{Event, engine::Tally, plan::Noted},
-    output::Draft,
+    output::{Counts, Draft, Projection, ProjectionError, Reasons},
 };
 
 /// The files of a run that may turn out to have nothing to do.
@@ -59,8 +59,16 @@ impl<'a> Drafting<'a> {
         }
     }
 
-    /// The files of every row, where the run has changed nothing since.
-    pub(super) fn finished(self, tally: &Tally) -> Option<Draft> {
-        self.draft.filter(|_| self.whole && *tally == Tally::default())
+    /// Puts the drafted files in their places, where they hold every row and the run has changed
+    /// nothing since; else writes them from the ledger.
+    pub(super) fn write(
+        self,
+        tally: &Tally,
+        projection: &Projection<'_>,
+    ) -> Result<(Counts, Reasons), ProjectionError> {
+        match self.draft {
+            Some(draft) if self.whole && *tally == Tally::default() => Ok(draft.commit()?),
+            _ => projection.write(self.enrolled, self.rejects),
+        }
     }
 }

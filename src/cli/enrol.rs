@@ -31,7 +31,7 @@ use crate::{
     },
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{
-        Closing, Console, Draft, Files, Projection, Summary, TargetName, harmless, length, probe,
+        Closing, Console, Files, Projection, Summary, TargetName, harmless, length, probe,
         rate_in_words, time_left,
     },
     pacing::{Buckets, Pacer, Quota, Settings},
@@ -93,8 +93,7 @@ impl Enrolment<'_> {
         let enrol = self.enrol(ledger, &snapshot, tokens, &mut signals, &mut files, console);
         let (ended, line, planned) = runtime.block_on(enrol)?;
         console.end("the run is over; writing the files");
-        let draft = files.finished(&ended.tally);
-        let mut done = self.finish(ended, draft, &line, &snapshot, console)?;
+        let mut done = self.finish(ended, files, &line, &snapshot, console)?;
         done.planned = planned;
         Ok(done)
     }
@@ -263,33 +262,29 @@ impl Enrolment<'_> {
         text
     }
 
-    /// Writes the files from the ledger, or puts those that are drafted in their places, closes the run's record, and sums up.
+    /// Writes the files from the ledger, closes the run's record, and sums up.
     fn finish(
         &self,
         ended: Ended,
-        draft: Option<Draft>,
+        files: Drafting<'_>,
         line: &Line<Http>,
         snapshot: &Snapshot,
         console: &Console,
     ) -> Result<Done, Failure> {
-        let Ended { mut ledger, ruled, stop, .. } = ended;
+        let Ended { mut ledger, ruled, tally, stop } = ended;
         let mode = ruled.as_ref().map(|(_, mode)| *mode);
         let rule = match ruled {
             Some((rule, _)) => rule,
             None => known_rule(self.target.api(), &ledger),
         };
-        let (counts, reasons) = if let Some(draft) = draft {
-            draft.commit()?
-        } else {
-            let projection = Projection {
-                input: snapshot,
-                rule,
-                ledger: &ledger,
-                stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
-                formula_safe: self.files.formula_safe,
-            };
-            projection.write(&self.enrolled, &self.rejects)?
+        let projection = Projection {
+            input: snapshot,
+            rule,
+            ledger: &ledger,
+            stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
+            formula_safe: self.files.formula_safe,
         };
+        let (counts, reasons) = files.write(&tally, &projection)?;
         let mut summary = Summary::new(
             TargetName {
                 kind: self.target.api().word(),

@@ -2,7 +2,8 @@
 //! meanwhile.
 //!
 //! The ledger decides, the files are its projection: they are made by reading the input once more
-//! beside the ledger, so they tell what is, not what was meant to be.
+//! beside the ledger, so they tell what is, not what was meant to be. Only a run that finds nothing
+//! to do may draft them while it plans ([`Draft`]): what it reads then is what is.
 
 mod atomic;
 mod cells;
