@@ -11,6 +11,7 @@ use jiff::Zoned;
 
 use super::{
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
+    drafting::Drafting,
     failure::Failure,
     notation::{self, grouped},
     patience,
@@ -87,10 +88,12 @@ impl Enrolment<'_> {
             .build()
             .map_err(|error| Failure::internal("no runtime", &error))?;
         let tokens = std::mem::replace(&mut self.tokens, Tokens::none());
-        let (ended, line, planned) =
-            runtime.block_on(self.enrol(ledger, &snapshot, tokens, &mut signals, console))?;
+        let mut files =
+            Drafting::new(&snapshot, &self.enrolled, &self.rejects, self.files.formula_safe);
+        let enrol = self.enrol(ledger, &snapshot, tokens, &mut signals, &mut files, console);
+        let (ended, line, planned) = runtime.block_on(enrol)?;
         console.end("the run is over; writing the files");
-        let mut done = self.finish(ended, &line, &snapshot, console)?;
+        let mut done = self.finish(ended, files, &line, &snapshot, console)?;
         done.planned = planned;
         Ok(done)
     }
@@ -101,6 +104,7 @@ impl Enrolment<'_> {
         snapshot: &Snapshot,
         tokens: Tokens,
         signals: &mut Signals,
+        files: &mut Drafting<'_>,
         console: &mut Console,
     ) -> Result<(Ended, Line<Http>, Option<u64>), Failure> {
         let seed = fastrand::u64(..);
@@ -140,6 +144,7 @@ impl Enrolment<'_> {
             }
         };
         let work = job::import(&import, ledger, |event| {
+            files.hear(&event);
             if let Event::Planned(Planned { plan, .. }) = &event {
                 planned.set(Some(plan.to_post));
             }
@@ -220,6 +225,7 @@ impl Enrolment<'_> {
                 console.begin(rows, plan.already);
             }
             Event::Going(progress) => console.progress(progress),
+            Event::Drawing { .. } | Event::Noted(_) => {}
         }
     }
 
@@ -260,11 +266,12 @@ impl Enrolment<'_> {
     fn finish(
         &self,
         ended: Ended,
+        files: Drafting<'_>,
         line: &Line<Http>,
         snapshot: &Snapshot,
         console: &Console,
     ) -> Result<Done, Failure> {
-        let Ended { mut ledger, ruled, stop, .. } = ended;
+        let Ended { mut ledger, ruled, tally, stop } = ended;
         let mode = ruled.as_ref().map(|(_, mode)| *mode);
         let rule = match ruled {
             Some((rule, _)) => rule,
@@ -277,7 +284,7 @@ impl Enrolment<'_> {
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
-        let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
+        let (counts, reasons) = files.write(&tally, &projection)?;
         let mut summary = Summary::new(
             TargetName {
                 kind: self.target.api().word(),

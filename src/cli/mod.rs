@@ -9,6 +9,7 @@ mod check;
 mod choices;
 mod completions;
 mod doctor;
+mod drafting;
 mod enrol;
 mod export;
 mod failure;

@@ -121,6 +121,12 @@ impl Mapping {
         })
     }
 
+    /// Whether anything fills a field.
+    #[must_use]
+    pub fn fills(&self, field: &Field) -> bool {
+        self.slot(field).is_some()
+    }
+
     pub(super) fn slot(&self, field: &Field) -> Option<&Slot> {
         self.slots.iter().find(|(other, _)| other == field).map(|(_, slot)| slot)
     }

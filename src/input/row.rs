@@ -131,7 +131,7 @@ impl Row {
     }
 
     /// The cells that the enrolled file keeps, one for each name of the header's kept names.
-    pub fn kept(&self) -> impl Iterator<Item = &str> {
+    pub fn kept(&self) -> impl Iterator<Item = &str> + Clone {
         let kept = self.layout.as_deref().map_or(&[] as &[usize], |layout| &layout.kept);
         kept.iter().map(|&column| self.cell(column).unwrap_or_default())
     }

@@ -30,7 +30,7 @@ use clock::Clock;
 use conduct::Conduct;
 use engine::{Progress, Tally};
 use line::Line;
-use plan::{Plan, PlanError};
+use plan::{Noted, Plan, PlanError};
 use preflight::Ruling;
 use stop::Stop;
 
@@ -68,6 +68,15 @@ pub struct Import<'a, T> {
 pub enum Event<'a> {
     /// The target's rule is known.
     Ruled(&'a Ruling),
+    /// A plan is begun; what an earlier one told of its rows is void.
+    Drawing {
+        /// The rule that rows are held against.
+        rule: &'a Rule,
+        /// The number of this run.
+        run: i64,
+    },
+    /// The plan has come to a row.
+    Noted(Noted<'a>),
     /// The plan is drawn, nothing is posted yet.
     Planned(&'a Planned<'a>),
     /// A tick of the engine.

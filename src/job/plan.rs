@@ -7,7 +7,7 @@ use super::{
 use crate::{
     input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot, sift_all},
     ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
-    registrant::{FaultCode, Mode, Registrant, Rule},
+    registrant::{FaultCode, Field, Mode, Registrant, Rule},
 };
 
 /// What is to be done about a valid row.
@@ -71,8 +71,25 @@ pub struct Plan {
     pub in_doubt: Vec<(Work, i64)>,
     /// Rows that the webinar took in an earlier run, and whose links were not had yet.
     pub awaiting: Vec<Work>,
+    /// Whether rows may hold what is not sent.
+    may_hold_more: bool,
     /// By the row's place in the input: whether it is to be posted, or taken over.
     todo: Vec<bool>,
+}
+
+/// What is told of the rows while a plan is drawn, up to the first one that is open.
+pub enum Noted<'a> {
+    /// Nothing is to be done about this row, and no row before it is open.
+    Settled {
+        /// The row.
+        row: &'a Row,
+        /// What it is worth.
+        sifted: &'a Sifted,
+        /// What the ledger holds of it.
+        entry: Option<&'a Entry>,
+    },
+    /// The first row of which something is to be done. Nothing is told of the rows after it.
+    Open,
 }
 
 /// Why there is no plan.
@@ -91,7 +108,7 @@ pub enum PlanError {
 
 impl Plan {
     /// Reads the whole input once and holds every row against the rule, the ledger, and what the
-    /// webinar was seen to hold.
+    /// webinar was seen to hold. `tell` hears of the rows as long as nothing is to be done.
     ///
     /// # Errors
     /// [`PlanError`]: the input cannot be read to its end, its id column is a trap, or the ledger
@@ -101,6 +118,7 @@ impl Plan {
         rule: Rule,
         ledger: &Ledger,
         holdings: &Sightings,
+        mut tell: impl FnMut(Noted<'_>),
     ) -> Result<Self, PlanError> {
         let mut plan = Self {
             rule: rule.clone(),
@@ -117,6 +135,8 @@ impl Plan {
             not_sent: 0,
             in_doubt: Vec::new(),
             awaiting: Vec::new(),
+            may_hold_more: rule == Rule::Meeting(Mode::Everyone)
+                && [Field::TenantId, Field::UserId].iter().any(|f| input.mapping().fills(f)),
             todo: Vec::new(),
         };
         let mut rows = input.rows()?;
@@ -125,7 +145,7 @@ impl Plan {
         drop(held);
         let mut look_ups = ledger.look_ups()?;
         sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), PlanError> {
-            let post = plan.note(row, sifted, &mut look_ups, holdings)?;
+            let post = plan.note(row, sifted, &mut look_ups, holdings, &mut tell)?;
             plan.read += 1;
             plan.todo.push(post);
             Ok(())
@@ -143,58 +163,92 @@ impl Plan {
         sifted: Sifted,
         look_ups: &mut LookUps<'_>,
         holdings: &Sightings,
+        tell: &mut impl FnMut(Noted<'_>),
     ) -> Result<bool, LedgerError> {
-        let (registrant, repeats) = match sifted {
-            Sifted::Excluded => {
-                self.excluded += 1;
-                return Ok(false);
-            }
+        match &sifted {
+            Sifted::Excluded => self.excluded += 1,
             Sifted::Invalid(faults) => {
                 let duplicate = faults.iter().any(|fault| fault.code == FaultCode::DuplicateId);
                 self.invalid += 1;
                 self.duplicates += u64::from(duplicate);
+            }
+            Sifted::Valid { registrant, repeats } => {
+                self.count_not_sent(row);
+                if repeats.is_some() {
+                    self.repeats += 1;
+                    // The row before it has been planned for; only what is told needs it.
+                    if self.is_idle() {
+                        let entry = look_ups.find(&registrant.id)?;
+                        tell(Noted::Settled { row, sifted: &sifted, entry: entry.as_ref() });
+                    }
+                    return Ok(false);
+                }
+                let sent = sent_digest(registrant);
+                let entry = look_ups.find(&registrant.id)?;
+                let disposition = decide(entry.as_ref(), &sent);
+                match disposition {
+                    Disposition::Already => self.already += 1,
+                    Disposition::Changed => self.changed += 1,
+                    Disposition::Foreign => self.foreign += 1,
+                    Disposition::Post | Disposition::Awaiting | Disposition::InDoubt => {
+                        if self.is_idle() {
+                            tell(Noted::Open);
+                        }
+                        let Sifted::Valid { registrant, .. } = sifted else { return Ok(false) };
+                        return Ok(self.take_up(
+                            disposition,
+                            entry.as_ref(),
+                            Work::new(registrant, sent, row.line()),
+                            holdings,
+                        ));
+                    }
+                }
+                if self.is_idle() {
+                    tell(Noted::Settled { row, sifted: &sifted, entry: entry.as_ref() });
+                }
                 return Ok(false);
             }
-            Sifted::Valid { registrant, repeats } => (registrant, repeats),
-        };
-        if self.rule == Rule::Meeting(Mode::Everyone) {
+        }
+        if self.is_idle() {
+            tell(Noted::Settled { row, sifted: &sifted, entry: None });
+        }
+        Ok(false)
+    }
+
+    fn count_not_sent(&mut self, row: &Row) {
+        if self.may_hold_more {
             let fields = row.fields();
             let filled = |cell: Option<&str>| cell.is_some_and(|text| !text.trim().is_empty());
             self.not_sent += u64::from(filled(fields.tenant_id) || filled(fields.user_id));
         }
-        if repeats.is_some() {
-            self.repeats += 1;
-            return Ok(false);
-        }
-        let sent = sent_digest(&registrant);
-        let entry = look_ups.find(&registrant.id)?;
-        match decide(entry.as_ref(), &sent) {
-            Disposition::Post => {
-                let held = holdings.of(&registrant).is_some();
-                *(if held { &mut self.held } else { &mut self.to_post }) += 1;
-                return Ok(true);
-            }
-            Disposition::Already => self.already += 1,
-            Disposition::Changed => self.changed += 1,
-            Disposition::Foreign => self.foreign += 1,
+    }
+
+    /// Notes a row of which something is to be done; says whether it is to be posted.
+    fn take_up(
+        &mut self,
+        disposition: Disposition,
+        entry: Option<&Entry>,
+        work: Work,
+        holdings: &Sightings,
+    ) -> bool {
+        let seq = entry.map(|entry| entry.seq);
+        match disposition {
             Disposition::Awaiting => {
-                let adopted = entry.as_ref().is_some_and(Entry::is_adopted);
-                let (seq, server_id) = entry.map(|entry| (entry.seq, entry.registrant_id)).unzip();
-                self.awaiting.push(Work {
-                    seq,
-                    adopted,
-                    server_id: server_id.flatten(),
-                    ..Work::new(registrant, sent, row.line())
-                });
+                let adopted = entry.is_some_and(Entry::is_adopted);
+                let server_id = entry.and_then(|entry| entry.registrant_id.clone());
+                self.awaiting.push(Work { seq, adopted, server_id, ..work });
             }
             Disposition::InDoubt => {
-                let since = entry.as_ref().and_then(|entry| entry.touched_at).unwrap_or(0);
-                let seq = entry.map(|entry| entry.seq);
-                let work = Work { seq, doubted: true, ..Work::new(registrant, sent, row.line()) };
-                self.in_doubt.push((work, since));
+                let since = entry.and_then(|entry| entry.touched_at).unwrap_or(0);
+                self.in_doubt.push((Work { seq, doubted: true, ..work }, since));
+            }
+            _ => {
+                let held = holdings.of(&work.registrant).is_some();
+                *(if held { &mut self.held } else { &mut self.to_post }) += 1;
+                return true;
             }
         }
-        Ok(false)
+        false
     }
 
     /// Whether anything is to be asked of the target beside its rule.
@@ -214,7 +268,8 @@ impl Plan {
         holdings: &'a Sightings,
     ) -> Result<impl Iterator<Item = Result<(Work, Option<Sight>), InputError>> + 'a, InputError>
     {
-        Ok(WorkList { rows: input.rows()?, row: Row::default(), plan: self, holdings, at: 0 })
+        let left = self.to_post + self.held;
+        Ok(WorkList { rows: input.rows()?, row: Row::default(), plan: self, holdings, at: 0, left })
     }
 }
 
@@ -224,13 +279,15 @@ struct WorkList<'a> {
     plan: &'a Plan,
     holdings: &'a Sightings,
     at: usize,
+    /// How many rows are still to come: behind the last one nothing is read.
+    left: u64,
 }
 
 impl Iterator for WorkList<'_> {
     type Item = Result<(Work, Option<Sight>), InputError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
+        while self.left > 0 {
             match self.rows.read(&mut self.row) {
                 Ok(true) => {}
                 Ok(false) => return None,
@@ -241,12 +298,14 @@ impl Iterator for WorkList<'_> {
             if !wanted {
                 continue;
             }
+            self.left -= 1;
             // The copy of the input has not changed, so a row that was valid still is.
             if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
                 let (sent, sight) = (sent_digest(&registrant), self.holdings.of(&registrant));
                 return Some(Ok((Work::new(registrant, sent, self.row.line()), sight)));
             }
         }
+        None
     }
 }
 

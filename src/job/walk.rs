@@ -6,7 +6,7 @@ use super::{
     Ended, Event, Import, JobError, Planned, clock,
     engine::{self, Begin, Engine, Tally},
     listing::{self, NoList},
-    plan::Plan,
+    plan::{Plan, PlanError},
     preflight::{self, Ruling},
     refusal, replaced,
     sightings::Sightings,
@@ -79,8 +79,9 @@ impl<T: Transport> Import<'_, T> {
         // After a run that was torn off the list also tells whom a damaged log has forgotten.
         let must_list = ledger.listed()?.at.is_none() || ledger.was_torn();
         let mut holdings = Sightings::default();
-        let draw = |ledger: &Ledger, holdings: &Sightings| {
-            Plan::draw(self.input, rule.clone(), ledger, holdings)
+        let mut draw = |ledger: &Ledger, holdings: &Sightings| -> Result<Plan, PlanError> {
+            tell(Event::Drawing { rule: &rule, run: ledger.run()? });
+            Plan::draw(self.input, rule.clone(), ledger, holdings, |row| tell(Event::Noted(row)))
         };
         let plan = match self.target.api() {
             Api::Meeting => {

@@ -1,55 +1,44 @@
 //! What the ledger holds of an id: one look-up, or many in one go.
 
 use std::{
-    collections::VecDeque,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread::{self, JoinHandle},
 };
 
-use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
+use rusqlite::{Connection, OpenFlags, Transaction, params};
 
-use super::{Entry, Ledger, LedgerError, Seq, State, record::state_of, seal::seal};
-use crate::registrant::{JoinLink, RegistrantId};
-
-/// A query for all that [`entry`] reads.
-macro_rules! select {
-    ($which:literal) => {
-        concat!(
-            "SELECT seq, id, state, run, sent, join_web_url, registrant_id, code, reason,
-                    coalesce(settled_at, sent_at), seal
-             FROM registrant ",
-            $which
-        )
-    };
-}
+use super::{
+    Entry, Ledger, LedgerError, State,
+    block::{Block, select},
+};
+use crate::registrant::RegistrantId;
 
 /// The most rows that are read ahead; once so many came in the ledger's order, another thread reads
 /// on, for to read and to check them is half of the work of a run that has nobody to post.
 const AHEAD: u32 = 256;
 
-/// How many rows that thread hands over at once, and how many such blocks it may be ahead: each
-/// block wakes somebody, which costs as much as some dozens of rows.
-const BLOCK: usize = 1_024;
+/// How many blocks that thread may be ahead.
 const BLOCKS: usize = 4;
-
-/// A row of the ledger, under its id.
-type Found = (Box<str>, Entry);
-
-type Block = Result<VecDeque<Found>, LedgerError>;
 
 /// Rows that another thread reads, in blocks.
 struct Feed {
-    blocks: Option<Receiver<Block>>,
+    blocks: Option<Receiver<Result<Block, LedgerError>>>,
+    /// Blocks to be filled again.
+    spent: Option<Sender<Block>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Feed {
-    /// The next rows; none after the last one.
-    fn next(&self) -> Block {
+    /// The next rows for those that were taken; none after the last one.
+    fn next(&self, spent: Block) -> Result<Block, LedgerError> {
+        if let Some(to) = &self.spent {
+            // The reader has gone once it has sent the last block.
+            let _ = to.send(spent);
+        }
         self.blocks
             .as_ref()
             .and_then(|blocks| blocks.recv().ok())
-            .unwrap_or_else(|| Ok(VecDeque::new()))
+            .unwrap_or_else(|| Ok(Block::default()))
     }
 }
 
@@ -75,8 +64,10 @@ pub struct LookUps<'a> {
     /// Where it is not another one's already.
     _transaction: Option<Transaction<'a>>,
     /// Rows that come next in the ledger's order.
-    ahead: VecDeque<Found>,
-    /// And those after them.
+    ahead: Block,
+    /// A row that was searched for.
+    found: Block,
+    /// And those after the ones that are read ahead.
     feed: Option<Feed>,
     /// The number of the row that was found last.
     last: i64,
@@ -114,7 +105,8 @@ impl Ledger {
         Ok(LookUps {
             ledger: self,
             _transaction: transaction,
-            ahead: VecDeque::new(),
+            ahead: Block::default(),
+            found: Block::default(),
             feed: None,
             last: 0,
             reach: 0,
@@ -144,17 +136,16 @@ impl LookUps<'_> {
         if self.ahead.is_empty() && self.reach > 0 {
             self.read_ahead()?;
         }
-        if self.ahead.front().is_some_and(|(next, _)| **next == *id) {
-            let found = self.ahead.pop_front().map(|(_, entry)| entry);
-            self.last = found.as_ref().map_or(self.last, |entry| entry.seq.0);
+        if let Some(entry) = self.ahead.take(id) {
+            self.last = entry.seq.0;
             if self.ahead.is_empty() {
                 self.reach = (self.reach * 2).min(AHEAD);
             }
-            return Ok(found);
+            return Ok(Some(entry));
         }
         let Some(entry) = self.search(id)? else { return Ok(None) };
         let seq = entry.seq.0;
-        self.ahead.retain(|(_, next)| next.seq.0 > seq);
+        self.ahead.skip_to(seq);
         if seq < self.last || self.ahead.is_empty() {
             self.ahead.clear();
             self.feed = None;
@@ -165,14 +156,16 @@ impl LookUps<'_> {
     }
 
     /// Finds a row by the index of ids.
-    fn search(&self, id: &str) -> Result<Option<Entry>, LedgerError> {
+    fn search(&mut self, id: &str) -> Result<Option<Entry>, LedgerError> {
         let mut statement = self.ledger.connection().prepare_cached(select!("WHERE id = ?"))?;
         let mut rows = statement.query([id])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         if row.get_ref(1)?.as_str().ok() != Some(id) {
             return Err(LedgerError::Damaged("an index points to another row".to_owned()));
         }
-        entry(row).map(|(_, entry)| Some(entry))
+        self.found.clear();
+        self.found.push(row)?;
+        Ok(self.found.take(id))
     }
 
     /// Reads the rows that follow the last one.
@@ -181,15 +174,16 @@ impl LookUps<'_> {
             self.feed = Some(self.start_feed()?);
         }
         if let Some(feed) = &self.feed {
-            self.ahead = feed.next()?;
+            self.ahead = feed.next(std::mem::take(&mut self.ahead))?;
         } else {
+            self.ahead.clear();
             let mut statement = self
                 .ledger
                 .connection()
                 .prepare_cached(select!("WHERE seq > ? ORDER BY seq LIMIT ?"))?;
             let mut rows = statement.query(params![self.last, self.reach])?;
             while let Some(row) = rows.next()? {
-                self.ahead.push_back(entry(row)?);
+                self.ahead.push(row)?;
             }
         }
         if self.ahead.is_empty() {
@@ -205,14 +199,15 @@ impl LookUps<'_> {
         let path = self.ledger.connection().path().unwrap_or_default();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
-        let (sender, blocks) = sync_channel(BLOCKS);
+        let (full, blocks) = sync_channel(BLOCKS);
+        let (spent, empty) = channel();
         let last = self.last;
         let thread = thread::Builder::new().name("look-ups".to_owned()).spawn(move || {
-            if let Err(error) = send_rows(&connection, last, &sender) {
-                let _ = sender.send(Err(error));
+            if let Err(error) = send_rows(&connection, last, &empty, &full) {
+                let _ = full.send(Err(error));
             }
         })?;
-        Ok(Feed { blocks: Some(blocks), thread: Some(thread) })
+        Ok(Feed { blocks: Some(blocks), spent: Some(spent), thread: Some(thread) })
     }
 }
 
@@ -220,45 +215,22 @@ impl LookUps<'_> {
 fn send_rows(
     connection: &Connection,
     last: i64,
-    to: &SyncSender<Block>,
+    empty: &Receiver<Block>,
+    to: &SyncSender<Result<Block, LedgerError>>,
 ) -> Result<(), LedgerError> {
     let mut statement = connection.prepare(select!("WHERE seq > ? ORDER BY seq"))?;
     let mut rows = statement.query([last])?;
-    let mut block = VecDeque::new();
+    let mut block = Block::default();
     while let Some(row) = rows.next()? {
-        block.push_back(entry(row)?);
-        if block.len() == BLOCK && to.send(Ok(std::mem::take(&mut block))).is_err() {
-            return Ok(());
+        block.push(row)?;
+        if block.is_full() {
+            let mut next = empty.try_recv().unwrap_or_default();
+            next.clear();
+            if to.send(Ok(std::mem::replace(&mut block, next))).is_err() {
+                return Ok(());
+            }
         }
     }
     let _ = to.send(Ok(block));
     Ok(())
-}
-
-/// One row as it was written, or none.
-fn entry(row: &Row<'_>) -> Result<Found, LedgerError> {
-    let seq: i64 = row.get(0)?;
-    let number: i64 = row.get(2)?;
-    let state = state_of(number)?;
-    let text = |column| match row.get_ref(column).map(|cell| cell.as_str_or_null()) {
-        Ok(Ok(text)) => Ok(text),
-        _ => Err(LedgerError::Damaged(format!("a text of registrant {seq} is none"))),
-    };
-    let (id, sent) = (text(1)?.unwrap_or_default(), text(4)?.unwrap_or_default());
-    let (link, own) = (text(5)?, text(6)?);
-    if row.get::<_, i64>(10)? != seal(id, number, sent, link, own) {
-        return Err(LedgerError::Damaged(format!("the seal of registrant {seq} is broken")));
-    }
-    let entry = Entry {
-        seq: Seq(seq),
-        state,
-        run: row.get(3)?,
-        sent: sent.to_owned(),
-        link: link.filter(|_| state == State::Enrolled).map(JoinLink::trusted),
-        registrant_id: own.map(str::to_owned),
-        code: row.get(7)?,
-        reason: row.get(8)?,
-        touched_at: row.get(9)?,
-    };
-    Ok((id.into(), entry))
 }

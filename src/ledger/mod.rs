@@ -10,6 +10,7 @@
 //! - [`Reading`] looks at a ledger that a run may be writing.
 
 mod batch;
+mod block;
 mod error;
 mod list;
 mod lock;

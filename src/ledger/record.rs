@@ -299,6 +299,12 @@ pub(super) fn first_bits(hash: Sha256) -> u64 {
 /// The names of the fields in which two digests differ.
 #[must_use]
 pub fn changed_fields<'a>(before: &'a str, now: &'a str) -> Vec<&'a str> {
+    // So it is with nearly all of them. A meeting for everyone sends nothing beside the id, and to
+    // compare two texts of no length costs some processors a hundred nanoseconds: their memcmp loads
+    // nothing from an address that is none.
+    if before.len() == now.len() && (now.is_empty() || before == now) {
+        return Vec::new();
+    }
     let split = |text: &'a str| {
         text.split(';').filter_map(|part| part.rsplit_once('=')).collect::<Vec<_>>()
     };

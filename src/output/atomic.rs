@@ -130,18 +130,8 @@ impl AtomicFile {
     }
 
     /// What a failed write is called.
-    pub(super) fn failed(&self, source: io::Error) -> FileError {
+    fn failed(&self, source: io::Error) -> FileError {
         FileError::Write { path: self.path.clone(), source }
-    }
-}
-
-impl Write for AtomicFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
     }
 }
 

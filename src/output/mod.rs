@@ -2,13 +2,16 @@
 //! meanwhile.
 //!
 //! The ledger decides, the files are its projection: they are made by reading the input once more
-//! beside the ledger, so they tell what is, not what was meant to be.
+//! beside the ledger, so they tell what is, not what was meant to be. Only a run that finds nothing
+//! to do may draft them while it plans ([`Draft`]): what it reads then is what is.
 
 mod atomic;
 mod cells;
 mod closing;
 mod console;
+mod draft;
 mod metrics;
+mod outcome;
 mod projection;
 mod reasons;
 mod rejects;
@@ -20,8 +23,10 @@ mod words;
 pub use atomic::{AtomicFile, FileError, probe};
 pub use closing::Closing;
 pub use console::{Console, LogWriter, ProgressMode, Talk, Teller};
+pub use draft::Draft;
 pub use metrics::Metrics;
-pub use projection::{Counts, Outcome, Projection, ProjectionError, outcome};
+pub use outcome::{Counts, Outcome, outcome};
+pub use projection::{Projection, ProjectionError};
 pub use reasons::{Reason, Reasons};
 pub use rejects::{Rejected, Rejects};
 pub use report::Report;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use super::projection::Counts;
+use super::outcome::Counts;
 use crate::job::{line::Traffic, stop::Stop};
 
 /// The target, named.

@@ -16,6 +16,7 @@ mod reading;
 mod readme;
 mod recorder;
 mod registration;
+mod rerun;
 mod samples;
 mod settings;
 mod tls;

@@ -212,7 +212,7 @@ fn every_code_of_a_row_is_in_the_readme() {
         include_str!("../../src/job/engine/look.rs"),
         include_str!("../../src/job/follow.rs"),
         include_str!("../../src/job/row.rs"),
-        include_str!("../../src/output/projection.rs"),
+        include_str!("../../src/output/outcome.rs"),
     ]
     .concat();
     for code in outcomes {

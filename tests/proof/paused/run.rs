@@ -27,6 +27,7 @@ use registrant_import::{
 };
 
 use super::{
+    drafted::Drafted,
     fragile::{Death, Fragile},
     world::World,
 };
@@ -94,10 +95,12 @@ impl World {
             std::future::pending::<()>().await;
         };
         let ledger = self.open_ledger();
+        let folder = self.folder.path().to_owned();
+        let mut drafted = Drafted::new(&snapshot, &folder);
         let work = async {
             tokio::select! {
                 biased;
-                ended = job::import(&import, ledger, |_| {}) => ended,
+                ended = job::import(&import, ledger, |event| drafted.hear(&event)) => ended,
                 () = interrupt => unreachable!("it only raises the flag"),
             }
         };
@@ -111,6 +114,7 @@ impl World {
         let ended = ended.await.expect("a run ends within a day");
         if let Some(ended) = ended {
             let ended = ended.expect("neither input nor ledger is at fault");
+            self.drafts += u32::from(drafted.hold(&ended));
             return self.ended(ended, &line, &snapshot, &export);
         }
         self.ledger = next;

@@ -60,6 +60,8 @@ pub(super) struct World {
     pub(super) clock_error: Duration,
     pub(super) transcript: Rc<Cell<u64>>,
     pub(super) runs: u32,
+    /// Runs that had nothing to do, whose drafted files were held against the ledger.
+    pub(super) drafts: u32,
 }
 
 impl World {
@@ -110,6 +112,7 @@ impl World {
             clock_error: Duration::ZERO,
             transcript: Rc::default(),
             runs: 0,
+            drafts: 0,
         }
     }
 
@@ -227,11 +230,12 @@ impl World {
 
     /// One more run finds nothing to do.
     async fn rest(&mut self) {
-        let before = self.simulator.stats();
+        let (before, drafts) = (self.simulator.stats(), self.drafts);
         while !self.run(false).await {}
         let after = self.simulator.stats();
         let writes = |s: &registrant_import::simulator::Stats| (s.posts, s.deletes, s.created);
         assert_eq!(writes(&before), writes(&after), "a run after the last one changed something");
+        assert!(self.drafts > drafts, "its files were not drafted");
     }
 }
 
