@@ -24,7 +24,7 @@ const ABLATION_SEEDS: std::ops::Range<u64> = 1..7;
 fn cells(header: Header, latency: f64) -> Vec<Case> {
     MODELS
         .into_iter()
-        .flat_map(|model| RATES.map(|rate| Case { model, rate, header, latency }))
+        .flat_map(|model| RATES.map(|rate| Case::new(model, rate, header, latency)))
         .collect()
 }
 
@@ -196,7 +196,7 @@ pub(crate) fn noise() -> String {
         (Model::N(0.05), 50.0),
         (Model::NA(0.05), 50.0),
     ]
-    .map(|(model, rate)| Case { model, rate, header: Header::Whole, latency: 0.12 });
+    .map(|(model, rate)| Case::new(model, rate, Header::Whole, 0.12));
     let own = [
         ("**this program, cold**", Who::Cold(Rules::default())),
         ("**this program, learnt**", Who::Learnt(Rules::default())),
