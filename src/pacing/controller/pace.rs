@@ -47,20 +47,30 @@ pub(super) struct Pace {
     /// Pauses lose quota: no bucket, but windows of about a second; and what speaks against it.
     short: bool,
     doubts: u32,
+    /// What was accepted until the first refusal, and in what time: a bucket's burst, and what flowed
+    /// into it.
+    first: (f64, f64),
+    /// The bound that the first refusal gave.
+    bound: f64,
+    /// Calls that may go without regard to the pace.
+    credit: f64,
     /// Refusals that have nothing to do with the pace.
     noise: Noise,
 }
 
 impl Pace {
-    /// After the first event all that is known is a lower bound.
-    pub(super) fn estimate(flow: &Flow, event: &Event, rules: Rules) -> Self {
+    /// After the first event all that is known is a lower bound; so many rows are `left`.
+    pub(super) fn estimate(flow: &Flow, event: &Event, left: f64, rules: Rules) -> Self {
         let mut rate = flow.trailing_rate(0.0, event.at);
         if flow.accepted <= 1 {
             rate = rate.max(1.0 / event.opening.max(0.1));
         }
         let mut pace = Self::learnt(rate.max(1e-3), rules);
         pace.learnt = false;
+        pace.bound = pace.rate;
+        pace.first = flow.between(flow.first().unwrap_or(0.0), event.at);
         pace.begin_cycle(event);
+        pace.refill(event, left);
         pace
     }
 
@@ -83,6 +93,9 @@ impl Pace {
             eased: 0.0,
             short: false,
             doubts: 0,
+            first: (0.0, 0.0),
+            bound: 0.0,
+            credit: 0.0,
             noise: Noise::new(),
         }
     }
@@ -94,6 +107,18 @@ impl Pace {
         self.calm_since = event.opening;
         self.next = event.opening;
         self.hold = 0.0;
+        self.credit = 0.0;
+    }
+
+    /// While the gate was closed a bucket filled up, to its burst at most: that much may go at once.
+    /// Where more than fifty times as many rows are `left`, it is not worth the risk.
+    fn refill(&mut self, event: &Event, left: f64) {
+        let low = self.rate.min(self.measured.unwrap_or(self.rate));
+        let burst = self.first.0 - low * self.first.1;
+        let filled = (low * (event.opening - event.at)).min(burst);
+        if self.rules.has(Rule::Refill) && filled > 0.02 * left {
+            self.credit = (filled - event.refusals).max(0.0);
+        }
     }
 
     /// A lone call that had started at `time` without regard to the pace was accepted.
@@ -137,12 +162,17 @@ impl Pace {
     }
 
     pub(super) fn sent(&mut self, now: f64) {
+        if self.credit >= 1.0 {
+            self.credit -= 1.0;
+            return;
+        }
         let gap = 1.0 / self.rate;
         self.next = (self.next + gap).max(now + gap - (gap / 2.0).min(CATCH_UP));
     }
 
-    /// A call was accepted. `over` tells that refusals have reached their share of the `rows`.
-    pub(super) fn accepted(&mut self, now: f64, rows: f64, over: bool) {
+    /// A call was accepted, and so many of the `rows` are `left`. `over` tells that refusals have
+    /// reached their share.
+    pub(super) fn accepted(&mut self, now: f64, rows: f64, left: f64, over: bool) {
         let step = (now - self.grown).clamp(0.0, 1.0);
         self.grown = now;
         if now < self.hold || self.noise.is_on() {
@@ -155,8 +185,8 @@ impl Pace {
         } else if self.short {
             if below(0.98) { 0.01 } else { 0.00015 }
         } else if climbing && self.rules.has(Rule::Climb) {
-            // One step may not outrun a small job.
-            0.35_f64.min((rows / 2000.0).powi(2).clamp(0.003, 0.5) / step.max(1e-6))
+            // Where less than a minute is left, slowness costs more than refusals do.
+            0.35 * (60.0 * self.rate / left).clamp(1.0, 3.0)
         } else if !climbing && below(0.96) && self.rules.has(Rule::Recover) {
             0.08
         } else if let Some((growth, end)) = self.search
@@ -181,8 +211,8 @@ impl Pace {
         }
     }
 
-    /// The gate opened after an event.
-    pub(super) fn opened(&mut self, flow: &Flow, event: &Event) {
+    /// The gate opened after an event, and so many rows are `left`.
+    pub(super) fn opened(&mut self, flow: &Flow, event: &Event, left: f64) {
         match self.noise.opened(flow, event) {
             Finding::Limit => {}
             Finding::Rate(rate) => {
@@ -210,11 +240,18 @@ impl Pace {
         }
         // A learnt start began with a full bucket: as in the ramp, two seconds of burst.
         let full = if self.learnt && self.measured.is_none() { 2.0 } else { 0.0 };
-        let low = self.measure(event, accepted, time + full);
+        let mut low = self.measure(event, accepted, time + full);
+        if self.measured.is_none() && self.rules.has(Rule::Bound) {
+            low = low.max(self.bound);
+        }
         let former = self.measured.replace(low);
         let changed = former.is_some_and(|former| !(0.7..1.4).contains(&(low / former)));
         if changed || self.longest.is_none_or(|longest| longest.0 <= accepted) {
             self.longest = Some((accepted, low));
+        }
+        if former.is_some_and(|former| low < 0.9 * former) {
+            // Something else was refused than a bucket's overdraft: nothing is known of its burst.
+            self.first.0 = 0.0;
         }
         let odd = self.rules.has(Rule::Noise)
             && former.is_some_and(|former| self.noise.suspect(flow, event, former, accepted, time));
@@ -235,6 +272,9 @@ impl Pace {
             self.settle(former, low, accepted);
         }
         self.begin_cycle(event);
+        if !self.noise.is_on() && !self.short {
+            self.refill(event, left);
+        }
     }
 
     /// The rate of a bucket that was empty at both ends of the cycle.
