@@ -254,7 +254,8 @@ impl Pace {
             self.first.0 = 0.0;
         }
         let odd = self.rules.has(Rule::Noise)
-            && former.is_some_and(|former| self.noise.suspect(flow, event, former, accepted, time));
+            && former.is_some()
+            && self.noise.suspect(flow, event, accepted, time);
 
         if odd {
             self.rate = self.noise.begin(event, low);
