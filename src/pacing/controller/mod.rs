@@ -152,7 +152,7 @@ impl Controller {
         let left = self.left();
         match &mut self.phase {
             Phase::Ramp => {}
-            Phase::Pace(pace) => pace.accepted(now, self.rows, left, over),
+            Phase::Pace(pace) => pace.accepted(&self.flow, now, self.rows, left, over),
             Phase::Window(window) => window.accepted(),
         }
     }

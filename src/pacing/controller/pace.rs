@@ -172,7 +172,7 @@ impl Pace {
 
     /// A call was accepted, and so many of the `rows` are `left`. `over` tells that refusals have
     /// reached their share.
-    pub(super) fn accepted(&mut self, now: f64, rows: f64, left: f64, over: bool) {
+    pub(super) fn accepted(&mut self, flow: &Flow, now: f64, rows: f64, left: f64, over: bool) {
         let step = (now - self.grown).clamp(0.0, 1.0);
         self.grown = now;
         if now < self.hold || self.noise.is_on() {
@@ -185,8 +185,9 @@ impl Pace {
         } else if self.short {
             if below(0.98) { 0.01 } else { 0.00015 }
         } else if climbing && self.rules.has(Rule::Climb) {
-            // Where less than a minute is left, slowness costs more than refusals do.
-            0.35 * (60.0 * self.rate / left).clamp(1.0, 3.0)
+            // Where less than a minute is left, slowness costs more than refusals do; but where
+            // answers come late, the next refusal does too.
+            0.35 * (60.0 * self.rate / left).clamp(1.0, 3.0) / (5.0 * flow.round_trip()).max(1.0)
         } else if !climbing && below(0.96) && self.rules.has(Rule::Recover) {
             0.08
         } else if let Some((growth, end)) = self.search
