@@ -248,6 +248,7 @@ impl Controller {
     fn conclude(&mut self, event: &Event) {
         let is_window = self.is_window(event);
         let left = self.left();
+        let over = !self.affords(1.0, 0.02);
         match &mut self.phase {
             Phase::Ramp | Phase::Pace(_) if is_window => {
                 let from = self.first_send.unwrap_or(0.0).max(self.last_opening);
@@ -258,7 +259,7 @@ impl Controller {
             Phase::Ramp => {
                 self.phase = Phase::Pace(Pace::estimate(&self.flow, event, left, self.rules));
             }
-            Phase::Pace(pace) => pace.opened(&self.flow, event, left),
+            Phase::Pace(pace) => pace.opened(&self.flow, event, left, over),
             Phase::Window(window) => window.opened(&self.flow, event),
         }
     }

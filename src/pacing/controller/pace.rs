@@ -212,8 +212,9 @@ impl Pace {
         }
     }
 
-    /// The gate opened after an event, and so many rows are `left`.
-    pub(super) fn opened(&mut self, flow: &Flow, event: &Event, left: f64) {
+    /// The gate opened after an event, and so many rows are `left`. `over` tells that refusals have
+    /// reached their share.
+    pub(super) fn opened(&mut self, flow: &Flow, event: &Event, left: f64, over: bool) {
         match self.noise.opened(flow, event) {
             Finding::Limit => {}
             Finding::Rate(rate) => {
@@ -241,7 +242,7 @@ impl Pace {
         }
         // A learnt start began with a full bucket: as in the ramp, two seconds of burst.
         let full = if self.learnt && self.measured.is_none() { 2.0 } else { 0.0 };
-        let mut low = self.measure(event, accepted, time + full);
+        let mut low = self.measure(event, accepted, time + full, over);
         if self.measured.is_none() && self.rules.has(Rule::Bound) {
             low = low.max(self.bound);
         }
@@ -280,10 +281,11 @@ impl Pace {
     }
 
     /// The rate of a bucket that was empty at both ends of the cycle.
-    fn measure(&self, event: &Event, accepted: f64, time: f64) -> f64 {
+    fn measure(&self, event: &Event, accepted: f64, time: f64, over: bool) -> f64 {
         let credit = if !event.exact {
-            // Whether refusals use quota cannot be told: half of them.
-            self.refusals / 2.0
+            // Whether refusals use quota cannot be told: half of them, and rather too few where a
+            // further one is not to be afforded.
+            self.refusals * if over && self.rules.has(Rule::Budget) { 0.3 } else { 0.5 }
         } else if accepted >= 4.0
             && event.wait * (accepted + event.refusals) > 0.9 * time
             && self.rules.has(Rule::CountedRefusals)
@@ -302,7 +304,7 @@ impl Pace {
         let Some(former) = former.filter(|_| self.rules.has(Rule::ShortWindows)) else {
             return false;
         };
-        if self.doubts < DOUBTS && accepted > 1.1 * former * (time + 2.0 * flow.round_trip()) + 3.0
+        if self.doubts < DOUBTS && accepted > 1.05 * former * (time + 2.0 * flow.round_trip()) + 3.0
         {
             self.doubts = 0;
             self.short = true;
