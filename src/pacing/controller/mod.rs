@@ -79,7 +79,9 @@ impl Controller {
         let rows = as_f64(rows.max(1));
         let phase = match learnt.map(|learnt| learnt.limit) {
             None => Phase::Ramp,
-            Some(Limit::Pace { rate }) => Phase::Pace(Pace::learnt(rate, rules)),
+            Some(Limit::Pace { rate, burst }) => {
+                Phase::Pace(Pace::learnt(rate, burst, rows, rules))
+            }
             Some(Limit::Window { quota, seconds, fixed }) => {
                 Phase::Window(Window::learnt(quota, seconds, fixed, rules))
             }
@@ -299,7 +301,10 @@ impl Controller {
     pub(super) fn learnt(&self) -> Option<Learnt> {
         let limit = match &self.phase {
             Phase::Ramp => return None,
-            Phase::Pace(pace) => Limit::Pace { rate: pace.lasting()? },
+            Phase::Pace(pace) => {
+                let (rate, burst) = pace.lasting()?;
+                Limit::Pace { rate, burst }
+            }
             Phase::Window(window) => {
                 let (quota, seconds, fixed) = window.confirmed()?;
                 Limit::Window { quota, seconds, fixed }

@@ -12,6 +12,9 @@ use super::rules::{Rule, Rules};
 /// leaves, and a bucket of one call forgives nothing.
 const CATCH_UP: f64 = 0.01;
 
+/// The share of the rows left from which on a bucket's burst is worth the risk of a refusal.
+const WORTH: f64 = 0.02;
+
 /// Cycles shorter than three seconds in a row that disprove windows of about a second.
 const DOUBTS: u32 = 16;
 
@@ -65,7 +68,7 @@ impl Pace {
         if flow.accepted <= 1 {
             rate = rate.max(1.0 / event.opening.max(0.1));
         }
-        let mut pace = Self::learnt(rate.max(1e-3), rules);
+        let mut pace = Self::new(rate.max(1e-3), rules);
         pace.learnt = false;
         pace.bound = pace.rate;
         pace.first = flow.between(flow.first().unwrap_or(0.0), event.at);
@@ -74,8 +77,18 @@ impl Pace {
         pace
     }
 
-    /// From what an earlier run learnt.
-    pub(super) fn learnt(rate: f64, rules: Rules) -> Self {
+    /// From what an earlier run learnt of a server that has been left alone since, for a job of so
+    /// many rows.
+    pub(super) fn learnt(rate: f64, burst: f64, rows: f64, rules: Rules) -> Self {
+        let mut pace = Self::new(rate, rules);
+        pace.first.0 = burst;
+        if rules.has(Rule::Refill) && burst > WORTH * rows {
+            pace.credit = 0.9 * burst;
+        }
+        pace
+    }
+
+    fn new(rate: f64, rules: Rules) -> Self {
         Self {
             rules,
             rate,
@@ -111,12 +124,12 @@ impl Pace {
     }
 
     /// While the gate was closed a bucket filled up, to its burst at most: that much may go at once.
-    /// Where more than fifty times as many rows are `left`, it is not worth the risk.
+    /// Where many more rows are `left`, it is not worth the risk.
     fn refill(&mut self, event: &Event, left: f64) {
         let low = self.rate.min(self.measured.unwrap_or(self.rate));
         let burst = self.first.0 - low * self.first.1;
         let filled = (low * (event.opening - event.at)).min(burst);
-        if self.rules.has(Rule::Refill) && filled > 0.02 * left {
+        if self.rules.has(Rule::Refill) && filled > WORTH * left {
             self.credit = (filled - event.refusals).max(0.0);
         }
     }
@@ -136,12 +149,15 @@ impl Pace {
         self.noise.carried().unwrap_or(self.rate)
     }
 
-    /// The rate that is worth keeping for the next run; none where it may come from noise.
-    pub(super) fn lasting(&self) -> Option<f64> {
+    /// The rate and the burst that are worth keeping for the next run; none where they may come from
+    /// noise.
+    pub(super) fn lasting(&self) -> Option<(f64, f64)> {
         match self.longest {
             _ if self.noise.is_suspected() => None,
-            Some((_, low)) if !self.short => Some(0.99 * low),
-            _ => Some(self.rate),
+            Some((_, low)) if !self.short => {
+                Some((0.99 * low, (self.first.0 - low * self.first.1).max(0.0)))
+            }
+            _ => Some((self.rate, 0.0)),
         }
     }
 
