@@ -302,7 +302,7 @@ impl Controller {
         let limit = match &self.phase {
             Phase::Ramp => return None,
             Phase::Pace(pace) => {
-                let (rate, burst) = pace.lasting()?;
+                let (rate, burst) = pace.lasting(&self.flow)?;
                 Limit::Pace { rate, burst }
             }
             Phase::Window(window) => {

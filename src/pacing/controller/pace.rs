@@ -151,11 +151,15 @@ impl Pace {
 
     /// The rate and the burst that are worth keeping for the next run; none where they may come from
     /// noise.
-    pub(super) fn lasting(&self) -> Option<(f64, f64)> {
+    pub(super) fn lasting(&self, flow: &Flow) -> Option<(f64, f64)> {
+        let until = flow.nth_last(1).unwrap_or(0.0);
+        let (calm, time) = flow.between(self.calm_since, until);
         match self.longest {
             _ if self.noise.is_suspected() => None,
-            Some((_, low)) if !self.short => {
-                Some((0.99 * low, (self.first.0 - low * self.first.1).max(0.0)))
+            Some((longest, low)) if !self.short => {
+                // More calls without a refusal than were ever measured are a proof of their own.
+                let held = if calm > longest { self.rate.min(calm / time) } else { 0.0 };
+                Some((held.max(0.99 * low), (self.first.0 - low * self.first.1).max(0.0)))
             }
             _ => Some((self.rate, 0.0)),
         }
