@@ -1,8 +1,8 @@
 //! `cargo bench --bench pacing`: the pacing code against models of throttling servers, in virtual
 //! time, beside what others do. Prints Markdown.
 //!
-//! `-- own`, `-- rivals`, `-- cuts`, `-- noise` or `-- ablation` prints one part; the ablation, which takes most
-//! of the time, only by name. `-- --write` puts all five into `docs/pacing.md`, below its marker.
+//! `-- own`, `-- short`, `-- rivals`, `-- cuts`, `-- noise` or `-- ablation` prints one part; the ablation, which
+//! takes most of the time, only by name. `-- --write` puts all six into `docs/pacing.md`, below its marker.
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
 #[path = "pacing/mod.rs"]
@@ -22,8 +22,9 @@ fn main() -> io::Result<()> {
     // cargo adds `--bench`.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let write = wanted.iter().any(|arg| arg == "--write");
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("own", report::own),
+        ("short", report::short),
         ("rivals", report::rivals),
         ("cuts", report::cuts),
         ("noise", report::noise),

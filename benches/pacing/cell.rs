@@ -16,6 +16,18 @@ pub(crate) struct Case {
     pub(crate) header: Header,
     /// Median latency in seconds.
     pub(crate) latency: f64,
+    /// Rows of the job.
+    pub(crate) rows: u64,
+    /// What a bucket holds when full, in seconds of its rate.
+    pub(crate) burst: f64,
+}
+
+impl Case {
+    /// About 200 s of work, at least 100 rows and at most 10,000; buckets of two seconds.
+    pub(crate) fn new(model: Model, rate: f64, header: Header, latency: f64) -> Self {
+        let rows = ((200.0 * rate) as u64).clamp(100, 10_000);
+        Self { model, rate, header, latency, rows, burst: 2.0 }
+    }
 }
 
 /// Who posts the rows.
@@ -45,14 +57,9 @@ pub(crate) struct Figures {
     pub(crate) unfinished: u64,
 }
 
-/// Rows of a job against a server of `rate` calls a second: about 200 s of work, at least 100 rows.
-pub(crate) fn rows(rate: f64) -> u64 {
-    ((200.0 * rate) as u64).clamp(100, 10_000)
-}
-
 /// A server with its phase drawn from the seed.
 fn server(case: &Case, seed: u64) -> Server {
-    Server::new(case.model, case.rate, fastrand::Rng::with_seed(seed ^ 0x9e37).f64())
+    Server::new(case.model, case.rate, case.burst, fastrand::Rng::with_seed(seed ^ 0x9e37).f64())
 }
 
 fn latency(case: &Case, seed: u64) -> Latency {
@@ -60,7 +67,7 @@ fn latency(case: &Case, seed: u64) -> Latency {
 }
 
 fn settings(case: &Case, seed: u64, learnt: Option<Learnt>) -> Settings {
-    Settings { rows: rows(case.rate), ceiling: None, concurrency: IN_FLIGHT, learnt, seed }
+    Settings { rows: case.rows, ceiling: None, concurrency: IN_FLIGHT, learnt, seed }
 }
 
 /// One run with one seed, and what it learnt.
@@ -70,7 +77,7 @@ pub(crate) fn once(
     seed: u64,
     cut: Option<f64>,
 ) -> (Outcome, Option<Learnt>, f64) {
-    let rows = rows(case.rate);
+    let rows = case.rows;
     let best = ideal(server(case, seed), latency(case, seed), rows);
     let go = |client: &mut dyn Client| {
         run(client, server(case, seed), latency(case, seed), case.header, rows, best, cut)
@@ -98,7 +105,7 @@ pub(crate) fn measure(case: &Case, who: Who, seeds: std::ops::Range<u64>) -> Fig
         let (outcome, _, best) = once(case, who, seed, None);
         sum.time += outcome.seconds / best / runs;
         sum.share += outcome.share() / runs;
-        sum.lost += outcome.lost as f64 / rows(case.rate) as f64 / runs;
+        sum.lost += outcome.lost as f64 / case.rows as f64 / runs;
         sum.refusals += outcome.throttled as f64 / runs;
         sum.early += outcome.early;
         sum.unfinished += u64::from(outcome.unfinished);

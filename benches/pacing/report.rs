@@ -20,11 +20,23 @@ pub(crate) const SEEDS: std::ops::Range<u64> = 1..17;
 /// Fewer of them for the ablation, which measures every cell once a rule.
 const ABLATION_SEEDS: std::ops::Range<u64> = 1..7;
 
+/// The short jobs: models with a bucket's burst in seconds, rates, latencies in seconds.
+const SHORT_MODELS: [(&str, Model, f64); 6] = [
+    ("A1", Model::A, 1.0),
+    ("A2", Model::A, 2.0),
+    ("B1", Model::B, 1.0),
+    ("B2", Model::B, 2.0),
+    ("W1", Model::W(1.0), 1.0),
+    ("S1", Model::S(1.0), 1.0),
+];
+const SHORT_RATES: [f64; 3] = [10.0, 50.0, 150.0];
+const SHORT_LATENCIES: [f64; 3] = [0.001, 0.02, 0.1];
+
 /// The 40 cells of one surrounding.
 fn cells(header: Header, latency: f64) -> Vec<Case> {
     MODELS
         .into_iter()
-        .flat_map(|model| RATES.map(|rate| Case { model, rate, header, latency }))
+        .flat_map(|model| RATES.map(|rate| Case::new(model, rate, header, latency)))
         .collect()
 }
 
@@ -180,6 +192,45 @@ pub(crate) fn cuts() -> String {
     text
 }
 
+/// Jobs of ten seconds: the start is a large part of them.
+pub(crate) fn short() -> String {
+    let mut text = String::from(
+        "## Short jobs\n\nTime ÷ ideal · refused calls in %, cold, of jobs of ten seconds: at R = 10 \
+         100 rows, at R = 50 500, at R = 150 1,500. Retry-After in whole seconds. A1 and B1 are \
+         buckets of one second's burst, A2 and B2 of two.\n\n| model |",
+    );
+    for rate in SHORT_RATES {
+        for latency in SHORT_LATENCIES {
+            let _ = write!(text, " R = {rate}, {:.0} ms |", latency * 1e3);
+        }
+    }
+    text.push_str("\n| --- |");
+    text.push_str(&" --- |".repeat(SHORT_RATES.len() * SHORT_LATENCIES.len()));
+    let cells = short_cells();
+    let figures = all(&cells, |case| measure(case, Who::Cold(Rules::default()), SEEDS));
+    let across = SHORT_RATES.len() * SHORT_LATENCIES.len();
+    for ((name, ..), row) in SHORT_MODELS.iter().zip(figures.chunks(across)) {
+        let _ = write!(text, "\n| {name} |");
+        for cell in row {
+            let _ = write!(text, " {} |", show(cell));
+        }
+    }
+    text + "\n\n"
+}
+
+fn short_cells() -> Vec<Case> {
+    let mut cells = Vec::new();
+    for (_, model, burst) in SHORT_MODELS {
+        for rate in SHORT_RATES {
+            for latency in SHORT_LATENCIES {
+                let case = Case::new(model, rate, Header::Whole, latency);
+                cells.push(Case { rows: (10.0 * rate) as u64, burst, ..case });
+            }
+        }
+    }
+    cells
+}
+
 /// Refusals by chance: this program, without its rule for them, and the others.
 pub(crate) fn noise() -> String {
     let mut text = String::from(
@@ -196,7 +247,7 @@ pub(crate) fn noise() -> String {
         (Model::N(0.05), 50.0),
         (Model::NA(0.05), 50.0),
     ]
-    .map(|(model, rate)| Case { model, rate, header: Header::Whole, latency: 0.12 });
+    .map(|(model, rate)| Case::new(model, rate, Header::Whole, 0.12));
     let own = [
         ("**this program, cold**", Who::Cold(Rules::default())),
         ("**this program, learnt**", Who::Learnt(Rules::default())),
@@ -219,9 +270,10 @@ pub(crate) fn ablation() -> String {
         "## Each rule switched off in turn\n\nOver the 240 cells of 120 ms latency (whole, decimal, \
          absent; cold and learnt): cells within 1.05 × and 2 %, means of time ÷ ideal and of the \
          refused share, and the cell that changes most. Over the 80 cells of the cut (whole, decimal): \
-         cells that carry at least nine tenths of the new limit, and calls refused in all.\n\n\
-         | rules | of 240 | time | refused | worst change | cut: of 80 | refused |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
+         cells that carry at least nine tenths of the new limit, and calls refused in all. Over the \
+         short jobs: mean of time ÷ ideal.\n\n\
+         | rules | of 240 | time | refused | worst change | cut: of 80 | refused | short |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let run = |rules: Rules| -> Vec<(String, Figures)> {
         let mut measured = Vec::new();
@@ -246,8 +298,13 @@ pub(crate) fn ablation() -> String {
         let refused = cuts.iter().map(|cut| cut.at_first + cut.later).sum::<f64>();
         format!("{good} | {:.1}", refused / cuts.len() as f64)
     };
+    let of_short = |rules: Rules| {
+        let cells = all(&short_cells(), |case| measure(case, Who::Cold(rules), ABLATION_SEEDS));
+        cells.iter().map(|cell| cell.time).sum::<f64>() / cells.len() as f64
+    };
     let none = Rules::default();
-    let _ = writeln!(text, "| all | {} | | {} |", line(&base), after_cut(none));
+    let short = of_short(none);
+    let _ = writeln!(text, "| all | {} | | {} | {short:.3} |", line(&base), after_cut(none));
     for rule in Rule::ALL {
         let without = run(Rules::without(rule));
         let cost = |f: &Figures| f.time + 3.0 * f.share + 10.0 * f.unfinished as f64;
@@ -260,7 +317,9 @@ pub(crate) fn ablation() -> String {
         });
         let after_cut = after_cut(Rules::without(rule));
         let line = line(&without);
-        let _ = writeln!(text, "| without {rule:?} | {line} | {worst} | {after_cut} |");
+        let short = of_short(Rules::without(rule));
+        let _ =
+            writeln!(text, "| without {rule:?} | {line} | {worst} | {after_cut} | {short:.3} |");
     }
     text.push('\n');
     text

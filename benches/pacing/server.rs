@@ -49,7 +49,7 @@ impl Model {
 #[derive(Clone, Debug)]
 pub(crate) enum Server {
     /// A and B.
-    Bucket { rate: f64, tokens: f64, at: f64, refusals_count: bool },
+    Bucket { rate: f64, burst: f64, tokens: f64, at: f64, refusals_count: bool },
     /// W: calls used in the window that began at `start`.
     Fixed { quota: u64, seconds: f64, start: f64, used: u64 },
     /// S: the arrivals that count.
@@ -76,8 +76,9 @@ impl Chance {
 }
 
 impl Server {
-    /// A fresh server of `rate` calls a second; `phase` in [0, 1) places a fixed window.
-    pub(crate) fn new(model: Model, rate: f64, phase: f64) -> Self {
+    /// A fresh server of `rate` calls a second, whose buckets hold `burst` seconds of it, at least
+    /// one call; `phase` in [0, 1) places a fixed window.
+    pub(crate) fn new(model: Model, rate: f64, burst: f64, phase: f64) -> Self {
         // A window that would not hold one call holds one, and is longer.
         let window = |seconds: f64| {
             if rate * seconds < 1.0 {
@@ -89,7 +90,8 @@ impl Server {
         match model {
             Model::A | Model::B => {
                 let refusals_count = model == Model::B;
-                Self::Bucket { rate, tokens: 2.0 * rate.max(0.5), at: 0.0, refusals_count }
+                let burst = (burst * rate).max(1.0);
+                Self::Bucket { rate, burst, tokens: burst, at: 0.0, refusals_count }
             }
             Model::W(seconds) => {
                 let (quota, seconds) = window(seconds);
@@ -102,7 +104,7 @@ impl Server {
             Model::N(share) | Model::NA(share) => {
                 let random = fastrand::Rng::with_seed(phase.to_bits());
                 let limit = matches!(model, Model::NA(_))
-                    .then(|| Box::new(Self::new(Model::A, rate, phase)));
+                    .then(|| Box::new(Self::new(Model::A, rate, burst, phase)));
                 Self::Noisy { chance: Chance { share, random }, limit }
             }
         }
@@ -120,9 +122,10 @@ impl Server {
     pub(crate) fn cut(&mut self, now: f64) {
         self.pass(now);
         match self {
-            Self::Bucket { rate, tokens, .. } => {
+            Self::Bucket { rate, burst, tokens, .. } => {
                 *rate /= 5.0;
-                *tokens = tokens.min(2.0 * *rate);
+                *burst = (*burst / 5.0).max(1.0);
+                *tokens = tokens.min(*burst);
             }
             Self::Fixed { quota, seconds, .. } | Self::Sliding { quota, seconds, .. } => {
                 if *quota < 5 {
@@ -144,13 +147,13 @@ impl Server {
     pub(crate) fn arrive(&mut self, now: f64) -> Result<(), f64> {
         self.pass(now);
         match self {
-            Self::Bucket { rate, tokens, refusals_count, .. } => {
+            Self::Bucket { rate, burst, tokens, refusals_count, .. } => {
                 if *tokens >= 1.0 - 1e-9 {
                     *tokens -= 1.0;
                     return Ok(());
                 }
                 if *refusals_count {
-                    *tokens = (*tokens - 1.0).max(-2.0 * rate.max(0.5));
+                    *tokens = (*tokens - 1.0).max(-*burst);
                 }
                 Err((1.0 - *tokens) / *rate)
             }
@@ -193,8 +196,8 @@ impl Server {
     /// Time passes up to `now`.
     fn pass(&mut self, now: f64) {
         match self {
-            Self::Bucket { rate, tokens, at, .. } => {
-                *tokens = (*tokens + (now - *at).max(0.0) * *rate).min(2.0 * rate.max(0.5));
+            Self::Bucket { rate, burst, tokens, at, .. } => {
+                *tokens = (*tokens + (now - *at).max(0.0) * *rate).min(*burst);
                 *at = at.max(now);
             }
             Self::Fixed { seconds, start, used, .. } => {

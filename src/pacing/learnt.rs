@@ -28,6 +28,9 @@ pub enum Limit {
     Pace {
         /// Calls per second.
         rate: f64,
+        /// Calls that a full bucket gives at once; 0 where that is not known.
+        #[serde(default)]
+        burst: f64,
     },
     /// A window.
     Window {
@@ -72,7 +75,9 @@ impl Learnt {
     pub fn from_json(text: &str) -> Result<Self, LearntError> {
         let learnt: Self = serde_json::from_str(text)?;
         let sane = match learnt.limit {
-            Limit::Pace { rate } => (1e-6..1e6).contains(&rate),
+            Limit::Pace { rate, burst } => {
+                (1e-6..1e6).contains(&rate) && (0.0..1e9).contains(&burst)
+            }
             Limit::Window { quota, seconds, .. } => {
                 (1..1_000_000_000).contains(&quota) && (1e-3..1e6).contains(&seconds)
             }
@@ -91,7 +96,7 @@ impl Learnt {
             return Some(self);
         }
         let limit = match self.limit {
-            Limit::Pace { rate } => Limit::Pace { rate: rate * 0.9 },
+            Limit::Pace { rate, burst } => Limit::Pace { rate: rate * 0.9, burst: burst * 0.9 },
             Limit::Window { quota, seconds, fixed } => {
                 Limit::Window { quota: (quota - quota.div_ceil(10)).max(1), seconds, fixed }
             }
@@ -103,7 +108,7 @@ impl Learnt {
     #[must_use]
     pub fn per_second(&self) -> f64 {
         match self.limit {
-            Limit::Pace { rate } => rate,
+            Limit::Pace { rate, .. } => rate,
             #[expect(clippy::cast_precision_loss, reason = "below 2^52 by far")]
             Limit::Window { quota, seconds, .. } => quota as f64 / seconds,
         }
@@ -116,9 +121,10 @@ mod tests {
 
     #[test]
     fn survives_the_ledger() {
-        for limit in
-            [Limit::Pace { rate: 9.87 }, Limit::Window { quota: 15, seconds: 30.0, fixed: true }]
-        {
+        for limit in [
+            Limit::Pace { rate: 9.87, burst: 12.5 },
+            Limit::Window { quota: 15, seconds: 30.0, fixed: true },
+        ] {
             let learnt = Learnt::new(limit);
             assert_eq!(Learnt::from_json(&learnt.to_json()).expect("own text"), learnt);
         }

@@ -49,6 +49,11 @@ impl Flow {
         self.round_trip.unwrap_or(0.2)
     }
 
+    /// The time of the first send that is remembered.
+    pub(super) fn first(&self) -> Option<f64> {
+        self.sends.front().map(|send| send.1)
+    }
+
     /// Sends that stuck before the time `at`, since the start of the run.
     pub(super) fn count_before(&self, at: f64) -> u64 {
         self.older + self.sends.partition_point(|send| send.1 < at) as u64

@@ -67,6 +67,8 @@ pub(super) struct Controller {
     /// The longest wait between two sends that the server gave reason for.
     longest: f64,
     last_opening: f64,
+    /// How often the gate opened after refusals.
+    events: u32,
     sounding: Option<Sounding>,
     /// The ramp stays where it was at so many successes until this time.
     held: Option<(f64, f64)>,
@@ -77,7 +79,9 @@ impl Controller {
         let rows = as_f64(rows.max(1));
         let phase = match learnt.map(|learnt| learnt.limit) {
             None => Phase::Ramp,
-            Some(Limit::Pace { rate }) => Phase::Pace(Pace::learnt(rate, rules)),
+            Some(Limit::Pace { rate, burst }) => {
+                Phase::Pace(Pace::learnt(rate, burst, rows, rules))
+            }
             Some(Limit::Window { quota, seconds, fixed }) => {
                 Phase::Window(Window::learnt(quota, seconds, fixed, rules))
             }
@@ -95,6 +99,7 @@ impl Controller {
             last_send: 0.0,
             longest,
             last_opening: 0.0,
+            events: 0,
             learnt,
             sounding: None,
             held: None,
@@ -142,11 +147,14 @@ impl Controller {
         let event = (1.0 + 0.04 * self.per_second().unwrap_or(0.0)).floor();
         let over = match self.learnt {
             Some(_) => !self.affords(event, 0.004) && !self.affords(event, 1.0 / self.rows),
+            // The first burst is all that the ramp had in flight; it is counted as one.
+            None if self.events == 1 => 1.0 + event > 0.02 * self.rows,
             None => !self.affords(event, 0.02),
         };
+        let left = self.left();
         match &mut self.phase {
             Phase::Ramp => {}
-            Phase::Pace(pace) => pace.accepted(now, self.rows, over),
+            Phase::Pace(pace) => pace.accepted(&self.flow, now, self.rows, left, over),
             Phase::Window(window) => window.accepted(),
         }
     }
@@ -162,6 +170,11 @@ impl Controller {
         if let Phase::Pace(pace) = &mut self.phase {
             pace.near_limit(&self.flow, now, until, share);
         }
+    }
+
+    /// Rows that are still to be accepted, at least one.
+    fn left(&self) -> f64 {
+        (self.rows - as_f64(self.flow.accepted)).max(1.0)
     }
 
     /// Whether `more` refusals would stay within `share` of the rows.
@@ -191,6 +204,7 @@ impl Controller {
     /// The gate opened after an event.
     pub(super) fn opened(&mut self, event: Event) {
         self.longest = self.longest.max(event.wait);
+        self.events = self.events.saturating_add(1);
         if event.named {
             self.sounding = None;
             self.conclude(&event);
@@ -235,6 +249,8 @@ impl Controller {
     /// What an event tells, once the answers that were in flight are known.
     fn conclude(&mut self, event: &Event) {
         let is_window = self.is_window(event);
+        let left = self.left();
+        let over = !self.affords(1.0, 0.02);
         match &mut self.phase {
             Phase::Ramp | Phase::Pace(_) if is_window => {
                 let from = self.first_send.unwrap_or(0.0).max(self.last_opening);
@@ -243,9 +259,9 @@ impl Controller {
                 self.phase = Phase::Window(window);
             }
             Phase::Ramp => {
-                self.phase = Phase::Pace(Pace::estimate(&self.flow, event, self.rules));
+                self.phase = Phase::Pace(Pace::estimate(&self.flow, event, left, self.rules));
             }
-            Phase::Pace(pace) => pace.opened(&self.flow, event),
+            Phase::Pace(pace) => pace.opened(&self.flow, event, left, over),
             Phase::Window(window) => window.opened(&self.flow, event),
         }
     }
@@ -285,7 +301,10 @@ impl Controller {
     pub(super) fn learnt(&self) -> Option<Learnt> {
         let limit = match &self.phase {
             Phase::Ramp => return None,
-            Phase::Pace(pace) => Limit::Pace { rate: pace.lasting()? },
+            Phase::Pace(pace) => {
+                let (rate, burst) = pace.lasting(&self.flow)?;
+                Limit::Pace { rate, burst }
+            }
             Phase::Window(window) => {
                 let (quota, seconds, fixed) = window.confirmed()?;
                 Limit::Window { quota, seconds, fixed }

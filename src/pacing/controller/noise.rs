@@ -9,9 +9,9 @@
 use super::Event;
 use super::flow::Flow;
 
-/// Events in a row that no bucket explains, until noise is suspected; twice as many after a trial
-/// that failed, and in events at less than half of the best measure.
-const SUSPICION: u32 = 3;
+/// Surplus of a bucket, in units of what blurs it, at which noise is suspected; twice as much after
+/// a trial that failed.
+const SUSPICION: f64 = 2.0;
 /// How much faster each trial is than the pace before it.
 const STEP: f64 = 8.0;
 /// What a first trial must carry, as a multiple of the pace that was refused; then what each
@@ -45,12 +45,12 @@ struct Stage {
 /// What is known of noise.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Noise {
-    /// Events in a row that no bucket explains, and how many are needed.
-    odd: u32,
-    needed: u32,
-    /// The best rate measured since the last trial, and events in a row at less than half of it.
+    /// What a bucket of the best rate would have left over from cycle to cycle, and how much of it
+    /// is needed.
+    surplus: f64,
+    needed: f64,
+    /// The best rate measured since the last trial; a bucket's is no lower.
     best: f64,
-    fallen: u32,
     stage: Option<Stage>,
     /// Whether a trial has carried more than the pace that was refused.
     proven: bool,
@@ -73,10 +73,9 @@ pub(super) enum Finding {
 impl Noise {
     pub(super) fn new() -> Self {
         Self {
-            odd: 0,
+            surplus: 0.0,
             needed: SUSPICION,
             best: 0.0,
-            fallen: 0,
             stage: None,
             proven: false,
             carried: 0.0,
@@ -96,38 +95,31 @@ impl Noise {
 
     /// Whether what is measured may come from noise.
     pub(super) fn is_suspected(&self) -> bool {
-        self.stage.is_some() || self.odd >= SUSPICION
+        self.stage.is_some() || self.surplus > SUSPICION
     }
 
-    /// An event at a pace of `rate`: a cycle of `accepted` calls in `time` seconds, after one that
-    /// measured `former`. A bucket of that rate would have had calls left.
-    pub(super) fn suspect(
-        &mut self,
-        flow: &Flow,
-        event: &Event,
-        former: f64,
-        accepted: f64,
-        time: f64,
-    ) -> bool {
+    /// A cycle of `accepted` calls in `time` seconds ended. A bucket of the best rate so far would
+    /// have had calls left each time; they are added up, each cycle with no more than one blur, so
+    /// that a limit that was cut shows itself first.
+    pub(super) fn suspect(&mut self, flow: &Flow, event: &Event, accepted: f64, time: f64) -> bool {
+        let best = self.best;
+        // One more or less at either end.
+        self.best = best.max((accepted - 1.0) / time);
+        // Chance refuses calls one by one, and an exact wait tells a bucket's debt.
+        if !event.named || event.exact || event.refusals > 2.0 {
+            return false;
+        }
         // What is in flight at the ends of a cycle blurs its measure.
-        let blur = (2.0 * former * flow.round_trip()).max(1.0).max(0.03 * accepted);
-        // Chance refuses calls one by one.
-        let plain = event.named && event.refusals <= 2.0;
-        let odd = plain && former * time - accepted - event.refusals > blur;
-        self.odd = if odd { self.odd + 1 } else { 0 };
-        let measured = accepted / time;
-        self.best = self.best.max(measured);
-        // An exact wait tells a bucket's debt, which is measured as it is.
-        self.fallen =
-            if plain && !event.exact && measured < 0.5 * self.best { self.fallen + 1 } else { 0 };
-        self.odd >= self.needed || self.fallen >= 2 * self.needed
+        let blur = (2.0 * best * flow.round_trip()).max(1.0).max(0.03 * accepted);
+        let left = best * time - accepted - event.refusals;
+        self.surplus = (self.surplus + (left / blur).clamp(-1.0, 1.0)).max(0.0);
+        self.surplus > self.needed
     }
 
     /// The first trial: the pace that was refused is `rate`.
     pub(super) fn begin(&mut self, event: &Event, rate: f64) -> f64 {
-        self.odd = 0;
+        self.surplus = 0.0;
         self.best = 0.0;
-        self.fallen = 0;
         self.carried = rate;
         self.enter(event, rate * STEP, Some((rate, rate)))
     }
@@ -181,7 +173,7 @@ impl Noise {
     fn end(&mut self, rate: f64) -> Finding {
         self.stage = None;
         // A suspicion that was right once is soon raised again.
-        self.needed = if self.proven { SUSPICION } else { self.needed.saturating_mul(2) };
+        self.needed = if self.proven { SUSPICION } else { self.needed * 2.0 };
         self.proven = false;
         self.rest = REST;
         Finding::Back(rate)

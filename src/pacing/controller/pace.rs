@@ -12,6 +12,9 @@ use super::rules::{Rule, Rules};
 /// leaves, and a bucket of one call forgives nothing.
 const CATCH_UP: f64 = 0.01;
 
+/// The share of the rows left from which on a bucket's burst is worth the risk of a refusal.
+const WORTH: f64 = 0.02;
+
 /// Cycles shorter than three seconds in a row that disprove windows of about a second.
 const DOUBTS: u32 = 16;
 
@@ -47,25 +50,45 @@ pub(super) struct Pace {
     /// Pauses lose quota: no bucket, but windows of about a second; and what speaks against it.
     short: bool,
     doubts: u32,
+    /// What was accepted until the first refusal, and in what time: a bucket's burst, and what flowed
+    /// into it.
+    first: (f64, f64),
+    /// The bound that the first refusal gave.
+    bound: f64,
+    /// Calls that may go without regard to the pace.
+    credit: f64,
     /// Refusals that have nothing to do with the pace.
     noise: Noise,
 }
 
 impl Pace {
-    /// After the first event all that is known is a lower bound.
-    pub(super) fn estimate(flow: &Flow, event: &Event, rules: Rules) -> Self {
+    /// After the first event all that is known is a lower bound; so many rows are `left`.
+    pub(super) fn estimate(flow: &Flow, event: &Event, left: f64, rules: Rules) -> Self {
         let mut rate = flow.trailing_rate(0.0, event.at);
         if flow.accepted <= 1 {
             rate = rate.max(1.0 / event.opening.max(0.1));
         }
-        let mut pace = Self::learnt(rate.max(1e-3), rules);
+        let mut pace = Self::new(rate.max(1e-3), rules);
         pace.learnt = false;
+        pace.bound = pace.rate;
+        pace.first = flow.between(flow.first().unwrap_or(0.0), event.at);
         pace.begin_cycle(event);
+        pace.refill(event, left);
         pace
     }
 
-    /// From what an earlier run learnt.
-    pub(super) fn learnt(rate: f64, rules: Rules) -> Self {
+    /// From what an earlier run learnt of a server that has been left alone since, for a job of so
+    /// many rows.
+    pub(super) fn learnt(rate: f64, burst: f64, rows: f64, rules: Rules) -> Self {
+        let mut pace = Self::new(rate, rules);
+        pace.first.0 = burst;
+        if rules.has(Rule::Refill) && burst > WORTH * rows {
+            pace.credit = 0.9 * burst;
+        }
+        pace
+    }
+
+    fn new(rate: f64, rules: Rules) -> Self {
         Self {
             rules,
             rate,
@@ -83,6 +106,9 @@ impl Pace {
             eased: 0.0,
             short: false,
             doubts: 0,
+            first: (0.0, 0.0),
+            bound: 0.0,
+            credit: 0.0,
             noise: Noise::new(),
         }
     }
@@ -94,6 +120,18 @@ impl Pace {
         self.calm_since = event.opening;
         self.next = event.opening;
         self.hold = 0.0;
+        self.credit = 0.0;
+    }
+
+    /// While the gate was closed a bucket filled up, to its burst at most: that much may go at once.
+    /// Where many more rows are `left`, it is not worth the risk.
+    fn refill(&mut self, event: &Event, left: f64) {
+        let low = self.rate.min(self.measured.unwrap_or(self.rate));
+        let burst = self.first.0 - low * self.first.1;
+        let filled = (low * (event.opening - event.at)).min(burst);
+        if self.rules.has(Rule::Refill) && filled > WORTH * left {
+            self.credit = (filled - event.refusals).max(0.0);
+        }
     }
 
     /// A lone call that had started at `time` without regard to the pace was accepted.
@@ -111,12 +149,19 @@ impl Pace {
         self.noise.carried().unwrap_or(self.rate)
     }
 
-    /// The rate that is worth keeping for the next run; none where it may come from noise.
-    pub(super) fn lasting(&self) -> Option<f64> {
+    /// The rate and the burst that are worth keeping for the next run; none where they may come from
+    /// noise.
+    pub(super) fn lasting(&self, flow: &Flow) -> Option<(f64, f64)> {
+        let until = flow.nth_last(1).unwrap_or(0.0);
+        let (calm, time) = flow.between(self.calm_since, until);
         match self.longest {
             _ if self.noise.is_suspected() => None,
-            Some((_, low)) if !self.short => Some(0.99 * low),
-            _ => Some(self.rate),
+            Some((longest, low)) if !self.short => {
+                // More calls without a refusal than were ever measured are a proof of their own.
+                let held = if calm > longest { self.rate.min(calm / time) } else { 0.0 };
+                Some((held.max(0.99 * low), (self.first.0 - low * self.first.1).max(0.0)))
+            }
+            _ => Some((self.rate, 0.0)),
         }
     }
 
@@ -137,12 +182,17 @@ impl Pace {
     }
 
     pub(super) fn sent(&mut self, now: f64) {
+        if self.credit >= 1.0 {
+            self.credit -= 1.0;
+            return;
+        }
         let gap = 1.0 / self.rate;
         self.next = (self.next + gap).max(now + gap - (gap / 2.0).min(CATCH_UP));
     }
 
-    /// A call was accepted. `over` tells that refusals have reached their share of the `rows`.
-    pub(super) fn accepted(&mut self, now: f64, rows: f64, over: bool) {
+    /// A call was accepted, and so many of the `rows` are `left`. `over` tells that refusals have
+    /// reached their share.
+    pub(super) fn accepted(&mut self, flow: &Flow, now: f64, rows: f64, left: f64, over: bool) {
         let step = (now - self.grown).clamp(0.0, 1.0);
         self.grown = now;
         if now < self.hold || self.noise.is_on() {
@@ -155,8 +205,9 @@ impl Pace {
         } else if self.short {
             if below(0.98) { 0.01 } else { 0.00015 }
         } else if climbing && self.rules.has(Rule::Climb) {
-            // One step may not outrun a small job.
-            0.35_f64.min((rows / 2000.0).powi(2).clamp(0.003, 0.5) / step.max(1e-6))
+            // Where less than a minute is left, slowness costs more than refusals do; but where
+            // answers come late, the next refusal does too.
+            0.35 * (60.0 * self.rate / left).clamp(1.0, 3.0) / (5.0 * flow.round_trip()).max(1.0)
         } else if !climbing && below(0.96) && self.rules.has(Rule::Recover) {
             0.08
         } else if let Some((growth, end)) = self.search
@@ -181,8 +232,9 @@ impl Pace {
         }
     }
 
-    /// The gate opened after an event.
-    pub(super) fn opened(&mut self, flow: &Flow, event: &Event) {
+    /// The gate opened after an event, and so many rows are `left`. `over` tells that refusals have
+    /// reached their share.
+    pub(super) fn opened(&mut self, flow: &Flow, event: &Event, left: f64, over: bool) {
         match self.noise.opened(flow, event) {
             Finding::Limit => {}
             Finding::Rate(rate) => {
@@ -210,14 +262,22 @@ impl Pace {
         }
         // A learnt start began with a full bucket: as in the ramp, two seconds of burst.
         let full = if self.learnt && self.measured.is_none() { 2.0 } else { 0.0 };
-        let low = self.measure(event, accepted, time + full);
+        let mut low = self.measure(event, accepted, time + full, over);
+        if self.measured.is_none() && self.rules.has(Rule::Bound) {
+            low = low.max(self.bound);
+        }
         let former = self.measured.replace(low);
         let changed = former.is_some_and(|former| !(0.7..1.4).contains(&(low / former)));
         if changed || self.longest.is_none_or(|longest| longest.0 <= accepted) {
             self.longest = Some((accepted, low));
         }
+        if former.is_some_and(|former| low < 0.9 * former) {
+            // Something else was refused than a bucket's overdraft: nothing is known of its burst.
+            self.first.0 = 0.0;
+        }
         let odd = self.rules.has(Rule::Noise)
-            && former.is_some_and(|former| self.noise.suspect(flow, event, former, accepted, time));
+            && former.is_some()
+            && self.noise.suspect(flow, event, accepted, time);
 
         if odd {
             self.rate = self.noise.begin(event, low);
@@ -235,13 +295,17 @@ impl Pace {
             self.settle(former, low, accepted);
         }
         self.begin_cycle(event);
+        if !self.noise.is_on() && !self.short {
+            self.refill(event, left);
+        }
     }
 
     /// The rate of a bucket that was empty at both ends of the cycle.
-    fn measure(&self, event: &Event, accepted: f64, time: f64) -> f64 {
+    fn measure(&self, event: &Event, accepted: f64, time: f64, over: bool) -> f64 {
         let credit = if !event.exact {
-            // Whether refusals use quota cannot be told: half of them.
-            self.refusals / 2.0
+            // Whether refusals use quota cannot be told: half of them, and rather too few where a
+            // further one is not to be afforded.
+            self.refusals * if over && self.rules.has(Rule::Budget) { 0.3 } else { 0.5 }
         } else if accepted >= 4.0
             && event.wait * (accepted + event.refusals) > 0.9 * time
             && self.rules.has(Rule::CountedRefusals)
@@ -260,7 +324,7 @@ impl Pace {
         let Some(former) = former.filter(|_| self.rules.has(Rule::ShortWindows)) else {
             return false;
         };
-        if self.doubts < DOUBTS && accepted > 1.1 * former * (time + 2.0 * flow.round_trip()) + 3.0
+        if self.doubts < DOUBTS && accepted > 1.05 * former * (time + 2.0 * flow.round_trip()) + 3.0
         {
             self.doubts = 0;
             self.short = true;

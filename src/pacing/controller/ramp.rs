@@ -8,5 +8,5 @@ pub(super) fn in_flight(rows: f64, accepted: f64) -> f64 {
     let growth = (rows / 800.0).clamp(0.125, 1.0);
     let start = (rows / 1500.0).max(1.0);
     let top = (rows / 100.0).max(4.0) + accepted / 10.0;
-    (start + growth * accepted).min(top)
+    (start + growth * accepted).min(top).round()
 }

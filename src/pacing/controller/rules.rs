@@ -21,6 +21,10 @@ pub enum Rule {
     Wary,
     /// After the first estimate the pace climbs until a second refusal gives a measure.
     Climb,
+    /// The measure after the climb is not below the bound that it began with.
+    Bound,
+    /// What a bucket gained while the gate was closed goes at once, in short jobs.
+    Refill,
     /// The pace recovers fast up to the rate that was refused.
     Recover,
     /// Cycles that beat the measure mean windows of about a second.
@@ -37,7 +41,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Ramp,
         Self::Windows,
         Self::Probe,
@@ -46,6 +50,8 @@ impl Rule {
         Self::Margin,
         Self::Wary,
         Self::Climb,
+        Self::Bound,
+        Self::Refill,
         Self::Recover,
         Self::ShortWindows,
         Self::CountedRefusals,

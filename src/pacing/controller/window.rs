@@ -8,8 +8,8 @@ use super::flow::Flow;
 use super::rules::{Rule, Rules};
 
 /// Lengths that servers use, in seconds.
-const USUAL: [f64; 13] =
-    [1.0, 2.0, 5.0, 6.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0];
+const USUAL: [f64; 15] =
+    [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0];
 
 /// Rounds without a refusal before the quota is first tried higher; doubled by each refusal.
 const PATIENCE: u32 = 8;
@@ -293,10 +293,12 @@ impl Window {
     /// of the wait and of half a round trip.
     fn usual(&self, seconds: f64, event: &Event, flow: &Flow) -> f64 {
         let doubt = event.slack + (flow.round_trip() / 2.0 + 0.05).max(0.15);
+        // A wait in whole seconds is half a second too long on average.
+        let likely = seconds - event.slack / 2.0;
         USUAL
             .into_iter()
             .filter(|usual| (usual - seconds).abs() <= doubt && self.rules.has(Rule::UsualLength))
-            .min_by(|a, b| (a - seconds).abs().total_cmp(&(b - seconds).abs()))
+            .min_by(|a, b| (a - likely).abs().total_cmp(&(b - likely).abs()))
             .unwrap_or(seconds.max(0.1))
     }
 

@@ -196,7 +196,7 @@ fn what_was_learnt_is_used_and_kept() {
     let mut run = Run::new(Pacer::new(settings), 200);
     run.until(secs(120.0), |_| Answer::Accepted);
     assert!((33.0..43.0).contains(&run.now.as_secs_f64()), "{:?}", run.now);
-    let Some(Limit::Pace { rate }) = run.pacer.learnt().map(|learnt| learnt.limit) else {
+    let Some(Limit::Pace { rate, .. }) = run.pacer.learnt().map(|learnt| learnt.limit) else {
         panic!("a pace was learnt");
     };
     assert!((4.9..6.0).contains(&rate));
@@ -227,7 +227,7 @@ proptest! {
         answers in prop::collection::vec((answers(), 1_u64..3_000), 1..300),
         ceiling in prop::option::of(Just(Quota { count: 5, per: Duration::from_secs(2) })),
         learnt in prop::option::of(prop_oneof![
-            Just(Limit::Pace { rate: 3.0 }),
+            Just(Limit::Pace { rate: 3.0, burst: 5.0 }),
             Just(Limit::Window { quota: 20, seconds: 10.0, fixed: true }),
             Just(Limit::Window { quota: 7, seconds: 3.0, fixed: false }),
         ]),
