@@ -374,7 +374,8 @@ pub(super) fn source(args: &InputArgs) -> Result<Source, Failure> {
         .ok_or_else(|| Failure::usage("no CSV is named: give a file, or `-` for standard input"))
 }
 
-/// The names of the two files: as given, or made from the CSV's.
+/// The names of the two files: as given, or made from the CSV's. That they are not anything else is
+/// for [`super::paths`] to see.
 pub(super) fn outputs(source: &Source, files: &FileArgs) -> Result<(PathBuf, PathBuf), Failure> {
     let beside = |given: &Option<PathBuf>, ending: &str| match (given, source) {
         (Some(path), _) => Ok(path.clone()),
@@ -385,20 +386,6 @@ pub(super) fn outputs(source: &Source, files: &FileArgs) -> Result<(PathBuf, Pat
     };
     let enrolled = beside(&files.output, "enrolled.csv")?;
     let rejects = beside(&files.rejects, "rejects.csv")?;
-    let csv = match source {
-        Source::File(csv) => csv.canonicalize().ok(),
-        Source::Stdin => None,
-    };
-    for (path, option) in [(&enrolled, "--output"), (&rejects, "--rejects")] {
-        if csv.is_some() && path.canonicalize().ok() == csv {
-            return Err(Failure::usage(format!(
-                "{option} names the input itself; name another file"
-            )));
-        }
-    }
-    if enrolled == rejects {
-        return Err(Failure::usage("--output and --rejects name the same file; name two"));
-    }
     Ok((enrolled, rejects))
 }
 

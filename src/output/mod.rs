@@ -17,7 +17,7 @@ mod screen;
 mod summary;
 mod words;
 
-pub use atomic::{AtomicFile, FileError, probe};
+pub use atomic::{AtomicFile, FileError, probe, replaceable};
 pub use closing::Closing;
 pub use console::{Console, LogWriter, ProgressMode, Talk, Teller};
 pub use metrics::Metrics;
