@@ -12,6 +12,7 @@ use jiff::Zoned;
 use super::{
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
     failure::Failure,
+    keep::Before,
     notation::{self, grouped},
     patience,
     signals::Signals,
@@ -81,6 +82,7 @@ impl Enrolment<'_> {
         let folder = self.ledger.parent().unwrap_or(Path::new(".")).to_owned();
         let clock_start = job::wall_clock();
         let ledger = Ledger::open(&self.ledger, &self.identity(), clock_start)?;
+        let before = Before::begin(&self.enrolled, &ledger, self.host.is_loopback())?;
         let snapshot = input.snapshot(&folder)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -90,7 +92,7 @@ impl Enrolment<'_> {
         let (ended, line, planned) =
             runtime.block_on(self.enrol(ledger, &snapshot, tokens, &mut signals, console))?;
         console.end("the run is over; writing the files");
-        let mut done = self.finish(ended, &line, &snapshot, console)?;
+        let mut done = self.finish(ended, &line, &snapshot, &before, console)?;
         done.planned = planned;
         Ok(done)
     }
@@ -262,6 +264,7 @@ impl Enrolment<'_> {
         ended: Ended,
         line: &Line<Http>,
         snapshot: &Snapshot,
+        before: &Before<'_>,
         console: &Console,
     ) -> Result<Done, Failure> {
         let Ended { mut ledger, ruled, stop, .. } = ended;
@@ -277,6 +280,8 @@ impl Enrolment<'_> {
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
+        let now = line.clock.stamp(line.clock.now());
+        let kept = if self.rehearsal { None } else { before.keep(&ledger, now, console)? };
         let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
         let mut summary = Summary::new(
             TargetName {
@@ -293,6 +298,7 @@ impl Enrolment<'_> {
                 enrolled: Some(self.enrolled.clone()),
                 rejects: Some(self.rejects.clone()),
                 ledger: (!self.rehearsal).then(|| self.ledger.clone()),
+                kept,
             },
         );
         let json = summary.json();
@@ -355,10 +361,13 @@ fn tell_stop(stop: &Stop, console: &Console) {
     console.error(format!("stopped: {stop}"));
 }
 
+/// What a ledger calls a simulator on this machine, whatever its port.
+pub(super) const THIS_MACHINE: &str = "this machine";
+
 /// The target that a ledger belongs to. A simulator on this machine is the same one whatever its
 /// port.
 pub(super) fn identity(target: &Target, host: &GraphHost) -> Identity {
-    let graph = if host.is_loopback() { "this machine".to_owned() } else { host.to_string() };
+    let graph = if host.is_loopback() { THIS_MACHINE.to_owned() } else { host.to_string() };
     Identity {
         kind: target.api().word().to_owned(),
         name: target.id().to_owned(),

@@ -13,6 +13,7 @@ mod enrol;
 mod export;
 mod failure;
 mod job_file;
+mod keep;
 mod logging;
 mod login;
 mod man;

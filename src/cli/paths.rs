@@ -10,7 +10,12 @@ use super::{
     failure::Failure,
     reach,
 };
-use crate::{auth::AuthSettings, graph::http::HttpOptions, input::Source, ledger, output};
+use crate::{
+    auth::{AuthSettings, KeptSignIn},
+    graph::http::HttpOptions,
+    input::Source,
+    ledger, output,
+};
 
 /// The paths of one command.
 #[derive(Default)]
@@ -142,7 +147,7 @@ impl Paths {
         let settings = AuthSettings::from_variables(|name| std::env::var(name).ok());
         self.hold("the client's certificate", settings.certificate.as_deref());
         self.hold("the workload's token", settings.federated_token_file.as_deref());
-        self.hold("the kept sign-in", settings.kept.as_ref().map(|kept| kept.path()));
+        self.hold("the kept sign-in", settings.kept.as_ref().map(KeptSignIn::path));
     }
 
     fn files(&mut self, input: &InputArgs, files: &FileArgs) {

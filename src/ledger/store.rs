@@ -222,6 +222,19 @@ impl Ledger {
             .query_row("SELECT coalesce(max(n), 0) FROM run", [], |row| row.get(0))?)
     }
 
+    /// When the files of a ledger that holds somebody as enrolled were last written by a run, in
+    /// milliseconds since 1970; `None` where they never were, or nobody is enrolled.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn filed_at(&self) -> Result<Option<i64>, LedgerError> {
+        Ok(self.connection.query_row(
+            "SELECT max(ended_at) FROM run WHERE EXISTS (SELECT 1 FROM registrant WHERE state = 3)",
+            [],
+            |row| row.get(0),
+        )?)
+    }
+
     /// Writes how the run ended.
     ///
     /// # Errors

@@ -46,6 +46,14 @@ pub enum FileError {
         /// The option that names it.
         option: &'static str,
     },
+    /// A file with links that stand nowhere else could not be kept.
+    #[error("{} holds links that this ledger does not know, and could not be kept beside the new file: {source}; move it away", path.display())]
+    Keep {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
     /// A write, the sync or the rename failed.
     #[error("{} could not be written to its end: {source}; what was there before is untouched", path.display())]
     Write {
