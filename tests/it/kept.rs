@@ -113,3 +113,52 @@ fn a_file_that_the_ledger_knows_is_not_kept_whatever_its_time() {
     context.run(RUN).expect(0);
     assert_eq!(kept(&context), [""; 0]);
 }
+
+const REAL: &str = "id,joinWebUrl,registrantId,status\r\np-00000,https://teams.microsoft.com/l/meetup-join/19%3ameeting_NzU1/0,,enrolled\r\n";
+
+#[test]
+fn a_rehearsal_knows_real_links_in_whatever_form_and_place() {
+    let context = Context::offline();
+    context.file("people.csv", crowd(1));
+    let by_excel = format!("\u{FEFF}{}", REAL.replace(',', ";"));
+    let wide: Vec<u8> = by_excel.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for real in [REAL.as_bytes(), by_excel.as_bytes(), &wide] {
+        for (option, words) in [
+            ("--output", "rehearse people.csv --output real.csv"),
+            ("--rejects", "rehearse people.csv --rejects real.csv"),
+        ] {
+            context.file("real.csv", real);
+            let ran = context.run(words).expect(2);
+            let told = "error: real.csv holds real join links, and a rehearsal would replace them";
+            assert!(ran.stderr.starts_with(told) && ran.stderr.contains(option), "{ran}");
+            assert_eq!(std::fs::read(context.path("real.csv")).expect("reads"), real);
+        }
+    }
+}
+
+#[test]
+fn a_rehearsal_spares_the_rejects_of_a_real_run_and_not_its_own() {
+    let context = Context::offline();
+    context.file("people.csv", format!("{},nobody\n", crowd(1)));
+    for _ in 0..2 {
+        context.run("rehearse people.csv").expect(3);
+    }
+    let rejects = "id,name,_line,_outcome,_code,_reason\n,nobody,3,invalid,missing-id,none\n";
+    context.file("people.rejects.csv", rejects);
+    context.file("people.enrolled.csv", REAL);
+    for words in [
+        "rehearse people.csv --output rehearsed.csv",
+        "rehearse people.csv --output rehearsed.csv --rejects people.rejects.csv",
+    ] {
+        let ran = context.run(words).expect(2);
+        let told = "error: people.rejects.csv holds the rejected rows of the run that wrote people.enrolled.csv";
+        assert!(ran.stderr.starts_with(told), "{ran}");
+        assert_eq!(context.read("people.rejects.csv"), rejects);
+    }
+    context
+        .run("rehearse people.csv --output rehearsed.csv --rejects rehearsed.rejects.csv")
+        .expect(3);
+    // A header alone holds nobody.
+    context.file("people.rejects.csv", "id,name,_line,_outcome,_code,_reason\n");
+    context.run("rehearse people.csv --output rehearsed.csv").expect(3);
+}

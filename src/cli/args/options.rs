@@ -73,7 +73,7 @@ pub(in crate::cli) struct InputArgs {
     pub(in crate::cli) id_prefix: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Files")]
 pub(in crate::cli) struct FileArgs {
     /// The enrolled file [default: the CSV's name with .enrolled.csv]
