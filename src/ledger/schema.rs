@@ -117,6 +117,25 @@ pub fn is_part_of_one(path: &Path) -> bool {
     heads.into_iter().any(|known| head.starts_with(known))
 }
 
+/// Where a database's application id stands in its head, as big-endian bytes (section 1.3).
+const APPLICATION: std::ops::Range<usize> = 68..72;
+
+/// Finds out, before a lock is made beside it, that the file at `path` is something else. What a
+/// look at the head cannot tell is left to [`recognise`]; so is a link, which is not followed.
+pub(super) fn refuse_another_file(path: &Path) -> Result<(), LedgerError> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        return Ok(());
+    }
+    let head = head(path, APPLICATION.end).unwrap_or_default();
+    let other = match head.get(APPLICATION) {
+        // A young ledger's own number may stand in its log alone.
+        Some(id) => id != [0; 4] && id != APPLICATION_ID.to_be_bytes(),
+        None => false,
+    };
+    let text = !head.is_empty() && !head.starts_with(DATABASE);
+    if text || other { Err(LedgerError::NotALedger) } else { Ok(()) }
+}
+
 /// The first bytes of a regular file; none of anything else, which might wait for a writer.
 fn head(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();

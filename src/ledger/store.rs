@@ -85,6 +85,7 @@ impl Ledger {
     }
 
     fn open_here(path: &Path, target: &Identity, now: i64) -> Result<Self, LedgerError> {
+        schema::refuse_another_file(path)?;
         std::fs::create_dir_all(folder_of(path))?;
         let lock = Lock::take(path)?;
         let is_new = !path.try_exists()?;

@@ -122,3 +122,27 @@ fn no_file_is_written_over_one_that_the_command_needs() {
     assert!(told.out.contains("--report names the input itself"), "{}", told.out);
     assert!(place.files() == before);
 }
+
+#[test]
+fn a_file_that_is_no_ledger_gets_no_lock_beside_it() {
+    let served = graph(Config::default());
+    let place = Place::new().with("GRAPH_TOKEN", "opaque");
+    place.write_people("people.csv", 2);
+    place.write_people("other.csv", 2);
+    // Another program's database: SQLite's head with an application id of its own.
+    let mut database = b"SQLite format 3\0".to_vec();
+    database.resize(68, 0);
+    database.extend(*b"GPKG");
+    database.resize(4096, 0);
+    fs::write(place.path("map.gpkg"), database).expect("writes");
+    let before = place.files();
+    for name in ["people.csv", "other.csv", "map.gpkg"] {
+        let ran = place.say(&format!(
+            "run people.csv --meeting {MEETING} --graph-url {} --ledger {name}",
+            served.url()
+        ));
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains(&format!("{name}: this file is no ledger")), "{}", ran.err);
+        assert!(place.files() == before, "{name}");
+    }
+}
