@@ -25,11 +25,6 @@ impl Enrolment<'_> {
         for (path, option) in
             files.into_iter().filter_map(|(path, name)| Some((path.as_ref()?, name)))
         {
-            if [&self.enrolled, &self.rejects].contains(&path) {
-                return Err(Failure::usage(format!(
-                    "{option} names the enrolled or the rejects file; name another one"
-                )));
-            }
             probe(path, option)?;
         }
         Ok(())

@@ -13,6 +13,7 @@ use super::{
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
     drafting::Drafting,
     failure::Failure,
+    keep::Before,
     notation::{self, grouped},
     patience,
     signals::Signals,
@@ -82,6 +83,7 @@ impl Enrolment<'_> {
         let folder = self.ledger.parent().unwrap_or(Path::new(".")).to_owned();
         let clock_start = job::wall_clock();
         let ledger = Ledger::open(&self.ledger, &self.identity(), clock_start)?;
+        let before = Before::begin(&self.enrolled, &ledger, self.host.is_loopback())?;
         let snapshot = input.snapshot(&folder)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -93,7 +95,7 @@ impl Enrolment<'_> {
         let enrol = self.enrol(ledger, &snapshot, tokens, &mut signals, &mut files, console);
         let (ended, line, planned) = runtime.block_on(enrol)?;
         console.end("the run is over; writing the files");
-        let mut done = self.finish(ended, files, &line, &snapshot, console)?;
+        let mut done = self.finish(ended, files, &line, &snapshot, &before, console)?;
         done.planned = planned;
         Ok(done)
     }
@@ -269,6 +271,7 @@ impl Enrolment<'_> {
         files: Drafting<'_>,
         line: &Line<Http>,
         snapshot: &Snapshot,
+        before: &Before<'_>,
         console: &Console,
     ) -> Result<Done, Failure> {
         let Ended { mut ledger, ruled, tally, stop } = ended;
@@ -284,6 +287,8 @@ impl Enrolment<'_> {
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
+        let now = line.clock.stamp(line.clock.now());
+        let kept = if self.rehearsal { None } else { before.keep(&ledger, now, console)? };
         let (counts, reasons) = files.write(&tally, &projection)?;
         let mut summary = Summary::new(
             TargetName {
@@ -300,6 +305,7 @@ impl Enrolment<'_> {
                 enrolled: Some(self.enrolled.clone()),
                 rejects: Some(self.rejects.clone()),
                 ledger: (!self.rehearsal).then(|| self.ledger.clone()),
+                kept,
             },
         );
         let json = summary.json();
@@ -362,10 +368,13 @@ fn tell_stop(stop: &Stop, console: &Console) {
     console.error(format!("stopped: {stop}"));
 }
 
+/// What a ledger calls a simulator on this machine, whatever its port.
+pub(super) const THIS_MACHINE: &str = "this machine";
+
 /// The target that a ledger belongs to. A simulator on this machine is the same one whatever its
 /// port.
 pub(super) fn identity(target: &Target, host: &GraphHost) -> Identity {
-    let graph = if host.is_loopback() { "this machine".to_owned() } else { host.to_string() };
+    let graph = if host.is_loopback() { THIS_MACHINE.to_owned() } else { host.to_string() };
     Identity {
         kind: target.api().word().to_owned(),
         name: target.id().to_owned(),
@@ -381,7 +390,8 @@ pub(super) fn source(args: &InputArgs) -> Result<Source, Failure> {
         .ok_or_else(|| Failure::usage("no CSV is named: give a file, or `-` for standard input"))
 }
 
-/// The names of the two files: as given, or made from the CSV's.
+/// The names of the two files: as given, or made from the CSV's. That they are not anything else is
+/// for [`super::paths`] to see.
 pub(super) fn outputs(source: &Source, files: &FileArgs) -> Result<(PathBuf, PathBuf), Failure> {
     let beside = |given: &Option<PathBuf>, ending: &str| match (given, source) {
         (Some(path), _) => Ok(path.clone()),
@@ -392,20 +402,6 @@ pub(super) fn outputs(source: &Source, files: &FileArgs) -> Result<(PathBuf, Pat
     };
     let enrolled = beside(&files.output, "enrolled.csv")?;
     let rejects = beside(&files.rejects, "rejects.csv")?;
-    let csv = match source {
-        Source::File(csv) => csv.canonicalize().ok(),
-        Source::Stdin => None,
-    };
-    for (path, option) in [(&enrolled, "--output"), (&rejects, "--rejects")] {
-        if csv.is_some() && path.canonicalize().ok() == csv {
-            return Err(Failure::usage(format!(
-                "{option} names the input itself; name another file"
-            )));
-        }
-    }
-    if enrolled == rejects {
-        return Err(Failure::usage("--output and --rejects name the same file; name two"));
-    }
     Ok((enrolled, rejects))
 }
 

@@ -4,6 +4,7 @@ use super::{
     args::{ExportArgs, LedgerArgs},
     enrol,
     failure::Failure,
+    keep::Before,
     print::print,
     reach,
 };
@@ -24,6 +25,8 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     let path = ledger_path(&args.ledger)?;
     let target = Reading::glance(&path)?.target().map_err(|error| error.at(&path))?;
     let ledger = Ledger::open(&path, &target, job::wall_clock())?;
+    // A ledger names a Graph on this machine by these words.
+    let before = Before::begin(&enrolled, &ledger, target.graph == enrol::THIS_MACHINE)?;
     let input = input::open(&source, &args.input.options())?;
     for note in input.notes() {
         console.say(note);
@@ -41,11 +44,13 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
         stopped: None,
         formula_safe: args.files.formula_safe,
     };
+    let kept = before.keep(&ledger, job::wall_clock(), console)?;
     let (counts, reasons) = projection.write(&enrolled, &rejects)?;
     let files = crate::output::Files {
         enrolled: Some(enrolled),
         rejects: Some(rejects),
         ledger: Some(path),
+        kept,
     };
     let name = crate::output::TargetName {
         kind: api.word(),

@@ -51,7 +51,8 @@ impl From<IdTrap> for Failure {
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
-        let code = if matches!(error, FileError::Write { .. }) { 6 } else { USAGE };
+        let late = matches!(error, FileError::Write { .. } | FileError::Keep { .. });
+        let code = if late { 6 } else { USAGE };
         Self { code, sentence: error.to_string() }
     }
 }

@@ -14,11 +14,13 @@ mod enrol;
 mod export;
 mod failure;
 mod job_file;
+mod keep;
 mod logging;
 mod login;
 mod man;
 mod notation;
 mod panic;
+mod paths;
 mod patience;
 mod print;
 mod reach;
@@ -66,8 +68,9 @@ fn obey(args: Vec<OsString>) -> u8 {
     };
     let talk = if cli.talk.quiet { Talk::Quiet } else { Talk::Normal };
     let mut console = Console::new(talk, cli.talk.progress);
-    let result =
-        logging::start(&cli.talk, &console).and_then(|()| execute(&cli.command, &mut console));
+    let result = paths::settle(&cli)
+        .and_then(|()| logging::start(&cli.talk, &console))
+        .and_then(|()| execute(&cli.command, &mut console));
     result.unwrap_or_else(|failure| failure.tell(&console))
 }
 

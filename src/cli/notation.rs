@@ -27,6 +27,15 @@ pub(super) fn until(time: Time, now: &Zoned) -> Duration {
     Duration::try_from(next.duration_since(now)).unwrap_or_default()
 }
 
+/// A number of things without which nothing goes on.
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("with none at a time nothing would ever be sent; give 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("is no whole number".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

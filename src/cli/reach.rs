@@ -1,6 +1,9 @@
 //! Where the options lead: the target, Graph's host, the way to sign in, the ledger's file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use super::{
     args::{AuthArgs, GraphArgs, TargetArgs},
@@ -106,14 +109,25 @@ pub(super) fn ledger(given: Option<&PathBuf>, target: &Identity) -> Result<PathB
         let moved = target.kind == Api::Webinar.word() && of_a_meeting().unwrap_or(false);
         return Ok(if moved { beside(path, target) } else { path.clone() });
     }
-    let state = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
-        .ok_or_else(|| {
-            Failure::usage("neither XDG_STATE_HOME nor HOME is set: name the ledger with --ledger")
-        })?;
+    let state = state_folder(std::env::var_os("XDG_STATE_HOME"), std::env::home_dir())?;
     Ok(state.join("registrant-import").join(ledger_name(target)))
+}
+
+/// `$XDG_STATE_HOME`, which must be absolute (XDG base directory specification), else
+/// `~/.local/state`.
+fn state_folder(xdg: Option<OsString>, home: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let xdg = xdg.filter(|path| !path.is_empty()).map(PathBuf::from);
+    match (xdg, home) {
+        (Some(path), _) if path.is_absolute() => Ok(path),
+        (_, Some(home)) => Ok(home.join(".local/state")),
+        (Some(path), None) => Err(Failure::usage(format!(
+            "XDG_STATE_HOME is `{}`, which is no absolute path, and HOME is not set: mend one of them, or name the ledger with --ledger",
+            path.display()
+        ))),
+        (None, None) => Err(Failure::usage(
+            "neither XDG_STATE_HOME nor HOME is set: name the ledger with --ledger",
+        )),
+    }
 }
 
 /// `attendees.ledger` → `attendees.webinar-<8 digits>.ledger`.
@@ -151,6 +165,22 @@ mod tests {
         let digest = &short_digest(webinar.to_string().as_bytes())[..8];
         assert_eq!(name("a/b.ledger"), format!("a/b.webinar-{digest}.ledger"));
         assert_eq!(name("books"), format!("books.webinar-{digest}"));
+    }
+
+    #[test]
+    fn the_state_folder_is_absolute_or_the_fault_is_told() {
+        let folder = |xdg: Option<&str>, home: Option<&str>| {
+            state_folder(xdg.map(OsString::from), home.map(PathBuf::from))
+        };
+        assert_eq!(folder(Some("/x"), None).expect("a folder"), Path::new("/x"));
+        for xdg in [Some("x"), Some(""), None] {
+            let found = folder(xdg, Some("/h")).expect("a folder");
+            assert_eq!(found, Path::new("/h/.local/state"));
+        }
+        let told = folder(Some("state"), None).expect_err("no folder").sentence;
+        assert!(told.starts_with("XDG_STATE_HOME is `state`, which is no absolute path"), "{told}");
+        let told = folder(Some(""), None).expect_err("no folder").sentence;
+        assert!(told.starts_with("neither XDG_STATE_HOME nor HOME is set"), "{told}");
     }
 
     #[test]

@@ -1,9 +1,15 @@
 //! `rehearse`: the same pipeline, end to end, against the simulator inside this process.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
+
+use memchr::memmem;
 
 use super::{
-    args::RehearseArgs,
+    args::{FileArgs, RehearseArgs},
     enrol::{self, Done, Enrolment},
     failure::{Failure, USAGE},
     notation::grouped,
@@ -18,8 +24,9 @@ use crate::{
         target::Target,
         webinar::Webinar,
     },
+    input::Source,
     ledger::RunTraffic,
-    output::{Console, Summary},
+    output::{Console, Summary, held_links},
     pacing::Quota,
     simulator::{Limit, Served, Simulator, is_simulated_link},
 };
@@ -30,7 +37,7 @@ const MEETING: (&str, &str) = ("rehearsal", "organizer");
 pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8, Failure> {
     let source = enrol::source(&args.input)?;
     let (enrolled, rejects) = enrol::outputs(&source, &args.files)?;
-    spare_real_links(&enrolled)?;
+    spare_real_files(&source, &enrolled, &rejects)?;
     let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
     let limit = config.write_limit;
     let simulator = Simulator::new(config);
@@ -153,25 +160,42 @@ fn fraction(number: u64) -> f64 {
     number as f64
 }
 
-/// A rehearsal never takes the place of a file with real links.
-fn spare_real_links(enrolled: &Path) -> Result<(), Failure> {
-    let Ok(mut reader) = csv::Reader::from_path(enrolled) else { return Ok(()) };
-    let Some(column) = reader
-        .headers()
-        .ok()
-        .and_then(|header| header.iter().position(|name| name == "joinWebUrl"))
-    else {
-        return Ok(());
-    };
-    let real = reader
-        .records()
-        .filter_map(Result::ok)
-        .any(|row| row.get(column).is_some_and(|link| !is_simulated_link(link)));
-    if real {
-        return Err(Failure::usage(format!(
-            "{} holds real join links, and a rehearsal would replace them; name another file with --output",
-            enrolled.display()
-        )));
+/// A rehearsal never takes the place of a file with real links, nor of the rejects file that a real
+/// run wrote beside one: its rows are people who still have to be enrolled. A rejects file tells
+/// nobody whose it is, so the enrolled file beside it does, by its name or by the CSV's.
+fn spare_real_files(source: &Source, enrolled: &Path, rejects: &Path) -> Result<(), Failure> {
+    let is_real = |path: &Path| held_links(path).any(|(_, link)| !is_simulated_link(&link));
+    for (path, option) in [(enrolled, "--output"), (rejects, "--rejects")] {
+        if is_real(path) {
+            return Err(Failure::usage(format!(
+                "{} holds real join links, and a rehearsal would replace them; name another file with {option}",
+                path.display()
+            )));
+        }
     }
-    Ok(())
+    let name = rejects.file_name().unwrap_or_default().to_string_lossy();
+    let by_its_name =
+        name.contains(".rejects.").then(|| name.replacen(".rejects.", ".enrolled.", 1));
+    let by_its_name = by_its_name.map(|name| rejects.with_file_name(name));
+    let by_the_input = enrol::outputs(source, &FileArgs::default()).ok().and_then(|defaults| {
+        // Only where it is the place that a real run takes by itself.
+        (defaults.1 == rejects).then_some(defaults.0)
+    });
+    let beside = by_its_name.into_iter().chain(by_the_input).find(|beside| is_real(beside));
+    match beside {
+        Some(beside) if is_rejects_with_rows(rejects) => Err(Failure::usage(format!(
+            "{} holds the rejected rows of the run that wrote {}, and a rehearsal would replace them; name another file with --rejects",
+            rejects.display(),
+            beside.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the file holds more than the header of a rejects file.
+fn is_rejects_with_rows(path: &Path) -> bool {
+    let file = File::open(path).ok().filter(|_| path.is_file());
+    let mut lines = file.map(BufReader::new).into_iter().flat_map(|file| file.split(b'\n'));
+    lines.any(|line| line.is_ok_and(|line| memmem::find(&line, b"_outcome").is_some()))
+        && lines.any(|line| line.is_ok_and(|line| !line.trim_ascii().is_empty()))
 }

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first drains the run, a second SIGINT ends the process at once. Before
+//! SIGINT, SIGTERM and SIGHUP (a terminal that closes): the first drains the run, a second SIGINT ends the process at once. Before
 //! there is anything to drain the first one ends it. SIGUSR1 asks how the run stands.
 //!
 //! A thread of its own listens and answers, so that both are heard while the input is read and while
@@ -116,6 +116,8 @@ fn end_at_once(stop: &Stop) -> ! {
 struct Incoming {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// None where whoever started the program wants it to outlive its terminal (`nohup`).
+    hang_up: Option<tokio::signal::unix::Signal>,
     tell: tokio::signal::unix::Signal,
 }
 
@@ -126,18 +128,36 @@ impl Incoming {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: heeds_hang_up().then(|| signal(SignalKind::hangup())).transpose()?,
             tell: signal(SignalKind::user_defined1())?,
         })
     }
 
     async fn next(&mut self) -> Signal {
+        let hung_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => None,
+            }
+        };
         tokio::select! {
             Some(()) = self.interrupt.recv() => Signal::Stop(Stop::Interrupted),
             Some(()) = self.terminate.recv() => Signal::Stop(Stop::Terminated),
+            Some(()) = hung_up => Signal::Stop(Stop::Terminated),
             Some(()) = self.tell.recv() => Signal::Tell,
             else => std::future::pending().await,
         }
     }
+}
+
+/// Whether SIGHUP was not ignored when the program began: the lowest bit of the mask that Linux
+/// tells (proc(5), `SigIgn`). Where it is not told, the signal keeps its default.
+#[cfg(unix)]
+fn heeds_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 0)
 }
 
 #[cfg(not(unix))]

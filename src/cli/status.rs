@@ -30,13 +30,15 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
     let (target, counts, runs, waiting) = look(&path, |reading| {
         Ok((reading.target()?, reading.counts()?, reading.runs(RUNS)?, reading.waiting()?))
     })?;
+    // Whoever has no lock is not going any more, and of runs without an end only the last may be.
+    let going = Reading::is_held(&path)?.then(|| runs.first().map(|run| run.n)).flatten();
     let next = Next::of(&counts);
     if args.json {
         let states: serde_json::Map<_, _> = State::ALL
             .into_iter()
             .map(|state| (state.name().to_owned(), counts.of(state).into()))
             .collect();
-        let runs: Vec<_> = runs.iter().map(run_json).collect();
+        let runs: Vec<_> = runs.iter().map(|run| run_json(run, going)).collect();
         let waiting: Vec<_> = waiting.iter().map(waiting_json).collect();
         let text = json!({
             "ledger": path,
@@ -56,7 +58,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
     }
     line(&mut text, "\nlast runs");
     for run in &runs {
-        line(&mut text, &format!("  {}", run_line(run)));
+        line(&mut text, &format!("  {}", run_line(run, going)));
     }
     if runs.is_empty() {
         line(&mut text, "  none");
@@ -191,12 +193,13 @@ fn rows(count: u64) -> String {
     format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
 }
 
-fn run_json(run: &PastRun) -> serde_json::Value {
+fn run_json(run: &PastRun, going: Option<i64>) -> serde_json::Value {
     let figures = Figures::of(run);
     json!({
         "n": run.n,
         "startedAt": stamp(run.started_at),
         "endedAt": run.ended_at.map(stamp),
+        "going": run.ended_at.is_none() && going == Some(run.n),
         "exitCode": run.exit_code,
         "stopReason": run.stop_reason,
         "enrolled": figures.fresh(),
@@ -205,10 +208,11 @@ fn run_json(run: &PastRun) -> serde_json::Value {
     })
 }
 
-fn run_line(run: &PastRun) -> String {
+fn run_line(run: &PastRun, going: Option<i64>) -> String {
     let begun = format!("run {}  {}", run.n, local(run.started_at));
     let (Some(ended), Some(code)) = (run.ended_at, run.exit_code) else {
-        return format!("{begun}  is going, or died");
+        let how = if going == Some(run.n) { "is going" } else { "died; the next run goes on" };
+        return format!("{begun}  {how}");
     };
     let took = Duration::from_millis(ended.saturating_sub(run.started_at).unsigned_abs());
     let figures = Figures::of(run);

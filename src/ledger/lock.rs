@@ -22,7 +22,7 @@ pub(super) struct Lock {
 
 /// Stands in the lock file once the ledger beside it has been made, so that an empty one is known
 /// for a loss.
-const MARK: &[u8] = b"Beside this lock is the ledger of an import. Leave both.\n";
+pub(super) const MARK: &[u8] = b"Beside this lock is the ledger of an import. Leave both.\n";
 
 /// `status` and `doctor` hold the lock for an instant; a run that begins in that instant tries
 /// again so often, after this long.

@@ -33,6 +33,7 @@ pub use record::{
     Attempt, Becomes, Entry, Granted, Identity, Intent, Purpose, Seq, Settlement, State,
     changed_fields, sent_digest, short_digest,
 };
+pub use schema::is_part_of_one;
 pub use scribe::Scribe;
 pub use store::{Ledger, Listed, RunEnd};
 pub use traffic::{Answers, EDGES, Latency, PERCENTILES, RunTraffic, Slot};

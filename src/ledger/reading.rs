@@ -59,7 +59,7 @@ pub struct PastRun {
     pub n: i64,
     /// When it began, in milliseconds since 1970.
     pub started_at: i64,
-    /// When it ended; `None`: it is going, or it died.
+    /// When it ended; `None`: it is going, or it died ([`Reading::is_held`] tells which).
     pub ended_at: Option<i64>,
     /// Its exit code.
     pub exit_code: Option<u8>,

@@ -3,9 +3,15 @@
 //! The file is meant to be looked at: `sqlite3 FILE 'select * from enrolled'`. Times are
 //! milliseconds since 1970 in UTC.
 
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
 use rusqlite::Connection;
 
-use super::LedgerError;
+use super::{LedgerError, lock};
 
 /// Marks the file as ours in SQLite's header (`RIld`), so that another program's database is never
 /// taken for a ledger.
@@ -94,6 +100,49 @@ pub(super) enum Found {
     Empty,
     /// A ledger of this version.
     Ours,
+}
+
+/// The heads of SQLite's files: "Database File Format", sections 1.3.1 and 4.1 (a log has one of
+/// two, by the order of its checksums' bytes).
+const DATABASE: &[u8] = b"SQLite format 3\0";
+const LOGS: [&[u8]; 2] = [&[0x37, 0x7F, 0x06, 0x82], &[0x37, 0x7F, 0x06, 0x83]];
+
+/// Whether there is a ledger at `path`, its log or its lock, by the file's head. Another program's
+/// database counts as well: a young ledger's own number may still stand in its log alone, and no
+/// database is there to be written over.
+#[must_use]
+pub fn is_part_of_one(path: &Path) -> bool {
+    let head = head(path, lock::MARK.len()).unwrap_or_default();
+    let heads = [DATABASE, lock::MARK].into_iter().chain(LOGS);
+    heads.into_iter().any(|known| head.starts_with(known))
+}
+
+/// Where a database's application id stands in its head, as big-endian bytes (section 1.3).
+const APPLICATION: std::ops::Range<usize> = 68..72;
+
+/// Finds out, before a lock is made beside it, that the file at `path` is something else. What a
+/// look at the head cannot tell is left to [`recognise`]; so is a link, which is not followed.
+pub(super) fn refuse_another_file(path: &Path) -> Result<(), LedgerError> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        return Ok(());
+    }
+    let head = head(path, APPLICATION.end).unwrap_or_default();
+    let other = match head.get(APPLICATION) {
+        // A young ledger's own number may stand in its log alone.
+        Some(id) => id != [0; 4] && id != APPLICATION_ID.to_be_bytes(),
+        None => false,
+    };
+    let text = !head.is_empty() && !head.starts_with(DATABASE);
+    if text || other { Err(LedgerError::NotALedger) } else { Ok(()) }
+}
+
+/// The first bytes of a regular file; none of anything else, which might wait for a writer.
+fn head(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    if std::fs::metadata(path)?.is_file() {
+        File::open(path)?.take(bytes as u64).read_to_end(&mut head)?;
+    }
+    Ok(head)
 }
 
 /// Looks at the file's header and tables without changing anything.

@@ -85,6 +85,7 @@ impl Ledger {
     }
 
     fn open_here(path: &Path, target: &Identity, now: i64) -> Result<Self, LedgerError> {
+        schema::refuse_another_file(path)?;
         std::fs::create_dir_all(folder_of(path))?;
         let lock = Lock::take(path)?;
         let is_new = !path.try_exists()?;
@@ -220,6 +221,19 @@ impl Ledger {
         Ok(self
             .connection
             .query_row("SELECT coalesce(max(n), 0) FROM run", [], |row| row.get(0))?)
+    }
+
+    /// When the files of a ledger that holds somebody as enrolled were last written by a run, in
+    /// milliseconds since 1970; `None` where they never were, or nobody is enrolled.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn filed_at(&self) -> Result<Option<i64>, LedgerError> {
+        Ok(self.connection.query_row(
+            "SELECT max(ended_at) FROM run WHERE EXISTS (SELECT 1 FROM registrant WHERE state = 3)",
+            [],
+            |row| row.get(0),
+        )?)
     }
 
     /// Writes how the run ended.

@@ -37,6 +37,23 @@ pub enum FileError {
         /// The option that names it.
         option: &'static str,
     },
+    /// What stands there is a device, a pipe or a socket, or a link to one: a file put in its place
+    /// would take it away from everybody else.
+    #[error("{} is no regular file (a device, a pipe or a socket), and would be replaced by one; name a file with {option}", path.display())]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+        /// The option that names it.
+        option: &'static str,
+    },
+    /// A file with links that stand nowhere else could not be kept.
+    #[error("{} holds links that this ledger does not know, and could not be kept beside the new file: {source}; move it away", path.display())]
+    Keep {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
     /// A write, the sync or the rename failed.
     #[error("{} could not be written to its end: {source}; what was there before is untouched", path.display())]
     Write {
@@ -61,6 +78,28 @@ pub fn probe(path: &Path, option: &'static str) -> Result<(), FileError> {
     AtomicFile::create(path, option).map(drop)
 }
 
+/// Finds out, by a look alone, whether a file could take the place of what stands at `path`. A
+/// symbolic link is replaced itself and not followed, unless it leads to a device or a folder, or
+/// is one of the system's own such as `/dev/stdout`.
+///
+/// # Errors
+/// [`FileError::Folder`] or [`FileError::NoFile`].
+pub fn replaceable(path: &Path, option: &'static str) -> Result<(), FileError> {
+    let systems = |target: &Path| {
+        target.starts_with("/proc") || target.starts_with("/dev") && !target.starts_with("/dev/shm")
+    };
+    let found = std::fs::metadata(path);
+    if found.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+        return Err(FileError::Folder { path: path.to_owned(), option });
+    }
+    if found.is_ok_and(|found| !found.is_file())
+        || std::fs::read_link(path).is_ok_and(|target| systems(&target))
+    {
+        return Err(FileError::NoFile { path: path.to_owned(), option });
+    }
+    Ok(())
+}
+
 impl AtomicFile {
     /// Begins the file at `path`, named by `option`. Its mode is 0600: a join link lets its holder
     /// in. A symbolic link at `path` is replaced in the end, never followed.
@@ -80,9 +119,7 @@ impl AtomicFile {
     }
 
     fn begin(path: &Path, option: &'static str, mode: u32) -> Result<Self, FileError> {
-        if path.is_dir() {
-            return Err(FileError::Folder { path: path.to_owned(), option });
-        }
+        replaceable(path, option)?;
         if !folder(path).is_dir() {
             return Err(FileError::NoFolder { path: path.to_owned(), option });
         }

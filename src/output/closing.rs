@@ -97,6 +97,7 @@ impl Closing<'_> {
         let files = &self.summary.files;
         let places = [
             ("enrolled", files.enrolled.as_deref()),
+            ("kept", files.kept.as_deref()),
             ("rejects", files.rejects.as_deref()),
             ("ledger", files.ledger.as_deref()),
             ("report", self.report),
@@ -194,6 +195,7 @@ mod tests {
             enrolled: Some("a.enrolled.csv".into()),
             rejects: Some("a.rejects.csv".into()),
             ledger: Some("a.ledger".into()),
+            kept: None,
         };
         let elapsed = Duration::from_millis(754_300);
         Summary::new(target, Some("everyone"), counts, Traffic::default(), elapsed, stop, files)

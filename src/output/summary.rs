@@ -30,6 +30,9 @@ pub struct Files {
     pub rejects: Option<PathBuf>,
     /// The ledger.
     pub ledger: Option<PathBuf>,
+    /// Where an earlier enrolled file went whose links the ledger does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<PathBuf>,
 }
 
 /// A run's end.

@@ -80,7 +80,7 @@ fn quiet_says_nothing_but_the_summary_and_what_is_wrong() {
     let ran = context.run("run people.csv --meeting m1 --quiet").expect(0);
     assert_eq!(ran.stderr, "");
     assert!(ran.stdout.starts_with("2 rows read"), "{ran}");
-    let ran = context.run("run people.csv --meeting missing-1 --quiet").expect(6);
+    let ran = context.run("run people.csv --meeting missing-1 --output none.csv --quiet").expect(6);
     assert!(ran.stderr.starts_with("error: stopped: "), "{ran}");
 }
 

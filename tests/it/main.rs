@@ -8,6 +8,7 @@ mod commands;
 mod context;
 mod files;
 mod import;
+mod kept;
 mod ledger;
 mod openapi;
 mod partition;

@@ -120,7 +120,7 @@ fn both_documented_shapes_of_everything_are_read() {
 fn whoever_is_registered_already_is_taken_over() {
     let context = Context::new();
     context.file("people.csv", guests(3));
-    run(&context, "--ledger other.ledger").expect(0);
+    run(&context, "--ledger other.ledger --output other.csv").expect(0);
     // The same ids with another ledger; one more person; one whom another tool registered under
     // another id.
     let mut more = guests(4);

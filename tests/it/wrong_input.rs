@@ -403,6 +403,7 @@ fn values_that_cannot_be_read() {
         ("--graph-url", "ftp://example.org"),
         ("--graph-url", "http://example.org"),
         ("--auth", "magic"),
+        ("--concurrency", "0"),
     ] {
         let ran = run_on(crowd(1), &format!("{option} {value}"));
         assert_eq!(ran.code, Some(2), "{ran}");

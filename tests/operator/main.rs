@@ -1,6 +1,7 @@
 //! What an operator holds in hand after a run: the closing words, the report, the metrics, the
 //! answer to SIGUSR1, and the samples for schedulers.
 
+mod ends;
 mod terminal;
 mod traces;
 

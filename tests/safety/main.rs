@@ -6,6 +6,7 @@
 mod canary;
 mod doctor;
 mod files;
+mod outputs;
 mod place;
 mod servers;
 mod tokens;

@@ -73,7 +73,7 @@ pub(in crate::cli) struct InputArgs {
     pub(in crate::cli) id_prefix: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Files")]
 pub(in crate::cli) struct FileArgs {
     /// The enrolled file [default: the CSV's name with .enrolled.csv]
@@ -122,7 +122,7 @@ pub(in crate::cli) struct PaceArgs {
     #[arg(long, value_name = "N/UNIT")]
     pub(in crate::cli) rate: Option<Quota>,
     /// The most requests at one time
-    #[arg(long, value_name = "N", default_value_t = Conduct::CONCURRENCY)]
+    #[arg(long, value_name = "N", default_value_t = Conduct::CONCURRENCY, value_parser = notation::at_least_one)]
     pub(in crate::cli) concurrency: usize,
     /// How often a row's answer may be lost before it stays unknown in this run
     #[arg(long, value_name = "N", default_value_t = Conduct::MAX_ATTEMPTS)]

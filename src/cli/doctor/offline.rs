@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::finding::Findings;
 use crate::{
     auth::{AuthSettings, Tokens},
-    cli::{args::RunArgs, enrol, failure::Failure, notation::grouped, reach},
+    cli::{args::RunArgs, enrol, failure::Failure, notation::grouped, paths::Paths, reach},
     graph::{
         host::GraphHost,
         http::HttpOptions,
@@ -134,6 +134,9 @@ fn input(args: &RunArgs, rule: Rule, findings: &mut Findings) -> Option<Input> {
 }
 
 fn outputs(args: &RunArgs, findings: &mut Findings) {
+    if findings.hold("files", Paths::of_run(args).hold_apart()).is_none() {
+        return;
+    }
     let account = [(&args.account.report, "--report"), (&args.account.metrics, "--metrics")];
     for (path, option) in account {
         if let Some(path) = path {

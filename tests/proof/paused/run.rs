@@ -193,7 +193,7 @@ impl World {
             line.traffic(),
             line.clock.now(),
             stop.as_ref(),
-            Files { enrolled: None, rejects: None, ledger: None },
+            Files { enrolled: None, rejects: None, ledger: None, kept: None },
         );
         let end = RunEnd {
             at: self.now(),
