@@ -125,6 +125,15 @@ impl Mapping {
         self.slots.iter().find(|(other, _)| other == field).map(|(_, slot)| slot)
     }
 
+    /// The columns that the id is made of.
+    pub(super) fn id_columns(&self) -> &[usize] {
+        match self.slot(&Field::Id) {
+            Some(Slot::Column(column)) => std::slice::from_ref(column),
+            Some(Slot::Composed(columns)) => columns,
+            _ => &[],
+        }
+    }
+
     /// What fills a field, as [`Mapping::iter`] shows it.
     #[must_use]
     pub fn shown(&self, field: &Field) -> String {

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{
     InputError, Row,
-    ending::{self, Ending},
+    ending::{self, Ending, Verdict},
     kinds::{Kinds, Taken},
     layout::Layout,
     oddity,
@@ -31,6 +31,8 @@ pub(super) struct Findings {
     doubtful: Option<(u64, u64)>,
     /// Titles within the list: the first one's line, and how many.
     titles: Option<(u64, u64)>,
+    /// Sums within the list, likewise.
+    sums: Option<(u64, u64)>,
     /// Ids that look accidental: the first one's line, and how many.
     accidental: Option<(u64, u64)>,
     excluded: Vec<u64>,
@@ -67,17 +69,18 @@ impl Findings {
                 "line {line} stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)"
             )
         }));
-        if let Some((line, count)) = self.titles {
-            let titles = if count == 1 {
+        for (found, what) in [(self.titles, "title"), (self.sums, "sum")] {
+            let Some((line, count)) = found else { continue };
+            let lines = if count == 1 {
                 format!(
-                    "line {line} looks like a title within the list and is rejected (other-table)"
+                    "line {line} looks like a {what} within the list and is rejected (other-table)"
                 )
             } else {
                 format!(
-                    "{count} lines look like titles within the list and are rejected (other-table), the first is line {line}"
+                    "{count} lines look like {what}s within the list and are rejected (other-table), the first is line {line}"
                 )
             };
-            notes.push(format!("{titles}; the rows below are read as rows of the list"));
+            notes.push(format!("{lines}; the rows below are read as rows of the list"));
         }
         if let Some((line, count)) = self.doubtful {
             let more = match count - 1 {
@@ -179,6 +182,7 @@ impl Rows {
                 self.text.advance(extent.next, extent.lines);
                 continue;
             }
+            let mut is_sum = false;
             if row.spans.iter().all(|span| span.start == span.end) && extent.defect.is_none() {
                 if !self.within_data && self.only_padding_follows(delimiter)? {
                     self.findings.padding_from = Some(self.text.line());
@@ -192,23 +196,34 @@ impl Rows {
                     && (row.spans.len() != width
                         || self.after_blank
                         || ending::may_be_title(raw, delimiter))
-                    && let Some(ending) = ending::at(
+                {
+                    match ending::at(
                         &mut self.text,
                         &self.layout,
                         &extent,
                         &row.spans,
                         self.after_blank,
-                    )?
-                {
-                    self.findings.ending = Some((ending, self.text.line()));
-                    break;
+                    )? {
+                        Verdict::Row => {}
+                        Verdict::Sum => is_sum = true,
+                        Verdict::Ends(ending) => {
+                            self.findings.ending = Some((ending, self.text.line()));
+                            break;
+                        }
+                    }
                 }
             }
             let raw = self.text.slice(extent.length);
             row.take(&self.layout, raw, &extent, self.text.line());
             let padded = raw.as_bytes().ends_with(&[delimiter, delimiter]);
-            if self.after_blank || padded || self.kinds.wants_more() {
+            if !is_sum && (self.after_blank || padded || self.kinds.wants_more()) {
                 self.look_at_kinds(row, padded);
+            }
+            if is_sum && !row.is_broken() && self.other_table.is_none() {
+                self.findings.sums.get_or_insert((row.line(), 0)).1 += 1;
+                row.disown(
+                    "the row looks like a sum; if it is a person, fill the other cells".to_owned(),
+                );
             }
             if let Some(line) = self.other_table {
                 row.disown(format!(
