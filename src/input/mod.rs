@@ -37,6 +37,7 @@ mod sieve;
 mod snapshot;
 mod split;
 mod survey;
+mod swallowed;
 mod text;
 mod trap;
 

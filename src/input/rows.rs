@@ -16,6 +16,7 @@ use super::{
     layout::Layout,
     oddity,
     split::Extent,
+    swallowed,
     text::{MAX_ROW, Text},
 };
 
@@ -170,6 +171,10 @@ impl Rows {
         let delimiter = self.layout.header.delimiter.byte();
         let mut extent = Extent::default();
         while !self.ended && self.text.record(delimiter, &mut row.spans, &mut extent)? {
+            if extent.lines > 1 && extent.defect.is_none() {
+                let text = self.text.slice(extent.next);
+                swallowed::reopen(text, &self.layout, &mut row.spans, &mut extent);
+            }
             let raw = self.text.slice(extent.length);
             if is_blank(raw, delimiter) {
                 self.text.advance(extent.next, extent.lines);
