@@ -51,7 +51,7 @@ impl Header {
     pub(super) fn listed(&self) -> String {
         /// More names than this help nobody.
         const MOST: usize = 40;
-        if self.names.iter().any(|name| is_personal(name)) {
+        if self.is_personal() {
             return "not shown, for this line looks like a person's row, as if the header were missing"
                 .to_owned();
         }
@@ -65,6 +65,11 @@ impl Header {
             listed.push(format!("and {} more", self.names.len() - MOST));
         }
         listed.join(", ")
+    }
+
+    /// Whether this line is a person's rather than a header.
+    fn is_personal(&self) -> bool {
+        self.names.iter().any(|name| is_personal(name))
     }
 
     /// The column that a setting names; the name must be unambiguous.
@@ -99,6 +104,9 @@ impl Header {
     }
 
     fn nearest(&self, wanted: &str) -> Option<String> {
+        if self.is_personal() {
+            return None;
+        }
         let wanted = normal(wanted);
         self.names
             .iter()
@@ -113,14 +121,20 @@ impl Header {
 }
 
 /// Whether this is a person's cell and no column's name: an address, an Entra id, a link, a telephone
-/// number. What is a name or an id alone cannot be told from a column's.
+/// number, or a number alone or between other delimiters (`1;Ada Meier;12`), unless it is a year's.
+/// What is a name or a worded id alone cannot be told from a column's.
 fn is_personal(name: &str) -> bool {
     let name = name.trim();
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let year = |part: &str| part.len() == 4 && (part.starts_with("19") || part.starts_with("20"));
+    let number = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !year(part)
+    };
     name.contains('@')
         || name.contains("://")
         || uuid::Uuid::try_parse(name).is_ok()
         || (digits >= 7 && name.bytes().all(|b| b.is_ascii_digit() || b" +-()./".contains(&b)))
+        || name.split([',', ';', '\t', '|']).any(|part| number(part.trim()))
 }
 
 /// The columns that a name means. A name that is spelt exactly as one column means that one only;
@@ -181,13 +195,21 @@ mod tests {
 
     #[test]
     fn a_row_in_the_headers_place_is_not_shown() {
-        for cell in
-            ["ada@example.org", "https://example.org/ada", "+49 (0)30 1234567", "18441600001"]
-        {
+        for cell in [
+            "ada@example.org",
+            "https://example.org/ada",
+            "+49 (0)30 1234567",
+            "18441600001",
+            "7",
+            "50",
+        ] {
             assert!(is_personal(cell), "{cell}");
         }
+        assert!(is_personal("1;Ada Meier;12"));
         assert!(is_personal("9d96988d-a66a-46ce-aad7-0b245615b297"));
-        for name in ["id", "E-Mail", "Ticket 2026", "2026-11", "Question 1: where?", ""] {
+        for name in
+            ["id", "E-Mail", "Ticket 2026", "2026-11", "Question 1: where?", "2026", "1st", ""]
+        {
             assert!(!is_personal(name), "{name}");
         }
     }

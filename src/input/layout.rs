@@ -219,9 +219,11 @@ fn search(name: &str, text: &Text, options: &Options) -> Result<Found, InputErro
     Ok(found)
 }
 
-/// How well a row does as the header: what it holds, and how many of the rows below it have its
-/// width (in thousandths; a width of one is none).
-type Score = (u32, usize);
+/// How well a row does as the header: what it holds; how many of all lines are it or rows below it
+/// of its width (in thousandths; a width of one is none); and that width. Lines above it count, or
+/// the decimal commas of `1;Ada;12,50` would explain as much as the semicolons, which stand in the
+/// header too.
+type Score = (u32, usize, usize);
 
 fn header_among(records: Vec<HeadRecord>, options: &Options) -> Option<(Score, HeadRecord)> {
     let given = options.skip_lines.is_some();
@@ -233,7 +235,7 @@ fn header_among(records: Vec<HeadRecord>, options: &Options) -> Option<(Score, H
         }
         let merit = merit(record, options);
         let fits = given || merit > 0 || record.cells.len() == usual;
-        let score = (merit * 2 + u32::from(fits), consistency(&records[place..]));
+        let score = (merit * 2 + u32::from(fits), consistency(&records, place), record.cells.len());
         // Among the rows of one delimiter only the merit counts: the earlier row wins a tie.
         if best.is_none_or(|(other, _)| score.0 > other.0) {
             best = Some((score, place));
@@ -284,11 +286,12 @@ fn usual_width(records: &[HeadRecord]) -> usize {
     widths.into_iter().max_by_key(|&(width, count)| (count, width)).map_or(1, |(width, _)| width)
 }
 
-fn consistency(records: &[HeadRecord]) -> usize {
-    let width = records.first().map_or(0, |record| record.cells.len());
-    let rows = records.iter().filter(|record| !record.is_blank()).count();
-    let same = records.iter().filter(|r| !r.is_blank() && r.cells.len() == width).count();
-    if width < 2 || rows == 0 { 0 } else { same * 1000 / rows }
+fn consistency(records: &[HeadRecord], header: usize) -> usize {
+    let width = records.get(header).map_or(0, |record| record.cells.len());
+    let all = records.iter().filter(|record| !record.is_blank()).count();
+    let rows = records[header..].iter().filter(|record| !record.is_blank());
+    let same = rows.filter(|record| record.cells.len() == width).count();
+    if width < 2 || all == 0 { 0 } else { same * 1000 / all }
 }
 
 /// The header, its whole text, and whether it is a rejects file's.
