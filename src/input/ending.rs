@@ -3,7 +3,8 @@
 //! A ragged row must not end the data, or one slip would lose everybody behind it. So a line ends
 //! the data only if it is a title that a known system writes there; or if it stands apart (behind
 //! a blank line, as a comment, or as a sum), reads like a title or a header, and no row of the
-//! header's width follows. A person may be called `Suma` or work for `Total`: what such a row holds
+//! header's width follows. Rows that lack cells are never another table, and what has more cells
+//! is one only if words stand where the list has numbers. A person may be called `Suma` or work for `Total`: what such a row holds
 //! beside the word decides, and where that leaves a doubt the row is rejected and the rest is read.
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::fmt;
 use super::{
     InputError,
     dialect::{head_records, unquote},
+    kinds::Kinds,
     layout::Layout,
     split::{Extent, Span},
     text::Text,
@@ -72,6 +74,7 @@ pub(super) fn at(
     layout: &Layout,
     extent: &Extent,
     spans: &[Span],
+    kinds: &Kinds,
     after_blank: bool,
 ) -> Result<Verdict, InputError> {
     let width = layout.width();
@@ -102,7 +105,11 @@ pub(super) fn at(
     let phrase = after_blank && first.contains(' ');
     let ending = if sum || is_title && (comment || phrase) {
         Ending::Footer
-    } else if after_blank && cells.len() > 1 && cells.iter().all(|cell| reads_like_a_name(cell)) {
+    } else if after_blank
+        && cells.len() > width
+        && cells.iter().all(|cell| reads_like_a_name(cell))
+        && cells.iter().enumerate().any(|(column, cell)| kinds.breaks(column, cell))
+    {
         Ending::Table
     } else {
         return Ok(Verdict::Row);

@@ -207,6 +207,7 @@ impl Rows {
                         &self.layout,
                         &extent,
                         &row.spans,
+                        &self.kinds,
                         self.after_blank,
                     )? {
                         Verdict::Row => {}
