@@ -57,6 +57,9 @@ pub(super) struct Layout {
     pub(super) gates: Vec<Gate>,
     pub(super) kept: Vec<usize>,
     pub(super) id_prefix: String,
+    /// How the header's names begin and how long they are, so that nearly no row is compared with
+    /// all of them.
+    pub(super) names: Names,
     /// The columns that tell people apart.
     pub(super) person: Vec<usize>,
     /// How many rows there will be, judged by the first ones; 0 if nothing can be said.
@@ -94,6 +97,26 @@ impl Layout {
             return false;
         }
         spans.iter().zip(names).all(|(span, name)| normal(&unquote(raw, span)) == normal(name))
+    }
+
+    /// Whether a record holds the header's own names in another order, as a list does that was
+    /// glued behind this one.
+    pub(super) fn reorders_header(&self, raw: &str, spans: &[Span]) -> bool {
+        let names = &self.header.names;
+        let cell = |span: &Span| unquote(raw, span);
+        if self.detected.rejects
+            || names.len() < 2
+            || spans.len() != names.len()
+            || !self.names.may_hold(&raw[spans[0].start as usize..spans[0].end as usize])
+            || !names.iter().any(|name| name.eq_ignore_ascii_case(&cell(&spans[0])))
+        {
+            return false;
+        }
+        let mut own: Vec<String> = names.iter().map(|name| normal(name)).collect();
+        let mut found: Vec<String> = spans.iter().map(|span| normal(&cell(span))).collect();
+        own.sort_unstable();
+        found.sort_unstable();
+        own == found
     }
 
     /// Recognises the head of `text` and leaves `text` behind the header.
@@ -149,6 +172,7 @@ impl Layout {
         if let Some(advice) = preset.filter(|p| !p.id.is_empty()).and_then(|p| p.advice) {
             notes.push(advice.to_owned());
         }
+        let names = Names::of(&header);
         let expected_rows = expected_rows(text.at_hand(), text.decoder().size());
         let (next, lines) = (found.start + found.record.next, found.record.next_line - text.line());
         text.advance(next, lines);
@@ -162,10 +186,40 @@ impl Layout {
             gates,
             kept,
             id_prefix: options.id_prefix.clone().unwrap_or_default(),
+            names,
             person,
             expected_rows,
             notes,
         })
+    }
+}
+
+/// First letters and lengths of the header's names, a bit each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names {
+    letters: u32,
+    lengths: u64,
+}
+
+impl Names {
+    fn of(header: &Header) -> Self {
+        header.names.iter().fold(Self::default(), |all, name| Self {
+            letters: all.letters | Self::letter(name),
+            lengths: all.lengths | Self::length(name),
+        })
+    }
+
+    /// In ASCII the last five bits of a letter are those of its capital.
+    fn letter(name: &str) -> u32 {
+        name.bytes().next().map_or(0, |byte| 1 << (byte & 31))
+    }
+
+    fn length(name: &str) -> u64 {
+        1 << name.len().min(63)
+    }
+
+    fn may_hold(self, cell: &str) -> bool {
+        self.letters & Self::letter(cell) != 0 && self.lengths & Self::length(cell) != 0
     }
 }
 

@@ -26,9 +26,9 @@ pub(super) struct Findings {
     ending: Option<(Ending, u64)>,
     padding_from: Option<u64>,
     repeated_headers: Vec<u64>,
-    /// Lines below a blank one that look like another table's header, and that might be one.
-    other_headers: Vec<u64>,
-    /// The first one, and how many.
+    /// Lines that look like another table's header, and whether a blank line stands above.
+    other_headers: Vec<(u64, bool)>,
+    /// Lines below a blank one that might be such a header: the first one, and how many.
     doubtful: Option<(u64, u64)>,
     /// Titles within the list: the first one's line, and how many.
     titles: Option<(u64, u64)>,
@@ -65,10 +65,13 @@ impl Findings {
                 self.repeated_headers.len()
             )),
         }
-        notes.extend(self.other_headers.iter().map(|line| {
-            format!(
-                "line {line} stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)"
-            )
+        notes.extend(self.other_headers.iter().map(|&(line, below_blank)| {
+            let what = if below_blank {
+                "stands below a blank line and looks like the header of another table"
+            } else {
+                "repeats the header's names in another order"
+            };
+            format!("line {line} {what}: it and the rows below it are rejected (other-table)")
         }));
         for (found, what) in [(self.titles, "title"), (self.sums, "sum")] {
             let Some((line, count)) = found else { continue };
@@ -187,6 +190,10 @@ impl Rows {
                 self.text.advance(extent.next, extent.lines);
                 continue;
             }
+            if self.layout.reorders_header(raw, &row.spans) {
+                self.findings.other_headers.push((self.text.line(), self.after_blank));
+                self.other_table = Some(self.text.line());
+            }
             let mut is_sum = false;
             if row.spans.iter().all(|span| span.start == span.end) && extent.defect.is_none() {
                 if !self.within_data && self.only_padding_follows(delimiter)? {
@@ -255,7 +262,7 @@ impl Rows {
 
     /// Whether a row belongs to the list, as far as its cells tell.
     fn look_at_kinds(&mut self, row: &mut Row, padded: bool) {
-        if self.layout.detected.rejects || row.is_broken() {
+        if self.layout.detected.rejects || row.is_broken() || self.other_table == Some(row.line()) {
             return;
         }
         let (line, cells) = (row.line(), row.cells().collect::<Vec<_>>());
@@ -273,7 +280,7 @@ impl Rows {
                     self.findings.doubtful.get_or_insert((line, 0)).1 += 1;
                 }
                 Taken::Header => {
-                    self.findings.other_headers.push(line);
+                    self.findings.other_headers.push((line, true));
                     self.other_table = Some(line);
                 }
             }
