@@ -38,8 +38,12 @@ impl fmt::Display for Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Row,
-    /// The data ends before it.
-    Ends(Ending),
+    /// The data ends before it; `own_header` if another table's header follows, so that what is
+    /// below cannot be the list's.
+    Ends {
+        ending: Ending,
+        own_header: bool,
+    },
     /// A sum within the list, or what might be one: it alone is none of the list's rows.
     Sum,
 }
@@ -86,24 +90,23 @@ pub(super) fn at(
     let filled = cells.iter().filter(|cell| !cell.trim().is_empty()).count();
     let first = cells[0].trim().to_lowercase();
     let is_title = filled == 1 && !first.is_empty();
-    if is_title {
-        if FOOTERS.iter().any(|known| first.starts_with(known)) {
-            return Ok(Verdict::Ends(Ending::Footer));
-        }
-        if TABLES.contains(&first.as_str()) || is_numbered(&first) {
-            return Ok(Verdict::Ends(Ending::Table));
-        }
+    let known = is_title && TABLES.contains(&first.as_str());
+    let numbered = is_title && is_numbered(&first);
+    if is_title && FOOTERS.iter().any(|known| first.starts_with(known)) {
+        return Ok(Verdict::Ends { ending: Ending::Footer, own_header: false });
     }
     let sum = match sum(&cells, layout.mapping.id_columns(), width) {
         Some(Sum::Doubtful) => return Ok(Verdict::Sum),
         sum => sum.is_some(),
     };
-    if cells.len() == width && !sum {
+    if cells.len() == width && !(sum || known || numbered) {
         return Ok(Verdict::Row);
     }
     let comment = first.starts_with('#') || first.starts_with("//");
     let phrase = after_blank && first.contains(' ');
-    let ending = if sum || is_title && (comment || phrase) {
+    let ending = if known || numbered {
+        Ending::Table
+    } else if sum || is_title && (comment || phrase) {
         Ending::Footer
     } else if after_blank
         && cells.len() > width
@@ -119,14 +122,41 @@ pub(super) fn at(
     let ahead = head_records(ahead, text.line(), layout.header.delimiter, text.has_ended());
     let mut behind = ahead.iter().filter(|record| !record.is_blank());
     let same_table = behind.clone().any(|record| record.cells.len() == width);
-    let under_it = behind.next().is_some_and(|record| record.cells.len() == cells.len());
-    Ok(if !same_table && (ending == Ending::Footer || under_it) {
-        Verdict::Ends(ending)
+    let next = behind.next().map(|record| record.cells.as_slice());
+    let own_header = next.is_some_and(|next| is_other_header(next, layout, kinds));
+    let under_it = next.is_some_and(|next| next.len() == cells.len());
+    let ends = if numbered {
+        // An id may be `1. Ada`.
+        own_header
+    } else {
+        known || !same_table && (ending == Ending::Footer || under_it)
+    };
+    Ok(if ends {
+        Verdict::Ends { ending, own_header }
     } else if sum {
         Verdict::Sum
     } else {
         Verdict::Row
     })
+}
+
+/// Whether a record below a title is the header of a table of its own: names alone, and no row of
+/// the list.
+fn is_other_header(cells: &[String], layout: &Layout, kinds: &Kinds) -> bool {
+    let mut filled = cells.iter().filter(|cell| !cell.trim().is_empty());
+    filled.clone().count() > 1
+        && filled.all(|cell| reads_like_a_name(cell))
+        && (cells.len() != layout.width() || !holds_an_id(cells, layout, kinds))
+}
+
+/// Whether these cells have an id, and of the kind that the list's ids are.
+pub(super) fn holds_an_id(cells: &[impl AsRef<str>], layout: &Layout, kinds: &Kinds) -> bool {
+    let id = layout.mapping.id_columns();
+    !id.is_empty()
+        && id.iter().all(|&column| {
+            let cell = cells.get(column).map_or("", AsRef::as_ref);
+            !cell.trim().is_empty() && !kinds.breaks(column, cell)
+        })
 }
 
 /// A row that begins with a word for a sum.

@@ -7,7 +7,10 @@
 //! them is enrolled and none is lost.
 //! Whatever is passed over is counted and said aloud.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     InputError, Row,
@@ -23,7 +26,7 @@ use super::{
 /// What a whole pass found out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
-    ending: Option<(Ending, u64)>,
+    gaps: Vec<Gap>,
     padding_from: Option<u64>,
     repeated_headers: Vec<u64>,
     /// Lines that look like another table's header, and whether a blank line stands above.
@@ -38,6 +41,44 @@ pub(super) struct Findings {
     accidental: Option<(u64, u64)>,
     excluded: Vec<u64>,
     rows: u64,
+}
+
+/// Lines that are not read as rows.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    ending: Ending,
+    line: u64,
+    /// Where the header comes again and the list goes on.
+    until: Option<u64>,
+    /// Rows that look like the list's all the same: the first one's line, and how many.
+    rows: Option<(u64, u64)>,
+    own_header: bool,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ending, line, until, rows, .. } = self;
+        match until {
+            None => {
+                write!(f, "the data ends before line {line}: {ending}; what follows is not read")?;
+            }
+            Some(until) => write!(
+                f,
+                "lines {line} to {} are not read: {ending}; the list goes on below line {until}, which repeats the header",
+                until - 1
+            )?,
+        }
+        match rows {
+            None => Ok(()),
+            Some((first, 1)) => {
+                write!(f, ", but line {first} has an id and is rejected (other-table)")
+            }
+            Some((first, count)) => write!(
+                f,
+                ", but {count} rows there have an id and are rejected (other-table), the first is line {first}"
+            ),
+        }
+    }
 }
 
 impl Findings {
@@ -96,11 +137,7 @@ impl Findings {
                 "line {line} stands below a blank line and might be the header of another table{more}: taken as a row; if it is none, cut the file there"
             ));
         }
-        if let Some((ending, line)) = self.ending {
-            notes.push(format!(
-                "the data ends before line {line}: {ending}; what follows is not read"
-            ));
-        }
+        notes.extend(self.gaps.iter().map(Gap::to_string));
         if let Some(line) = self.padding_from {
             notes.push(format!("from line {line} on there are only delimiters: not rows"));
         }
@@ -118,6 +155,8 @@ pub struct Rows {
     kinds: Kinds,
     /// The line of the other table's header, within its rows.
     other_table: Option<u64>,
+    /// The gap that is being passed over, below a footer or another table's title.
+    gap: Option<usize>,
     ended: bool,
     findings: Findings,
     /// Filled by the first pass that reaches the end.
@@ -134,6 +173,7 @@ impl Rows {
             within_data: false,
             kinds: Kinds::default(),
             other_table: None,
+            gap: None,
             ended: false,
             findings: Findings { excluded, ..Findings::default() },
             shared,
@@ -154,6 +194,7 @@ impl Rows {
                 Findings { excluded: vec![0; self.layout.gates.len()], ..Findings::default() };
             (self.after_blank, self.within_data) = (false, false);
             (self.kinds, self.other_table) = (Kinds::default(), None);
+            self.gap = None;
         }
         Ok(empty)
     }
@@ -185,47 +226,38 @@ impl Rows {
                 continue;
             }
             if self.layout.is_header_again(raw, &row.spans) {
-                self.findings.repeated_headers.push(self.text.line());
+                let line = self.text.line();
+                match self.gap.take() {
+                    Some(gap) => self.findings.gaps[gap].until = Some(line),
+                    None => self.findings.repeated_headers.push(line),
+                }
                 (self.other_table, self.after_blank) = (None, false);
                 self.text.advance(extent.next, extent.lines);
+                continue;
+            }
+            if let Some(gap) = self.gap {
+                if self.take_from_gap(gap, row, &extent) {
+                    return Ok(true);
+                }
                 continue;
             }
             if self.layout.reorders_header(raw, &row.spans) {
                 self.findings.other_headers.push((self.text.line(), self.after_blank));
                 self.other_table = Some(self.text.line());
             }
-            let mut is_sum = false;
-            if row.spans.iter().all(|span| span.start == span.end) && extent.defect.is_none() {
-                if !self.within_data && self.only_padding_follows(delimiter)? {
-                    self.findings.padding_from = Some(self.text.line());
-                    break;
+            let is_sum = match self.verdict(row, &extent)? {
+                Some(Verdict::Row) => false,
+                Some(Verdict::Sum) => true,
+                Some(Verdict::Ends { ending, own_header }) => {
+                    let line = self.text.line();
+                    let gap = Gap { ending, line, until: None, rows: None, own_header };
+                    self.gap = Some(self.findings.gaps.len());
+                    self.findings.gaps.push(gap);
+                    self.text.advance(extent.next, extent.lines);
+                    continue;
                 }
-                self.within_data = true;
-            } else {
-                self.within_data = false;
-                let width = self.layout.width();
-                if extent.defect.is_none()
-                    && (row.spans.len() != width
-                        || self.after_blank
-                        || ending::may_be_title(raw, delimiter))
-                {
-                    match ending::at(
-                        &mut self.text,
-                        &self.layout,
-                        &extent,
-                        &row.spans,
-                        &self.kinds,
-                        self.after_blank,
-                    )? {
-                        Verdict::Row => {}
-                        Verdict::Sum => is_sum = true,
-                        Verdict::Ends(ending) => {
-                            self.findings.ending = Some((ending, self.text.line()));
-                            break;
-                        }
-                    }
-                }
-            }
+                None => break,
+            };
             let raw = self.text.slice(extent.length);
             row.take(&self.layout, raw, &extent, self.text.line());
             let padded = raw.as_bytes().ends_with(&[delimiter, delimiter]);
@@ -258,6 +290,56 @@ impl Rows {
             let _ = self.shared.set(self.findings.clone());
         }
         Ok(false)
+    }
+
+    /// What the record at hand is taken for; `None`: nothing but delimiters follows.
+    fn verdict(&mut self, row: &Row, extent: &Extent) -> Result<Option<Verdict>, InputError> {
+        let delimiter = self.layout.header.delimiter.byte();
+        if row.spans.iter().all(|span| span.start == span.end) && extent.defect.is_none() {
+            if !self.within_data && self.only_padding_follows(delimiter)? {
+                self.findings.padding_from = Some(self.text.line());
+                return Ok(None);
+            }
+            self.within_data = true;
+            return Ok(Some(Verdict::Row));
+        }
+        self.within_data = false;
+        let raw = self.text.slice(extent.length);
+        if extent.defect.is_none()
+            && (row.spans.len() != self.layout.width()
+                || self.after_blank
+                || ending::may_be_title(raw, delimiter))
+        {
+            let (layout, kinds) = (&self.layout, &self.kinds);
+            let spans = &row.spans;
+            return ending::at(&mut self.text, layout, extent, spans, kinds, self.after_blank)
+                .map(Some);
+        }
+        Ok(Some(Verdict::Row))
+    }
+
+    /// Steps over a record below a footer or a title; what might be a person of the list is a row,
+    /// and rejected.
+    fn take_from_gap(&mut self, gap: usize, row: &mut Row, extent: &Extent) -> bool {
+        let raw = self.text.slice(extent.length);
+        row.take(&self.layout, raw, extent, self.text.line());
+        self.text.advance(extent.next, extent.lines);
+        let gap = &mut self.findings.gaps[gap];
+        let cells: Vec<&str> = row.cells().collect();
+        if gap.own_header
+            || row.is_broken()
+            || cells.iter().filter(|cell| !cell.trim().is_empty()).count() < 2
+            || !ending::holds_an_id(&cells, &self.layout, &self.kinds)
+        {
+            return false;
+        }
+        gap.rows.get_or_insert((row.line(), 0)).1 += 1;
+        row.disown(format!(
+            "the row stands below line {}, where the list seems to end ({}); if it belongs to the list, delete that line",
+            gap.line, gap.ending
+        ));
+        self.findings.rows += 1;
+        true
     }
 
     /// Whether a row belongs to the list, as far as its cells tell.
