@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-use super::header::find;
+use super::header::{ENROLLED_COLUMNS, find};
 use super::{Header, InputError, dialect::list, preset::Preset};
 
 /// `--where COLUMN=VALUE[,VALUE…]`: only rows whose cell is one of the values are enrolled.
@@ -73,7 +73,32 @@ impl FromStr for Keep {
 }
 
 impl Keep {
-    pub(super) fn resolve(&self, header: &Header) -> Result<Vec<usize>, InputError> {
+    /// The columns that are kept. One that bears the name of an enrolled file's own column is not:
+    /// who reads that file by names would take an old link for the new one.
+    pub(super) fn resolve(
+        &self,
+        header: &Header,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<usize>, InputError> {
+        let mut kept = self.columns(header)?;
+        let own = |&column: &usize| ENROLLED_COLUMNS.contains(&header.names[column].trim());
+        let left_out: Vec<String> = kept
+            .iter()
+            .filter(|column| own(column))
+            .map(|&column| format!("`{}`", header.names[column].trim()))
+            .collect();
+        if !left_out.is_empty() {
+            let columns = if left_out.len() == 1 { "column" } else { "columns" };
+            notes.push(format!(
+                "not kept: {columns} {}, for the enrolled file has columns of its own with such names; to keep one, give it another name in the export",
+                left_out.join(", ")
+            ));
+        }
+        kept.retain(|column| !own(column));
+        Ok(kept)
+    }
+
+    fn columns(&self, header: &Header) -> Result<Vec<usize>, InputError> {
         match self {
             Self::Nothing => Ok(Vec::new()),
             Self::All => Ok((0..header.names.len()).collect()),

@@ -6,6 +6,9 @@ pub(super) use crate::registrant::normal;
 /// The four columns that this program adds to a rejects file; an input that ends in them is one.
 pub const REJECTS_COLUMNS: [&str; 4] = ["_line", "_outcome", "_code", "_reason"];
 
+/// The enrolled file's own columns, which stand before the kept ones.
+pub const ENROLLED_COLUMNS: [&str; 4] = ["id", "joinWebUrl", "registrantId", "status"];
+
 /// The header of an input, without the four columns of a rejects file.
 #[derive(Clone, Debug)]
 pub struct Header {

@@ -166,7 +166,7 @@ impl Layout {
                 "no row is left out: if `{column}` tells who comes, choose rows with --where '{column}=VALUE,VALUE'"
             ));
         }
-        let kept = options.keep.resolve(&header)?;
+        let kept = options.keep.resolve(&header, &mut notes)?;
         let person = person_columns(&mapping, &header);
         // Of an export without an id, the advice comes with the error that none is mapped.
         if let Some(advice) = preset.filter(|p| !p.id.is_empty()).and_then(|p| p.advice) {

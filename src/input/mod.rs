@@ -45,7 +45,7 @@ pub use dialect::{Delimiter, UnknownDelimiter};
 pub use encoding::{Encoding, UnknownEncoding};
 pub use error::InputError;
 pub use filter::{BadFilter, Filter, Keep};
-pub use header::{Header, REJECTS_COLUMNS};
+pub use header::{ENROLLED_COLUMNS, Header, REJECTS_COLUMNS};
 pub use layout::Detected;
 pub use mapping::{BadAssignment, JOINER, MapOption, Mapping, SetOption};
 pub use names::{NameOrder, UnknownOrder};

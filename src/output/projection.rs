@@ -9,7 +9,7 @@ use super::{
     rejects::{Rejected, Rejects, faults_in_words},
 };
 use crate::{
-    input::{InputError, Sieve, Sifted, Snapshot, sift_all},
+    input::{ENROLLED_COLUMNS, InputError, Sieve, Sifted, Snapshot, sift_all},
     ledger::{Entry, Ledger, LedgerError, State, changed_fields, sent_digest},
     registrant::{Details, JoinLink, Registrant, Rule},
 };
@@ -136,8 +136,7 @@ impl Projection<'_> {
         let mut enrolled = AtomicFile::create(enrolled, "--output")?;
         let mut rejects = Rejects::begin(rejects, self.input.header(), self.formula_safe)?;
         let kept = self.input.kept_names();
-        let names = ["id", "joinWebUrl", "registrantId", "status"];
-        let header = names.into_iter().chain(kept.iter().map(String::as_str));
+        let header = ENROLLED_COLUMNS.into_iter().chain(kept.iter().map(String::as_str));
         enrolled.write(&cells::line(header, b',', "\n"))?;
         let mut enrolled = EnrolledRows::begin(enrolled, self.formula_safe);
         let run = self.ledger.run()?;
