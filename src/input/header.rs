@@ -106,6 +106,21 @@ impl Header {
         }
     }
 
+    /// Whether other columns are called as this one is: a sentence that says which is taken, and
+    /// another one of them.
+    pub(super) fn alike(&self, column: usize) -> Option<(String, usize)> {
+        let name = self.names.get(column)?;
+        let key = normal(name);
+        let same = places(&self.names, |other| normal(other) == key);
+        let other = *same.iter().find(|&&other| other != column)?;
+        let place = same.iter().position(|&other| other == column)?;
+        let which = match place {
+            0 => "the first".to_owned(),
+            place => format!("number {}", place + 1),
+        };
+        Some((format!("{} columns are called `{name}`: {which} is taken", same.len()), other))
+    }
+
     fn nearest(&self, wanted: &str) -> Option<String> {
         if self.is_personal() {
             return None;

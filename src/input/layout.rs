@@ -160,7 +160,7 @@ impl Layout {
             notes.push("this is a rejects file: its four last columns are dropped".to_owned());
         }
         let mapping = Mapping::resolve(&options.map, &options.set, preset, &header, &mut notes)?;
-        let gates = gates(&options.filters, preset, &header)?;
+        let gates = gates(&options.filters, preset, &header, &mut notes)?;
         if let Some(column) = unused_status(&header, &gates) {
             notes.push(format!(
                 "no row is left out: if `{column}` tells who comes, choose rows with --where '{column}=VALUE,VALUE'"

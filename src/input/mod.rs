@@ -36,6 +36,7 @@ mod seen;
 mod sieve;
 mod snapshot;
 mod split;
+mod statuses;
 mod survey;
 mod swallowed;
 mod text;

@@ -19,6 +19,7 @@ use super::{
     layout::Layout,
     oddity,
     split::Extent,
+    statuses::Statuses,
     swallowed,
     text::{MAX_ROW, Text},
 };
@@ -40,6 +41,7 @@ pub(super) struct Findings {
     /// Ids that look accidental: the first one's line, and how many.
     accidental: Option<(u64, u64)>,
     excluded: Vec<u64>,
+    statuses: Statuses,
     rows: u64,
 }
 
@@ -90,6 +92,7 @@ impl Findings {
                 notes.push(format!("{rows} left out by {}", gate.label));
             }
         }
+        notes.extend(self.statuses.note(layout));
         if let Some((line, count)) = self.accidental {
             const WHY: &str = "blanks around, invisible characters, a spreadsheet's `'`, `=\"…\"` or `.0`, a word such as NULL";
             notes.push(if count == 1 {
@@ -280,8 +283,11 @@ impl Rows {
             self.findings.rows += 1;
             if let Some(gate) = row.excluded_by() {
                 self.findings.excluded[gate] += 1;
-            } else if !row.is_broken() && oddity::looks_accidental(row.id()) {
-                self.findings.accidental.get_or_insert((row.line(), 0)).1 += 1;
+            } else if !row.is_broken() {
+                if oddity::looks_accidental(row.id()) {
+                    self.findings.accidental.get_or_insert((row.line(), 0)).1 += 1;
+                }
+                self.findings.statuses.look_at(row, &self.layout);
             }
             return Ok(true);
         }
