@@ -156,8 +156,9 @@ pub struct Rows {
     /// Whether the delimiters-only lines at hand are known not to be the last ones.
     within_data: bool,
     kinds: Kinds,
-    /// The line of the other table's header, within its rows.
-    other_table: Option<u64>,
+    /// The line of the other table's header, within its rows, and whether it has the list's own
+    /// names in another order.
+    other_table: Option<(u64, bool)>,
     /// The gap that is being passed over, below a footer or another table's title.
     gap: Option<usize>,
     ended: bool,
@@ -246,7 +247,7 @@ impl Rows {
             }
             if self.layout.reorders_header(raw, &row.spans) {
                 self.findings.other_headers.push((self.text.line(), self.after_blank));
-                self.other_table = Some(self.text.line());
+                self.other_table = Some((self.text.line(), true));
             }
             let is_sum = match self.verdict(row, &extent)? {
                 Some(Verdict::Row) => false,
@@ -273,10 +274,16 @@ impl Rows {
                     "the row looks like a sum; if it is a person, fill the other cells".to_owned(),
                 );
             }
-            if let Some(line) = self.other_table {
-                row.disown(format!(
-                    "line {line} looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
-                ));
+            if let Some((line, reordered)) = self.other_table {
+                row.disown(if reordered {
+                    format!(
+                        "line {line} holds the header's names in another order; bring the cells of the rows below it into the first header's order and delete that line, or give them a file of their own"
+                    )
+                } else {
+                    format!(
+                        "line {line} looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
+                    )
+                });
             }
             self.text.advance(extent.next, extent.lines);
             self.after_blank = false;
@@ -350,7 +357,10 @@ impl Rows {
 
     /// Whether a row belongs to the list, as far as its cells tell.
     fn look_at_kinds(&mut self, row: &mut Row, padded: bool) {
-        if self.layout.detected.rejects || row.is_broken() || self.other_table == Some(row.line()) {
+        if self.layout.detected.rejects
+            || row.is_broken()
+            || self.other_table == Some((row.line(), true))
+        {
             return;
         }
         let (line, cells) = (row.line(), row.cells().collect::<Vec<_>>());
@@ -369,7 +379,7 @@ impl Rows {
                 }
                 Taken::Header => {
                     self.findings.other_headers.push((line, true));
-                    self.other_table = Some(line);
+                    self.other_table = Some((line, false));
                 }
             }
         }
