@@ -57,8 +57,7 @@ pub(super) struct Layout {
     pub(super) gates: Vec<Gate>,
     pub(super) kept: Vec<usize>,
     pub(super) id_prefix: String,
-    /// How the header's names begin and how long they are, so that nearly no row is compared with
-    /// all of them.
+    /// How the header's names begin and how long they are: few rows are compared with all of them.
     pub(super) names: Names,
     /// The columns that tell people apart.
     pub(super) person: Vec<usize>,
@@ -103,17 +102,15 @@ impl Layout {
     /// glued behind this one.
     pub(super) fn reorders_header(&self, raw: &str, spans: &[Span]) -> bool {
         let names = &self.header.names;
-        let cell = |span: &Span| unquote(raw, span);
-        if self.detected.rejects
-            || names.len() < 2
-            || spans.len() != names.len()
-            || !self.names.may_hold(&raw[spans[0].start as usize..spans[0].end as usize])
-            || !names.iter().any(|name| name.eq_ignore_ascii_case(&cell(&spans[0])))
-        {
+        if self.detected.rejects || names.len() < 2 || spans.len() != names.len() {
+            return false;
+        }
+        let first = &raw[spans[0].start as usize..spans[0].end as usize];
+        if !self.names.may_hold(first) || !names.iter().any(|n| n.eq_ignore_ascii_case(first)) {
             return false;
         }
         let mut own: Vec<String> = names.iter().map(|name| normal(name)).collect();
-        let mut found: Vec<String> = spans.iter().map(|span| normal(&cell(span))).collect();
+        let mut found: Vec<String> = spans.iter().map(|span| normal(&unquote(raw, span))).collect();
         own.sort_unstable();
         found.sort_unstable();
         own == found
@@ -194,32 +191,23 @@ impl Layout {
     }
 }
 
-/// First letters and lengths of the header's names, a bit each.
+/// A bit for each first letter and length that the header's names have.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Names {
-    letters: u32,
-    lengths: u64,
-}
+pub(super) struct Names(u64);
 
 impl Names {
     fn of(header: &Header) -> Self {
-        header.names.iter().fold(Self::default(), |all, name| Self {
-            letters: all.letters | Self::letter(name),
-            lengths: all.lengths | Self::length(name),
-        })
+        Self(header.names.iter().fold(0, |all, name| all | Self::bit(name)))
     }
 
     /// In ASCII the last five bits of a letter are those of its capital.
-    fn letter(name: &str) -> u32 {
-        name.bytes().next().map_or(0, |byte| 1 << (byte & 31))
-    }
-
-    fn length(name: &str) -> u64 {
-        1 << name.len().min(63)
+    fn bit(name: &str) -> u64 {
+        let letter = name.bytes().next().map_or(0, |byte| usize::from(byte & 31));
+        1 << ((letter + 11 * name.len()) % 64)
     }
 
     fn may_hold(self, cell: &str) -> bool {
-        self.letters & Self::letter(cell) != 0 && self.lengths & Self::length(cell) != 0
+        self.0 & Self::bit(cell) != 0
     }
 }
 
