@@ -5,12 +5,12 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
     str,
     sync::Arc,
 };
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::encoding::{self, Encoding};
 
@@ -71,7 +71,50 @@ impl Read for Prefixed {
 
 enum Unpacked {
     Plain(Prefixed),
-    Gzip(Box<MultiGzDecoder<Prefixed>>),
+    Gzip(Box<Members>),
+}
+
+/// The members of a gzip file, one after another. Zeros behind the last one are padding, as tapes
+/// and block devices leave it, and `gzip -d` passes over them too.
+struct Members {
+    /// `None` once the last member has ended.
+    decoder: Option<GzDecoder<BufReader<Prefixed>>>,
+}
+
+impl Read for Members {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(decoder) = &mut self.decoder {
+            let read = decoder.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let packed = self.decoder.take().map(GzDecoder::into_inner);
+            self.decoder = packed.map(next_member).transpose()?.flatten();
+        }
+        Ok(0)
+    }
+}
+
+/// The member that begins here, behind zeros or none; `None` at the end.
+fn next_member(
+    mut packed: BufReader<Prefixed>,
+) -> io::Result<Option<GzDecoder<BufReader<Prefixed>>>> {
+    loop {
+        let at_hand = match packed.fill_buf() {
+            Ok(at_hand) => at_hand,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let zeros = at_hand.iter().take_while(|&&byte| byte == 0).count();
+        if zeros == at_hand.len() && zeros > 0 {
+            packed.consume(zeros);
+        } else if at_hand.is_empty() {
+            return Ok(None);
+        } else {
+            packed.consume(zeros);
+            return Ok(Some(GzDecoder::new(packed)));
+        }
+    }
 }
 
 impl Read for Unpacked {
@@ -132,7 +175,8 @@ impl Decoder {
         let gzip = head.starts_with(b"\x1F\x8B");
         let prefixed = Prefixed { head: io::Cursor::new(head), rest: bytes };
         let mut bytes = if gzip {
-            Unpacked::Gzip(Box::new(MultiGzDecoder::new(prefixed)))
+            let packed = BufReader::with_capacity(CHUNK, prefixed);
+            Unpacked::Gzip(Box::new(Members { decoder: Some(GzDecoder::new(packed)) }))
         } else {
             Unpacked::Plain(prefixed)
         };

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-use super::header::find;
+use super::header::{ENROLLED_COLUMNS, find};
 use super::{Header, InputError, dialect::list, preset::Preset};
 
 /// `--where COLUMN=VALUE[,VALUE…]`: only rows whose cell is one of the values are enrolled.
@@ -73,7 +73,32 @@ impl FromStr for Keep {
 }
 
 impl Keep {
-    pub(super) fn resolve(&self, header: &Header) -> Result<Vec<usize>, InputError> {
+    /// The columns that are kept. One that bears the name of an enrolled file's own column is not:
+    /// who reads that file by names would take an old link for the new one.
+    pub(super) fn resolve(
+        &self,
+        header: &Header,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<usize>, InputError> {
+        let mut kept = self.columns(header)?;
+        let own = |&column: &usize| ENROLLED_COLUMNS.contains(&header.names[column].trim());
+        let left_out: Vec<String> = kept
+            .iter()
+            .filter(|column| own(column))
+            .map(|&column| format!("`{}`", header.names[column].trim()))
+            .collect();
+        if !left_out.is_empty() {
+            let columns = if left_out.len() == 1 { "column" } else { "columns" };
+            notes.push(format!(
+                "not kept: {columns} {}, for the enrolled file has columns of its own with such names; to keep one, give it another name in the export",
+                left_out.join(", ")
+            ));
+        }
+        kept.retain(|column| !own(column));
+        Ok(kept)
+    }
+
+    fn columns(&self, header: &Header) -> Result<Vec<usize>, InputError> {
         match self {
             Self::Nothing => Ok(Vec::new()),
             Self::All => Ok((0..header.names.len()).collect()),
@@ -94,21 +119,21 @@ pub(super) struct Gate {
     values: Vec<String>,
     /// Whether a row with one of the values stays, or goes.
     stays: bool,
+    /// Of a preset: the values that stay knowingly, in lower case, and how to choose by them.
+    taken: Vec<String>,
+    pub(super) advice: String,
     /// How messages name it.
     pub(super) label: String,
 }
 
 impl Gate {
     pub(super) fn lets_pass(&self, cell: &str) -> bool {
-        let cell = cell.trim();
-        let listed = self.values.iter().any(|value| {
-            if cell.is_ascii() {
-                value.eq_ignore_ascii_case(cell)
-            } else {
-                *value == cell.to_lowercase()
-            }
-        });
-        listed == self.stays
+        is_listed(&self.values, cell.trim()) == self.stays
+    }
+
+    /// Whether a cell that passes is known to stand for a person who comes.
+    pub(super) fn knows(&self, cell: &str) -> bool {
+        self.stays || is_listed(&self.taken, cell.trim())
     }
 
     /// Whether it names the rows that stay, or those that go.
@@ -121,11 +146,22 @@ impl Gate {
     }
 }
 
+fn is_listed(values: &[String], cell: &str) -> bool {
+    values.iter().any(|value| {
+        if cell.is_ascii() {
+            value.eq_ignore_ascii_case(cell)
+        } else {
+            *value == cell.to_lowercase()
+        }
+    })
+}
+
 /// The filters of the user, and the preset's own unless the user filters that column.
 pub(super) fn gates(
     filters: &[Filter],
     preset: Option<&'static Preset>,
     header: &Header,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<Gate>, InputError> {
     let lower = |value: &str| value.trim().to_lowercase();
     let mut gates = Vec::new();
@@ -134,6 +170,8 @@ pub(super) fn gates(
             column: header.column(&filter.column, &filter.to_string())?,
             values: filter.values.iter().map(|value| lower(value)).collect(),
             stays: true,
+            taken: Vec::new(),
+            advice: String::new(),
             label: filter.to_string(),
         });
     }
@@ -142,8 +180,20 @@ pub(super) fn gates(
         && let Some(&column) = find(&header.names, status.column).first()
         && gates.iter().all(|gate| gate.column != column)
     {
+        if let Some((which, other)) = header.alike(column) {
+            notes.push(format!(
+                "{which}; choose with --where '{}=VALUE'",
+                header.unique_name(other)
+            ));
+        }
+        let advice = Filter {
+            column: header.unique_name(column),
+            values: status.taken.iter().map(|&value| value.to_owned()).collect(),
+        };
         gates.push(Gate {
             column,
+            taken: status.taken.iter().map(|value| lower(value)).collect(),
+            advice: advice.to_string(),
             values: status.left_out.iter().map(|value| lower(value)).collect(),
             stays: false,
             label: format!(
@@ -184,11 +234,14 @@ mod tests {
             column: 0,
             values: vec!["paid".into(), "größe".into()],
             stays,
+            taken: vec!["ja".into()],
+            advice: String::new(),
             label: String::new(),
         };
         for cell in ["paid", " PAID ", "GRÖßE"] {
             assert!(gate(true).lets_pass(cell) && !gate(false).lets_pass(cell), "{cell}");
         }
+        assert!(gate(false).knows(" JA") && !gate(false).knows("unpaid"));
         for cell in ["", "unpaid"] {
             assert!(!gate(true).lets_pass(cell) && gate(false).lets_pass(cell), "{cell}");
         }

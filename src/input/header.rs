@@ -6,6 +6,9 @@ pub(super) use crate::registrant::normal;
 /// The four columns that this program adds to a rejects file; an input that ends in them is one.
 pub const REJECTS_COLUMNS: [&str; 4] = ["_line", "_outcome", "_code", "_reason"];
 
+/// The enrolled file's own columns, which stand before the kept ones.
+pub const ENROLLED_COLUMNS: [&str; 4] = ["id", "joinWebUrl", "registrantId", "status"];
+
 /// The header of an input, without the four columns of a rejects file.
 #[derive(Clone, Debug)]
 pub struct Header {
@@ -51,7 +54,7 @@ impl Header {
     pub(super) fn listed(&self) -> String {
         /// More names than this help nobody.
         const MOST: usize = 40;
-        if self.names.iter().any(|name| is_personal(name)) {
+        if self.is_personal() {
             return "not shown, for this line looks like a person's row, as if the header were missing"
                 .to_owned();
         }
@@ -65,6 +68,11 @@ impl Header {
             listed.push(format!("and {} more", self.names.len() - MOST));
         }
         listed.join(", ")
+    }
+
+    /// Whether this line is a person's rather than a header.
+    fn is_personal(&self) -> bool {
+        self.names.iter().any(|name| is_personal(name))
     }
 
     /// The column that a setting names; the name must be unambiguous.
@@ -98,7 +106,25 @@ impl Header {
         }
     }
 
+    /// Whether other columns are called as this one is: a sentence that says which is taken, and
+    /// another one of them.
+    pub(super) fn alike(&self, column: usize) -> Option<(String, usize)> {
+        let name = self.names.get(column)?;
+        let key = normal(name);
+        let same = places(&self.names, |other| normal(other) == key);
+        let other = *same.iter().find(|&&other| other != column)?;
+        let place = same.iter().position(|&other| other == column)?;
+        let which = match place {
+            0 => "the first".to_owned(),
+            place => format!("number {}", place + 1),
+        };
+        Some((format!("{} columns are called `{name}`: {which} is taken", same.len()), other))
+    }
+
     fn nearest(&self, wanted: &str) -> Option<String> {
+        if self.is_personal() {
+            return None;
+        }
         let wanted = normal(wanted);
         self.names
             .iter()
@@ -113,14 +139,20 @@ impl Header {
 }
 
 /// Whether this is a person's cell and no column's name: an address, an Entra id, a link, a telephone
-/// number. What is a name or an id alone cannot be told from a column's.
+/// number, or a number alone or between other delimiters (`1;Ada Meier;12`), unless it is a year's.
+/// What is a name or a worded id alone cannot be told from a column's.
 fn is_personal(name: &str) -> bool {
     let name = name.trim();
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let year = |part: &str| part.len() == 4 && (part.starts_with("19") || part.starts_with("20"));
+    let number = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !year(part)
+    };
     name.contains('@')
         || name.contains("://")
         || uuid::Uuid::try_parse(name).is_ok()
         || (digits >= 7 && name.bytes().all(|b| b.is_ascii_digit() || b" +-()./".contains(&b)))
+        || name.split([',', ';', '\t', '|']).any(|part| number(part.trim()))
 }
 
 /// The columns that a name means. A name that is spelt exactly as one column means that one only;
@@ -181,13 +213,21 @@ mod tests {
 
     #[test]
     fn a_row_in_the_headers_place_is_not_shown() {
-        for cell in
-            ["ada@example.org", "https://example.org/ada", "+49 (0)30 1234567", "18441600001"]
-        {
+        for cell in [
+            "ada@example.org",
+            "https://example.org/ada",
+            "+49 (0)30 1234567",
+            "18441600001",
+            "7",
+            "50",
+        ] {
             assert!(is_personal(cell), "{cell}");
         }
+        assert!(is_personal("1;Ada Meier;12"));
         assert!(is_personal("9d96988d-a66a-46ce-aad7-0b245615b297"));
-        for name in ["id", "E-Mail", "Ticket 2026", "2026-11", "Question 1: where?", ""] {
+        for name in
+            ["id", "E-Mail", "Ticket 2026", "2026-11", "Question 1: where?", "2026", "1st", ""]
+        {
             assert!(!is_personal(name), "{name}");
         }
     }

@@ -38,6 +38,12 @@ struct Column {
     marked: usize,
 }
 
+impl Column {
+    fn breaks(self, cell: &str) -> bool {
+        self.filled >= ENOUGH && self.marked == self.filled && !is_marked(cell)
+    }
+}
+
 impl Kinds {
     pub(super) fn wants_more(&self) -> bool {
         self.rows < LEARNT
@@ -58,6 +64,11 @@ impl Kinds {
         }
     }
 
+    /// Whether a cell has no digit and no `@` where every row of the list has one.
+    pub(super) fn breaks(&self, column: usize, cell: &str) -> bool {
+        self.columns.get(column).is_some_and(|column| column.breaks(cell))
+    }
+
     /// Judges a row of the list's width that stands below a blank line, under a header with these
     /// names.
     pub(super) fn judge(&mut self, cells: &[&str], names: &[String]) -> Taken {
@@ -67,9 +78,7 @@ impl Kinds {
             return Taken::Row;
         }
         let known = |cell: &&str| names.iter().any(|name| normal(name) == normal(cell));
-        let breaks = |(column, cell): (&Column, &&str)| {
-            column.filled >= ENOUGH && column.marked == column.filled && !is_marked(cell)
-        };
+        let breaks = |(column, cell): (&Column, &&str)| column.breaks(cell);
         if cells.iter().all(known)
             || !self.blanks_within && self.columns.iter().zip(cells).any(breaks)
         {

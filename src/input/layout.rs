@@ -57,6 +57,8 @@ pub(super) struct Layout {
     pub(super) gates: Vec<Gate>,
     pub(super) kept: Vec<usize>,
     pub(super) id_prefix: String,
+    /// How the header's names begin and how long they are: few rows are compared with all of them.
+    pub(super) names: Names,
     /// The columns that tell people apart.
     pub(super) person: Vec<usize>,
     /// How many rows there will be, judged by the first ones; 0 if nothing can be said.
@@ -94,6 +96,24 @@ impl Layout {
             return false;
         }
         spans.iter().zip(names).all(|(span, name)| normal(&unquote(raw, span)) == normal(name))
+    }
+
+    /// Whether a record holds the header's own names in another order, as a list does that was
+    /// glued behind this one.
+    pub(super) fn reorders_header(&self, raw: &str, spans: &[Span]) -> bool {
+        let names = &self.header.names;
+        if self.detected.rejects || names.len() < 2 || spans.len() != names.len() {
+            return false;
+        }
+        let first = &raw[spans[0].start as usize..spans[0].end as usize];
+        if !self.names.may_hold(first) || !names.iter().any(|n| n.eq_ignore_ascii_case(first)) {
+            return false;
+        }
+        let mut own: Vec<String> = names.iter().map(|name| normal(name)).collect();
+        let mut found: Vec<String> = spans.iter().map(|span| normal(&unquote(raw, span))).collect();
+        own.sort_unstable();
+        found.sort_unstable();
+        own == found
     }
 
     /// Recognises the head of `text` and leaves `text` behind the header.
@@ -137,18 +157,19 @@ impl Layout {
             notes.push("this is a rejects file: its four last columns are dropped".to_owned());
         }
         let mapping = Mapping::resolve(&options.map, &options.set, preset, &header, &mut notes)?;
-        let gates = gates(&options.filters, preset, &header)?;
+        let gates = gates(&options.filters, preset, &header, &mut notes)?;
         if let Some(column) = unused_status(&header, &gates) {
             notes.push(format!(
                 "no row is left out: if `{column}` tells who comes, choose rows with --where '{column}=VALUE,VALUE'"
             ));
         }
-        let kept = options.keep.resolve(&header)?;
+        let kept = options.keep.resolve(&header, &mut notes)?;
         let person = person_columns(&mapping, &header);
         // Of an export without an id, the advice comes with the error that none is mapped.
         if let Some(advice) = preset.filter(|p| !p.id.is_empty()).and_then(|p| p.advice) {
             notes.push(advice.to_owned());
         }
+        let names = Names::of(&header);
         let expected_rows = expected_rows(text.at_hand(), text.decoder().size());
         let (next, lines) = (found.start + found.record.next, found.record.next_line - text.line());
         text.advance(next, lines);
@@ -162,10 +183,31 @@ impl Layout {
             gates,
             kept,
             id_prefix: options.id_prefix.clone().unwrap_or_default(),
+            names,
             person,
             expected_rows,
             notes,
         })
+    }
+}
+
+/// A bit for each first letter and length that the header's names have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names(u64);
+
+impl Names {
+    fn of(header: &Header) -> Self {
+        Self(header.names.iter().fold(0, |all, name| all | Self::bit(name)))
+    }
+
+    /// In ASCII the last five bits of a letter are those of its capital.
+    fn bit(name: &str) -> u64 {
+        let letter = name.bytes().next().map_or(0, |byte| usize::from(byte & 31));
+        1 << ((letter + 11 * name.len()) % 64)
+    }
+
+    fn may_hold(self, cell: &str) -> bool {
+        self.0 & Self::bit(cell) != 0
     }
 }
 
@@ -219,9 +261,11 @@ fn search(name: &str, text: &Text, options: &Options) -> Result<Found, InputErro
     Ok(found)
 }
 
-/// How well a row does as the header: what it holds, and how many of the rows below it have its
-/// width (in thousandths; a width of one is none).
-type Score = (u32, usize);
+/// How well a row does as the header: what it holds; how many of all lines are it or rows below it
+/// of its width (in thousandths; a width of one is none); and that width. Lines above it count, or
+/// the decimal commas of `1;Ada;12,50` would explain as much as the semicolons, which stand in the
+/// header too.
+type Score = (u32, usize, usize);
 
 fn header_among(records: Vec<HeadRecord>, options: &Options) -> Option<(Score, HeadRecord)> {
     let given = options.skip_lines.is_some();
@@ -233,7 +277,7 @@ fn header_among(records: Vec<HeadRecord>, options: &Options) -> Option<(Score, H
         }
         let merit = merit(record, options);
         let fits = given || merit > 0 || record.cells.len() == usual;
-        let score = (merit * 2 + u32::from(fits), consistency(&records[place..]));
+        let score = (merit * 2 + u32::from(fits), consistency(&records, place), record.cells.len());
         // Among the rows of one delimiter only the merit counts: the earlier row wins a tie.
         if best.is_none_or(|(other, _)| score.0 > other.0) {
             best = Some((score, place));
@@ -284,11 +328,12 @@ fn usual_width(records: &[HeadRecord]) -> usize {
     widths.into_iter().max_by_key(|&(width, count)| (count, width)).map_or(1, |(width, _)| width)
 }
 
-fn consistency(records: &[HeadRecord]) -> usize {
-    let width = records.first().map_or(0, |record| record.cells.len());
-    let rows = records.iter().filter(|record| !record.is_blank()).count();
-    let same = records.iter().filter(|r| !r.is_blank() && r.cells.len() == width).count();
-    if width < 2 || rows == 0 { 0 } else { same * 1000 / rows }
+fn consistency(records: &[HeadRecord], header: usize) -> usize {
+    let width = records.get(header).map_or(0, |record| record.cells.len());
+    let all = records.iter().filter(|record| !record.is_blank()).count();
+    let rows = records[header..].iter().filter(|record| !record.is_blank());
+    let same = rows.filter(|record| record.cells.len() == width).count();
+    if width < 2 || all == 0 { 0 } else { same * 1000 / all }
 }
 
 /// The header, its whole text, and whether it is a rejects file's.

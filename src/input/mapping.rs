@@ -131,6 +131,15 @@ impl Mapping {
         self.slots.iter().find(|(other, _)| other == field).map(|(_, slot)| slot)
     }
 
+    /// The columns that the id is made of.
+    pub(super) fn id_columns(&self) -> &[usize] {
+        match self.slot(&Field::Id) {
+            Some(Slot::Column(column)) => std::slice::from_ref(column),
+            Some(Slot::Composed(columns)) => columns,
+            _ => &[],
+        }
+    }
+
     /// What fills a field, as [`Mapping::iter`] shows it.
     #[must_use]
     pub fn shown(&self, field: &Field) -> String {
@@ -168,23 +177,23 @@ impl Mapping {
                 continue;
             }
             if let Some(slot) = preset.and_then(|preset| preset.slot(&field, header)) {
+                notes.extend(slot.choices(&field, header));
                 mapping.add(&field, slot, header)?;
                 continue;
             }
             let columns = find(&header.names, field.name());
-            if let [first, _, ..] = columns.as_slice() {
-                if field == Field::Id {
-                    header.column(field.name(), "id")?;
-                }
-                notes.push(format!(
-                    "{} columns are called `{}`: the first is taken; choose with --map '{field}={}#2'",
-                    columns.len(),
-                    header.names[*first],
-                    header.names[*first],
-                ));
+            if field == Field::Id && columns.len() > 1 {
+                header.column(field.name(), "id")?;
             }
-            if let Some(&column) = columns.first() {
-                mapping.add(&field, Slot::Column(column), header)?;
+            // Meetup's `User ID` is the id, and no user of Entra.
+            let taken = preset.is_some_and(|preset| !preset.id.is_empty())
+                && map.iter().all(|option| option.field != Field::Id);
+            if let Some(&column) = columns.first()
+                && !(taken && mapping.id_columns().contains(&column))
+            {
+                let slot = Slot::Column(column);
+                notes.extend(slot.choices(&field, header));
+                mapping.add(&field, slot, header)?;
             }
         }
         mapping.split_names(preset, header)?;
@@ -287,6 +296,22 @@ fn mapped(option: &MapOption, header: &Header) -> Result<Slot, InputError> {
 }
 
 impl Slot {
+    /// What must be said of columns that were chosen unasked, and have namesakes.
+    fn choices(&self, field: &Field, header: &Header) -> Vec<String> {
+        let columns = match self {
+            Self::Column(column) | Self::Name(column, _) => std::slice::from_ref(column),
+            Self::Composed(columns) => columns,
+            Self::Value(_) => &[],
+        };
+        let said = columns.iter().filter_map(|&column| {
+            let (which, other) = header.alike(column)?;
+            let parts = columns.iter().map(|&part| if part == column { other } else { part });
+            let names: Vec<String> = parts.map(|part| header.unique_name(part)).collect();
+            Some(format!("{which}; choose with --map '{field}={}'", names.join("+")))
+        });
+        said.collect()
+    }
+
     /// The names by which `--map` finds these columns again.
     pub(super) fn shown(&self, header: &Header) -> String {
         match self {

@@ -36,7 +36,9 @@ mod seen;
 mod sieve;
 mod snapshot;
 mod split;
+mod statuses;
 mod survey;
+mod swallowed;
 mod text;
 mod trap;
 
@@ -44,7 +46,7 @@ pub use dialect::{Delimiter, UnknownDelimiter};
 pub use encoding::{Encoding, UnknownEncoding};
 pub use error::InputError;
 pub use filter::{BadFilter, Filter, Keep};
-pub use header::{Header, REJECTS_COLUMNS};
+pub use header::{ENROLLED_COLUMNS, Header, REJECTS_COLUMNS};
 pub use layout::Detected;
 pub use mapping::{BadAssignment, JOINER, MapOption, Mapping, SetOption};
 pub use names::{NameOrder, UnknownOrder};

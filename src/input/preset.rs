@@ -2,8 +2,8 @@
 //!
 //! A preset is data. It is recognised by its signature (columns that no other system's header has
 //! together), says which columns are the id, the names and the e-mail, and which status values
-//! leave a row out. Values that a table does not list stay in: nobody is left out by a status that
-//! was not known here. Header words come from public exports and from the systems' own sources and
+//! leave a row out. Values that a table does not list stay in, and are said aloud: nobody is left
+//! out by a status that was not known here, and nobody is enrolled by it unseen. Header words come from public exports and from the systems' own sources and
 //! help pages; where a system translates its headers, a language is known only if such a source
 //! was at hand, and adding one is adding words to the system's row.
 
@@ -43,11 +43,34 @@ pub struct Preset {
 pub(super) struct Status {
     pub(super) column: &'static str,
     pub(super) left_out: &'static [&'static str],
+    /// Values that are known to be a person who comes.
+    pub(super) taken: &'static [&'static str],
 }
 
-const fn status(column: &'static str, left_out: &'static [&'static str]) -> Status {
-    Status { column, left_out }
+const fn status(
+    column: &'static str,
+    left_out: &'static [&'static str],
+    taken: &'static [&'static str],
+) -> Status {
+    Status { column, left_out, taken }
 }
+
+/// pretix writes header and values in the languages of two settings, which may differ.
+const PRETIX_OUT: &[&str] = &[
+    "Canceled",
+    "Cancelled",
+    "Canceled (paid fee)",
+    "Expired",
+    "storniert",
+    "abgelaufen",
+    "annulé",
+    "expiré",
+    "cancelado",
+    "Cancelada (tarifa pagada)",
+    "expirado",
+];
+const PRETIX_IN: &[&str] =
+    &["Paid", "Pending", "bezahlt", "ausstehend", "payé", "en attente", "pagado", "pendiente"];
 
 const FIRST: &[&str] = &["First Name"];
 const LAST: &[&str] = &["Last Name"];
@@ -64,7 +87,11 @@ pub(super) static PRESETS: &[Preset] = &[
         last_name: LAST,
         full_name: &[],
         email: EMAIL,
-        status: &[status("Attendee Status", &["Not Attending", "Refunded", "Deleted"])],
+        status: &[status(
+            "Attendee Status",
+            &["Not Attending", "Refunded", "Deleted", "Cancelled", "Canceled"],
+            &["Attending", "Checked In"],
+        )],
         traps: &["Order #"],
         advice: None,
     },
@@ -109,10 +136,10 @@ pub(super) static PRESETS: &[Preset] = &[
             "Correo electrónico",
         ],
         status: &[
-            status("Status", &["Canceled", "Cancelled", "Canceled (paid fee)", "Expired"]),
-            status("Status", &["storniert", "abgelaufen"]),
-            status("Statut", &["annulé", "expiré"]),
-            status("Estado", &["cancelado", "Cancelada (tarifa pagada)", "expirado"]),
+            status("Status", PRETIX_OUT, PRETIX_IN),
+            status("Status", PRETIX_OUT, PRETIX_IN),
+            status("Statut", PRETIX_OUT, PRETIX_IN),
+            status("Estado", PRETIX_OUT, PRETIX_IN),
         ],
         traps: &[
             "Order code",
@@ -137,7 +164,7 @@ pub(super) static PRESETS: &[Preset] = &[
         last_name: LAST,
         full_name: &[],
         email: &["Email", "User Email"],
-        status: &[status("Approval Status", &["denied", "cancelled", "canceled"])],
+        status: &[status("Approval Status", &["denied", "cancelled", "canceled"], &["approved"])],
         traps: &[],
         advice: Some(
             "Zoom exports no id; the e-mail can serve, but reports of attendees and participants repeat it for each join: prefer the registration report",
@@ -158,7 +185,8 @@ pub(super) static PRESETS: &[Preset] = &[
         email: EMAIL,
         status: &[status(
             "approval_status",
-            &["pending_approval", "declined", "invited", "waitlist"],
+            &["pending_approval", "declined", "invited", "waitlist", "rejected"],
+            &["approved"],
         )],
         traps: &[],
         advice: None,
@@ -172,7 +200,11 @@ pub(super) static PRESETS: &[Preset] = &[
         last_name: &["Ticket Last Name"],
         full_name: &["Ticket Full Name"],
         email: &["Ticket Email"],
-        status: &[status("Void Status", &["void", "voided", "true", "yes"])],
+        status: &[status(
+            "Void Status",
+            &["void", "voided", "true", "yes", "1"],
+            &["", "false", "no", "0"],
+        )],
         traps: &["Order Reference", "Number"],
         advice: None,
     },
@@ -185,7 +217,7 @@ pub(super) static PRESETS: &[Preset] = &[
         last_name: &[],
         full_name: &["Name"],
         email: &[],
-        status: &[status("RSVP", &["No", "Waitlist"])],
+        status: &[status("RSVP", &["No", "Waitlist", "Waitlisted"], &["Yes"])],
         traps: &[],
         advice: Some("Meetup exports no e-mail, so it can fill a meeting and no webinar"),
     },
@@ -198,7 +230,7 @@ pub(super) static PRESETS: &[Preset] = &[
         last_name: &[],
         full_name: &[],
         email: &[],
-        status: &[status("参加ステータス", &["参加キャンセル", "キャンセル", "補欠"])],
+        status: &[status("参加ステータス", &["参加キャンセル", "キャンセル", "補欠"], &["参加"])],
         traps: &[],
         advice: Some("connpass exports no e-mail, so it can fill a meeting and no webinar"),
     },
@@ -226,7 +258,7 @@ pub(super) static PRESETS: &[Preset] = &[
         last_name: LAST,
         full_name: &["Name"],
         email: &["Email Address", "Email"],
-        status: &[status("Registration state", &["Withdrawn", "Rejected"])],
+        status: &[status("Registration state", &["Withdrawn", "Rejected"], &["Completed"])],
         traps: &[],
         advice: Some(
             "Indico numbers the registrations of every event from 1: give --id-prefix when several events share a target",
@@ -305,7 +337,11 @@ pub(super) static PRESETS: &[Preset] = &[
         last_name: LAST,
         full_name: &[],
         email: &["Email", "Email Address"],
-        status: &[status("Registration Status", &["Cancelled", "Canceled", "Declined"])],
+        status: &[status(
+            "Registration Status",
+            &["Cancelled", "Canceled", "Declined", "Waitlisted"],
+            &["Accepted"],
+        )],
         traps: &["Confirmation Number"],
         advice: None,
     },
@@ -318,7 +354,11 @@ pub(super) static PRESETS: &[Preset] = &[
         last_name: LAST,
         full_name: &[],
         email: EMAIL,
-        status: &[status("Registration status", &["Cancelled", "Canceled"])],
+        status: &[status(
+            "Registration status",
+            &["Cancelled", "Canceled", "On waitlist", "Waitlisted"],
+            &["Confirmed"],
+        )],
         traps: &[],
         advice: None,
     },

@@ -81,6 +81,9 @@ fn nasty() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"\n\nname,id\nBob,2\n".to_vec()),
         1 => Just(b"\n\ncode,label\n".to_vec()),
         1 => Just(b"Total,,\n".to_vec()),
+        1 => Just(b"\nname,id\n".to_vec()),
+        1 => Just(b"\nHost details,\n".to_vec()),
+        1 => Just(b"\n7,\"x\n8,y\n9,z\n\",\n".to_vec()),
         1 => Just(b",_line,_outcome,_code,_reason\n".to_vec()),
     ];
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())

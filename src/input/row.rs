@@ -296,7 +296,9 @@ impl Row {
                 |name| format!("column `{}`", name.replace(['\r', '\n'], " ")),
             )
         };
-        if found != wanted && !matches!(extent.defect, Some(Defect::Unclosed { .. })) {
+        if found != wanted
+            && !matches!(extent.defect, Some(Defect::Unclosed { .. } | Defect::Swallowed { .. }))
+        {
             let mut sentence = format!("the row has {}, the header {wanted}", counted(found));
             if extent.lines > 1 && extent.defect.is_none() && self.raw().contains(['\n', '\r']) {
                 sentence
@@ -311,6 +313,15 @@ impl Row {
                     "the quote that opens {} in line {} is not closed",
                     column(cell),
                     self.line + line
+                ),
+            )),
+            Some(Defect::Swallowed { cell, line, behind }) => self.faults.push(Fault::new(
+                FaultCode::UnclosedQuote,
+                format!(
+                    "the quote that opens {} in line {} is closed in line {} only, and the lines between read as rows; close it in its line, write it twice, or take it away (the other lines are read as rows of their own)",
+                    column(cell),
+                    self.line + line,
+                    self.line + line + behind
                 ),
             )),
             Some(Defect::Stray { cell }) => self.faults.push(Fault::new(

@@ -7,34 +7,80 @@
 //! them is enrolled and none is lost.
 //! Whatever is passed over is counted and said aloud.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     InputError, Row,
-    ending::{self, Ending},
+    ending::{self, Ending, Verdict},
     kinds::{Kinds, Taken},
     layout::Layout,
     oddity,
     split::Extent,
+    statuses::Statuses,
+    swallowed,
     text::{MAX_ROW, Text},
 };
 
 /// What a whole pass found out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
-    ending: Option<(Ending, u64)>,
+    gaps: Vec<Gap>,
     padding_from: Option<u64>,
     repeated_headers: Vec<u64>,
-    /// Lines below a blank one that look like another table's header, and that might be one.
-    other_headers: Vec<u64>,
-    /// The first one, and how many.
+    /// Lines that look like another table's header, and whether a blank line stands above.
+    other_headers: Vec<(u64, bool)>,
+    /// Lines below a blank one that might be such a header: the first one, and how many.
     doubtful: Option<(u64, u64)>,
     /// Titles within the list: the first one's line, and how many.
     titles: Option<(u64, u64)>,
+    /// Sums within the list, likewise.
+    sums: Option<(u64, u64)>,
     /// Ids that look accidental: the first one's line, and how many.
     accidental: Option<(u64, u64)>,
     excluded: Vec<u64>,
+    statuses: Statuses,
     rows: u64,
+}
+
+/// Lines that are not read as rows.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    ending: Ending,
+    line: u64,
+    /// Where the header comes again and the list goes on.
+    until: Option<u64>,
+    /// Rows that look like the list's all the same: the first one's line, and how many.
+    rows: Option<(u64, u64)>,
+    own_header: bool,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ending, line, until, rows, .. } = self;
+        match until {
+            None => {
+                write!(f, "the data ends before line {line}: {ending}; what follows is not read")?;
+            }
+            Some(until) => write!(
+                f,
+                "lines {line} to {} are not read: {ending}; the list goes on below line {until}, which repeats the header",
+                until - 1
+            )?,
+        }
+        match rows {
+            None => Ok(()),
+            Some((first, 1)) => {
+                write!(f, ", but line {first} has an id and is rejected (other-table)")
+            }
+            Some((first, count)) => write!(
+                f,
+                ", but {count} rows there have an id and are rejected (other-table), the first is line {first}"
+            ),
+        }
+    }
 }
 
 impl Findings {
@@ -46,6 +92,7 @@ impl Findings {
                 notes.push(format!("{rows} left out by {}", gate.label));
             }
         }
+        notes.extend(self.statuses.note(layout));
         if let Some((line, count)) = self.accidental {
             const WHY: &str = "blanks around, invisible characters, a spreadsheet's `'`, `=\"…\"` or `.0`, a word such as NULL";
             notes.push(if count == 1 {
@@ -62,22 +109,26 @@ impl Findings {
                 self.repeated_headers.len()
             )),
         }
-        notes.extend(self.other_headers.iter().map(|line| {
-            format!(
-                "line {line} stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)"
-            )
+        notes.extend(self.other_headers.iter().map(|&(line, below_blank)| {
+            let what = if below_blank {
+                "stands below a blank line and looks like the header of another table"
+            } else {
+                "repeats the header's names in another order"
+            };
+            format!("line {line} {what}: it and the rows below it are rejected (other-table)")
         }));
-        if let Some((line, count)) = self.titles {
-            let titles = if count == 1 {
+        for (found, what) in [(self.titles, "title"), (self.sums, "sum")] {
+            let Some((line, count)) = found else { continue };
+            let lines = if count == 1 {
                 format!(
-                    "line {line} looks like a title within the list and is rejected (other-table)"
+                    "line {line} looks like a {what} within the list and is rejected (other-table)"
                 )
             } else {
                 format!(
-                    "{count} lines look like titles within the list and are rejected (other-table), the first is line {line}"
+                    "{count} lines look like {what}s within the list and are rejected (other-table), the first is line {line}"
                 )
             };
-            notes.push(format!("{titles}; the rows below are read as rows of the list"));
+            notes.push(format!("{lines}; the rows below are read as rows of the list"));
         }
         if let Some((line, count)) = self.doubtful {
             let more = match count - 1 {
@@ -89,11 +140,7 @@ impl Findings {
                 "line {line} stands below a blank line and might be the header of another table{more}: taken as a row; if it is none, cut the file there"
             ));
         }
-        if let Some((ending, line)) = self.ending {
-            notes.push(format!(
-                "the data ends before line {line}: {ending}; what follows is not read"
-            ));
-        }
+        notes.extend(self.gaps.iter().map(Gap::to_string));
         if let Some(line) = self.padding_from {
             notes.push(format!("from line {line} on there are only delimiters: not rows"));
         }
@@ -109,8 +156,11 @@ pub struct Rows {
     /// Whether the delimiters-only lines at hand are known not to be the last ones.
     within_data: bool,
     kinds: Kinds,
-    /// The line of the other table's header, within its rows.
-    other_table: Option<u64>,
+    /// The line of the other table's header, within its rows, and whether it has the list's own
+    /// names in another order.
+    other_table: Option<(u64, bool)>,
+    /// The gap that is being passed over, below a footer or another table's title.
+    gap: Option<usize>,
     ended: bool,
     findings: Findings,
     /// Filled by the first pass that reaches the end.
@@ -127,6 +177,7 @@ impl Rows {
             within_data: false,
             kinds: Kinds::default(),
             other_table: None,
+            gap: None,
             ended: false,
             findings: Findings { excluded, ..Findings::default() },
             shared,
@@ -147,6 +198,7 @@ impl Rows {
                 Findings { excluded: vec![0; self.layout.gates.len()], ..Findings::default() };
             (self.after_blank, self.within_data) = (false, false);
             (self.kinds, self.other_table) = (Kinds::default(), None);
+            self.gap = None;
         }
         Ok(empty)
     }
@@ -167,6 +219,10 @@ impl Rows {
         let delimiter = self.layout.header.delimiter.byte();
         let mut extent = Extent::default();
         while !self.ended && self.text.record(delimiter, &mut row.spans, &mut extent)? {
+            if extent.lines > 1 && extent.defect.is_none() {
+                let text = self.text.slice(extent.next);
+                swallowed::reopen(text, &self.layout, &mut row.spans, &mut extent);
+            }
             let raw = self.text.slice(extent.length);
             if is_blank(raw, delimiter) {
                 self.text.advance(extent.next, extent.lines);
@@ -174,54 +230,71 @@ impl Rows {
                 continue;
             }
             if self.layout.is_header_again(raw, &row.spans) {
-                self.findings.repeated_headers.push(self.text.line());
+                let line = self.text.line();
+                match self.gap.take() {
+                    Some(gap) => self.findings.gaps[gap].until = Some(line),
+                    None => self.findings.repeated_headers.push(line),
+                }
                 (self.other_table, self.after_blank) = (None, false);
                 self.text.advance(extent.next, extent.lines);
                 continue;
             }
-            if row.spans.iter().all(|span| span.start == span.end) && extent.defect.is_none() {
-                if !self.within_data && self.only_padding_follows(delimiter)? {
-                    self.findings.padding_from = Some(self.text.line());
-                    break;
+            if let Some(gap) = self.gap {
+                if self.take_from_gap(gap, row, &extent) {
+                    return Ok(true);
                 }
-                self.within_data = true;
-            } else {
-                self.within_data = false;
-                let width = self.layout.width();
-                if extent.defect.is_none()
-                    && (row.spans.len() != width
-                        || self.after_blank
-                        || ending::may_be_title(raw, delimiter))
-                    && let Some(ending) = ending::at(
-                        &mut self.text,
-                        &self.layout,
-                        &extent,
-                        &row.spans,
-                        self.after_blank,
-                    )?
-                {
-                    self.findings.ending = Some((ending, self.text.line()));
-                    break;
-                }
+                continue;
             }
+            if self.layout.reorders_header(raw, &row.spans) {
+                self.findings.other_headers.push((self.text.line(), self.after_blank));
+                self.other_table = Some((self.text.line(), true));
+            }
+            let is_sum = match self.verdict(row, &extent)? {
+                Some(Verdict::Row) => false,
+                Some(Verdict::Sum) => true,
+                Some(Verdict::Ends { ending, own_header }) => {
+                    let line = self.text.line();
+                    let gap = Gap { ending, line, until: None, rows: None, own_header };
+                    self.gap = Some(self.findings.gaps.len());
+                    self.findings.gaps.push(gap);
+                    self.text.advance(extent.next, extent.lines);
+                    continue;
+                }
+                None => break,
+            };
             let raw = self.text.slice(extent.length);
             row.take(&self.layout, raw, &extent, self.text.line());
             let padded = raw.as_bytes().ends_with(&[delimiter, delimiter]);
-            if self.after_blank || padded || self.kinds.wants_more() {
+            if !is_sum && (self.after_blank || padded || self.kinds.wants_more()) {
                 self.look_at_kinds(row, padded);
             }
-            if let Some(line) = self.other_table {
-                row.disown(format!(
-                    "line {line} looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
-                ));
+            if is_sum && !row.is_broken() && self.other_table.is_none() {
+                self.findings.sums.get_or_insert((row.line(), 0)).1 += 1;
+                row.disown(
+                    "the row looks like a sum; if it is a person, fill the other cells".to_owned(),
+                );
+            }
+            if let Some((line, reordered)) = self.other_table {
+                row.disown(if reordered {
+                    format!(
+                        "line {line} holds the header's names in another order; bring the cells of the rows below it into the first header's order and delete that line, or give them a file of their own"
+                    )
+                } else {
+                    format!(
+                        "line {line} looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
+                    )
+                });
             }
             self.text.advance(extent.next, extent.lines);
             self.after_blank = false;
             self.findings.rows += 1;
             if let Some(gate) = row.excluded_by() {
                 self.findings.excluded[gate] += 1;
-            } else if !row.is_broken() && oddity::looks_accidental(row.id()) {
-                self.findings.accidental.get_or_insert((row.line(), 0)).1 += 1;
+            } else if !row.is_broken() {
+                if oddity::looks_accidental(row.id()) {
+                    self.findings.accidental.get_or_insert((row.line(), 0)).1 += 1;
+                }
+                self.findings.statuses.look_at(row, &self.layout);
             }
             return Ok(true);
         }
@@ -232,9 +305,62 @@ impl Rows {
         Ok(false)
     }
 
+    /// What the record at hand is taken for; `None`: nothing but delimiters follows.
+    fn verdict(&mut self, row: &Row, extent: &Extent) -> Result<Option<Verdict>, InputError> {
+        let delimiter = self.layout.header.delimiter.byte();
+        if row.spans.iter().all(|span| span.start == span.end) && extent.defect.is_none() {
+            if !self.within_data && self.only_padding_follows(delimiter)? {
+                self.findings.padding_from = Some(self.text.line());
+                return Ok(None);
+            }
+            self.within_data = true;
+            return Ok(Some(Verdict::Row));
+        }
+        self.within_data = false;
+        let raw = self.text.slice(extent.length);
+        if extent.defect.is_none()
+            && (row.spans.len() != self.layout.width()
+                || self.after_blank
+                || ending::may_be_title(raw, delimiter))
+        {
+            let (layout, kinds) = (&self.layout, &self.kinds);
+            let spans = &row.spans;
+            return ending::at(&mut self.text, layout, extent, spans, kinds, self.after_blank)
+                .map(Some);
+        }
+        Ok(Some(Verdict::Row))
+    }
+
+    /// Steps over a record below a footer or a title; what might be a person of the list is a row,
+    /// and rejected.
+    fn take_from_gap(&mut self, gap: usize, row: &mut Row, extent: &Extent) -> bool {
+        let raw = self.text.slice(extent.length);
+        row.take(&self.layout, raw, extent, self.text.line());
+        self.text.advance(extent.next, extent.lines);
+        let gap = &mut self.findings.gaps[gap];
+        let cells: Vec<&str> = row.cells().collect();
+        if gap.own_header
+            || row.is_broken()
+            || cells.iter().filter(|cell| !cell.trim().is_empty()).count() < 2
+            || !ending::holds_an_id(&cells, &self.layout, &self.kinds)
+        {
+            return false;
+        }
+        gap.rows.get_or_insert((row.line(), 0)).1 += 1;
+        row.disown(format!(
+            "the row stands below line {}, where the list seems to end ({}); if it belongs to the list, delete that line",
+            gap.line, gap.ending
+        ));
+        self.findings.rows += 1;
+        true
+    }
+
     /// Whether a row belongs to the list, as far as its cells tell.
     fn look_at_kinds(&mut self, row: &mut Row, padded: bool) {
-        if self.layout.detected.rejects || row.is_broken() {
+        if self.layout.detected.rejects
+            || row.is_broken()
+            || self.other_table == Some((row.line(), true))
+        {
             return;
         }
         let (line, cells) = (row.line(), row.cells().collect::<Vec<_>>());
@@ -252,8 +378,8 @@ impl Rows {
                     self.findings.doubtful.get_or_insert((line, 0)).1 += 1;
                 }
                 Taken::Header => {
-                    self.findings.other_headers.push(line);
-                    self.other_table = Some(line);
+                    self.findings.other_headers.push((line, true));
+                    self.other_table = Some((line, false));
                 }
             }
         }

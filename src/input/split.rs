@@ -27,6 +27,9 @@ pub(super) enum Supply {
 pub(super) enum Defect {
     /// A quote opens in this cell, in this physical line of the record, and is not closed.
     Unclosed { cell: usize, line: u64 },
+    /// The quote that opens in this cell, likewise, is closed `behind` lines further on, and the
+    /// lines between read as rows.
+    Swallowed { cell: usize, line: u64, behind: u64 },
     /// A quoted cell goes on after its closing quote.
     Stray { cell: usize },
 }
@@ -240,6 +243,23 @@ fn unclosed(
     let defect = Defect::Unclosed { cell: cells.len(), line: lines };
     cells.push(span(at, at, end, false));
     finish(bytes, end, lines, Some(defect), supply, extent)
+}
+
+/// Ends a record before its time, with the line in which the quote of this cell opens: what was
+/// taken for the cell's other lines are records of their own.
+pub(super) fn end_early(
+    text: &str,
+    cell: usize,
+    defect: Defect,
+    cells: &mut Vec<Span>,
+    extent: &mut Extent,
+) {
+    let bytes = text.as_bytes();
+    let at = cells[cell].at as usize;
+    let Some(length) = memchr2(b'\n', b'\r', &bytes[at..]) else { return };
+    cells.truncate(cell);
+    cells.push(span(at, at, at + length, false));
+    finish(bytes, at + length, count_lines(&bytes[..at]), Some(defect), Supply::End, extent);
 }
 
 /// Where an unquoted cell ends; `None`: not in the text at hand.

@@ -57,6 +57,30 @@ fn broken_rows_are_rejected_singly() {
 }
 
 #[test]
+fn a_quote_that_swallows_rows_is_named_with_its_lines() {
+    use std::fmt::Write;
+    let mut text = "id,wish,city\n1,\"near door,Rome\n".to_owned();
+    for row in 2..500 {
+        let _ = writeln!(text, "{row},none,Rome");
+    }
+    text.push_str("500,TV 19\",Oslo\n501,none,Rome\n");
+    let input = memory(&text, &Options::default()).expect("an input");
+    let (mut rows, mut row) = (input.into_rows().expect("rows"), Row::new());
+    assert!(rows.read(&mut row).expect("a row"));
+    let Standing::Broken(faults) = row.standing() else { panic!("the row is broken") };
+    assert_eq!((row.raw(), faults.len()), ("1,\"near door,Rome", 1));
+    assert!(
+        faults[0]
+            .sentence
+            .starts_with("the quote that opens column `wish` in line 2 is closed in line 501 only"),
+        "{}",
+        faults[0].sentence
+    );
+    let judged = read(&text);
+    assert_eq!((judged.len(), judged[499].as_str()), (501, "501 500"));
+}
+
+#[test]
 fn a_rejects_file_is_read_again_without_its_own_columns() {
     let text = "id,name,_line,_outcome,_code,_reason\n1,Ada,2,invalid,bad,x\n2,3,invalid,column-count,\"a, b\"\n3,\"Bob,4,invalid,unclosed-quote,\"q \"\"x\"\" y\"\n4,Eve,5,refused,x,y\n";
     let input = memory(text, &Options::default()).expect("an input");

@@ -10,7 +10,7 @@ use super::{
     rejects::Rejects,
 };
 use crate::{
-    input::{Row, Sifted, Snapshot},
+    input::{ENROLLED_COLUMNS, Row, Sifted, Snapshot},
     ledger::Entry,
 };
 
@@ -49,11 +49,10 @@ impl Draft {
         let mut enrolled = AtomicFile::create(enrolled, "--output")?;
         let rejects = Rejects::begin(rejects, input.header(), formula_safe)?;
         let kept = input.kept_names();
-        let names = ["id", "joinWebUrl", "registrantId", "status"];
         let mut line = Vec::new();
         cells::push_line(
             &mut line,
-            names.into_iter().chain(kept.iter().map(String::as_str)),
+            ENROLLED_COLUMNS.into_iter().chain(kept.iter().map(String::as_str)),
             b',',
             "\n",
         );

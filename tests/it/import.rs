@@ -262,8 +262,16 @@ fn columns_are_kept_and_rows_chosen() {
     assert_eq!(files::column(&context, "people.enrolled.csv", "Name"), ["Ada, M.D.", "Cy"]);
     run("--keep-all");
     let text = context.read("people.enrolled.csv");
-    assert_eq!(text.lines().next(), Some("id,joinWebUrl,registrantId,status,id,Name,Ticket"));
+    assert_eq!(text.lines().next(), Some("id,joinWebUrl,registrantId,status,Name,Ticket"));
     assert_eq!(files::column(&context, "people.enrolled.csv", "Ticket"), ["VIP", "Day", "VIP"]);
+    // The enrolled file for input: its old links stand beside no new ones.
+    let again =
+        "run people.enrolled.csv --meeting m1 --keep-all --output again.csv --rejects no.csv";
+    let told = context.run(again).expect(0);
+    let left_out = "not kept: columns `id`, `joinWebUrl`, `registrantId`, `status`";
+    assert!(told.stderr.contains(left_out), "{}", told.stderr);
+    let text = context.read("again.csv");
+    assert_eq!(text.lines().next(), Some("id,joinWebUrl,registrantId,status,Name,Ticket"));
 }
 
 #[test]

@@ -231,12 +231,12 @@ fn an_eventbrite_export_is_recognised() {
                 firstName from `First Name`
                 lastName from `Last Name`
                 email from `Email`
-    Left out    preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
+    Left out    preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted, Cancelled, Canceled
     To override --map 'id=Attendee #' --map 'firstName=First Name' --map 'lastName=Last Name' --map 'email=Email'
 
     28 rows read: 22 valid, 0 invalid, 6 left out (mode everyone)
     --- stderr
-    6 rows left out by preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
+    6 rows left out by preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted, Cancelled, Canceled
     ");
     assert_snapshot!(context.run("rehearse eventbrite.csv --keep 'First Name,Last Name'"), @"
     exit 0
@@ -255,7 +255,7 @@ fn an_eventbrite_export_is_recognised() {
     registration. At its limit for webinars, 15/30s, it would be 14 s.
     --- stderr
     the meeting's rule: everyone
-    6 rows left out by preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted
+    6 rows left out by preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted, Cancelled, Canceled
     22 new registrants, 6 left out by filters
     ");
     let enrolled = files::enrolled(&context, "eventbrite.enrolled.csv");
