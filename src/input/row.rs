@@ -236,7 +236,9 @@ impl Row {
         self.raw = raw.len();
         let delimiter = layout.header.delimiter.byte();
         let own;
+        let mut former = None;
         let extent = if layout.detected.rejects {
+            former = self.former();
             own = self.drop_own_columns(extent, delimiter);
             &own
         } else {
@@ -253,6 +255,41 @@ impl Row {
                 .gates
                 .iter()
                 .position(|gate| !gate.lets_pass(self.cell(gate.column()).unwrap_or_default()));
+            if let Some(former) = former {
+                self.hold(former);
+            }
+        }
+    }
+
+    /// Of a rejects file's row: what nobody can have mended without a trace in it.
+    fn former(&self) -> Option<Former> {
+        let code = self.spans.len().checked_sub(2).filter(|&code| code >= 2)?;
+        if self.cell(code)? == FaultCode::OtherTable.as_str() {
+            return Some(Former::OtherTable);
+        }
+        let reason = self.cell(code + 1)?;
+        let had = reason.contains(FaultCode::DuplicateId.as_str());
+        had.then(|| Former::DuplicateId(reason.replace("\"\"", "\"")))
+    }
+
+    /// Holds the row, as it is now, against what it was rejected for.
+    fn hold(&mut self, former: Former) {
+        match former {
+            Former::OtherTable => self.disown(
+                "it was rejected as another table's row; if it is a person, empty its cell `_code`"
+                    .to_owned(),
+            ),
+            Former::DuplicateId(reason) => {
+                let id = self.id();
+                // Its id is still the one that another row has, who may be enrolled by now.
+                if !id.is_empty() && reason.contains(&taken(id)) {
+                    let sentence = format!(
+                        "{} the row for whose sake this one was rejected; two people must not share a link: give it an id of its own",
+                        taken(id)
+                    );
+                    self.faults.push(Fault::new(FaultCode::DuplicateId, sentence));
+                }
+            }
         }
     }
 
@@ -371,6 +408,18 @@ impl Row {
         }
         self.id = Some((place(start), place(self.text.len())));
     }
+}
+
+/// Why a row of a rejects file was rejected, where that still holds after a look at its cells alone.
+enum Former {
+    OtherTable,
+    /// The reason.
+    DuplicateId(String),
+}
+
+/// How a reason begins to say that somebody else has this id.
+pub(super) fn taken(id: &str) -> String {
+    format!("the id `{id}` stands in")
 }
 
 /// Places in a row fit 32 bits: a row is at most [`super::MAX_ROW`] long, and its unquoted cells

@@ -9,6 +9,7 @@
 use super::{
     InputError, Row, Snapshot, Standing,
     addresses::Addresses,
+    row::taken,
     seen::{Claim, Claimed, Seen, key},
     trap::{IdTrap, TrapWatch},
 };
@@ -206,7 +207,8 @@ impl Sieve {
                     faults.push(Fault::new(
                         FaultCode::DuplicateId,
                         format!(
-                            "the id stands in line {line} already, and the rows differ; two people must not share a link"
+                            "{} line {line} already, and the rows differ; two people must not share a link",
+                            taken(row.id())
                         ),
                     ));
                 }

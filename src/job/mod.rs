@@ -173,11 +173,21 @@ pub fn replaced(before: &(Option<String>, String), now: &Registration) -> Option
     if !other && before == mode {
         return None;
     }
-    let name = |id: Option<&str>, mode: &str| match id {
+    let now = name(now.id.as_deref(), mode);
+    Some(Stop::Replaced { before: name(id.as_deref(), before), now })
+}
+
+/// The cause to stop, where the registration that the ledger's links belong to is gone.
+#[must_use]
+pub fn vanished((id, mode): &(Option<String>, String)) -> Stop {
+    Stop::Replaced { before: name(id.as_deref(), mode), now: "none".to_owned() }
+}
+
+fn name(id: Option<&str>, mode: &str) -> String {
+    match id {
         Some(id) => format!("{id}, {mode}"),
         None => mode.to_owned(),
-    };
-    Some(Stop::Replaced { before: name(id.as_deref(), before), now: name(now.id.as_deref(), mode) })
+    }
 }
 
 /// Milliseconds since 1970 by the wall clock.

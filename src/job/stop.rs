@@ -76,7 +76,7 @@ pub enum Stop {
     Unusable(String),
     /// The registration is not the one that the ledger's links belong to.
     #[error(
-        "the meeting's registration was made anew (it was {before}, now it is {now}), so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger"
+        "the meeting's registration was made anew or switched off (it was {before}, now it is {now}), so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger"
     )]
     Replaced {
         /// What the ledger holds.

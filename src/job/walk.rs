@@ -11,6 +11,7 @@ use super::{
     refusal, replaced,
     sightings::Sightings,
     stop::Stop,
+    vanished,
 };
 use crate::{
     graph::{list::Member, target::Api, transport::Transport},
@@ -62,9 +63,16 @@ impl<T: Transport> Import<'_, T> {
         ledger: &mut Ledger,
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Result<Prepared, Early>, JobError> {
-        let ruling = match preflight::rule(self.line, self.target, self.host, self.enable).await {
+        // A registration made in the place of the ledger's would leave every link of it dead.
+        let bound = ledger.listed()?.registration.filter(|_| !self.conduct.trust_ledger);
+        let enable = self.enable.filter(|_| bound.is_none());
+        let ruling = match preflight::rule(self.line, self.target, self.host, enable).await {
             Ok(ruling) => ruling,
-            Err(stop) => return Ok(Err((None, stop))),
+            Err(stop) => {
+                let gone = matches!(&stop, Some(Stop::TargetGone { api: Api::Meeting, .. }));
+                let vanished = bound.filter(|_| gone).map(|before| vanished(&before));
+                return Ok(Err((None, vanished.or(stop))));
+            }
         };
         let (rule, mode) = (ruling.rule.clone(), ruling.mode);
         let early = |stop| Ok(Err((Some((rule.clone(), mode)), stop)));

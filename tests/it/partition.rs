@@ -154,3 +154,45 @@ fn the_check_for_programs_has_the_keys_that_scripts_depend_on() {
         })
     );
 }
+
+#[test]
+fn a_rejects_file_that_nobody_has_mended_enrols_nobody() {
+    let context = Context::new();
+    context.file(
+        "people.csv",
+        "id,name\n5,Ada\n5,Bob\n\"a\"\"b\",Eve\n\"a\"\"b\",Fay\n,Cid\n\nname,id\nZed,9\n",
+    );
+    context.run("run people.csv --meeting m1").expect(3);
+    let posts = context.stats().posts;
+    let mut rejects = context.read("people.rejects.csv");
+    // Twice, because the rejects of rejects run again as well.
+    for name in ["again", "and-again"] {
+        context.file(&format!("{name}.csv"), &rejects);
+        let ran = context.run(&format!("run {name}.csv --meeting m1")).expect(3);
+        assert!(files::enrolled(&context, &format!("{name}.enrolled.csv")).is_empty(), "{ran}");
+        let left = context.read(&format!("{name}.rejects.csv"));
+        for code in ["duplicate-id", "missing-id", "other-table"] {
+            assert_eq!(
+                left.matches(&format!("invalid,{code}")).count(),
+                rejects.matches(&format!("invalid,{code}")).count(),
+                "{left}"
+            );
+        }
+        rejects = left;
+    }
+    assert_eq!(context.stats().posts, posts);
+    // Mended: an id of one's own, an id at all, and a person after all.
+    let mended = rejects
+        .replace("5,Bob", "7,Bob")
+        .replace("\n,Cid", "\n8,Cid")
+        .replace("invalid,other-table", "invalid,");
+    context.file("mended.csv", &mended);
+    context.run("run mended.csv --meeting m1").expect(3);
+    let enrolled = files::enrolled(&context, "mended.enrolled.csv");
+    let ids: Vec<&str> = enrolled.iter().map(|row| row.id.as_str()).collect();
+    assert!(ids.contains(&"7") && ids.contains(&"8"), "{ids:?}");
+    assert!(!ids.contains(&"a\"b") && !ids.contains(&"5"), "{ids:?}");
+    // The same file again: who was mended stays enrolled.
+    context.run("run mended.csv --meeting m1").expect(3);
+    assert_eq!(files::enrolled(&context, "mended.enrolled.csv").len(), enrolled.len());
+}

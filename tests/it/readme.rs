@@ -256,7 +256,7 @@ fn messages_that_the_readme_explains_are_the_programs_own() {
         "a registration of Teams' own kind",
         "is no id of a person",
         "another run holds this ledger",
-        "registration was made anew",
+        "registration was made anew or switched off",
         "holds real join links",
         "the client secret is wrong",
         "nobody has consented to the application's permissions",

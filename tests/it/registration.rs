@@ -90,9 +90,26 @@ fn a_registration_made_anew_does_not_pass_for_the_old_one() {
     ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
     next      mend the cause above, then run the same command again
     --- stderr
-    error: stopped: the meeting's registration was made anew (it was [guid], everyone, now it is [guid], organization), so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger
+    error: stopped: the meeting's registration was made anew or switched off (it was [guid], everyone, now it is [guid], organization), so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger
     ");
     assert_eq!(context.stats().posts, posts);
     context.run("run members.csv --meeting m1 --ledger anew.ledger").expect(0);
     assert_eq!(context.stats().posts, posts + 24);
+}
+
+#[test]
+fn a_registration_that_is_gone_is_not_replaced_unseen() {
+    let context = Context::new();
+    context.sample("members.csv");
+    context.run("run members.csv --meeting m1 --enable everyone").expect(0);
+    context.run("registration disable --meeting m1").expect(0);
+    let stats = context.stats();
+    for options in ["", "--enable everyone"] {
+        let ran = context.run(&format!("run members.csv --meeting m1 {options}")).expect(6);
+        assert!(ran.stderr.contains("now it is none"), "{ran}");
+    }
+    assert_eq!(context.stats().posts, stats.posts);
+    let anew = "--enable everyone --ledger anew.ledger --output anew.csv";
+    context.run(&format!("run members.csv --meeting m1 {anew}")).expect(0);
+    assert_eq!(context.stats().posts, stats.posts + 24);
 }

@@ -127,7 +127,7 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
     line 5: control-character: the id holds the control character U+0009 at position 3
     line 6: spreadsheet-id: the id `…` is a number that a spreadsheet has rounded; export the list again and do not save it from a spreadsheet
     line 7: undecodable: the id holds U+FFFD, the mark of a character that an earlier conversion lost; export the list again as UTF-8
-    line 9: duplicate-id: the id stands in line 8 already, and the rows differ; two people must not share a link
+    line 9: duplicate-id: the id `…` stands in line 8 already, and the rows differ; two people must not share a link
     line 10: missing-tenant-id: tenantId is empty
     line 11: bad-tenant-id: tenantId `…` is no GUID
     line 12: missing-user-id: userId is empty
@@ -198,7 +198,7 @@ fn every_fault_ends_in_one_of_the_files() {
     f-	04,[guid],[guid],Chiara Castellane,control-character: a tab in the id,5,invalid,control-character,control-character: the id holds the control character U+0009 at position 3
     1.84416E+10,[guid],[guid],Daniel Dunmore,spreadsheet-id,6,invalid,spreadsheet-id,spreadsheet-id: the id `1.84416E+10` is a number that a spreadsheet has rounded; export the list again and do not save it from a spreadsheet
     f-�6,[guid],[guid],Élodie Eriksholm,undecodable,7,invalid,undecodable,"undecodable: the id holds U+FFFD, the mark of a character that an earlier conversion lost; export the list again as UTF-8"
-    f-07,[guid],[guid],Greta Grünfeld,duplicate-id,9,invalid,duplicate-id,"duplicate-id: the id stands in line 8 already, and the rows differ; two people must not share a link"
+    f-07,[guid],[guid],Greta Grünfeld,duplicate-id,9,invalid,duplicate-id,"duplicate-id: the id `f-07` stands in line 8 already, and the rows differ; two people must not share a link"
     f-09,,[guid],Hiroshi Halloran,missing-tenant-id,10,invalid,missing-tenant-id,missing-tenant-id: tenantId is empty
     f-10,example.org,[guid],Ingrid Ibsenholt,bad-tenant-id,11,invalid,bad-tenant-id,bad-tenant-id: tenantId `example.org` is no GUID
     f-11,[guid],,João Jankowiak,missing-user-id,12,invalid,missing-user-id,missing-user-id: userId is empty
