@@ -1,5 +1,6 @@
-//! SIGINT, SIGTERM and SIGHUP (a terminal that closes): the first drains the run, a second SIGINT ends the process at once. Before
-//! there is anything to drain the first one ends it. SIGUSR1 asks how the run stands.
+//! SIGINT, SIGTERM and SIGHUP (a terminal that closes): the first drains the run, a second SIGINT
+//! ends the process at once. Before there is anything to drain the first one ends it. SIGUSR1 asks
+//! how the run stands.
 //!
 //! A thread of its own listens and answers, so that both are heard while the input is read and while
 //! the files are written, too. Ending at once loses nothing: what was promised is on disk, and a

@@ -47,6 +47,8 @@ pub struct Member {
     pub posted: Option<String>,
     /// The e-mail address, in lower case; only a webinar's.
     pub email: Option<String>,
+    /// First and last name; only a webinar's.
+    pub names: Option<(String, String)>,
     /// The server's own id of it, under which it is looked up; only a webinar's.
     pub server_id: Option<String>,
     /// How it stands.

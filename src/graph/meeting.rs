@@ -172,7 +172,13 @@ impl Meeting {
             serde_json::from_slice(&response.body).ok()?;
         let members = page.value.into_iter().filter_map(|member| {
             let posted = Some(member.id?);
-            Some(Member { posted, email: None, server_id: None, standing: Standing::Registered })
+            Some(Member {
+                posted,
+                email: None,
+                names: None,
+                server_id: None,
+                standing: Standing::Registered,
+            })
         });
         Some(ListPage { members: members.collect(), next_link: page.next_link })
     }

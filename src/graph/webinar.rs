@@ -150,6 +150,7 @@ fn member(answer: wire::RegistrationMember) -> Member {
             .and_then(|outside| outside.registration_id)
             .filter(|posted| !posted.is_empty()),
         email: answer.email.map(|email| email.trim().to_lowercase()),
+        names: answer.first_name.zip(answer.last_name),
     }
 }
 
@@ -234,6 +235,7 @@ mod tests {
         let of = |posted: &str, server: &str| Member {
             posted: Some(posted.to_owned()),
             email: None,
+            names: None,
             server_id: Some(server.to_owned()),
             standing: Standing::Registered,
         };

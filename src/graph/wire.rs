@@ -110,6 +110,12 @@ pub struct RegistrationMember {
     /// The address.
     #[serde(default)]
     pub email: Option<String>,
+    /// The first name.
+    #[serde(default)]
+    pub first_name: Option<String>,
+    /// The last name.
+    #[serde(default)]
+    pub last_name: Option<String>,
     /// How it stands.
     #[serde(default)]
     pub status: Option<String>,

@@ -262,6 +262,7 @@ mod tests {
                 sightings.note(Member {
                     posted: Some(id.to_owned()),
                     email: None,
+                    names: None,
                     server_id: None,
                     standing: Standing::Registered,
                 });

@@ -25,11 +25,12 @@ use crate::{
 };
 
 const TAKEN: &str = "the webinar holds this e-mail address under another id of this list or ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own";
+const REUSED: &str = "the webinar holds this id with other names and another e-mail address, so it is somebody else's: give the row an id of its own";
 const REJECTED: &str = "the organizer has rejected it";
 const CANCELED: &str = "its registration was cancelled on the webinar";
 
 /// Why a webinar's row is refused where that is this program's own word, and not a server's.
-pub const OWN_REASONS: [&str; 3] = [TAKEN, REJECTED, CANCELED];
+pub const OWN_REASONS: [&str; 4] = [TAKEN, REUSED, REJECTED, CANCELED];
 
 /// Leads one row that a webinar holds to its link, and gives it back with its end.
 pub(super) async fn follow<T: Transport>(
@@ -63,7 +64,9 @@ impl<T: Transport> Follower<'_, T> {
         }
         if sight.taken {
             let code = "exists-on-server".to_owned();
-            let becomes = Becomes::Refused { code, reason: TAKEN.to_owned() };
+            let by_id = sight.member.posted.as_deref() == Some(work.registrant.id.as_str());
+            let reason = if by_id { REUSED } else { TAKEN };
+            let becomes = Becomes::Refused { code, reason: reason.to_owned() };
             return self.settle(work, None, becomes, RowEnd::TurnedAway).await;
         }
         work.server_id.clone_from(&sight.member.server_id);

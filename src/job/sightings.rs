@@ -67,8 +67,9 @@ pub struct Sight {
     pub member: Member,
     /// Further registrations with the same posted id that hold a place.
     pub extra: Vec<Member>,
-    /// It was found by its address, and the ledger or the list knows the id that it is registered
-    /// with: it is somebody else's.
+    /// It is somebody else's: it was found by its address, and the ledger or the list knows the id
+    /// that it is registered with; or it was found by its id, and neither name nor address is the
+    /// row's.
     pub taken: bool,
 }
 
@@ -142,22 +143,38 @@ impl Sightings {
             // The first of equals: the one that was registered first.
             standing.min_by_key(|member| member.standing as u8).cloned()
         };
+        let known =
+            |member: &Member| server_id.is_some() && member.server_id.as_deref() == server_id;
         let seen = |member: Member| Sight { member, extra: Vec::new(), taken: false };
         if let Some(member) = best(by_id, false) {
             let others = by_id.iter().filter(|other| !other.standing.is_over());
             let mut extra: Vec<Member> = others.cloned().collect();
             let own = extra.iter().position(|other| *other == member);
             own.map(|place| extra.remove(place));
-            return Some(Sight { extra, ..seen(member) });
+            let taken = !known(&member) && is_somebody_else(&member, registrant);
+            return Some(Sight { extra, taken, ..seen(member) });
         }
         if let Some(member) = best(by_email, false) {
-            let known = server_id.is_some() && member.server_id.as_deref() == server_id;
-            let named = self.cautious && member.posted.is_some() && !known;
+            let named = self.cautious && member.posted.is_some() && !known(&member);
             let taken = named || email.is_some_and(|email| self.taken.contains(&email));
             return Some(Sight { taken, ..seen(member) });
         }
         best(by_id, true).or_else(|| best(by_email, true)).map(seen)
     }
+}
+
+/// Whether a registration with this one's id is another person's by all that the list tells: ids
+/// that count from one are given again, to somebody else, by the next export.
+fn is_somebody_else(member: &Member, registrant: &Registrant) -> bool {
+    let (Details::Webinar(attendee), Some(address), Some((first, last))) =
+        (&registrant.details, &member.email, &member.names)
+    else {
+        return false;
+    };
+    let differ = |a: &str, b: &str| a.trim().to_lowercase() != b.trim().to_lowercase();
+    differ(address, &attendee.email)
+        && differ(first, &attendee.first_name)
+        && differ(last, &attendee.last_name)
 }
 
 /// The address that a webinar's registrant is told by.
@@ -191,6 +208,7 @@ mod tests {
         Member {
             posted: posted.map(str::to_owned),
             email: Some(email.to_owned()),
+            names: Some(("ada".to_owned(), "Byron-King".to_owned())),
             server_id: Some(server.to_owned()),
             standing,
         }
@@ -229,6 +247,32 @@ mod tests {
         assert_eq!(seen(&[strangers], &ada), Some(("r1".into(), 0, false)));
         let over = member(Some("OURS"), "ada@x.org", "r1", Standing::Canceled);
         assert_eq!(seen(&[over], &ada), Some(("r1".into(), 0, false)), "a place given up");
+    }
+
+    #[test]
+    fn an_id_that_was_given_again_is_not_the_same_person() {
+        let other = |address: &str, first: &str, last: &str| Member {
+            names: Some((first.to_owned(), last.to_owned())),
+            ..member(Some("A"), address, "r1", Standing::Registered)
+        };
+        let ada = row("A", "ada@x.org");
+        for (address, first, last, taken) in [
+            ("zoe@x.org", "Zoe", "Zander", true),
+            ("zoe@x.org", "ADA", "Zander", false),
+            ("zoe@x.org", "Zoe", " byron ", false),
+            ("ada@x.org", "Zoe", "Zander", false),
+        ] {
+            let held = [other(address, first, last)];
+            assert_eq!(
+                seen(&held, &ada),
+                Some(("r1".into(), 0, taken)),
+                "{address} {first} {last}"
+            );
+        }
+        let mut sightings = Sightings::default();
+        sightings.note(other("zoe@x.org", "Zoe", "Zander"));
+        let known = sightings.of_known(&ada, Some("r1")).expect("seen");
+        assert!(!known.taken, "this ledger knows it: the person's data were corrected");
     }
 
     #[test]

@@ -186,6 +186,20 @@ fn one_registration_is_one_persons_whatever_changed_hands() {
 }
 
 #[test]
+fn an_id_that_the_webinar_holds_for_somebody_else_is_not_theirs() {
+    let context = Context::new();
+    context.file("people.csv", guests(2));
+    run(&context, "--ledger other.ledger --output other.csv").expect(0);
+    // Another list, whose ids begin anew, and a ledger that knows nobody.
+    context.file("people.csv", guests(1).replace(",Ada0,Byron,ada0@", ",Zoe,Zander,zoe@"));
+    run(&context, "").expect(3);
+    assert!(files::enrolled(&context, "people.enrolled.csv").is_empty());
+    let rejects = context.read("people.rejects.csv");
+    assert!(rejects.contains("exists-on-server") && rejects.contains("other names"), "{rejects}");
+    assert_eq!(context.stats().posts, 2);
+}
+
+#[test]
 fn a_row_in_doubt_does_not_take_the_link_of_whoever_had_its_address() {
     let lost = Faults::default().script("typo@example.org", None, Fault::ResetBeforeCommit);
     let context = Context::with(Config { faults: lost, ..Config::default() });
