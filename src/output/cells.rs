@@ -61,7 +61,7 @@ fn push_quoted<'a>(bytes: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>, de
     bytes.pop();
 }
 
-/// [`line`], made safe for spreadsheets.
+/// [`line()`], made safe for spreadsheets.
 pub(super) fn safe_line<'a>(
     cells: impl IntoIterator<Item = &'a str>,
     delimiter: u8,
