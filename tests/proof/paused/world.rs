@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Somebody else's registrants: some are of the export, some are not. A webinar's are told by
-    /// the id, or by the address under another id.
+    /// the id, or by the address under another id; by their first name they are the same people.
     pub(super) async fn settle_strangers(&mut self) {
         std::fs::write(&self.token, "t").expect("the token is written");
         let mut ids = vec![("stranger".to_owned(), "stranger@example.org".to_owned())];
@@ -156,7 +156,7 @@ impl World {
             Target::Meeting(meeting) => format!("{}/registrants", meeting.show().target),
             Target::Webinar(webinar) => {
                 body = serde_json::json!({
-                    "firstName": "S", "lastName": "T", "email": email,
+                    "firstName": "Ada", "lastName": "T", "email": email,
                     "preferredTimezone": "UTC", "preferredLanguage": "en-us",
                     "externalRegistrationInformation": {"registrationId": id},
                 });
