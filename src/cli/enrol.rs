@@ -333,8 +333,8 @@ impl Enrolment<'_> {
             }
         }
         tracing::info!(
-            read = summary.read,
-            enrolled = summary.enrolled,
+            read = summary.counts.read,
+            enrolled = summary.counts.enrolled,
             requests = summary.requests,
             exit_code = summary.exit_code,
             stop_reason = summary.stop_reason,

@@ -26,7 +26,7 @@ use crate::{
     },
     input::Source,
     ledger::RunTraffic,
-    output::{Console, Summary, held_links},
+    output::{Console, Counts, Summary, held_links},
     pacing::Quota,
     simulator::{Limit, Served, Simulator, is_simulated_link},
 };
@@ -104,7 +104,8 @@ fn tokens(login: &str, http: &HttpOptions) -> Result<Tokens, Failure> {
 
 /// What the pace was worth, and the time that the real import would take.
 fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
-    let Summary { read, invalid, excluded, throttled, requests, .. } = done.summary;
+    let Summary { throttled, requests, counts, .. } = done.summary;
+    let Counts { read, invalid, excluded, .. } = counts;
     let rows = done.planned.unwrap_or_else(|| read.saturating_sub(invalid + excluded));
     let mut text =
         String::from("\nThis was a rehearsal: nobody was enrolled, the links lead nowhere.\n");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    outcome::Counts,
     reasons::Reasons,
     summary::{Summary, seconds},
     words::grouped,
@@ -46,8 +47,9 @@ impl Display for Closing<'_> {
 
 impl Closing<'_> {
     fn what_happened(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Summary { read, enrolled, already, invalid, refused, unknown, .. } = *self.summary;
-        let Summary { awaiting, not_attempted, excluded, elapsed_seconds, .. } = *self.summary;
+        let Counts { read, enrolled, already, invalid, refused, unknown, .. } = self.summary.counts;
+        let Counts { awaiting, not_attempted, excluded, .. } = self.summary.counts;
+        let elapsed_seconds = self.summary.elapsed_seconds;
         let rows = if read == 1 { "row" } else { "rows" };
         writeln!(f, "{} {rows} read in {}:\n", grouped(read), seconds(elapsed_seconds))?;
         let earlier = match already {
@@ -113,8 +115,8 @@ impl Closing<'_> {
     /// What to do next, a sentence each.
     #[must_use]
     pub fn next(&self) -> Vec<String> {
-        let Summary { invalid, refused, unknown, awaiting, not_attempted, exit_code, .. } =
-            *self.summary;
+        let Counts { invalid, refused, unknown, awaiting, not_attempted, .. } = self.summary.counts;
+        let exit_code = self.summary.exit_code;
         let mut next = Vec::new();
         let to_mend = invalid + refused;
         if self.rehearsal {

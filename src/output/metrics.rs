@@ -62,17 +62,20 @@ impl Metrics<'_> {
 
     fn numbers(&self, text: &mut Text, summary: &Summary) {
         text.gauge("last_run_duration_seconds", "How long the run took.", summary.elapsed_seconds);
-        text.gauge("last_run_rows_read", "Rows of the input.", summary.read);
+        text.gauge("last_run_rows_read", "Rows of the input.", summary.counts.read);
         text.family("last_run_rows", "Rows by where they ended; every row ends in one.");
         let rows = [
-            ("enrolled", summary.enrolled - summary.already.min(summary.enrolled)),
-            ("already", summary.already),
-            ("invalid", summary.invalid),
-            ("refused", summary.refused),
-            ("unknown", summary.unknown),
-            ("awaiting", summary.awaiting),
-            ("not-attempted", summary.not_attempted),
-            ("excluded", summary.excluded),
+            (
+                "enrolled",
+                summary.counts.enrolled - summary.counts.already.min(summary.counts.enrolled),
+            ),
+            ("already", summary.counts.already),
+            ("invalid", summary.counts.invalid),
+            ("refused", summary.counts.refused),
+            ("unknown", summary.counts.unknown),
+            ("awaiting", summary.counts.awaiting),
+            ("not-attempted", summary.counts.not_attempted),
+            ("excluded", summary.counts.excluded),
         ];
         for (outcome, number) in rows {
             text.labelled("last_run_rows", &[("outcome", outcome)], number);

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 use super::rejects::{Rejected, faults_in_words};
 use crate::{
     input::Sifted,
@@ -35,7 +37,8 @@ pub enum Outcome<'a> {
 }
 
 /// How many rows ended where. `already` is a part of `enrolled`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Counts {
     /// Rows read.
     pub read: u64,

@@ -43,24 +43,9 @@ pub struct Summary {
     pub target: TargetName,
     /// The target's mode; null where it was never learnt.
     pub mode: Option<&'static str>,
-    /// Rows read.
-    pub read: u64,
-    /// Rows enrolled, `already` included.
-    pub enrolled: u64,
-    /// Rows enrolled in an earlier run.
-    pub already: u64,
-    /// Rows with faults of the file.
-    pub invalid: u64,
-    /// Rows that the server refused.
-    pub refused: u64,
-    /// Rows whose result was never learnt.
-    pub unknown: u64,
-    /// Rows that wait for a link.
-    pub awaiting: u64,
-    /// Rows that the run did not get to.
-    pub not_attempted: u64,
-    /// Rows left out by filters.
-    pub excluded: u64,
+    /// How many rows ended where.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// Requests of any kind.
     pub requests: u64,
     /// POSTs of registrants.
@@ -95,15 +80,7 @@ impl Summary {
         Self {
             target,
             mode,
-            read: counts.read,
-            enrolled: counts.enrolled,
-            already: counts.already,
-            invalid: counts.invalid,
-            refused: counts.refused,
-            unknown: counts.unknown,
-            awaiting: counts.awaiting,
-            not_attempted: counts.not_attempted,
-            excluded: counts.excluded,
+            counts: *counts,
             requests: traffic.requests,
             posts: traffic.posts,
             throttled: traffic.throttled,

@@ -11,6 +11,7 @@ use crate::{
     ledger::{PERCENTILES, RunTraffic},
     output::{
         closing::Closing,
+        outcome::Counts,
         rejects::Rejected,
         summary::{Summary, seconds},
         words::{grouped, rate_in_words},
@@ -62,7 +63,7 @@ impl Report<'_> {
     }
 
     fn headline(&self) -> String {
-        let Summary { read, excluded, enrolled, .. } = self.summary;
+        let Counts { read, excluded, enrolled, .. } = &self.summary.counts;
         let wanted = read.saturating_sub(*excluded);
         match (enrolled, wanted) {
             (_, 0) => "No rows to enrol".to_owned(),
@@ -116,19 +117,23 @@ impl Report<'_> {
     fn outcome(&self) -> Markup {
         let summary = self.summary;
         let parts = [
-            ("enrolled", "Enrolled", summary.enrolled - summary.already.min(summary.enrolled)),
-            ("already", "Enrolled before this run", summary.already),
-            ("invalid", "Invalid: the file's fault", summary.invalid),
-            ("refused", "Refused by the server", summary.refused),
-            ("unknown", "Unknown: the answer was lost", summary.unknown),
-            ("awaiting", "Awaiting a link", summary.awaiting),
-            ("not-attempted", "Not attempted", summary.not_attempted),
-            ("excluded", "Left out by filters", summary.excluded),
+            (
+                "enrolled",
+                "Enrolled",
+                summary.counts.enrolled - summary.counts.already.min(summary.counts.enrolled),
+            ),
+            ("already", "Enrolled before this run", summary.counts.already),
+            ("invalid", "Invalid: the file's fault", summary.counts.invalid),
+            ("refused", "Refused by the server", summary.counts.refused),
+            ("unknown", "Unknown: the answer was lost", summary.counts.unknown),
+            ("awaiting", "Awaiting a link", summary.counts.awaiting),
+            ("not-attempted", "Not attempted", summary.counts.not_attempted),
+            ("excluded", "Left out by filters", summary.counts.excluded),
         ];
         let shown = || parts.iter().filter(|(.., count)| *count > 0);
         html! {
             section {
-                h2 { "Outcome" span.aside { (grouped(summary.read)) " rows read" } }
+                h2 { "Outcome" span.aside { (grouped(summary.counts.read)) " rows read" } }
                 div.bar role="img" aria-label="Rows by outcome; the table below tells the numbers" {
                     @for (class, name, count) in shown() {
                         span class=(class) style={ "flex-grow:" (count) }
@@ -140,7 +145,7 @@ impl Report<'_> {
                         tr {
                             th scope="row" { i class=(class) {} (name) }
                             td { (grouped(*count)) }
-                            td.share { (share(*count, summary.read)) }
+                            td.share { (share(*count, summary.counts.read)) }
                         }
                     }
                 }
