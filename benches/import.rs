@@ -11,15 +11,16 @@
 #[path = "import/mod.rs"]
 mod parts;
 
-use parts::{bare, program::Fault, size, speed, start, waits};
+use parts::{bare::Generator, program::Fault, size, speed, start, waits};
 
 fn main() -> Result<(), Fault> {
     // cargo adds `--bench`.
     let words: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if let [bare, url, seconds] = &words[..]
-        && bare == "bare"
+    if let [generate, generator, url, seconds] = &words[..]
+        && generate == "generate"
+        && let Some(generator) = Generator::named(generator)
     {
-        return bare::generate(url, seconds);
+        return generator.generate(url, seconds);
     }
     let wanted = |part: &str| words.is_empty() || words.iter().any(|word| word == part);
     if wanted("speed") {

@@ -4,7 +4,7 @@
 use std::{env, fs, path::Path, process::Stdio};
 
 use super::{
-    bare,
+    bare::Generator,
     program::{
         CLIENT, Fault, Place, Simulated, answers, can_pin, expect, pinned, watch, write_people,
     },
@@ -33,6 +33,9 @@ struct Figures {
     tls_of_bare: Vec<f64>,
     python: Vec<f64>,
     of_bare: Vec<f64>,
+    client: Vec<f64>,
+    client_of_bare: Vec<f64>,
+    of_client: Vec<f64>,
     of_python: Vec<f64>,
 }
 
@@ -46,7 +49,11 @@ pub(crate) fn speed() -> Result<(), Fault> {
     let mut all = Figures::default();
     for _ in 0..ROUNDS {
         let graph = Simulated::start("")?;
-        let rate = if wrk { run_wrk(&graph.url)? } else { bare::run(&graph.url, SECONDS)? };
+        let sockets = || Generator::Sockets.run(&graph.url, SECONDS);
+        let rate = if wrk { run_wrk(&graph.url)? } else { sockets()? };
+        drop(graph);
+        let graph = Simulated::start("")?;
+        let client = Generator::Client.run(&graph.url, SECONDS)?;
         drop(graph);
 
         let (rows, cost) = import(false)?;
@@ -54,6 +61,9 @@ pub(crate) fn speed() -> Result<(), Fault> {
         all.program.push(rows);
         all.cost.push(cost);
         all.of_bare.push(rows / rate);
+        all.client.push(client);
+        all.client_of_bare.push(client / rate);
+        all.of_client.push(rows / client);
         let (by_tls, _) = import(true)?;
         all.tls.push(by_tls);
         all.tls_of_bare.push(by_tls / rate);
@@ -69,6 +79,9 @@ pub(crate) fn speed() -> Result<(), Fault> {
     line("`run`, rows/s, start and files included", &mut all.program, 0);
     line("`run`, processor time a row, µs", &mut all.cost, 1);
     line(&format!("`run` ÷ {who} (aim {LEAST_OF_BARE})"), &mut all.of_bare, 2);
+    line("its HTTP client with nothing around it, requests/s", &mut all.client, 0);
+    line(&format!("its HTTP client ÷ {who}"), &mut all.client_of_bare, 2);
+    line("`run` ÷ its HTTP client", &mut all.of_client, 2);
     line("`run` by HTTP/2 over TLS, rows/s", &mut all.tls, 0);
     line(&format!("`run` by HTTP/2 over TLS ÷ {who} without TLS"), &mut all.tls_of_bare, 2);
     if python.is_some() {
