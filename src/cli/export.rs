@@ -1,5 +1,7 @@
 //! `export`: the files again, from ledger and CSV, without network.
 
+use url::Url;
+
 use super::{
     args::{ExportArgs, LedgerArgs},
     enrol,
@@ -80,13 +82,19 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
 pub(super) fn ledger_path(args: &LedgerArgs) -> Result<std::path::PathBuf, Failure> {
     if args.target.meeting.is_none() && args.target.webinar.is_none() {
         return args.ledger.clone().ok_or_else(|| {
-            Failure::usage("no ledger is named: give --ledger FILE, --meeting ID or --webinar ID")
+            Failure::usage(
+                "no ledger is named: give --ledger FILE, --meeting ID or --webinar ID, or the job file that names one of them (--job FILE.toml)",
+            )
         });
     }
     let target = reach::target(&args.target)?;
     let host = match &args.graph_url {
-        // The host only tells which ledger is meant; nothing is sent to it.
-        Some(url) => GraphHost::parse(url, &TrustedHosts::default())?,
+        // The host only tells which ledger is meant; nothing is sent to it, so `run` alone has to
+        // be told that it is trusted.
+        Some(url) => {
+            let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+            GraphHost::parse(url, &TrustedHosts::new(host)?)?
+        }
         None => GraphHost::of(Cloud::Global),
     };
     reach::ledger(args.ledger.as_ref(), &enrol::identity(&target, &host))

@@ -39,13 +39,19 @@ impl FromStr for Filter {
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As it can be typed again.
+        // As it can be typed again, but for an address, which no log may hold.
         let quoted = |text: &str, when: bool| {
             if when { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
         };
         let column = quoted(&self.column, self.column.contains('='));
-        let values: Vec<String> =
-            self.values.iter().map(|value| quoted(value, value.contains([',', '"']))).collect();
+        let value = |value: &String| {
+            if value.contains('@') {
+                "…".to_owned()
+            } else {
+                quoted(value, value.contains([',', '"']))
+            }
+        };
+        let values: Vec<String> = self.values.iter().map(value).collect();
         write!(f, "--where '{column}={}'", values.join(","))
     }
 }
@@ -224,6 +230,8 @@ mod tests {
             let filter: Filter = text.parse().expect("a filter");
             assert_eq!(filter.to_string(), format!("--where '{text}'"));
         }
+        let filter: Filter = "Email=ada@example.org,none".parse().expect("a filter");
+        assert_eq!(filter.to_string(), "--where 'Email=…,none'");
         assert!("Status".parse::<Filter>().is_err());
         assert!("=x".parse::<Filter>().is_err());
     }

@@ -320,6 +320,8 @@ impl Slot {
                 let names: Vec<_> = columns.iter().map(|&c| header.unique_name(c)).collect();
                 names.join("+")
             }
+            // No log holds an address, not even one that was typed.
+            Self::Value(value) if value.contains('@') => "=…".to_owned(),
             Self::Value(value) => format!("={value}"),
         }
     }

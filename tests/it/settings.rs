@@ -42,6 +42,41 @@ fn a_job_file_holds_a_whole_command() {
 }
 
 #[test]
+fn the_job_file_of_a_run_names_the_ledger_for_whoever_looks_into_it() {
+    for (target, file) in [
+        ("meeting = \"m1\"\n", "people.enrolled.csv"),
+        ("meeting = \"m1\"\nledger = \"own.ledger\"\n", "people.enrolled.csv"),
+        ("meeting = \"m2\"\norganizer = \"o1\"\noutput = \"m2.csv\"\n", "m2.csv"),
+    ] {
+        let context = Context::new();
+        context.file("people.csv", crowd(2));
+        context.file("job.toml", format!("csv = \"people.csv\"\nrate = \"600/m\"\n{target}"));
+        context.run("run --job job.toml").expect(0);
+        let ran = context.run("status --job job.toml").expect(0);
+        assert!(ran.stdout.contains("2  enrolled, link held"), "{ran}");
+        let ran = context.run("explain p-00001 --job job.toml").expect(0);
+        assert!(ran.stdout.contains("enrolled"), "{ran}");
+        let links = context.read(file);
+        std::fs::remove_file(context.path(file)).expect("it is there");
+        context.run("export --job job.toml").expect(0);
+        assert_eq!(context.read(file), links);
+        // What is typed outweighs it.
+        let ran = context.run("status --job job.toml --ledger other.ledger").expect(2);
+        assert!(ran.stderr.contains("other.ledger"), "{ran}");
+    }
+}
+
+#[test]
+fn a_look_into_a_ledger_needs_no_trust_in_its_host() {
+    let context = Context::new();
+    let far = "--meeting m1 --graph-url https://proxy.example.org";
+    for line in [format!("status {far}"), format!("explain a {far}")] {
+        let ran = context.run(&line).expect(2);
+        assert!(ran.stderr.contains("meeting-m1-"), "{ran}");
+    }
+}
+
+#[test]
 fn a_target_that_is_named_more_strongly_puts_the_other_kind_out_of_force() {
     let context = Context::new();
     context.file("people.csv", "id,first name,last name,email\na,Ada,Byron,a@example.org\n");

@@ -379,7 +379,7 @@ fn a_ledger_that_is_none_or_anothers() {
     assert_snapshot!(context.run("status"), @"
     exit 2
     --- stderr
-    error: no ledger is named: give --ledger FILE, --meeting ID or --webinar ID
+    error: no ledger is named: give --ledger FILE, --meeting ID or --webinar ID, or the job file that names one of them (--job FILE.toml)
     ");
     assert_snapshot!(context.run("explain nobody --ledger m1.ledger"), @r"
     exit 2

@@ -105,6 +105,8 @@ pub(in crate::cli) struct AccountArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Files")]
 pub(in crate::cli) struct LedgerArgs {
+    #[command(flatten)]
+    pub(in crate::cli) job: JobArgs,
     /// The ledger [default: the target's own]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) ledger: Option<PathBuf>,
