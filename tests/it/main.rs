@@ -23,7 +23,5 @@ mod settings;
 mod tls;
 mod volume;
 mod webinar;
-mod webinar_story;
-mod webinar_wire;
 mod wire;
 mod wrong_input;

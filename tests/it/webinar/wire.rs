@@ -1,10 +1,7 @@
 //! What is sent to a webinar: held against the documentation's examples and Microsoft's own
 //! description where a copy of them stands beside the project, and against the simulated Graph.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use http::Method;
 use registrant_import::{
@@ -14,24 +11,17 @@ use registrant_import::{
 };
 use serde_json::Value;
 
-use crate::{openapi::OpenApi, recorder::Sent};
+use crate::{openapi::OpenApi, recorder::Sent, wire::reference};
 
 const WEBINAR: &str = "/v1.0/solutions/virtualEvents/webinars/88b245ac-b0b2-f1aa-e34a-c81c27abdac2@f9448ec4-804b-46af-b810-62085248da33";
 
 /// A file of the folder with the description and the examples of the documentation.
-fn reference(name: &str) -> Option<Vec<u8>> {
-    let file: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/graph").join(name);
-    let read = std::fs::read(&file).ok();
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    if read.is_none() {
-        eprintln!("skipped: {} is not there", file.display());
-    }
-    read
+fn held(name: &str) -> Option<Vec<u8>> {
+    Some(std::fs::read(reference()?.join(name)).expect(name))
 }
 
 fn example(name: &str) -> Option<Value> {
-    let bytes = reference(&format!("examples/{name}"))?;
-    Some(serde_json::from_slice(&bytes).expect(name))
+    Some(serde_json::from_slice(&held(&format!("examples/{name}"))?).expect(name))
 }
 
 /// The three questions that the examples answer.
@@ -103,7 +93,7 @@ fn the_body_is_that_of_the_documentations_example_to_the_letter() {
 
 #[test]
 fn bodies_are_valid_by_microsofts_description() {
-    let Some(yaml) = reference("openapi-v1.0-slice.yaml") else { return };
+    let Some(yaml) = held("openapi-v1.0-slice.yaml") else { return };
     let api = OpenApi::parse(&String::from_utf8(yaml).expect("it is text"));
     let least = Fields { answers: Vec::new(), referrer: None, ..diane("") };
     for (fields, form) in [(diane("London"), form()), (least, Form::default())] {
@@ -119,7 +109,7 @@ fn bodies_are_valid_by_microsofts_description() {
 
 #[test]
 fn the_documentations_answers_are_read() {
-    let Some(list) = reference("examples/virtualEventRegistrationQuestions-list.response-200.json")
+    let Some(list) = held("examples/virtualEventRegistrationQuestions-list.response-200.json")
     else {
         return;
     };
@@ -138,12 +128,12 @@ fn the_documentations_answers_are_read() {
     assert_eq!((&read[0].input, &read[1].input), (&AnswerInput::Text, &AnswerInput::Text));
     assert!(matches!(&read[2].input, AnswerInput::SingleChoice(choices) if choices.len() == 3));
     assert_eq!((&read[3].input, next), (&AnswerInput::Boolean, None));
-    let event = reference("examples/virtualEventWebinar-get.response-200.json").expect("beside it");
+    let event = held("examples/virtualEventWebinar-get.response-200.json").expect("beside it");
     let event = webinar(&event).expect("a webinar");
     assert_eq!(event.status.as_deref(), Some("published"));
     assert_eq!((event.audience.as_deref(), event.mails_attendees), (Some("everyone"), None));
     let name = "examples/virtualEventWebinarRegistrationConfiguration-get.response-200.json";
-    let settings = reference(name).expect("beside it");
+    let settings = held(name).expect("beside it");
     assert_eq!(
         configuration(&settings),
         Some(registrant_import::graph::wire::Configuration::default())

@@ -1,0 +1,289 @@
+//! `run --webinar`: the same job on the API that replaces the old one.
+
+mod before;
+mod described;
+mod story;
+mod whose;
+mod wire;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use insta::assert_snapshot;
+use registrant_import::simulator::{
+    Config, DateForm, Fault, Faults, Question, RegistrationStatus, SecondPost, WebinarConfig,
+    WebinarPrid,
+};
+
+use crate::{context::Context, files};
+
+const WEBINAR: &str = "--webinar w1@t1 --settle 100ms --rate 1000/s";
+
+fn webinar(config: WebinarConfig) -> Config {
+    Config { webinar: config, ..Config::default() }
+}
+
+fn faults(rates: &[&str]) -> Faults {
+    let rates = rates.iter().map(|rate| rate.parse().expect("a fault")).collect();
+    Faults::new(rates).expect("at most 100 %")
+}
+
+fn id(n: usize) -> String {
+    format!("T-{n:03}")
+}
+
+/// So many people as a webinar wants them.
+fn guests(n: usize) -> String {
+    (0..n).fold("Ticket,First name,Last name,Email\n".to_owned(), |text, n| {
+        text + &format!("{},Ada{n},Byron,ada{n}@example.org\n", id(n))
+    })
+}
+
+/// A webinar's links may carry nobody's id.
+fn each_has_a_link_of_their_own(rows: &[files::Enrolled]) {
+    let links: BTreeSet<&str> = rows.iter().map(|row| row.link.as_str()).collect();
+    assert_eq!(links.len(), rows.len(), "two rows have one link");
+}
+
+fn run(context: &Context, more: &str) -> crate::context::Ran {
+    context.run(&format!("run people.csv --map id=Ticket {WEBINAR} {more}"))
+}
+
+#[test]
+fn everybody_is_registered_once_and_a_second_run_posts_nothing() {
+    let context = Context::new();
+    context.file("people.csv", guests(40));
+    assert_snapshot!(run(&context, ""), @"
+    exit 0
+    --- stdout
+    40 rows read in [time]:
+
+           40  enrolled
+
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
+    next      nothing: everybody is enrolled
+    --- stderr
+    the webinar's audience: everyone
+    40 new registrants; at [rate] about [time]
+    warning: Teams mails everybody whom it registers: 40 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
+    ");
+    let first = context.read("people.enrolled.csv");
+    let rows = files::enrolled(&context, "people.enrolled.csv");
+    each_has_a_link_of_their_own(&rows);
+    let books = context.simulator().books();
+    for row in &rows {
+        let held = books.registrants.iter().find(|held| held.id == row.id).expect("held");
+        assert_eq!(Some(&row.link), held.join_web_url.as_ref());
+    }
+    assert_snapshot!(run(&context, ""), @"
+    exit 0
+    --- stdout
+    40 rows read in [time]:
+
+           40  enrolled       all of them before this run
+
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
+    next      nothing: everybody is enrolled
+    --- stderr
+    the webinar's audience: everyone
+    0 new registrants, 40 already enrolled
+    ");
+    assert_eq!(context.stats().posts, 40);
+    assert_eq!(context.read("people.enrolled.csv"), first.replace(",enrolled\n", ",already\n"));
+}
+
+#[test]
+fn both_documented_shapes_of_everything_are_read() {
+    for (wrapped, dates, prid, page_size) in [
+        (true, DateForm::Object, WebinarPrid::Absent, 3),
+        (false, DateForm::Text, WebinarPrid::Posted, 100),
+        (true, DateForm::Text, WebinarPrid::Registration, 1),
+    ] {
+        let config = WebinarConfig { wrapped, dates, prid, ..WebinarConfig::default() };
+        let context = Context::with(Config { page_size, ..webinar(config) });
+        context.file("people.csv", guests(7));
+        run(&context, "").expect(0);
+        let rows = files::enrolled(&context, "people.enrolled.csv");
+        each_has_a_link_of_their_own(&rows);
+        assert_eq!(rows.len(), 7);
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_asked_for_again_in_the_same_run() {
+    // With this seed the first list can be read in the end, and the second not at all.
+    let context =
+        Context::with(Config { seed: 3, faults: faults(&["list:html=80"]), ..Config::default() });
+    context.file("people.csv", guests(5));
+    let ran = run(&context, "-v").expect(0);
+    assert!(ran.stderr.contains("no list"), "{ran}");
+    assert_eq!(files::enrolled(&context, "people.enrolled.csv").len(), 5);
+}
+
+#[test]
+fn who_waits_for_the_organizer_is_awaited_and_had_by_a_later_run() {
+    let context = Context::with(webinar(WebinarConfig {
+        capacity: Some(2),
+        waitlist: true,
+        ..WebinarConfig::default()
+    }));
+    context.file("people.csv", guests(4));
+    // One at a time: among requests that are under way together, chance has the last seat.
+    assert_snapshot!(run(&context, "--concurrency 1"), @"
+    exit 4
+    --- stdout
+    4 rows read in [time]:
+
+            2  enrolled
+            2  awaiting       on the server, no link yet
+
+         rows  reason                 outcome       example lines
+            2  waitlisted             awaiting      4, 5
+
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
+    next      run the same command again later: it looks up the 2 rows first
+    --- stderr
+    the webinar's audience: everyone
+    4 new registrants; at [rate] about [time]
+    warning: Teams mails everybody whom it registers: 4 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
+    warning: the webinar takes 2 people and holds 0: 2 people of the list go onto its waiting list
+    ");
+    assert_snapshot!(context.run("status --webinar w1@t1"), @"
+    exit 0
+    --- stdout
+    ledger  [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
+    target  webinar w1@t1 at this machine
+
+            2  enrolled, link held
+            2  on the server, no link yet (waitlisted), since [stamp], first on line 4
+
+    last runs
+      run 1  [stamp]  took [time], enrolled 2 at [rate], exit 4
+
+    the next run looks again at 2 rows on the server, sends every row that is new
+    ");
+    let decide = |n: usize, status| {
+        assert!(context.simulator().decide("w1@t1", &format!("ada{n}@example.org"), status));
+    };
+    decide(2, RegistrationStatus::Registered);
+    decide(3, RegistrationStatus::RejectedByOrganizer);
+    assert_snapshot!(run(&context, ""), @"
+    exit 3
+    --- stdout
+    4 rows read in [time]:
+
+            3  enrolled       2 of them before this run
+            1  refused        each has its reason
+
+         rows  reason                 outcome       example lines
+            1  rejected-by-organizer  refused       5
+
+    enrolled  people.enrolled.csv
+    rejects   people.rejects.csv
+    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
+    next      mend the row in the rejects file and run it as it is: `_reason` says
+              why, and nobody is enrolled twice
+    --- stderr
+    the webinar's audience: everyone
+    0 new registrants, 2 already enrolled, 2 on the webinar without a link yet
+    ");
+    assert_eq!(context.stats().posts, 4, "nobody is posted again");
+    run(&context, "").expect(3);
+    assert_eq!(context.stats().posts, 4, "not even who was rejected");
+}
+
+#[test]
+fn an_answer_that_is_lost_leads_to_one_registration_and_its_link() {
+    for second_post in [SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate] {
+        let context = Context::with(Config {
+            second_post,
+            faults: faults(&[
+                "reset-after-commit=15",
+                "reset-before-commit=10",
+                "500-after-commit=10",
+                "read:no-link=10",
+                "read:500=10",
+                "list:cut-json=10",
+            ]),
+            list_lag: Duration::from_millis(50),
+            ..Config::default()
+        });
+        context.file("people.csv", guests(60));
+        run(&context, "").expect(0);
+        assert_eq!((context.stats().created, context.stats().duplicates), (60, 0));
+        let rows = files::enrolled(&context, "people.enrolled.csv");
+        each_has_a_link_of_their_own(&rows);
+        let books = context.simulator().books();
+        for row in &rows {
+            let held = books.registrants.iter().find(|held| held.id == row.id).expect("held");
+            assert_eq!(Some(&row.link), held.join_web_url.as_ref());
+        }
+    }
+}
+
+#[test]
+fn a_registration_that_a_late_list_made_too_many_is_cancelled() {
+    let lost = Faults::default().script("ada1@example.org", Some(1), Fault::ResetAfterCommit);
+    let context = Context::with(Config {
+        second_post: SecondPost::Duplicate,
+        faults: lost,
+        list_lag: Duration::from_millis(300),
+        ..Config::default()
+    });
+    context.file("people.csv", guests(3));
+    // Asked after a fifth of a second, the list does not show yet what the server has.
+    let more = "--set referrer=x --settle 200ms --webinar w1@t1 --rate 1000/s";
+    context.run(&format!("run people.csv --map id=Ticket {more}")).expect(0);
+    let stats = context.stats();
+    assert_eq!((stats.duplicates, stats.deleted), (1, 1), "one too many, and cancelled");
+    let held = context.simulator().books().registrants;
+    let mut ids: Vec<&str> = held.iter().map(|held| held.id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["T-000", "T-001", "T-002"]);
+    for row in files::enrolled(&context, "people.enrolled.csv") {
+        let held = held.iter().find(|held| held.id == row.id).expect("held");
+        assert_eq!(Some(&row.link), held.join_web_url.as_ref(), "the link of the one that stays");
+    }
+}
+
+#[test]
+fn a_meetings_ledger_and_list_go_on_with_a_webinar() {
+    let context = Context::new();
+    context.file("people.csv", guests(5));
+    context.run("run people.csv --map id=Ticket --meeting m1 --ledger books.ledger").expect(0);
+    let before = std::fs::read(context.path("books.ledger")).expect("the meeting's ledger");
+    let ran = run(&context, "--ledger books.ledger").expect(0);
+    assert!(ran.stderr.contains("belongs to a meeting"), "{ran}");
+    assert_eq!(std::fs::read(context.path("books.ledger")).expect("still there"), before);
+    // A log beside it would tell the meeting's next run that this one had died.
+    assert!(!context.has("books.ledger-wal") && !context.has("books.ledger-shm"));
+    let summary = run(&context, "--ledger books.ledger --json").expect(0).json();
+    assert_eq!(summary["target"]["kind"], "webinar");
+    assert_eq!((&summary["already"], &summary["posts"]), (&5.into(), &0.into()));
+    for command in ["status", "explain T-001"] {
+        let told = context.run(&format!("{command} --ledger books.ledger --webinar w1@t1"));
+        assert_eq!(told.code, Some(0), "{told}");
+    }
+}
+
+#[test]
+fn export_writes_the_files_again_without_the_network() {
+    let question = Question { required: false, ..Question::text("City") };
+    let config = WebinarConfig { questions: vec![question], ..WebinarConfig::default() };
+    let context = Context::with(webinar(config));
+    context.file(
+        "people.csv",
+        guests(5).replace("Email\n", "Email,City\n").replace("org\n", "org,Ghent\n"),
+    );
+    let columns = "--map id=Ticket --map answer:City=City";
+    context.run(&format!("run people.csv {columns} {WEBINAR}")).expect(0);
+    let before = context.read("people.enrolled.csv");
+    std::fs::remove_file(context.path("people.enrolled.csv")).expect("it was there");
+    context.run(&format!("export people.csv {columns} --webinar w1@t1")).expect(0);
+    assert_eq!(context.read("people.enrolled.csv"), before);
+}
