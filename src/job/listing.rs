@@ -51,6 +51,14 @@ pub async fn list<T: Transport>(
     }
 }
 
+/// The list's first page.
+///
+/// # Errors
+/// [`NoList`] when it could not be had.
+pub async fn first_page<T: Transport>(line: &Line<T>, target: &Target) -> Result<ListPage, NoList> {
+    one(line, target, &target.list()).await
+}
+
 async fn one<T: Transport>(
     line: &Line<T>,
     target: &Target,

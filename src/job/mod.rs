@@ -183,6 +183,14 @@ pub fn vanished((id, mode): &(Option<String>, String)) -> Stop {
     Stop::Replaced { before: name(id.as_deref(), mode), now: "none".to_owned() }
 }
 
+/// The cause to stop, where the registration bears the same id, and nobody is in it whom the ledger
+/// enrolled.
+fn emptied(now: &Registration) -> Stop {
+    let before = name(now.id.as_deref(), now.mode.as_str());
+    let now = format!("{before}, and holds nobody whom this ledger enrolled");
+    Stop::Replaced { before, now }
+}
+
 fn name(id: Option<&str>, mode: &str) -> String {
     match id {
         Some(id) => format!("{id}, {mode}"),

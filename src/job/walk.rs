@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::{
-    Ended, Event, Import, JobError, Planned, clock,
+    Ended, Event, Import, JobError, Planned, clock, emptied,
     engine::{self, Begin, Engine, Tally},
     listing::{self, NoList},
     plan::{Plan, PlanError},
@@ -20,6 +20,10 @@ use crate::{
     pacing::{Bucket, Learnt, Pacer, Settings},
     registrant::{Mode, Rule},
 };
+
+/// Whoever was enrolled longer ago than this stands on the list, however late it is. Microsoft says
+/// nothing of that; an hour is this program's own guess, on the safe side.
+const ON_THE_LIST: Duration = Duration::from_secs(60 * 60);
 
 /// Under this name the ledger keeps what the pace of writes has learnt.
 const WRITES: &str = "writes";
@@ -86,6 +90,9 @@ impl<T: Transport> Import<'_, T> {
         }
         // After a run that was torn off the list also tells whom a damaged log has forgotten.
         let must_list = ledger.listed()?.at.is_none() || ledger.was_torn();
+        if !must_list && let Some(stop) = self.hold_list(ledger, &ruling).await? {
+            return early(Some(stop));
+        }
         let mut holdings = Sightings::default();
         let mut draw = |ledger: &Ledger, holdings: &Sightings| -> Result<Plan, PlanError> {
             tell(Event::Drawing { rule: &rule, run: ledger.run()? });
@@ -200,6 +207,33 @@ impl<T: Transport> Import<'_, T> {
         let id = ruling.registration.as_ref().and_then(|registration| registration.id.as_deref());
         ledger.keep_registration(id, ruling.mode.as_str())?;
         Ok(None)
+    }
+
+    /// A meeting's list, held against the ledger: a registration that was disabled and enabled
+    /// again may bear the same id, and then each link of the ledger's is dead. Only a list that is
+    /// there as a whole on its first page can tell; what cannot tell forbids nothing.
+    async fn hold_list(
+        &self,
+        ledger: &Ledger,
+        ruling: &Ruling,
+    ) -> Result<Option<Stop>, LedgerError> {
+        let Some(registration) = &ruling.registration else { return Ok(None) };
+        let now = self.line.clock.stamp(self.line.clock.now());
+        let long_ago = now.saturating_sub(clock::millis(ON_THE_LIST));
+        if self.conduct.trust_ledger || !ledger.has_enrolled_before(long_ago)? {
+            return Ok(None);
+        }
+        let Ok(page) = listing::first_page(self.line, self.target).await else { return Ok(None) };
+        if page.next_link.is_some() {
+            return Ok(None);
+        }
+        for member in page.members {
+            let Some(id) = member.posted else { return Ok(None) };
+            if ledger.holds(&id)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(emptied(registration)))
     }
 
     /// Lists the target once, so that a lost ledger or another tool's work doubles nobody.

@@ -1,9 +1,10 @@
 //! `registration show|enable|disable`.
 
+use http::Method;
 use insta::assert_snapshot;
-use registrant_import::simulator::{Config, RegistrationState};
+use registrant_import::simulator::{Call, Config, Fate, RegistrationState};
 
-use crate::{context::Context, people::crowd};
+use crate::{context::Context, files, people::crowd};
 
 fn with(registration: RegistrationState) -> Context {
     Context::with(Config { registration, ..Config::default() })
@@ -95,6 +96,49 @@ fn a_registration_made_anew_does_not_pass_for_the_old_one() {
     assert_eq!(context.stats().posts, posts);
     context.run("run members.csv --meeting m1 --ledger anew.ledger").expect(0);
     assert_eq!(context.stats().posts, posts + 24);
+}
+
+#[test]
+fn a_registration_of_the_same_id_with_nobody_in_it_does_not_pass_for_the_old_one() {
+    let context = Context::new();
+    context.sample("members.csv");
+    let run = "run members.csv --meeting m1 --ledger the.ledger";
+    let remove = |ids: &[String]| {
+        for id in ids {
+            let target = format!("/beta/me/onlineMeetings/m1/registration/registrants/{id}");
+            let reply = context.simulator().handle(
+                context.simulator().now(),
+                &Call {
+                    method: &Method::DELETE,
+                    target: &target,
+                    base: "",
+                    authorization: Some("Bearer t"),
+                    client_request_id: None,
+                    content_type: None,
+                    body: b"",
+                },
+            );
+            assert!(matches!(reply.fate, Fate::Answer(answer) if answer.status.is_success()));
+        }
+    };
+    context.run(run).expect(0);
+    let rows = files::enrolled(&context, "members.enrolled.csv");
+    let ids: Vec<String> = rows.into_iter().map(|row| row.id).collect();
+    let posts = context.stats().posts;
+    // The list may be late, so it tells nothing yet.
+    remove(&ids[1..]);
+    context.run(run).expect(0);
+    let two_hours = "UPDATE registrant SET settled_at = settled_at - 7200000";
+    let ledger = rusqlite::Connection::open(context.path("the.ledger")).expect("a ledger");
+    ledger.execute(two_hours, []).expect("its columns");
+    drop(ledger);
+    // One is there still: people are removed by hand now and then.
+    context.run(run).expect(0);
+    remove(&ids[..1]);
+    let ran = context.run(run).expect(6);
+    assert!(ran.stderr.contains("and holds nobody whom this ledger enrolled"), "{ran}");
+    context.run(&format!("{run} --trust-ledger")).expect(0);
+    assert_eq!(context.stats().posts, posts);
 }
 
 #[test]
