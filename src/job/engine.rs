@@ -21,6 +21,7 @@
 //! ```
 
 mod look;
+mod spare;
 
 use std::{collections::VecDeque, pin::pin, time::Duration};
 
@@ -31,6 +32,7 @@ use futures_util::{
 };
 
 use look::Listed;
+use spare::Spare;
 
 use super::{
     conduct::{Conduct, Limit, OnUnknown},
@@ -149,29 +151,6 @@ impl<I> Hall<I> {
     }
 }
 
-/// How many rows are prepared ahead of their turn: enough that a free slot does not wait for an
-/// intent to reach the disk, few enough that a crash leaves few in doubt that were never sent. So
-/// it follows the need: twice as many when a slot waits, half when rows wait.
-struct Spare(usize);
-
-impl Spare {
-    fn admits<T: Transport>(&mut self, line: &Line<T>) -> bool {
-        let unsent = line.unsent();
-        if line.waiting() > self.0.div_ceil(2) {
-            self.0 = (self.0 / 2).max(1);
-        } else if unsent >= self.0 && line.is_starved() {
-            self.0 = (self.0 * 2).min(Self::most(line.view().per_second));
-        }
-        unsent < self.0
-    }
-
-    fn most(per_second: Option<f64>) -> usize {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows")]
-        let a_second = per_second.map_or(usize::MAX, |rate| rate.ceil() as usize);
-        a_second.max(4)
-    }
-}
-
 /// Refusals in a row.
 #[derive(Default)]
 struct Streak {
@@ -202,7 +181,7 @@ impl<T: Transport> Engine<'_, T> {
             doubts,
             tally: Tally::default(),
             proven: false,
-            spare: Spare(1),
+            spare: Spare::ONE,
             streak: Streak::default(),
         };
         for work in begin.sought {

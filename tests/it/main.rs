@@ -4,6 +4,7 @@
 //! and looks at what a user would look at.
 
 mod check;
+mod columns;
 mod commands;
 mod context;
 mod files;
