@@ -23,7 +23,7 @@
 mod look;
 mod spare;
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{cell::Cell, collections::VecDeque, pin::pin, time::Duration};
 
 use futures_util::{
     StreamExt,
@@ -39,7 +39,7 @@ use super::{
     doubts::Doubts,
     follow::follow,
     line::{Line, Traffic},
-    row::Desk,
+    row::{Desk, SAME_ANSWER},
     sightings::Sight,
     stop::Stop,
     work::{RowEnd, Work},
@@ -49,10 +49,6 @@ use crate::{
     ledger::Scribe,
     pacing::View,
 };
-
-/// So many refusals in a row for the same reason, without a success between them, are no longer
-/// the rows' fault (contract, section 7).
-const SAME_REFUSAL: u32 = 20;
 
 /// How soon after it was accepted a row may show on the list. Microsoft says nothing of it; a list
 /// that comes too early costs a few reads and is taken again.
@@ -187,7 +183,12 @@ impl<T: Transport> Engine<'_, T> {
         for work in begin.sought {
             self.missed(&mut hall, work);
         }
-        let desk = Desk { line: self.line, target: self.target, scribe: self.scribe };
+        let desk = Desk {
+            line: self.line,
+            target: self.target,
+            scribe: self.scribe,
+            linkless: Cell::default(),
+        };
         let mut in_hand = FuturesUnordered::new();
         let mut following = FuturesUnordered::new();
         let mut list: Option<LocalBoxFuture<'_, Listed>> = None;
@@ -379,7 +380,7 @@ impl<T: Transport> Engine<'_, T> {
         } else {
             hall.streak = Streak { code: code.clone(), count: 1 };
         }
-        if hall.streak.count >= SAME_REFUSAL {
+        if hall.streak.count >= SAME_ANSWER {
             self.line.stop.raise(Stop::SameRefusal { count: hall.streak.count, code, message });
         }
         self.hold_rejects(hall);

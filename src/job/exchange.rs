@@ -113,5 +113,6 @@ pub(super) fn retry_after(result: &Result<Response, TransportError>) -> RetryAft
 
 /// How much of its limit the caller uses, where Graph tells.
 pub(super) fn limit_share(result: &Result<Response, TransportError>) -> Option<f64> {
-    result.as_ref().ok()?.header(LIMIT_SHARE)?.trim().parse().ok()
+    let share: f64 = result.as_ref().ok()?.header(LIMIT_SHARE)?.trim().parse().ok()?;
+    share.is_finite().then_some(share)
 }

@@ -55,6 +55,8 @@ pub struct Line<T> {
     waiting: [Cell<usize>; 2],
     /// When the server last gave an answer of its own, since the start.
     heard_at: Cell<Duration>,
+    /// Since when nothing but failures has come back: from the sending of the first that failed.
+    failing_since: Cell<Option<Duration>>,
 }
 
 /// What was sent, counted.
@@ -103,6 +105,7 @@ impl<T: Transport> Line<T> {
             unsent: Cell::new(0),
             waiting: Default::default(),
             heard_at: Cell::new(clock.now()),
+            failing_since: Cell::new(None),
         }
     }
 
@@ -210,7 +213,7 @@ impl<T: Transport> Line<T> {
         if verdict == Verdict::SignIn && result.as_ref().is_ok_and(is_policy) {
             verdict = Verdict::Systemic(Systemic::Forbidden);
         }
-        self.account(bucket, ticket, answered, &result, verdict);
+        self.account(bucket, ticket, (sent, answered), &result, verdict);
         if verdict == Verdict::SignIn {
             self.renew(&bearer).await;
         }
@@ -317,12 +320,13 @@ impl<T: Transport> Line<T> {
         }
     }
 
-    /// Tells pacing and the counters what came back.
+    /// Tells pacing and the counters what came back; the times are those of the request and of its
+    /// answer.
     fn account(
         &self,
         bucket: Bucket,
         ticket: Ticket,
-        now: Duration,
+        (sent, now): (Duration, Duration),
         result: &Result<Response, TransportError>,
         verdict: Verdict,
     ) {
@@ -346,7 +350,10 @@ impl<T: Transport> Line<T> {
             buckets.answered(bucket, ticket, now, answer);
         }
         if answer == Answer::Failed {
-            let after = now.saturating_sub(self.heard_at.get());
+            // A time without requests is no outage: the server may have asked for it.
+            let since = self.failing_since.get().unwrap_or(sent.max(self.heard_at.get()));
+            self.failing_since.set(Some(since));
+            let after = now.saturating_sub(since);
             if after >= OUTAGE {
                 let detail = match result {
                     Ok(response) => format!("HTTP {}", response.status.as_u16()),
@@ -356,6 +363,7 @@ impl<T: Transport> Line<T> {
             }
         } else {
             self.heard_at.set(now);
+            self.failing_since.set(None);
         }
         self.turns[bucket as usize].notify_one();
     }
@@ -384,3 +392,6 @@ impl Drop for Prepared<'_> {
         self.0.set(self.0.get() - 1);
     }
 }
+
+#[cfg(test)]
+mod tests;

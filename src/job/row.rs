@@ -4,6 +4,8 @@
 //! byte is sent, the outcome is on disk before the row counts as done, and a POST that may have
 //! been processed is never followed by another one here.
 
+use std::cell::Cell;
+
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -29,6 +31,10 @@ use crate::{
     registrant::BadLink,
 };
 
+/// So many rows in a row that get the same bad answer, without a success between them, are no longer
+/// the rows' fault (contract, section 7).
+pub(super) const SAME_ANSWER: u32 = 20;
+
 /// Where rows are enrolled.
 pub struct Desk<'a, T> {
     /// The line to Graph.
@@ -37,6 +43,8 @@ pub struct Desk<'a, T> {
     pub target: &'a Target,
     /// The ledger.
     pub scribe: &'a Scribe,
+    /// So many answers in a row were a success without a link.
+    pub linkless: Cell<u32>,
 }
 
 /// What an attempt came to.
@@ -259,6 +267,7 @@ impl<T: Transport> Desk<'_, T> {
         };
         let bad = match read {
             Ok(Enrolled { link, registrant_id }) => {
+                self.linkless.set(0);
                 let becomes = Becomes::Enrolled { link, registrant_id, adopted: false };
                 return (becomes, Outcome::End(RowEnd::Enrolled));
             }
@@ -269,11 +278,19 @@ impl<T: Transport> Desk<'_, T> {
             Some(BadLink::OtherPerson) => ("wrong-link", BadLink::OtherPerson.to_string()),
             Some(bad) => ("no-link", bad.to_string()),
         };
-        if alone && bad == Some(BadLink::Missing) {
-            let status = exchange.status().unwrap_or(0);
-            let words =
-                format!("Graph answered the first row with {status} and without a join link");
-            self.line.stop.raise(Stop::Retired { api: self.target.api(), answer: words });
+        if bad == Some(BadLink::Missing) {
+            self.linkless.set(self.linkless.get() + 1);
+            let which = match self.linkless.get() {
+                _ if alone => Some("the first row".to_owned()),
+                SAME_ANSWER => Some(format!("{SAME_ANSWER} rows in a row")),
+                _ => None,
+            };
+            if let Some(which) = which {
+                let status = exchange.status().unwrap_or(0);
+                let answer =
+                    format!("Graph answered {which} with {status} and without a join link");
+                self.line.stop.raise(Stop::Retired { api: self.target.api(), answer });
+            }
         }
         (in_doubt(code, &reason), Outcome::End(doubted(work)))
     }

@@ -337,7 +337,9 @@ impl<T: Transport> Import<'_, T> {
         let recent = self.recent_sends(ledger)?;
         let pacer = Pacer::new(settings).with_recent(recent);
         self.line.pacing(|buckets| {
-            *buckets.of(Bucket::Writes) = pacer;
+            let writes = buckets.of(Bucket::Writes);
+            // A registration may have been enabled just now.
+            *writes = pacer.after(writes);
             buckets.of(Bucket::Reads).add_rows(rows + plan.held + plan.awaiting.len() as u64);
         });
         Ok(())
@@ -348,8 +350,11 @@ impl<T: Transport> Import<'_, T> {
         let Some(ceiling) = self.pace.ceiling else { return Ok(Vec::new()) };
         let now = self.line.clock.epoch();
         let since = now.saturating_sub(clock::millis(ceiling.per));
-        let age = |at: i64| Duration::from_millis(now.saturating_sub(at).try_into().unwrap_or(0));
-        Ok(ledger.recent_sends(since)?.into_iter().map(age).collect())
+        let transit = clock::millis(ceiling.transit());
+        // The ledger's times are whole milliseconds, cut off: one more, and none looks older than it is.
+        let age = |at: i64| now.saturating_sub(at.saturating_add(1)).try_into().unwrap_or(0);
+        let sends = ledger.recent_sends(since, transit)?;
+        Ok(sends.into_iter().map(|at| Duration::from_millis(age(at))).collect())
     }
 
     fn keep_pace(&self, ledger: &mut Ledger) -> Result<(), LedgerError> {

@@ -308,18 +308,26 @@ impl Ledger {
         Ok(())
     }
 
-    /// The times of the latest writes to the target, newest last, in milliseconds since 1970, so
-    /// that a ceiling holds across a restart.
+    /// The latest times at which the server may have counted the latest writes to the target,
+    /// newest last, in milliseconds since 1970, so that a ceiling holds across a restart: a write
+    /// that was answered by its answer, but `transit` milliseconds after it was sent at the latest;
+    /// one whose run died before the answer when the next run began, for it may have left at any
+    /// time until its run died.
     ///
     /// # Errors
     /// [`LedgerError`] when the file cannot be read.
-    pub fn recent_sends(&self, since: i64) -> Result<Vec<i64>, LedgerError> {
+    pub fn recent_sends(&self, since: i64, transit: i64) -> Result<Vec<i64>, LedgerError> {
         let mut statement = self.connection.prepare(
-            "SELECT sent_at FROM (SELECT n, sent_at FROM attempt WHERE call <> 'GET'
-                                  ORDER BY n DESC LIMIT 100000)
-             WHERE sent_at >= ? ORDER BY sent_at",
+            "SELECT at FROM
+                 (SELECT CASE verdict
+                         WHEN 'lost'
+                         THEN coalesce((SELECT min(started_at) FROM run WHERE n > attempt.run), sent_at)
+                         ELSE min(coalesce(answered_at, sent_at), sent_at + ?2)
+                         END AS at
+                  FROM attempt WHERE call <> 'GET' ORDER BY n DESC LIMIT 100000)
+             WHERE at >= ?1 ORDER BY at",
         )?;
-        let times = statement.query_map([since], |row| row.get(0))?;
+        let times = statement.query_map([since, transit], |row| row.get(0))?;
         Ok(times.collect::<Result<_, _>>()?)
     }
 

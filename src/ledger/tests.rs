@@ -472,3 +472,24 @@ async fn after_a_failed_write_nothing_more_is_promised() {
     assert_eq!(state(&ledger, "before"), Some(State::Sending), "what is on disk is the truth");
     assert_eq!(state(&ledger, "after"), None);
 }
+
+#[test]
+fn a_write_counts_for_the_ceiling_from_when_the_server_may_have_counted_it() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    // Sent at 2,000 and answered at 2,120; then one whose run dies.
+    let answered = go(&mut ledger, &intent("a", false));
+    settle(&mut ledger, answered, "done", enrolled());
+    go(&mut ledger, &intent("b", false));
+    assert_eq!(ledger.recent_sends(0, 1_000).expect("reads"), [2_120]);
+    assert_eq!(ledger.recent_sends(0, 50).expect("reads"), [2_050]);
+    drop(ledger);
+    let mut ledger = Ledger::open(&place.path, &target("m"), 9_000).expect("opens");
+    ledger.begin_run(9_000).expect("begins");
+    // Its intent is of 2,000; it may have left at any time before 9,000.
+    assert_eq!(ledger.recent_sends(0, 1_000).expect("reads"), [2_120, 9_000]);
+    drop(ledger);
+    let mut ledger = Ledger::open(&place.path, &target("m"), 20_000).expect("opens");
+    ledger.begin_run(20_000).expect("begins");
+    assert_eq!(ledger.recent_sends(2_121, 1_000).expect("reads"), [9_000]);
+}

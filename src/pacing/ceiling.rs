@@ -18,9 +18,6 @@ use governor::{Quota as Cells, RateLimiter};
 
 use super::quota::{BURST, Quota};
 
-/// The most that a request may count later than it was sent: this part of a window, half a percent.
-const TRANSIT: u32 = 200;
-
 /// The time as the caller last gave it, in nanoseconds since the start of the run.
 #[derive(Clone, Debug, Default)]
 struct GivenTime(Arc<AtomicU64>);
@@ -81,6 +78,11 @@ impl Ceiling {
         self.before = ages.into();
     }
 
+    /// Sends of this run, under another ceiling.
+    pub(super) fn after(&mut self, earlier: &Self) {
+        self.sends.clone_from(&earlier.sends);
+    }
+
     /// When the next send may start: `now` or later.
     pub(super) fn free_at(&mut self, now: Duration) -> Duration {
         let by_log = self.free_by_log();
@@ -136,7 +138,7 @@ impl Ceiling {
     /// between: where its window slides, one sent exactly a window later could arrive before this
     /// one has left it. So it counts from its answer on, within bounds that cost no pace.
     pub(super) fn answered(&mut self, sent: Duration, now: Duration) {
-        let counted = now.min(sent + self.quota.per / TRANSIT);
+        let counted = now.min(sent + self.quota.transit());
         let Some(at) = self.sends.iter().rposition(|at| *at == sent) else { return };
         self.sends.remove(at);
         let place = self.sends.partition_point(|at| *at <= counted);

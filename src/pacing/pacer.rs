@@ -153,6 +153,15 @@ impl Pacer {
         self
     }
 
+    /// Counts what `earlier`, which paced this run until now, has sent.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        if let (Some(ceiling), Some(earlier)) = (&mut self.ceiling, &earlier.ceiling) {
+            ceiling.after(earlier);
+        }
+        self
+    }
+
     /// Ages at `now` of the sends that the ceiling still counts, oldest first; empty without a
     /// ceiling.
     #[must_use]

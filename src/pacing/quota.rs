@@ -55,6 +55,13 @@ impl Quota {
         count / self.per.as_secs_f64()
     }
 
+    /// The longest that a call is taken to be under way to the server, which counts it when it
+    /// comes: half a percent of the window, so that the doubt costs no pace.
+    #[must_use]
+    pub fn transit(self) -> Duration {
+        self.per / 200
+    }
+
     /// The shortest time in which so many calls can start: the first ones go at once.
     #[must_use]
     pub fn shortest(self, calls: u64) -> Duration {

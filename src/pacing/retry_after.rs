@@ -54,8 +54,11 @@ impl RetryAfter {
         values: impl IntoIterator<Item = &'a str>,
         date: Option<&str>,
     ) -> (Self, Option<Oddity>) {
+        // Proxies join two headers to one with a comma (RFC 9110, 5.3), which a date has as well.
+        let joined = |value: &str| value.split(',').all(|part| part.trim().parse::<f64>().is_ok());
         values
             .into_iter()
+            .flat_map(|value| value.split(if joined(value) { ',' } else { '\0' }))
             .map(|value| parse_one(value.trim(), date))
             .max_by_key(|(wait, oddity)| (wait.duration(), oddity.is_some()))
             .unwrap_or((Self::Absent, None))
@@ -146,6 +149,8 @@ mod tests {
     fn absent_several_and_endless() {
         assert_eq!(RetryAfter::parse_noting([], None), (RetryAfter::Absent, None));
         assert_eq!(RetryAfter::parse(["1", "12", "x"], None), RetryAfter::Whole(secs(12.0)));
+        assert_eq!(RetryAfter::parse(["2, 3"], None), RetryAfter::Whole(secs(3.0)));
+        assert_eq!(RetryAfter::parse(["2,soon"], None), RetryAfter::Absent);
         let nines = "9".repeat(400);
         assert_eq!(RetryAfter::parse([nines.as_str()], None), RetryAfter::Whole(LONGEST));
     }

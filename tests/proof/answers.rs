@@ -77,3 +77,19 @@ fn a_first_answer_without_a_link_ends_the_run_and_names_the_cause() {
         stage.finish();
     }
 }
+
+/// An API that ends in mid-run is everybody's trouble, and no reason to try each row again and again.
+#[test]
+fn links_that_stop_to_come_end_the_run() {
+    let faults = (1..200).fold(Faults::default(), |faults, n| {
+        faults.script(format!("guest-{n:03}"), Some(1), Fault::NoLink)
+    });
+    let stage = Stage::new(200, Config { faults, ..Config::default() });
+    let ended = stage.run();
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    assert!(ended.err.contains("20 rows in a row with 200 and without a join link"), "{ended:?}");
+    let posts = stage.simulator.stats().posts;
+    assert!(posts < 1 + 20 + 64, "no more than were under way: {posts}");
+    stage.verify_links();
+    assert_eq!(stage.simulator.stats().duplicates, 0);
+}

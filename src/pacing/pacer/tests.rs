@@ -158,6 +158,18 @@ fn the_ceiling_holds_across_a_restart() {
 }
 
 #[test]
+fn the_ceiling_holds_where_another_pacer_goes_on() {
+    let ceiling = Some(Quota { count: 1, per: secs(5.0) });
+    let settings = Settings { rows: 100, ceiling, ..Settings::default() };
+    let mut before = Pacer::new(settings.clone());
+    let ticket = before.sent(secs(1.0));
+    before.answered(ticket, secs(1.0), Answer::Accepted);
+    let mut next = Pacer::new(settings).after(&before);
+    let Step::Until(time) = next.poll(secs(1.1)) else { panic!("a second call in five seconds") };
+    assert!(time > secs(6.0), "{time:?}");
+}
+
+#[test]
 fn the_view_tells_rate_gate_and_time_left() {
     let ceiling = Some(Quota::WEBINAR_WRITES);
     let mut pacer = Pacer::new(Settings { rows: 8_412, ceiling, ..Settings::default() });

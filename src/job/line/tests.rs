@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+
+use super::*;
+use crate::{
+    graph::transport::{Failure, Reach, Request},
+    pacing::{Pacer, Settings},
+};
+
+/// Fails between two times of the runtime's clock.
+struct Failing {
+    start: tokio::time::Instant,
+    from: Duration,
+    until: Duration,
+}
+
+impl Transport for Failing {
+    async fn send(&self, _: Request) -> Result<Response, TransportError> {
+        let now = self.start.elapsed();
+        if self.from <= now && now < self.until {
+            let detail = "reset".to_owned();
+            let (reach, kind) = (Reach::MaybeSent, Failure::Broken);
+            return Err(TransportError { reach, kind, detail });
+        }
+        Ok(Response { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() })
+    }
+}
+
+/// A line to a server that fails from then until then, in seconds.
+fn line(from: u64, until: u64) -> Line<Failing> {
+    let (from, until) = (Duration::from_secs(from), Duration::from_secs(until));
+    let pacer = || Pacer::new(Settings::default());
+    Line::new(
+        Failing { start: tokio::time::Instant::now(), from, until },
+        Tokens::none(),
+        Clock::starting(1_767_225_600_000),
+        Buckets::new(pacer(), pacer()),
+        fastrand::Rng::with_seed(1),
+    )
+}
+
+fn draft() -> Draft {
+    Draft { method: Method::GET, target: "/beta/me".to_owned(), body: None }
+}
+
+/// A server that asks for a long wait is silent for as long, and that is no outage.
+#[tokio::test(start_paused = true)]
+async fn a_failure_after_a_long_silence_is_one_failure() {
+    let line = line(700, 705);
+    line.ask(Call::Read, &draft()).await.expect("an answer");
+    tokio::time::sleep(Duration::from_secs(701)).await;
+    line.ask(Call::Read, &draft()).await.expect("asked again until it answers");
+    assert_eq!(line.stop.cause(), None);
+    assert!(line.traffic().failed > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_sat_out_for_ten_minutes_and_no_longer() {
+    let short = line(1, 500);
+    short.ask(Call::Read, &draft()).await.expect("an answer");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    short.ask(Call::Read, &draft()).await.expect("an answer in the end");
+    assert_eq!(short.stop.cause(), None);
+
+    let long = line(1, u64::MAX);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(matches!(long.ask(Call::Read, &draft()).await, Err(Refusal::Stopped)));
+    let Some(Stop::Unreachable { after, .. }) = long.stop.cause() else { panic!("no outage") };
+    assert!(after >= OUTAGE, "{after:?}");
+}
