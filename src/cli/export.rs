@@ -7,6 +7,7 @@ use super::{
     enrol,
     failure::Failure,
     keep::Before,
+    people,
     print::print,
     reach,
 };
@@ -39,10 +40,12 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     input.require(&rule)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
     let snapshot = input.snapshot(folder)?;
+    let judgement = people::judge(&snapshot, &rule, &ledger)?;
     let projection = Projection {
         input: &snapshot,
         rule,
         ledger: &ledger,
+        judgement: &judgement,
         stopped: None,
         formula_safe: args.files.formula_safe,
     };

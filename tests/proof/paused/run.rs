@@ -165,7 +165,7 @@ impl World {
         snapshot: &Snapshot,
         export: &Export,
     ) -> bool {
-        let Ended { mut ledger, ruled, stop, .. } = ended;
+        let Ended { mut ledger, ruled, judgement, stop, .. } = ended;
         let mode = ruled.map(|(_, mode)| mode);
         let known = mode.or_else(|| ledger.listed().ok()?.registration?.1.parse().ok());
         let known = match self.kind {
@@ -181,6 +181,7 @@ impl World {
                 Kind::Webinar => Rule::webinar(),
             },
             ledger: &ledger,
+            judgement: &judgement.unwrap_or_default(),
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
             formula_safe: false,
         };

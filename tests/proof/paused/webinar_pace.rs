@@ -109,6 +109,7 @@ async fn play(rows: u32) {
         input: &snapshot,
         rule,
         ledger: &ended.ledger,
+        judgement: &ended.judgement.unwrap_or_default(),
         stopped: None,
         formula_safe: false,
     };

@@ -1,0 +1,405 @@
+//! Whose the known ids are: the rows' marks held against the ledger's. Pure, but for one look through
+//! the ledger when something is suspicious.
+//!
+//! A meeting is sent the id alone, so nothing else shows that an id has come to somebody else: rows
+//! that are numbered anew, another id column, a list in which two people have one id. Then the link
+//! that the first one holds would be given to the second.
+//!
+//! | the id is enrolled, and of its mark | the row is |
+//! | --- | --- |
+//! | nothing differs | the same person's |
+//! | name and e-mail address differ | somebody else's |
+//! | one half differs, and by the marks that person came from another id, or the former one went to another | somebody else's |
+//! | one half differs | the same person's, and the mark is brought up to date |
+//!
+//! So many at once that the ids themselves must have changed are [`IdsMoved`]: nothing is done then.
+//! Rows whose result was never learnt are not judged: nobody holds a link of theirs, so whoever has
+//! the id now may be enrolled.
+
+mod moved;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+pub use moved::IdsMoved;
+
+use crate::{
+    input::{Promises, Snapshot},
+    ledger::{Entry, Ledger, LedgerError, Seq, State},
+    registrant::{Field, Likeness, Mark},
+};
+
+/// So many rows are no accident, and no list is shorter for which ids may seem to have moved.
+const MANY: u64 = 10;
+
+/// One row in so many is a large share of a list.
+const LARGE_SHARE: u64 = 5;
+
+/// Of people who are seen to have changed places, one in so many is enough.
+const SEEN_SHARE: u64 = 100;
+
+/// Why a row is taken for somebody else than the one whom its id was enrolled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// Both the name and the address are others.
+    BothDiffer,
+    /// The name or the address is another, and by that the person came from another id, or the
+    /// former one is found under another.
+    Moved,
+}
+
+/// What was found out about the people of a list.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// Take whoever has an id for the person whom it was enrolled for.
+    trust_ids: bool,
+    /// Of ids that several rows have: which row is the person's.
+    promises: Promises,
+    /// The lines of rows that are somebody else's though one half of the mark fits.
+    moved: HashSet<u64>,
+}
+
+impl Judgement {
+    /// Nothing is found out yet.
+    #[must_use]
+    pub fn new(trust_ids: bool) -> Self {
+        Self { trust_ids, ..Self::default() }
+    }
+
+    /// Which rows ids belong to.
+    #[must_use]
+    pub fn promises(&self) -> &Promises {
+        &self.promises
+    }
+
+    /// Whether the row in this line is another person's than the one whom the ledger has enrolled
+    /// with its id. Where more than the id was sent, that tells more than a mark.
+    #[must_use]
+    pub fn stranger(&self, entry: Option<&Entry>, mark: Mark, line: u64) -> Option<Stranger> {
+        let entry = entry.filter(|entry| is_judged(entry) && !self.trust_ids)?;
+        if entry.person.held_against(mark).is_of_another() {
+            return Some(Stranger::BothDiffer);
+        }
+        self.moved.contains(&line).then_some(Stranger::Moved)
+    }
+}
+
+/// Whether the mark decides about this one.
+fn is_judged(entry: &Entry) -> bool {
+    entry.state == State::Enrolled && entry.sent.is_empty()
+}
+
+/// How well a row fits what the ledger has of its id; less is better.
+type Misfit = (bool, u8, u8);
+
+fn misfit(sent_changed: bool, likeness: Likeness) -> Misfit {
+    (sent_changed, likeness.differ, 2 - likeness.same)
+}
+
+/// A row of an enrolled id that does not fit what the ledger has of it.
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    seq: Seq,
+    line: u64,
+    before: Mark,
+    now: Mark,
+    sent_changed: bool,
+    /// Whether the mark decides about it.
+    judged: bool,
+}
+
+impl Suspect {
+    fn likeness(&self) -> Likeness {
+        self.before.held_against(self.now)
+    }
+
+    /// Whether it speaks for ids that have come to other people.
+    fn speaks(&self) -> bool {
+        self.judged && self.likeness().differ > 0
+    }
+}
+
+/// A row that repeats the id of a row before it.
+#[derive(Clone, Debug)]
+struct Rival {
+    seq: Seq,
+    line: u64,
+    id: String,
+    misfit: Misfit,
+}
+
+/// What is noted of people while a plan is drawn.
+#[derive(Debug, Default)]
+pub struct People {
+    /// Whether the ledger knows anybody's mark.
+    ledger_knows: bool,
+    /// Rows whose id the ledger holds.
+    known: u64,
+    /// Of these, rows whose mark could be compared.
+    compared: u64,
+    suspects: Vec<Suspect>,
+    rivals: Vec<Rival>,
+    /// Rows whose id is new.
+    fresh: Vec<(Mark, u64)>,
+    /// The ledger's numbers that the list has, a bit each.
+    present: Vec<u64>,
+    /// What the ledger is to learn.
+    learnt: Vec<(Seq, Mark)>,
+    /// Rows whose only known half has changed and who pass for all that, and the first one's line.
+    lone: (u64, u64),
+}
+
+impl People {
+    /// Nobody is noted yet.
+    #[must_use]
+    pub fn new(ledger_knows: bool) -> Self {
+        Self { ledger_knows, ..Self::default() }
+    }
+
+    /// Notes a row with a new id.
+    pub fn note_fresh(&mut self, mark: Mark, line: u64) {
+        if self.ledger_knows && !mark.is_unknown() {
+            self.fresh.push((mark, line));
+        }
+    }
+
+    /// Notes a row whose id the ledger has. `refused`: it is not taken for the person's.
+    pub fn note_known(
+        &mut self,
+        entry: &Entry,
+        mark: Mark,
+        line: u64,
+        sent_changed: bool,
+        refused: bool,
+    ) {
+        let (place, bit) = place(entry.seq);
+        if self.present.len() <= place {
+            self.present.resize(place + 1, 0);
+        }
+        self.present[place] |= bit;
+        self.known += 1;
+        if !has_link_or_soon(entry) {
+            return;
+        }
+        let likeness = entry.person.held_against(mark);
+        let judged = is_judged(entry) && !sent_changed;
+        self.compared += u64::from(judged && likeness != Likeness::default());
+        if likeness.differ > 0 || sent_changed {
+            let (seq, before) = (entry.seq, entry.person);
+            self.suspects.push(Suspect { seq, line, before, now: mark, sent_changed, judged });
+        }
+        if refused || sent_changed {
+            return;
+        }
+        if judged && likeness.has_nothing_in_common() {
+            if self.lone.0 == 0 {
+                self.lone.1 = line;
+            }
+            self.lone.0 += 1;
+        }
+        let updated = entry.person.updated(mark);
+        if updated != entry.person {
+            self.learnt.push((entry.seq, updated));
+        }
+    }
+
+    /// Notes a row whose id an earlier row has, with other cells.
+    pub fn note_rival(&mut self, entry: &Entry, mark: Mark, line: u64, id: &str, changed: bool) {
+        if has_link_or_soon(entry) {
+            let misfit = misfit(changed, entry.person.held_against(mark));
+            self.rivals.push(Rival { seq: entry.seq, line, id: id.to_owned(), misfit });
+        }
+    }
+
+    /// What the ledger is to learn of people, who are the same as before.
+    #[must_use]
+    pub fn learnt(&self) -> &[(Seq, Mark)] {
+        &self.learnt
+    }
+
+    /// How many rows have changed in the only half of their mark that could be compared, and are
+    /// taken for the same people; with the line of the first one.
+    #[must_use]
+    pub fn lone(&self) -> Option<(u64, u64)> {
+        (self.lone.0 > 0).then_some(self.lone)
+    }
+
+    /// Judges what was noted; `None`: nothing was found out that the plan did not know.
+    ///
+    /// # Errors
+    /// [`Unjudged`]: the ids have moved to other people, or the ledger fails.
+    pub fn judge(
+        &self,
+        ledger: &Ledger,
+        input: &Snapshot,
+        trust_ids: bool,
+    ) -> Result<Option<Judgement>, Unjudged> {
+        let mut judgement = Judgement { promises: self.promises(), ..Judgement::new(trust_ids) };
+        let ids_may_be_new =
+            self.fresh.len() as u64 >= MANY && self.fresh.len() as u64 > self.known;
+        let suspicious = self.suspects.iter().any(Suspect::speaks) || ids_may_be_new;
+        if !trust_ids && suspicious {
+            let (email, name) = input.tells_people();
+            let told = Mark { email: u32::from(email), name: u32::from(name) };
+            let mut ledgers = Vec::new();
+            ledger.tell_people(|seq, mark| ledgers.push((seq, mark)))?;
+            let column = input.mapping().shown(&Field::Id);
+            judgement.moved =
+                self.moved(told, &ledgers, &column, input.detected().rejects, ids_may_be_new)?;
+        }
+        let found = !judgement.promises.is_empty() || !judgement.moved.is_empty();
+        Ok(found.then_some(judgement))
+    }
+
+    /// The row of each contested id that fits the ledger best; of equals the first one. Only where
+    /// the row that came first does not fit.
+    fn promises(&self) -> Promises {
+        let mut promises = Promises::default();
+        if self.rivals.is_empty() {
+            return promises;
+        }
+        let rivals: HashSet<Seq> = self.rivals.iter().map(|rival| rival.seq).collect();
+        let mut best: HashMap<Seq, Misfit> = self
+            .suspects
+            .iter()
+            .filter(|suspect| rivals.contains(&suspect.seq))
+            .map(|suspect| (suspect.seq, misfit(suspect.sent_changed, suspect.likeness())))
+            .collect();
+        for rival in &self.rivals {
+            if let Some(best) = best.get_mut(&rival.seq)
+                && rival.misfit < *best
+            {
+                *best = rival.misfit;
+                promises.add(&rival.id, rival.line);
+            }
+        }
+        promises
+    }
+
+    /// The lines of rows that are somebody else's by where people came from and went to.
+    ///
+    /// `told` says which halves the list's columns tell; only whole people by these are compared.
+    fn moved(
+        &self,
+        told: Mark,
+        ledger: &[(Seq, Mark)],
+        id_column: &str,
+        is_rejects_file: bool,
+        ids_may_be_new: bool,
+    ) -> Result<HashSet<u64>, IdsMoved> {
+        let suspects: Vec<&Suspect> = self.suspects.iter().filter(|it| it.speaks()).collect();
+        let whole = |mark: Mark| mark.reduced_to(told).filter(|mark| !mark.is_unknown());
+        // Who is told under an id that the ledger does not have them under.
+        let arrived: HashSet<Mark> = suspects
+            .iter()
+            .map(|suspect| suspect.now)
+            .chain(self.fresh.iter().map(|(mark, _)| *mark))
+            .filter_map(whole)
+            .collect();
+        // Of these, who is not told any more under the id that the ledger has them under.
+        let changed: HashSet<Seq> = suspects.iter().map(|suspect| suspect.seq).collect();
+        let mut departed = HashSet::new();
+        let mut left = HashSet::new();
+        for &(seq, mark) in ledger {
+            let gone = !self.has(seq);
+            if (gone || changed.contains(&seq))
+                && let Some(mark) = whole(mark)
+                && arrived.contains(&mark)
+            {
+                departed.insert(mark);
+                if gone {
+                    left.insert(mark);
+                }
+            }
+        }
+        if ids_may_be_new && !is_rejects_file {
+            self.hold_new_ids(&left, whole, ledger.len() as u64, id_column)?;
+        }
+        let came = |suspect: &Suspect| whole(suspect.now).is_some_and(|it| departed.contains(&it));
+        let went =
+            |suspect: &Suspect| whole(suspect.before).is_some_and(|it| arrived.contains(&it));
+        let moved: Vec<&Suspect> =
+            suspects.iter().copied().filter(|it| came(it) || went(it)).collect();
+        if !is_rejects_file {
+            self.hold_known_ids(&suspects, &moved, id_column)?;
+        }
+        Ok(moved.iter().map(|suspect| suspect.line).collect())
+    }
+
+    /// Finds out whether the known ids belong to other people now.
+    fn hold_known_ids(
+        &self,
+        suspects: &[&Suspect],
+        moved: &[&Suspect],
+        id_column: &str,
+    ) -> Result<(), IdsMoved> {
+        let unlike = |suspect: &&&Suspect| suspect.likeness().has_nothing_in_common();
+        let unlike: Vec<&&Suspect> = suspects.iter().filter(unlike).collect();
+        let many = |rows: u64, share: u64| rows >= MANY && rows * share >= self.compared;
+        // Several rows may be about one person, or about nobody yet.
+        let people: HashSet<Mark> = moved.iter().map(|suspect| suspect.now).collect();
+        if !many(unlike.len() as u64, LARGE_SHARE) && !many(people.len() as u64, SEEN_SHARE) {
+            return Ok(());
+        }
+        let mut lines: Vec<u64> =
+            unlike.into_iter().chain(moved).map(|suspect| suspect.line).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        Err(IdsMoved::ToOthers {
+            rows: lines.len() as u64,
+            of: self.compared,
+            seen: moved.len() as u64,
+            first: lines.first().copied().unwrap_or_default(),
+            column: id_column.to_owned(),
+        })
+    }
+
+    /// Finds out whether people who are known have new ids.
+    fn hold_new_ids(
+        &self,
+        left: &HashSet<Mark>,
+        whole: impl Fn(Mark) -> Option<Mark>,
+        in_ledger: u64,
+        id_column: &str,
+    ) -> Result<(), IdsMoved> {
+        let again = |&(mark, _): &(Mark, u64)| whole(mark).filter(|it| left.contains(it));
+        let people = self.fresh.iter().filter_map(again).collect::<HashSet<_>>().len() as u64;
+        let fresh = self.fresh.len() as u64;
+        let large = people * LARGE_SHARE >= fresh.min(in_ledger);
+        if people < MANY || people <= self.known || !large {
+            return Ok(());
+        }
+        let mut rows = self.fresh.iter().filter(|row| again(row).is_some()).peekable();
+        let first = rows.peek().map_or(0, |(_, line)| *line);
+        let (rows, column) = (rows.count() as u64, id_column.to_owned());
+        Err(IdsMoved::NewIds { rows, of: fresh, known: self.known, first, column })
+    }
+
+    fn has(&self, seq: Seq) -> bool {
+        let (place, bit) = place(seq);
+        self.present.get(place).is_some_and(|bits| bits & bit != 0)
+    }
+}
+
+/// Whether somebody has a link under this id, or is about to.
+fn has_link_or_soon(entry: &Entry) -> bool {
+    matches!(entry.state, State::Enrolled | State::Awaiting)
+}
+
+/// Where a number's bit stands.
+fn place(seq: Seq) -> (usize, u64) {
+    let number = seq.number();
+    (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64))
+}
+
+/// Why there is no judgement.
+#[derive(Debug, thiserror::Error)]
+pub enum Unjudged {
+    /// The ids are others.
+    #[error(transparent)]
+    Moved(#[from] IdsMoved),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}

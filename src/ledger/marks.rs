@@ -1,0 +1,105 @@
+//! Whose the registrants are: their marks, and the key that these are made with.
+//!
+//! A mark is written with its registrant's intent. Here are the two other ways: to learn it of
+//! somebody who was enrolled before it was known, or whose row has changed since, and to look for
+//! whoever is known under another id, which no index helps with, since that is seldom asked.
+
+use aws_lc_rs::rand;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::{Ledger, LedgerError, Seq, State, record::first_bits};
+use crate::registrant::{Mark, MarkKey};
+
+/// Draws the key of a ledger that has none.
+pub(super) fn draw_key(connection: &Connection) -> Result<(), LedgerError> {
+    let mut key = [0; MarkKey::BYTES];
+    rand::fill(&mut key)
+        .map_err(|_| LedgerError::Io(std::io::Error::other("the system gives no random bytes")))?;
+    connection.execute(
+        "INSERT INTO person_key (one, key, seal) VALUES (1, ?, ?)",
+        params![key, seal(&key)],
+    )?;
+    Ok(())
+}
+
+/// The key, as it was drawn. With another one everybody would be somebody else.
+pub(super) fn key(connection: &Connection) -> Result<MarkKey, LedgerError> {
+    let found: Option<([u8; MarkKey::BYTES], i64)> = connection
+        .query_row("SELECT key, seal FROM person_key", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match found {
+        Some((key, sealed)) if seal(&key) == sealed => Ok(MarkKey::new(key)),
+        _ => Err(LedgerError::Damaged("the key of the people's marks is broken".to_owned())),
+    }
+}
+
+fn seal(key: &[u8]) -> i64 {
+    first_bits(Sha256::new_with_prefix(key)).cast_signed()
+}
+
+impl Ledger {
+    /// Whether anybody's mark is known.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file cannot be read.
+    pub fn knows_people(&self) -> Result<bool, LedgerError> {
+        let known = "SELECT EXISTS (SELECT 1 FROM registrant WHERE person IS NOT NULL)";
+        Ok(self.connection().query_row(known, [], |row| row.get(0))?)
+    }
+
+    /// Keeps what was learnt of registrants.
+    ///
+    /// # Errors
+    /// [`LedgerError`], with the path, when the file is damaged or cannot be written; nothing is
+    /// changed then.
+    pub fn keep_marks(&mut self, learnt: &[(Seq, Mark)]) -> Result<(), LedgerError> {
+        if learnt.is_empty() {
+            return Ok(());
+        }
+        let path = self.path().to_owned();
+        let connection = self.connection_mut();
+        let mut write = || {
+            let transaction = connection.transaction()?;
+            // They get new seals, so the old ones must fit.
+            let mut keep = transaction.prepare(
+                "UPDATE registrant
+                 SET person = ?1,
+                     seal = seal(id, state, sent, join_web_url, registrant_id, ?1)
+                 WHERE seq = ?2
+                   AND seal = seal(id, state, sent, join_web_url, registrant_id, person)",
+            )?;
+            for (seq, mark) in learnt {
+                if keep.execute(params![mark.to_number(), seq.0])? != 1 {
+                    return Err(LedgerError::Damaged(format!(
+                        "the seal of registrant {} is broken",
+                        seq.0
+                    )));
+                }
+            }
+            drop(keep);
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|error: LedgerError| error.at(path))
+    }
+
+    /// Tells the mark of everybody whom the target holds, or may hold, by this ledger's doing.
+    ///
+    /// # Errors
+    /// [`LedgerError`], with the path, when the file cannot be read.
+    pub fn tell_people(&self, mut tell: impl FnMut(Seq, Mark)) -> Result<(), LedgerError> {
+        let mut read = || {
+            let mut statement = self.connection().prepare(
+                "SELECT seq, person FROM registrant NOT INDEXED
+                 WHERE person IS NOT NULL AND state NOT IN (?, ?, ?)",
+            )?;
+            let not_held = [State::Ready as u8, State::Refused as u8, State::Foreign as u8];
+            let mut rows = statement.query(not_held)?;
+            while let Some(row) = rows.next()? {
+                tell(Seq(row.get(0)?), Mark::from_number(row.get(1)?));
+            }
+            Ok(())
+        };
+        read().map_err(|error: LedgerError| error.at(self.path()))
+    }
+}
