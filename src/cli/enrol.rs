@@ -219,6 +219,11 @@ impl Enrolment<'_> {
                 if let Some(lone) = plan.people.lone().filter(|_| !self.conduct.trust_ids) {
                     console.warn(people::lone_warning(input, lone));
                 }
+                if let Some(again) = plan.judgement.again()
+                    && self.target.api() == Api::Meeting
+                {
+                    console.warn(people::again_warning(again));
+                }
                 if plan.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",

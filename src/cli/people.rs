@@ -63,3 +63,16 @@ pub(super) fn lone_warning(input: &Snapshot, (rows, first): (u64, u64)) -> Strin
         grouped(rows)
     )
 }
+
+/// What is said where people who are known have new ids, and their former ones are gone.
+pub(super) fn again_warning((rows, first): (u64, u64)) -> String {
+    let (tell, are) = if rows == 1 {
+        ("row with a new id tells a person who is", "is")
+    } else {
+        ("rows with a new id tell people who are", "are")
+    };
+    format!(
+        "{} {tell} enrolled under an id that the list no longer has (the first is line {first}) and {are} enrolled once more",
+        grouped(rows)
+    )
+}

@@ -221,8 +221,7 @@ pub fn judge(
     let judgement = Judgement::new(trust_ids);
     let nothing = Sightings::default();
     let plan = Plan::draw(input, rule.clone(), ledger, &nothing, judgement, |_| {})?;
-    let judged = plan.people.judge(ledger, input, trust_ids).map_err(PlanError::from)?;
-    Ok(judged.unwrap_or(plan.judgement))
+    Ok(plan.people.judge(ledger, input, trust_ids).map_err(PlanError::from)?)
 }
 
 /// Milliseconds since 1970 by the wall clock.

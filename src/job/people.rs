@@ -58,6 +58,9 @@ pub struct Judgement {
     promises: Promises,
     /// The lines of rows that are somebody else's though one half of the mark fits.
     moved: HashSet<u64>,
+    /// Rows with a new id that tell people who are known under one that the list no longer has, and
+    /// the first one's line.
+    again: (u64, u64),
 }
 
 impl Judgement {
@@ -65,6 +68,19 @@ impl Judgement {
     #[must_use]
     pub fn new(trust_ids: bool) -> Self {
         Self { trust_ids, ..Self::default() }
+    }
+
+    /// Whether it tells something that a plan was drawn without.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        !self.promises.is_empty() || !self.moved.is_empty()
+    }
+
+    /// How many rows with a new id tell people who are known under another that the list no longer
+    /// has; with the line of the first one.
+    #[must_use]
+    pub fn again(&self) -> Option<(u64, u64)> {
+        (self.again.0 > 0).then_some(self.again)
     }
 
     /// Which rows ids belong to.
@@ -225,7 +241,7 @@ impl People {
         (self.lone.0 > 0).then_some(self.lone)
     }
 
-    /// Judges what was noted; `None`: nothing was found out that the plan did not know.
+    /// Judges what was noted.
     ///
     /// # Errors
     /// [`Unjudged`]: the ids have moved to other people, or the ledger fails.
@@ -234,22 +250,22 @@ impl People {
         ledger: &Ledger,
         input: &Snapshot,
         trust_ids: bool,
-    ) -> Result<Option<Judgement>, Unjudged> {
+    ) -> Result<Judgement, Unjudged> {
         let mut judgement = Judgement { promises: self.promises(), ..Judgement::new(trust_ids) };
-        let ids_may_be_new =
-            self.fresh.len() as u64 >= MANY && self.fresh.len() as u64 > self.known;
-        let suspicious = self.suspects.iter().any(Suspect::speaks) || ids_may_be_new;
+        let suspicious = !self.fresh.is_empty() || self.suspects.iter().any(Suspect::speaks);
         if !trust_ids && suspicious {
             let (email, name) = input.tells_people();
             let told = Mark { email: u32::from(email), name: u32::from(name) };
-            let mut ledgers = Vec::new();
-            ledger.tell_people(|seq, mark| ledgers.push((seq, mark)))?;
-            let column = input.mapping().shown(&Field::Id);
-            judgement.moved =
-                self.moved(told, &ledgers, &column, input.detected().rejects, ids_may_be_new)?;
+            let mut known = Vec::new();
+            ledger.tell_people(|seq, mark| known.push((seq, mark)))?;
+            let list = List {
+                told,
+                column: &input.mapping().shown(&Field::Id),
+                is_rejects_file: input.detected().rejects,
+            };
+            self.look_for_moves(&known, &list, &mut judgement)?;
         }
-        let found = !judgement.promises.is_empty() || !judgement.moved.is_empty();
-        Ok(found.then_some(judgement))
+        Ok(judgement)
     }
 
     /// The row of each contested id that fits the ledger best; of equals the first one. Only where
@@ -277,19 +293,16 @@ impl People {
         promises
     }
 
-    /// The lines of rows that are somebody else's by where people came from and went to.
-    ///
-    /// `told` says which halves the list's columns tell; only whole people by these are compared.
-    fn moved(
+    /// Looks where people came from and went to. Only whole people are compared, by the halves that
+    /// the list's columns tell.
+    fn look_for_moves(
         &self,
-        told: Mark,
-        ledger: &[(Seq, Mark)],
-        id_column: &str,
-        is_rejects_file: bool,
-        ids_may_be_new: bool,
-    ) -> Result<HashSet<u64>, IdsMoved> {
+        known: &[(Seq, Mark)],
+        list: &List<'_>,
+        judgement: &mut Judgement,
+    ) -> Result<(), IdsMoved> {
         let suspects: Vec<&Suspect> = self.suspects.iter().filter(|it| it.speaks()).collect();
-        let whole = |mark: Mark| mark.reduced_to(told).filter(|mark| !mark.is_unknown());
+        let whole = |mark: Mark| mark.reduced_to(list.told).filter(|mark| !mark.is_unknown());
         // Who is told under an id that the ledger does not have them under.
         let arrived: HashSet<Mark> = suspects
             .iter()
@@ -297,11 +310,11 @@ impl People {
             .chain(self.fresh.iter().map(|(mark, _)| *mark))
             .filter_map(whole)
             .collect();
-        // Of these, who is not told any more under the id that the ledger has them under.
+        // Of these, who is not told any more under the id that the ledger has them under, and of
+        // these, whose id the list no longer has.
         let changed: HashSet<Seq> = suspects.iter().map(|suspect| suspect.seq).collect();
-        let mut departed = HashSet::new();
-        let mut left = HashSet::new();
-        for &(seq, mark) in ledger {
+        let (mut departed, mut left) = (HashSet::new(), HashSet::new());
+        for &(seq, mark) in known {
             let gone = !self.has(seq);
             if (gone || changed.contains(&seq))
                 && let Some(mark) = whole(mark)
@@ -313,18 +326,24 @@ impl People {
                 }
             }
         }
-        if ids_may_be_new && !is_rejects_file {
-            self.hold_new_ids(&left, whole, ledger.len() as u64, id_column)?;
-        }
+        let again: Vec<(Mark, u64)> = self
+            .fresh
+            .iter()
+            .filter_map(|&(mark, line)| whole(mark).map(|mark| (mark, line)))
+            .filter(|(mark, _)| left.contains(mark))
+            .collect();
         let came = |suspect: &Suspect| whole(suspect.now).is_some_and(|it| departed.contains(&it));
         let went =
             |suspect: &Suspect| whole(suspect.before).is_some_and(|it| arrived.contains(&it));
         let moved: Vec<&Suspect> =
             suspects.iter().copied().filter(|it| came(it) || went(it)).collect();
-        if !is_rejects_file {
-            self.hold_known_ids(&suspects, &moved, id_column)?;
+        if !list.is_rejects_file {
+            self.hold_new_ids(&again, known.len() as u64, list.column)?;
+            self.hold_known_ids(&suspects, &moved, list.column)?;
         }
-        Ok(moved.iter().map(|suspect| suspect.line).collect())
+        judgement.moved = moved.iter().map(|suspect| suspect.line).collect();
+        judgement.again = (again.len() as u64, again.first().map_or(0, |(_, line)| *line));
+        Ok(())
     }
 
     /// Finds out whether the known ids belong to other people now.
@@ -337,7 +356,6 @@ impl People {
         let unlike = |suspect: &&&Suspect| suspect.likeness().has_nothing_in_common();
         let unlike: Vec<&&Suspect> = suspects.iter().filter(unlike).collect();
         let many = |rows: u64, share: u64| rows >= MANY && rows * share >= self.compared;
-        // Several rows may be about one person, or about nobody yet.
         let people: HashSet<Mark> = moved.iter().map(|suspect| suspect.now).collect();
         if !many(unlike.len() as u64, LARGE_SHARE) && !many(people.len() as u64, SEEN_SHARE) {
             return Ok(());
@@ -358,28 +376,40 @@ impl People {
     /// Finds out whether people who are known have new ids.
     fn hold_new_ids(
         &self,
-        left: &HashSet<Mark>,
-        whole: impl Fn(Mark) -> Option<Mark>,
+        again: &[(Mark, u64)],
         in_ledger: u64,
         id_column: &str,
     ) -> Result<(), IdsMoved> {
-        let again = |&(mark, _): &(Mark, u64)| whole(mark).filter(|it| left.contains(it));
-        let people = self.fresh.iter().filter_map(again).collect::<HashSet<_>>().len() as u64;
+        // Several rows may be about one person, or about nobody yet.
+        let people = again.iter().map(|(mark, _)| *mark).collect::<HashSet<_>>().len() as u64;
         let fresh = self.fresh.len() as u64;
         let large = people * LARGE_SHARE >= fresh.min(in_ledger);
         if people < MANY || people <= self.known || !large {
             return Ok(());
         }
-        let mut rows = self.fresh.iter().filter(|row| again(row).is_some()).peekable();
-        let first = rows.peek().map_or(0, |(_, line)| *line);
-        let (rows, column) = (rows.count() as u64, id_column.to_owned());
-        Err(IdsMoved::NewIds { rows, of: fresh, known: self.known, first, column })
+        Err(IdsMoved::NewIds {
+            rows: again.len() as u64,
+            of: fresh,
+            known: self.known,
+            first: again.first().map_or(0, |(_, line)| *line),
+            column: id_column.to_owned(),
+        })
     }
 
     fn has(&self, seq: Seq) -> bool {
         let (place, bit) = place(seq);
         self.present.get(place).is_some_and(|bits| bits & bit != 0)
     }
+}
+
+/// What is known of a list beside its rows.
+struct List<'a> {
+    /// The halves that its columns tell.
+    told: Mark,
+    /// The column(s) that the ids are taken from.
+    column: &'a str,
+    /// Whether its rows are those of another list that were rejected.
+    is_rejects_file: bool,
 }
 
 /// Whether somebody has a link under this id, or is about to.

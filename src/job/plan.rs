@@ -166,7 +166,7 @@ impl Plan {
             in_doubt: Vec::new(),
             awaiting: Vec::new(),
             trap: None,
-            people: People::new(ledger.knows_people()?),
+            people: People::new(input.tells_people() != (false, false) && ledger.knows_people()?),
             judgement,
             key,
             may_hold_more: rule == Rule::Meeting(Mode::Everyone)

@@ -118,10 +118,8 @@ impl<T: Transport> Import<'_, T> {
             if let Some(trap) = plan.trap.take() {
                 return Err(trap.into());
             }
-            match plan.people.judge(ledger, self.input, trust_ids)? {
-                Some(judgement) => draw(judgement),
-                None => Ok(plan),
-            }
+            plan.judgement = plan.people.judge(ledger, self.input, trust_ids)?;
+            if plan.judgement.is_news() { draw(plan.judgement) } else { Ok(plan) }
         };
         let plan = match self.target.api() {
             Api::Meeting => {

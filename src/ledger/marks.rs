@@ -103,3 +103,104 @@ impl Ledger {
         read().map_err(|error: LedgerError| error.at(self.path()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        ledger::{Granted, Identity, Intent, Purpose},
+        registrant::RegistrantId,
+    };
+
+    const ADA: Mark = Mark { email: 5, name: 7 };
+
+    fn open(path: &Path) -> Result<Ledger, LedgerError> {
+        let target = Identity {
+            kind: "meeting".to_owned(),
+            name: "m".to_owned(),
+            organizer: None,
+            graph: "graph".to_owned(),
+        };
+        Ledger::open(path, &target, 1)
+    }
+
+    fn id(text: &str) -> RegistrantId {
+        RegistrantId::parse(text).expect("an id")
+    }
+
+    fn post(ledger: &mut Ledger, text: &str, person: Mark) -> Seq {
+        let intent = Intent {
+            id: id(text),
+            sent: String::new(),
+            person,
+            line: 2,
+            purpose: Purpose::Post,
+            client_request_id: Uuid::from_u128(7),
+            at: 2,
+        };
+        match ledger.commit(|batch| batch.intend(&intent)).expect("writes") {
+            Granted::Go(seq) => seq,
+            Granted::Held(state) => panic!("held: {state:?}"),
+        }
+    }
+
+    fn person(ledger: &Ledger, text: &str) -> Mark {
+        ledger.find(&id(text)).expect("sound").expect("there").person
+    }
+
+    #[test]
+    fn a_mark_is_kept_with_its_registrant_or_learnt_later() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("l");
+        let mut ledger = open(&path).expect("opens");
+        assert!(!ledger.knows_people().expect("reads"));
+        let (a, b) = (post(&mut ledger, "a", ADA), post(&mut ledger, "b", Mark::UNKNOWN));
+        assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (ADA, Mark::UNKNOWN));
+        let bob = Mark { email: u32::MAX, name: 0 };
+        ledger.keep_marks(&[(a, bob), (b, ADA)]).expect("writes");
+        assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (bob, ADA));
+        let mut told = Vec::new();
+        ledger.tell_people(|seq, mark| told.push((seq, mark))).expect("reads");
+        assert_eq!(told, [(a, bob), (b, ADA)]);
+        assert!(ledger.knows_people().expect("reads"));
+        ledger.look_over().expect("every seal fits");
+        assert!(ledger.keep_marks(&[(a, ADA), (Seq(9), ADA)]).is_err(), "nobody has this number");
+        assert_eq!(person(&ledger, "a"), bob, "all of it or nothing");
+    }
+
+    #[test]
+    fn a_changed_mark_and_a_changed_key_are_damage() {
+        for (change, opens) in [
+            ("UPDATE registrant SET person = person + 1", true),
+            ("UPDATE registrant SET person = NULL", true),
+            ("UPDATE person_key SET key = randomblob(16)", false),
+            ("UPDATE person_key SET key = randomblob(15)", false),
+            ("DELETE FROM person_key", false),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("l");
+            let mut ledger = open(&path).expect("opens");
+            let seq = post(&mut ledger, "a", ADA);
+            drop(ledger);
+            Connection::open(&path).expect("opens").execute_batch(change).expect("runs");
+            let damaged = |error: LedgerError| {
+                assert!(matches!(error.kind(), LedgerError::Damaged(_)), "{change}: {error}");
+            };
+            match open(&path) {
+                Ok(mut ledger) => {
+                    assert!(opens, "{change}");
+                    damaged(ledger.find(&id("a")).map(drop).expect_err("damaged"));
+                    damaged(ledger.keep_marks(&[(seq, ADA)]).expect_err("damaged"));
+                }
+                Err(error) => {
+                    assert!(!opens, "{change}: {error}");
+                    damaged(error);
+                }
+            }
+        }
+    }
+}

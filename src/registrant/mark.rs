@@ -198,7 +198,9 @@ impl Marker {
 /// Letters without case, in one form.
 fn push_plain(plain: &mut Vec<u8>, text: &str) {
     if text.is_ascii() {
-        plain.extend(text.bytes().map(|byte| byte.to_ascii_lowercase()));
+        let start = plain.len();
+        plain.extend_from_slice(text.as_bytes());
+        plain[start..].make_ascii_lowercase();
         return;
     }
     let text = ComposingNormalizerBorrowed::new_nfkc().normalize(text);

@@ -204,7 +204,7 @@ fn another_id_column_ends_the_run() {
     assert_snapshot!(ran, @"
     exit 2
     --- stderr
-    error: the ids in `id` are not those of earlier runs: none of them are known, and 12 of 12 rows with a new id tell people who are enrolled under another one (the first is line 2); nothing was posted and the files are as they were, for these people would be enrolled once more. Take the former ids (--map id=COLUMN, --id-prefix TEXT); if they are to be enrolled anew, run once with --trust-ids
+    error: the ids in `id` are not those of earlier runs: none of them are known, and 12 of 12 rows with a new id tell people who are enrolled under another one (the first is line 2); nothing was posted and the files are as they were, for these people are enrolled already. Take the former ids (--map id=COLUMN, --id-prefix TEXT); if they are to be enrolled anew, run once with --trust-ids
     ");
     // The same ids with something before them.
     context.file("people.csv", ids("ticket"));
@@ -220,15 +220,20 @@ fn a_second_list_of_other_people_goes_on_without_a_word() {
     let context = Context::new();
     context.file("people.csv", list((0..30).map(|n| (format!("a-{}", n * 7), n))));
     context.run(RUN).expect(0);
-    context.file("people.csv", list((28..60).map(|n| (format!("b-{}", n * 7), n))));
+    context.file("people.csv", list((30..60).map(|n| (format!("b-{}", n * 7), n))));
     let ran = context.run(RUN).expect(0);
     assert!(!ran.stderr.contains("warning"), "{ran}");
-    assert_eq!(context.stats().enrolled, 62);
-    // And both at once, grown.
-    let both = (0..30).map(|n| (format!("a-{}", n * 7), n));
-    let both = both.chain((28..90).map(|n| (format!("b-{}", n * 7), n)));
-    context.file("people.csv", list(both));
-    context.run(RUN).expect(0);
+    // Both at once, and the second one has grown.
+    let both = |to| (0..30).map(|n| ("a", n)).chain((30..to).map(|n| ("b", n)));
+    let both = |to| list(both(to).map(|(list, n)| (format!("{list}-{}", n * 7), n)));
+    context.file("people.csv", both(90));
+    let ran = context.run(RUN).expect(0);
+    assert!(!ran.stderr.contains("warning"), "{ran}");
+    assert_eq!(context.stats().enrolled, 90);
+    // Who is on the second list with an id of its own has another link, and that is said.
+    context.file("people.csv", list((28..60).map(|n| (format!("b-{}", n * 7), n))));
+    let ran = context.run(RUN).expect(0);
+    assert_snapshot!(ran.stderr.lines().find(|line| line.contains("warning")).unwrap_or_default(), @"warning: 2 rows with a new id tell people who are enrolled under an id that the list no longer has (the first is line 2) and are enrolled once more");
     assert_eq!(context.stats().enrolled, 92);
 }
 

@@ -53,7 +53,7 @@ impl fmt::Display for IdsMoved {
                 let known = if *known == 0 { "none".to_owned() } else { format!("only {known}") };
                 write!(
                     f,
-                    "the ids in `{column}` are not those of earlier runs: {known} of them are known, and {rows} of {of} rows with a new id tell people who are enrolled under another one (the first is line {first}); nothing was posted and the files are as they were, for these people would be enrolled once more. Take the former ids (--map id=COLUMN, --id-prefix TEXT); if they are to be enrolled anew, run once with --trust-ids"
+                    "the ids in `{column}` are not those of earlier runs: {known} of them are known, and {rows} of {of} rows with a new id tell people who are enrolled under another one (the first is line {first}); nothing was posted and the files are as they were, for these people are enrolled already. Take the former ids (--map id=COLUMN, --id-prefix TEXT); if they are to be enrolled anew, run once with --trust-ids"
                 )
             }
         }

@@ -49,10 +49,17 @@ fn noted(rows: &[(Option<(i64, Mark)>, Mark)]) -> People {
     people
 }
 
-fn judged(people: &People, told: Mark, ledger: &[(i64, Mark)]) -> Result<Vec<u64>, IdsMoved> {
+fn judge(people: &People, told: Mark, ledger: &[(i64, Mark)]) -> Result<Judgement, IdsMoved> {
     let ledger: Vec<_> = ledger.iter().map(|&(seq, mark)| (Seq::at(seq), mark)).collect();
-    let new = people.fresh.len() as u64 >= MANY && people.fresh.len() as u64 > people.known;
-    let mut lines: Vec<u64> = people.moved(told, &ledger, "id", false, new)?.into_iter().collect();
+    let mut judgement = Judgement::new(false);
+    let list = List { told, column: "id", is_rejects_file: false };
+    people.look_for_moves(&ledger, &list, &mut judgement)?;
+    Ok(judgement)
+}
+
+/// The lines of those who are strangers by where people moved.
+fn judged(people: &People, told: Mark, ledger: &[(i64, Mark)]) -> Result<Vec<u64>, IdsMoved> {
+    let mut lines: Vec<u64> = judge(people, told, ledger)?.moved.into_iter().collect();
     lines.sort_unstable();
     Ok(lines)
 }
@@ -227,6 +234,10 @@ fn known_people_with_new_ids_are_told_from_new_people() {
     assert_eq!((rows, of, none, first), (20, 40, 0, 2));
     assert!(verdict(&fresh(41, 90)).is_none(), "a second list");
     assert!(verdict(&fresh(34, 90)).is_none(), "some are on both");
+    let again = |rows: &[_]| judge(&noted(rows), BOTH, &ledger).expect("no trap").again();
+    assert_eq!(again(&fresh(34, 90)), Some((7, 2)), "which is said");
+    assert_eq!(again(&fresh(41, 90)), None);
+    assert_eq!(again(&[known(30), fresh(1, 3)].concat()), None, "second tickets");
     // The list has grown a lot, and the ids have changed.
     assert!(verdict(&fresh(1, 1_000)).is_some());
     // Second tickets of people whose first ones are there.
