@@ -216,14 +216,7 @@ impl Enrolment<'_> {
                 if plan.duplicates > 0 {
                     console.warn(repeats_warning(input.mapping(), plan.duplicates));
                 }
-                if let Some(lone) = plan.people.lone().filter(|_| !self.conduct.trust_ids) {
-                    console.warn(people::lone_warning(input, lone));
-                }
-                if let Some(again) = plan.judgement.again()
-                    && self.target.api() == Api::Meeting
-                {
-                    console.warn(people::again_warning(again));
-                }
+                people::warn(plan, input, self.conduct.trust_ids, console);
                 if plan.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
@@ -290,9 +283,20 @@ impl Enrolment<'_> {
             None => known_rule(self.target.api(), &ledger),
         };
         let now = line.clock.stamp(line.clock.now());
-        let ledgers = (&mut ledger, self.conduct.trust_ids);
-        let judgement =
-            people::judged(judgement, snapshot, &rule, ledgers, (stop.as_ref(), now), console)?;
+        // A run that came to no plan has not looked at the people, and its files show links as well.
+        let trust_ids = self.conduct.trust_ids;
+        let judged =
+            judgement.map_or_else(|| people::judge(snapshot, &rule, &ledger, trust_ids), Ok);
+        let judgement = match judged {
+            Ok(judgement) => judgement,
+            Err(failure) => {
+                if let Some(stop) = &stop {
+                    tell_stop(stop, console);
+                }
+                people::end(&mut ledger, &failure, now);
+                return Err(failure);
+            }
+        };
         let projection = Projection {
             input: snapshot,
             rule,
@@ -377,7 +381,7 @@ pub(super) fn known_rule(api: Api, ledger: &Ledger) -> Rule {
     }
 }
 
-pub(super) fn tell_stop(stop: &Stop, console: &Console) {
+fn tell_stop(stop: &Stop, console: &Console) {
     console.error(format!("stopped: {stop}"));
 }
 

@@ -1,45 +1,30 @@
 //! What is said and done about the people of a list, where the ledger knows them.
 
-use super::{enrol, failure::Failure, notation::grouped};
+use super::{failure::Failure, notation::grouped};
 use crate::{
     input::Snapshot,
-    job::{self, JobError, people::Judgement, stop::Stop},
+    job::{self, JobError, people::Judgement, plan::Plan},
     ledger::{Ledger, RunEnd},
     output::Console,
     registrant::Rule,
 };
 
-/// What a run found out about the people of its list, before its files are written. A run that came
-/// to no plan did not ask; its files show links for all that.
-pub(super) fn judged(
-    judgement: Option<Judgement>,
+/// What is to be found out about the people of a list before files with links are written, where no
+/// run has found it out.
+pub(super) fn judge(
     input: &Snapshot,
     rule: &Rule,
-    (ledger, trust_ids): (&mut Ledger, bool),
-    (stop, now): (Option<&Stop>, i64),
-    console: &Console,
+    ledger: &Ledger,
+    trust_ids: bool,
 ) -> Result<Judgement, Failure> {
-    if let Some(judgement) = judgement {
-        return Ok(judgement);
-    }
-    let error = match job::judge(input, rule, ledger, trust_ids) {
-        Ok(judgement) => return Ok(judgement),
-        Err(error) => error,
-    };
-    if let Some(stop) = stop {
-        enrol::tell_stop(stop, console);
-    }
-    let failure = named(error, ledger);
-    let end =
-        RunEnd { at: now, exit_code: failure.code, stop_reason: Some("usage"), summary: "{}" };
-    // The first fault is told; a ledger that cannot be written now will say so next time.
-    let _ = ledger.end_run(&end);
-    Err(failure)
+    job::judge(input, rule, ledger, trust_ids).map_err(|error| named(error, ledger))
 }
 
-/// The same for the files of a ledger without a run.
-pub(super) fn judge(input: &Snapshot, rule: &Rule, ledger: &Ledger) -> Result<Judgement, Failure> {
-    job::judge(input, rule, ledger, false).map_err(|error| named(error, ledger))
+/// Writes into the ledger that a run ended with this, and without files.
+pub(super) fn end(ledger: &mut Ledger, failure: &Failure, at: i64) {
+    let end = RunEnd { at, exit_code: failure.code, stop_reason: Some("usage"), summary: "{}" };
+    // The first fault is told; a ledger that cannot be written now will say so next time.
+    let _ = ledger.end_run(&end);
 }
 
 fn named(error: JobError, ledger: &Ledger) -> Failure {
@@ -49,8 +34,20 @@ fn named(error: JobError, ledger: &Ledger) -> Failure {
     }
 }
 
+/// Says what the plan noted of people and nothing was done about.
+pub(super) fn warn(plan: &Plan, input: &Snapshot, trust_ids: bool, console: &Console) {
+    if let Some(lone) = plan.people.lone().filter(|_| !trust_ids) {
+        console.warn(lone_warning(input, lone));
+    }
+    // A webinar knows them by their address, and makes no second registration of it.
+    let again = plan.judgement.again().filter(|_| matches!(plan.rule, Rule::Meeting(_)));
+    if let Some(again) = again {
+        console.warn(again_warning(again));
+    }
+}
+
 /// What is said where people are told by one thing alone, and that has changed.
-pub(super) fn lone_warning(input: &Snapshot, (rows, first): (u64, u64)) -> String {
+fn lone_warning(input: &Snapshot, (rows, first): (u64, u64)) -> String {
     let (what, other) = match input.tells_people() {
         (true, false) => ("e-mail address", "name"),
         (false, true) => ("name", "e-mail address"),
@@ -65,7 +62,7 @@ pub(super) fn lone_warning(input: &Snapshot, (rows, first): (u64, u64)) -> Strin
 }
 
 /// What is said where people who are known have new ids, and their former ones are gone.
-pub(super) fn again_warning((rows, first): (u64, u64)) -> String {
+fn again_warning((rows, first): (u64, u64)) -> String {
     let (tell, are) = if rows == 1 {
         ("row with a new id tells a person who is", "is")
     } else {

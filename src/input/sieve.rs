@@ -178,9 +178,9 @@ impl Sieve {
         let mut rows = input.rows()?;
         let mut row = Row::new();
         let mut seen = Seen::default();
+        let mut scales = Scales::new(sieve.scales.rule.clone(), None);
         while rows.read(&mut row)? {
-            let Weighed::Judged { faults, claim: Some(claim), .. } = sieve.scales.weigh(&row)
-            else {
+            let Weighed::Judged { faults, claim: Some(claim), .. } = scales.weigh(&row) else {
                 continue;
             };
             if sieve.promises.stands_against(&claim).is_some() {

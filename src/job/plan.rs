@@ -1,12 +1,16 @@
 //! The plan: rows × ledger → what to do. Decides; does nothing.
 
+mod work_list;
+
+use work_list::WorkList;
+
 use super::{
     people::{IdsMoved, Judgement, People, Stranger, Unjudged},
     sightings::{Sight, Sightings},
     work::Work,
 };
 use crate::{
-    input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot, sift_all},
+    input::{IdTrap, InputError, Row, Sieve, Sifted, Snapshot, sift_all},
     ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
     registrant::{FaultCode, Field, Mark, MarkKey, Marker, Mode, Registrant, RegistrantId, Rule},
 };
@@ -339,47 +343,7 @@ impl Plan {
         holdings: &'a Sightings,
     ) -> Result<impl Iterator<Item = Result<(Work, Option<Sight>), InputError>> + 'a, InputError>
     {
-        let left = self.to_post + self.held;
-        let (row, marker) = (Row::default(), Marker::new(self.key));
-        Ok(WorkList { rows: input.rows()?, row, marker, plan: self, holdings, at: 0, left })
-    }
-}
-
-struct WorkList<'a> {
-    rows: Rows,
-    row: Row,
-    marker: Marker,
-    plan: &'a Plan,
-    holdings: &'a Sightings,
-    at: usize,
-    /// How many rows are still to come: behind the last one nothing is read.
-    left: u64,
-}
-
-impl Iterator for WorkList<'_> {
-    type Item = Result<(Work, Option<Sight>), InputError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.left > 0 {
-            match self.rows.read(&mut self.row) {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-            }
-            let wanted = self.plan.todo.get(self.at).copied().unwrap_or(false);
-            self.at += 1;
-            if !wanted {
-                continue;
-            }
-            self.left -= 1;
-            // The copy of the input has not changed, so a row that was valid still is.
-            if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
-                let (sent, sight) = (sent_digest(&registrant), self.holdings.of(&registrant));
-                let person = self.row.mark(&mut self.marker);
-                return Some(Ok((Work::new(registrant, sent, person, self.row.line()), sight)));
-            }
-        }
-        None
+        WorkList::of(self, input, holdings)
     }
 }
 
