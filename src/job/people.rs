@@ -10,6 +10,7 @@
 //! | nothing differs | the same person's |
 //! | name and e-mail address differ | somebody else's |
 //! | one half differs, and by the marks that person came from another id, or the former one went to another | somebody else's |
+//! | the only half that is known differs, and so it is with most of the list's rows | somebody else's |
 //! | one half differs | the same person's, and the mark is brought up to date |
 //!
 //! So many at once that the ids themselves must have changed are [`IdsMoved`]: nothing is done then.
@@ -39,6 +40,8 @@ pub enum Stranger {
     /// The name or the address is another, and by that the person came from another id, or the
     /// former one is found under another.
     Moved,
+    /// People are told by one thing alone, and most of the list's rows tell another than before.
+    MostDiffer,
 }
 
 /// What was found out about the people of a list.
@@ -48,8 +51,8 @@ pub struct Judgement {
     trust_ids: bool,
     /// Of ids that several rows have: which row is the person's.
     promises: Promises,
-    /// The lines of rows that are somebody else's though one half of the mark fits.
-    moved: HashSet<u64>,
+    /// The lines of rows that are somebody else's though not both halves of the mark differ.
+    strange: HashMap<u64, Stranger>,
     /// Rows with a new id that tell people who are known under one that the list no longer has, and
     /// the first one's line.
     again: (u64, u64),
@@ -65,7 +68,7 @@ impl Judgement {
     /// Whether it tells something that a plan was drawn without.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        !self.promises.is_empty() || !self.moved.is_empty()
+        !self.promises.is_empty() || !self.strange.is_empty()
     }
 
     /// How many rows with a new id tell people who are known under another that the list no longer
@@ -89,7 +92,7 @@ impl Judgement {
         if entry.person.held_against(mark).is_of_another() {
             return Some(Stranger::BothDiffer);
         }
-        self.moved.contains(&line).then_some(Stranger::Moved)
+        self.strange.get(&line).copied()
     }
 }
 

@@ -205,5 +205,8 @@ fn told_of(stranger: Stranger) -> &'static str {
         Stranger::Moved => {
             "this id was enrolled for somebody else: by name and e-mail address this person was enrolled under another id, or the former one has another id now; give this row its own id again, or, if it is the same person, run once with --trust-ids"
         }
+        Stranger::MostDiffer => {
+            "this id was enrolled for another name or e-mail address, as most ids of this list were, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
+        }
     }
 }

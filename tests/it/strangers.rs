@@ -154,6 +154,21 @@ fn one_half_alone_is_a_correction_unless_people_changed_places() {
 }
 
 #[test]
+fn a_short_list_of_names_that_was_replaced_gets_no_links() {
+    let context = Context::new();
+    let run = "run people.csv --meeting m1 --ledger l.ledger";
+    context.file("people.csv", "id,name\n1,Ada\n2,Bob\n3,Cleo\n");
+    context.run(run).expect(0);
+    context.file("people.csv", "id,name\n1,Xenia\n2,Yves\n3,Zoe\n4,Wim\n");
+    context.run(run).expect(3);
+    let ids: Vec<_> = files::enrolled(&context, "people.enrolled.csv");
+    assert_eq!(ids.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["4"]);
+    assert_eq!(codes(&context), ["changed-since-enrolled"; 3]);
+    context.run(&format!("{run} --trust-ids")).expect(0);
+    context.run(run).expect(0);
+}
+
+#[test]
 fn of_two_rows_with_one_id_the_first_one_enrolled_keeps_the_link() {
     let context = Context::new();
     let file = |rows: [&str; 3]| {

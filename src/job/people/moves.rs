@@ -3,8 +3,11 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::{Judgement, People, Suspect};
-use crate::{ledger::Seq, registrant::Mark};
+use super::{Judgement, People, Stranger, Suspect};
+use crate::{
+    ledger::Seq,
+    registrant::{Likeness, Mark},
+};
 
 /// So many rows are no accident, and no list is shorter for which ids may seem to have moved.
 const MANY: u64 = 10;
@@ -74,9 +77,26 @@ impl People {
             self.hold_new_ids(&again, known.len() as u64, list.column)?;
             self.hold_known_ids(&suspects, &moved, list.column)?;
         }
-        judgement.moved = moved.iter().map(|suspect| suspect.line).collect();
+        judgement.strange = self
+            .most_differ(&suspects)
+            .map(|suspect| (suspect.line, Stranger::MostDiffer))
+            .chain(moved.iter().map(|suspect| (suspect.line, Stranger::Moved)))
+            .collect();
         judgement.again = (again.len() as u64, again.first().map_or(0, |(_, line)| *line));
         Ok(())
+    }
+
+    /// Those of whom one thing alone is known, and that is another, where it is so with most rows: a
+    /// short list that was replaced by another one.
+    fn most_differ<'a>(
+        &self,
+        suspects: &[&'a Suspect],
+    ) -> impl Iterator<Item = &'a Suspect> + use<'a> {
+        let unlike = |suspect: &&&Suspect| suspect.likeness() == Likeness { same: 0, differ: 1 };
+        let unlike: Vec<&Suspect> = suspects.iter().filter(unlike).copied().collect();
+        // One of one may have been corrected.
+        let most = unlike.len() > 1 && unlike.len() as u64 * 2 > self.compared;
+        unlike.into_iter().filter(move |_| most)
     }
 
     /// Finds out whether the known ids belong to other people now.

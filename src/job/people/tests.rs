@@ -59,7 +59,7 @@ fn judge(people: &People, told: Mark, ledger: &[(i64, Mark)]) -> Result<Judgemen
 
 /// The lines of those who are strangers by where people moved.
 fn judged(people: &People, told: Mark, ledger: &[(i64, Mark)]) -> Result<Vec<u64>, IdsMoved> {
-    let mut lines: Vec<u64> = judge(people, told, ledger)?.moved.into_iter().collect();
+    let mut lines: Vec<u64> = judge(people, told, ledger)?.strange.into_keys().collect();
     lines.sort_unstable();
     Ok(lines)
 }
@@ -154,6 +154,21 @@ fn a_changed_half_is_somebody_else_where_people_moved() {
     ] {
         let people = noted(&rows);
         assert_eq!(judged(&people, told, &ledger), Ok(wanted), "{rows:?}");
+    }
+}
+
+#[test]
+fn of_people_known_by_one_thing_alone_few_are_corrected() {
+    let ledger: Vec<_> = (1..=5).map(|n| (i64::from(n), nth(n))).collect();
+    let rows = |changed: u32, of: u32| -> Vec<_> {
+        let now = |n| if n <= changed { nth(100 + n) } else { nth(n) };
+        (1..=of).map(|n| (Some((i64::from(n), nth(n))), Mark { email: 0, ..now(n) })).collect()
+    };
+    for (changed, of, strangers) in
+        [(1, 1, 0), (1, 2, 0), (2, 4, 0), (2, 3, 2), (3, 5, 3), (5, 5, 5)]
+    {
+        let lines = judged(&noted(&rows(changed, of)), NAMES, &ledger).expect("few");
+        assert_eq!(lines.len(), strangers, "{changed} of {of}");
     }
 }
 
