@@ -160,8 +160,8 @@ impl Sieve {
         Self { scales, seen, promises, addresses, watch: TrapWatch::default() }
     }
 
-    /// A sieve for all rows of `input`, which marks people with `key`, gives ids to the rows that
-    /// they are promised to, and leaves an address to the row that `holds` it already, wherever it
+    /// A sieve for all rows of `input`, which marks people if there is a `key`, gives ids to the rows
+    /// that they are promised to, and leaves an address to the row that `holds` it already, wherever it
     /// stands: a list that is sorted anew takes nobody's link.
     ///
     /// # Errors
@@ -169,11 +169,11 @@ impl Sieve {
     pub fn over<E: From<InputError>>(
         rule: Rule,
         input: &Snapshot,
-        key: MarkKey,
+        key: Option<MarkKey>,
         promises: &Promises,
         mut holds: impl FnMut(&str) -> Result<bool, E>,
     ) -> Result<Self, E> {
-        let mut sieve = Self::with(rule, Some(key), promises.clone());
+        let mut sieve = Self::with(rule, key, promises.clone());
         let Some(addresses) = &mut sieve.addresses else { return Ok(sieve) };
         let mut rows = input.rows()?;
         let mut row = Row::new();

@@ -44,14 +44,15 @@ pub enum Stranger {
     MostDiffer,
 }
 
-/// What was found out about the people of a list.
-#[derive(Clone, Debug, Default)]
+/// What was found out about the people of a list. Outside this room there is none but of a list that
+/// was judged.
+#[derive(Clone, Debug)]
 pub struct Judgement {
     /// Take whoever has an id for the person whom it was enrolled for.
     trust_ids: bool,
     /// Of ids that several rows have: which row is the person's.
     promises: Promises,
-    /// The lines of rows that are somebody else's though not both halves of the mark differ.
+    /// The lines of rows that are somebody else's.
     strange: HashMap<u64, Stranger>,
     /// Rows with a new id that tell people who are known under one that the list no longer has, and
     /// the first one's line.
@@ -61,14 +62,16 @@ pub struct Judgement {
 impl Judgement {
     /// Nothing is found out yet.
     #[must_use]
-    pub fn new(trust_ids: bool) -> Self {
-        Self { trust_ids, ..Self::default() }
+    pub(super) fn new(trust_ids: bool) -> Self {
+        let (promises, strange) = (Promises::default(), HashMap::new());
+        Self { trust_ids, promises, strange, again: (0, 0) }
     }
 
     /// Whether it tells something that a plan was drawn without.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        !self.promises.is_empty() || !self.strange.is_empty()
+        let by_list = |stranger: &Stranger| *stranger != Stranger::BothDiffer;
+        !self.promises.is_empty() || self.strange.values().any(by_list)
     }
 
     /// How many rows with a new id tell people who are known under another that the list no longer
@@ -85,7 +88,8 @@ impl Judgement {
     }
 
     /// Whether the row in this line is another person's than the one whom the ledger has enrolled
-    /// with its id. Where more than the id was sent, that tells more than a mark.
+    /// with its id. Where more than the id was sent, that tells more than a mark. Once the list is
+    /// judged, no mark is needed.
     #[must_use]
     pub fn stranger(&self, entry: Option<&Entry>, mark: Mark, line: u64) -> Option<Stranger> {
         let entry = entry.filter(|entry| is_judged(entry) && !self.trust_ids)?;
@@ -260,6 +264,9 @@ impl People {
             };
             self.look_for_moves(&known, &list, &mut judgement)?;
         }
+        let others = self.suspects.iter().filter(|it| it.judged && it.likeness().is_of_another());
+        let others = others.filter(|_| !trust_ids);
+        judgement.strange.extend(others.map(|suspect| (suspect.line, Stranger::BothDiffer)));
         Ok(judgement)
     }
 

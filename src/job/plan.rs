@@ -180,7 +180,7 @@ impl Plan {
         let mut rows = input.rows()?;
         let mut held = ledger.look_ups()?;
         let holds = |id: &str| held.holds(id).map_err(PlanError::from);
-        let mut sieve = Sieve::over(rule, input, key, plan.judgement.promises(), holds)?;
+        let mut sieve = Sieve::over(rule, input, Some(key), plan.judgement.promises(), holds)?;
         drop(held);
         let mut look_ups = ledger.look_ups()?;
         sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), PlanError> {

@@ -4,18 +4,18 @@
 //! somebody who was enrolled before it was known, or whose row has changed since, and to look for
 //! whoever is known under another id, which no index helps with, since that is seldom asked.
 
-use aws_lc_rs::rand;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{Ledger, LedgerError, Seq, State, record::first_bits};
 use crate::registrant::{Mark, MarkKey};
 
 /// Draws the key of a ledger that has none.
 pub(super) fn draw_key(connection: &Connection) -> Result<(), LedgerError> {
-    let mut key = [0; MarkKey::BYTES];
-    rand::fill(&mut key)
-        .map_err(|_| LedgerError::Io(std::io::Error::other("the system gives no random bytes")))?;
+    // 122 bits of the system's own randomness. aws-lc gathers some of its own first, for a tenth of a
+    // second.
+    let key: [u8; MarkKey::BYTES] = Uuid::new_v4().into_bytes();
     connection.execute(
         "INSERT INTO person_key (one, key, seal) VALUES (1, ?, ?)",
         params![key, seal(&key)],
@@ -107,8 +107,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-
-    use uuid::Uuid;
 
     use super::*;
     use crate::{

@@ -64,9 +64,9 @@ impl Projection<'_> {
             stranger: None,
         };
         let mut held = self.ledger.look_ups()?;
-        let (rule, key) = (self.rule.clone(), self.ledger.mark_key());
+        let (rule, promises) = (self.rule.clone(), self.judgement.promises());
         let holds = |id: &str| held.holds(id).map_err(ProjectionError::from);
-        let mut sieve = Sieve::over(rule, self.input, key, self.judgement.promises(), holds)?;
+        let mut sieve = Sieve::over(rule, self.input, None, promises, holds)?;
         drop(held);
         let mut rows = self.input.rows()?;
         let mut look_ups = self.ledger.look_ups()?;

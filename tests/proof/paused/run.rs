@@ -178,14 +178,17 @@ impl World {
         };
         let (enrolled, rejects) =
             (self.folder.path().join("enrolled.csv"), self.folder.path().join("rejects.csv"));
+        let rule = match known {
+            Kind::Meeting(mode) => Rule::Meeting(mode),
+            Kind::Webinar => Rule::webinar(),
+        };
+        let judgement = judgement
+            .unwrap_or_else(|| job::judge(snapshot, &rule, &ledger, false).expect("no ids moved"));
         let projection = Projection {
             input: snapshot,
-            rule: match known {
-                Kind::Meeting(mode) => Rule::Meeting(mode),
-                Kind::Webinar => Rule::webinar(),
-            },
+            rule,
             ledger: &ledger,
-            judgement: &judgement.unwrap_or_default(),
+            judgement: &judgement,
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
             formula_safe: false,
         };

@@ -109,7 +109,7 @@ async fn play(rows: u32) {
         input: &snapshot,
         rule,
         ledger: &ended.ledger,
-        judgement: &ended.judgement.unwrap_or_default(),
+        judgement: &ended.judgement.expect("a plan was drawn"),
         stopped: None,
         formula_safe: false,
     };
