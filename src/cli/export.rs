@@ -34,7 +34,8 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     for note in input.notes() {
         console.say(note);
     }
-    let mode = ledger.listed()?.registration.and_then(|(_, mode)| mode.parse().ok());
+    let listed = ledger.listed().map_err(|error| error.at(&path))?;
+    let mode = listed.registration.and_then(|(_, mode)| mode.parse().ok());
     let api = if target.kind == Api::Webinar.word() { Api::Webinar } else { Api::Meeting };
     let rule = enrol::known_rule(api, &ledger);
     input.require(&rule)?;
