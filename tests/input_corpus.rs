@@ -78,7 +78,7 @@ fn outcome(path: &Path, options: &Options, rule: &Rule) -> String {
                 Sifted::Invalid(faults) => {
                     faults.iter().map(|fault| fault.code.as_str()).collect::<Vec<_>>().join("+")
                 }
-                Sifted::Valid { registrant, repeats } => {
+                Sifted::Valid { registrant, repeats, .. } => {
                     let again = repeats.map_or_else(String::new, |line| format!(" repeats {line}"));
                     format!("<{}>{again}", registrant.id.as_str())
                 }

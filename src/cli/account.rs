@@ -110,6 +110,7 @@ impl Enrolment<'_> {
             ("--max-rejects", or(conduct.max_rejects.map(|limit| limit.to_string()), "no limit")),
             ("--strict", yes(conduct.strict)),
             ("--trust-ledger", yes(conduct.trust_ledger)),
+            ("--trust-ids", yes(conduct.trust_ids)),
         ];
         if let Some(time) = self.pace.finish_by {
             settings.push(("--finish-by", time.strftime("%H:%M").to_string()));

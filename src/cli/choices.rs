@@ -45,6 +45,7 @@ impl ConductArgs {
             },
             settle: self.settle,
             trust_ledger: self.trust_ledger,
+            trust_ids: self.trust_ids,
             max_attempts: pace.max_attempts,
             concurrency: pace.concurrency.max(1),
         }

@@ -46,9 +46,11 @@ impl<'a> Drafting<'a> {
                     Draft::begin(self.input, self.enrolled, self.rejects, self.formula_safe);
                 self.draft = begun.ok();
             }
-            Event::Noted(Noted::Settled { row, sifted, entry }) => {
+            Event::Noted(Noted::Settled { row, sifted, entry, stranger }) => {
                 if let Some(draft) = &mut self.draft
-                    && draft.settled(row, sifted, *entry, self.run, self.answers_known).is_err()
+                    && draft
+                        .settled(row, sifted, *entry, self.run, self.answers_known, *stranger)
+                        .is_err()
                 {
                     self.draft = None;
                 }

@@ -15,7 +15,7 @@ use super::{
     failure::Failure,
     keep::Before,
     notation::{self, grouped},
-    patience,
+    patience, people,
     signals::Signals,
 };
 use crate::{
@@ -216,6 +216,7 @@ impl Enrolment<'_> {
                 if plan.duplicates > 0 {
                     console.warn(repeats_warning(input.mapping(), plan.duplicates));
                 }
+                people::warn(plan, input, self.conduct.trust_ids, console);
                 if plan.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
@@ -247,6 +248,7 @@ impl Enrolment<'_> {
         count(plan.in_doubt.len() as u64, "to be looked up because their answer was lost");
         count(plan.foreign, "on the server that this ledger never sent");
         count(plan.changed, "changed since they were enrolled");
+        count(plan.strangers, "with somebody else's id");
         count(plan.invalid, "invalid");
         count(plan.excluded, "left out by filters");
         let mut text = parts.join(", ");
@@ -274,20 +276,35 @@ impl Enrolment<'_> {
         before: &Before<'_>,
         console: &Console,
     ) -> Result<Done, Failure> {
-        let Ended { mut ledger, ruled, tally, stop } = ended;
+        let Ended { mut ledger, ruled, judgement, tally, stop } = ended;
         let mode = ruled.as_ref().map(|(_, mode)| *mode);
         let rule = match ruled {
             Some((rule, _)) => rule,
             None => known_rule(self.target.api(), &ledger),
         };
+        let now = line.clock.stamp(line.clock.now());
+        // A run that came to no plan has not looked at the people, and its files show links as well.
+        let trust_ids = self.conduct.trust_ids;
+        let judged =
+            judgement.map_or_else(|| people::judge(snapshot, &rule, &ledger, trust_ids), Ok);
+        let judgement = match judged {
+            Ok(judgement) => judgement,
+            Err(failure) => {
+                if let Some(stop) = &stop {
+                    tell_stop(stop, console);
+                }
+                people::end(&mut ledger, &failure, now);
+                return Err(failure);
+            }
+        };
         let projection = Projection {
             input: snapshot,
             rule,
             ledger: &ledger,
+            judgement: &judgement,
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
-        let now = line.clock.stamp(line.clock.now());
         let kept = if self.rehearsal { None } else { before.keep(&ledger, now, console)? };
         let (counts, reasons) = files.write(&tally, &projection)?;
         let mut summary = Summary::new(

@@ -7,6 +7,7 @@ use super::{
     enrol,
     failure::Failure,
     keep::Before,
+    people,
     print::print,
     reach,
 };
@@ -33,16 +34,19 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     for note in input.notes() {
         console.say(note);
     }
-    let mode = ledger.listed()?.registration.and_then(|(_, mode)| mode.parse().ok());
+    let listed = ledger.listed().map_err(|error| error.at(&path))?;
+    let mode = listed.registration.and_then(|(_, mode)| mode.parse().ok());
     let api = if target.kind == Api::Webinar.word() { Api::Webinar } else { Api::Meeting };
     let rule = enrol::known_rule(api, &ledger);
     input.require(&rule)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
     let snapshot = input.snapshot(folder)?;
+    let judgement = people::judge(&snapshot, &rule, &ledger, false)?;
     let projection = Projection {
         input: &snapshot,
         rule,
         ledger: &ledger,
+        judgement: &judgement,
         stopped: None,
         formula_safe: args.files.formula_safe,
     };

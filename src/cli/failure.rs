@@ -91,6 +91,7 @@ impl From<JobError> for Failure {
         match error {
             JobError::Input(error) => error.into(),
             JobError::Trap(trap) => trap.into(),
+            JobError::Moved(moved) => Self::usage(moved.to_string()),
             JobError::Ledger(error) => error.into(),
         }
     }

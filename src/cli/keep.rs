@@ -31,7 +31,8 @@ impl<'a> Before<'a> {
         ledger: &Ledger,
         simulated: bool,
     ) -> Result<Self, LedgerError> {
-        Ok(Self { enrolled, filed_at: ledger.filed_at()?, simulated })
+        let filed_at = ledger.filed_at().map_err(|error| error.at(ledger.path()))?;
+        Ok(Self { enrolled, filed_at, simulated })
     }
 
     /// Keeps the file, where it holds a link that `ledger` does not know; says so, and gives its

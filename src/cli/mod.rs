@@ -22,6 +22,7 @@ mod notation;
 mod panic;
 mod paths;
 mod patience;
+mod people;
 mod print;
 mod reach;
 mod registration;

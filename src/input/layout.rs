@@ -9,7 +9,8 @@ use super::{
     dialect::{HeadRecord, head_records, line_ending, separator_line, skip_lines, unquote},
     filter::{Gate, gates},
     header::{find, normal},
-    mapping::{Slot, parts},
+    mapping::parts,
+    person::{Teller, person_columns},
     preset::Preset,
     split::{Extent, Span, Split, Supply, count_lines, split},
     text::Text,
@@ -61,6 +62,8 @@ pub(super) struct Layout {
     pub(super) names: Names,
     /// The columns that tell people apart.
     pub(super) person: Vec<usize>,
+    /// The columns that a person's mark is made of.
+    pub(super) teller: Teller,
     /// How many rows there will be, judged by the first ones; 0 if nothing can be said.
     pub(super) expected_rows: usize,
     /// What is said aloud before the first row.
@@ -165,6 +168,7 @@ impl Layout {
         }
         let kept = options.keep.resolve(&header, &mut notes)?;
         let person = person_columns(&mapping, &header);
+        let teller = Teller::find(&mapping, preset, &header);
         // Of an export without an id, the advice comes with the error that none is mapped.
         if let Some(advice) = preset.filter(|p| !p.id.is_empty()).and_then(|p| p.advice) {
             notes.push(advice.to_owned());
@@ -185,6 +189,7 @@ impl Layout {
             id_prefix: options.id_prefix.clone().unwrap_or_default(),
             names,
             person,
+            teller,
             expected_rows,
             notes,
         })
@@ -376,47 +381,4 @@ fn unused_status(header: &Header, gates: &[Gate]) -> Option<String> {
     };
     let column = header.names.iter().position(tells).filter(|_| gates.is_empty())?;
     Some(header.unique_name(column).replace(['\r', '\n'], " "))
-}
-
-/// What columns of names are called in other languages, as [`normal`] has them.
-const NAME_WORDS: [&str; 11] = [
-    "nom",
-    "prénom",
-    "prenom",
-    "nombre",
-    "apellido",
-    "apellidos",
-    "nome",
-    "cognome",
-    "氏名",
-    "お名前",
-    "名前",
-];
-
-/// The columns of names and e-mail: two rows with one id and other people in these are what an
-/// order number looks like when it is taken for an id.
-fn person_columns(mapping: &Mapping, header: &Header) -> Vec<usize> {
-    let mapped = |field: &Field| match mapping.slot(field) {
-        Some(Slot::Column(column) | Slot::Name(column, _)) => Some(*column),
-        _ => None,
-    };
-    let names = [mapped(&Field::FirstName), mapped(&Field::LastName)];
-    let has_names = names.iter().any(Option::is_some);
-    let mut columns: Vec<usize> =
-        names.into_iter().chain([mapped(&Field::Email)]).flatten().collect();
-    if !has_names {
-        // The mail may be the buyer's in all rows of an order.
-        let calls_people = |name: &str| {
-            let name = normal(name);
-            name.ends_with("name")
-                || NAME_WORDS.contains(&name.as_str())
-                || columns.is_empty() && name.contains("mail")
-        };
-        let found = header.names.iter().enumerate().filter(|(_, name)| calls_people(name));
-        let found: Vec<usize> = found.map(|(column, _)| column).collect();
-        columns.extend(found);
-    }
-    columns.sort_unstable();
-    columns.dedup();
-    columns
 }

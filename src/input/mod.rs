@@ -16,6 +16,7 @@ use std::{
 };
 
 mod addresses;
+mod counter;
 mod decode;
 mod describe;
 mod dialect;
@@ -29,6 +30,7 @@ mod layout;
 mod mapping;
 mod names;
 mod oddity;
+mod person;
 mod preset;
 mod row;
 mod rows;
@@ -53,7 +55,7 @@ pub use names::{NameOrder, UnknownOrder};
 pub use preset::{Preset, PresetChoice, UnknownPreset, names as preset_names};
 pub use row::{Row, Standing};
 pub use rows::Rows;
-pub use sieve::{Sieve, Sifted};
+pub use sieve::{Promises, Sieve, Sifted};
 pub use snapshot::Snapshot;
 pub use survey::{Survey, sift_all, survey};
 pub use text::MAX_ROW;

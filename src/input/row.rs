@@ -12,7 +12,7 @@ use super::{
     names,
     split::{Defect, Extent, QUOTE, Span, Split, Supply, split},
 };
-use crate::registrant::{Fault, FaultCode, Field, Fields, RegistrantId};
+use crate::registrant::{Fault, FaultCode, Field, Fields, Mark, Marker, RegistrantId};
 
 /// The keys of every fingerprint of this process: drawn anew each time, so that no file can be
 /// made whose rows collide.
@@ -201,6 +201,12 @@ impl Row {
             }),
         };
         (hash >> 32) as u32
+    }
+
+    /// The mark of the person whom the row is about, as far as its columns tell.
+    pub fn mark(&self, marker: &mut Marker) -> Mark {
+        let Some(layout) = self.layout.as_deref() else { return Mark::UNKNOWN };
+        layout.teller.mark(marker, |column| self.cell(column).unwrap_or_default())
     }
 
     /// Takes the row for none of the list.

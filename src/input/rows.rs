@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     InputError, Row,
+    counter::RowCounter,
     ending::{self, Ending, Verdict},
     kinds::{Kinds, Taken},
     layout::Layout,
@@ -40,6 +41,7 @@ pub(super) struct Findings {
     sums: Option<(u64, u64)>,
     /// Ids that look accidental: the first one's line, and how many.
     accidental: Option<(u64, u64)>,
+    counter: RowCounter,
     excluded: Vec<u64>,
     statuses: Statuses,
     rows: u64,
@@ -101,6 +103,7 @@ impl Findings {
                 format!("{count} ids look accidental ({WHY}), the first in line {line}: they are taken as they stand")
             });
         }
+        notes.extend(self.counter.note(layout));
         match self.repeated_headers.as_slice() {
             [] => {}
             [line] => notes.push(format!("line {line} repeats the header and is passed over")),
@@ -288,6 +291,9 @@ impl Rows {
             self.text.advance(extent.next, extent.lines);
             self.after_blank = false;
             self.findings.rows += 1;
+            if !row.is_broken() {
+                self.findings.counter.look_at(row, &self.layout);
+            }
             if let Some(gate) = row.excluded_by() {
                 self.findings.excluded[gate] += 1;
             } else if !row.is_broken() {

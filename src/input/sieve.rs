@@ -6,6 +6,8 @@
 //! In two steps: [`Scales`] weigh a row by itself, and [`Sieve::settle`] holds it against the rows
 //! before it. The survey does the first where the row has just been read and is still at hand.
 
+use std::collections::HashMap;
+
 use super::{
     InputError, Row, Snapshot, Standing,
     addresses::Addresses,
@@ -13,7 +15,7 @@ use super::{
     seen::{Claim, Claimed, Seen, key},
     trap::{IdTrap, TrapWatch},
 };
-use crate::registrant::{Fault, FaultCode, Registrant, Rule};
+use crate::registrant::{Fault, FaultCode, Mark, MarkKey, Marker, Registrant, Rule};
 
 /// What a row is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Sifted {
         /// The line of the first row, if this row repeats it in every cell: one enrolment serves
         /// both.
         repeats: Option<u64>,
+        /// The person's mark, where the sieve has a key to make it with.
+        mark: Mark,
     },
 }
 
@@ -36,7 +40,33 @@ pub enum Sifted {
 pub(super) enum Settled {
     Excluded,
     Invalid(Vec<Fault>),
-    Valid { repeats: Option<u64> },
+    Valid { repeats: Option<u64>, mark: Mark },
+}
+
+/// Ids that several rows have, and the line of the row that each belongs to: that of the person
+/// whom it was enrolled for, wherever the row stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Promises(HashMap<u64, u64>);
+
+impl Promises {
+    /// Promises an id to the row in this line.
+    pub fn add(&mut self, id: &str, line: u64) {
+        self.0.insert(key(id), line);
+    }
+
+    /// Whether no id is promised.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The row further down that the claimed id belongs to.
+    fn stands_against(&self, claim: &Claim) -> Option<u64> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&claim.key).copied().filter(|&line| claim.line < line)
+    }
 }
 
 /// What a row weighs by itself, whatever the other rows are.
@@ -44,8 +74,8 @@ pub(super) enum Settled {
 pub(super) enum Weighed {
     #[default]
     Excluded,
-    /// Its faults so far, and with what it claims its id, if it has one.
-    Judged { faults: Vec<Fault>, claim: Option<Claim> },
+    /// Its faults so far, with what it claims its id, if it has one, and whom it is about.
+    Judged { faults: Vec<Fault>, claim: Option<Claim>, mark: Mark },
 }
 
 impl Weighed {
@@ -63,18 +93,21 @@ pub(super) struct Scales {
     rule: Rule,
     /// A buffer of [`Row::fingerprint_with`].
     plain: String,
+    key: Option<MarkKey>,
+    marker: Option<Marker>,
 }
 
 impl Scales {
-    pub(super) fn new(rule: Rule) -> Self {
-        Self { rule, plain: String::new() }
+    pub(super) fn new(rule: Rule, key: Option<MarkKey>) -> Self {
+        Self { rule, plain: String::new(), key, marker: key.map(Marker::new) }
     }
 
     pub(super) fn weigh(&mut self, row: &Row) -> Weighed {
         match row.standing() {
             Standing::Excluded(_) => return Weighed::Excluded,
             Standing::Broken(faults) => {
-                return Weighed::Judged { faults: faults.to_vec(), claim: None };
+                let faults = faults.to_vec();
+                return Weighed::Judged { faults, claim: None, mark: Mark::UNKNOWN };
             }
             Standing::Included => {}
         }
@@ -99,7 +132,8 @@ impl Scales {
             person: row.person(),
             line: row.line(),
         });
-        Weighed::Judged { faults, claim }
+        let mark = self.marker.as_mut().map_or(Mark::UNKNOWN, |marker| row.mark(marker));
+        Weighed::Judged { faults, claim, mark }
     }
 }
 
@@ -107,6 +141,7 @@ impl Scales {
 pub struct Sieve {
     scales: Scales,
     seen: Seen,
+    promises: Promises,
     /// Of a webinar.
     addresses: Option<Addresses>,
     watch: TrapWatch,
@@ -116,30 +151,41 @@ impl Sieve {
     /// A sieve that has seen no row yet.
     #[must_use]
     pub fn new(rule: Rule) -> Self {
-        let addresses = matches!(rule, Rule::Webinar(_)).then(Addresses::default);
-        let (scales, seen) = (Scales::new(rule), Seen::default());
-        Self { scales, seen, addresses, watch: TrapWatch::default() }
+        Self::with(rule, None, Promises::default())
     }
 
-    /// A sieve for all rows of `input`, which leaves an address to the row that `holds` it already,
-    /// wherever it stands: a list that is sorted anew takes nobody's link.
+    fn with(rule: Rule, key: Option<MarkKey>, promises: Promises) -> Self {
+        let addresses = matches!(rule, Rule::Webinar(_)).then(Addresses::default);
+        let (scales, seen) = (Scales::new(rule, key), Seen::default());
+        Self { scales, seen, promises, addresses, watch: TrapWatch::default() }
+    }
+
+    /// A sieve for all rows of `input`, which marks people if there is a `key`, gives ids to the rows
+    /// that they are promised to, and leaves an address to the row that `holds` it already, wherever it
+    /// stands: a list that is sorted anew takes nobody's link.
     ///
     /// # Errors
     /// Those of the input and of `holds`, which is asked with each row's id.
     pub fn over<E: From<InputError>>(
         rule: Rule,
         input: &Snapshot,
+        key: Option<MarkKey>,
+        promises: &Promises,
         mut holds: impl FnMut(&str) -> Result<bool, E>,
     ) -> Result<Self, E> {
-        let mut sieve = Self::new(rule);
+        let mut sieve = Self::with(rule, key, promises.clone());
         let Some(addresses) = &mut sieve.addresses else { return Ok(sieve) };
         let mut rows = input.rows()?;
         let mut row = Row::new();
         let mut seen = Seen::default();
+        let mut scales = Scales::new(sieve.scales.rule.clone(), None);
         while rows.read(&mut row)? {
-            let Weighed::Judged { faults, claim: Some(claim) } = sieve.scales.weigh(&row) else {
+            let Weighed::Judged { faults, claim: Some(claim), .. } = scales.weigh(&row) else {
                 continue;
             };
+            if sieve.promises.stands_against(&claim).is_some() {
+                continue;
+            }
             // A row that repeats an id and differs is nobody's, and takes no address either.
             let first = matches!(seen.claim(&claim), Claimed::First);
             if first && faults.is_empty() && holds(row.fields().id.unwrap_or_default())? {
@@ -176,7 +222,7 @@ impl Sieve {
 
     /// Scales of the same rule, for another thread.
     pub(super) fn scales(&self) -> Scales {
-        Scales::new(self.scales.rule.clone())
+        Scales::new(self.scales.rule.clone(), self.scales.key)
     }
 
     /// What is settled, with the person.
@@ -184,9 +230,9 @@ impl Sieve {
         match settled {
             Settled::Excluded => Sifted::Excluded,
             Settled::Invalid(faults) => Sifted::Invalid(faults),
-            Settled::Valid { repeats } => {
+            Settled::Valid { repeats, mark } => {
                 match Registrant::parse(&row.fields(), &self.scales.rule) {
-                    Ok(registrant) => Sifted::Valid { registrant, repeats },
+                    Ok(registrant) => Sifted::Valid { registrant, repeats, mark },
                     Err(faults) => Sifted::Invalid(faults),
                 }
             }
@@ -195,9 +241,21 @@ impl Sieve {
 
     /// Holds the next row, which was weighed before, against the rows before it.
     pub(super) fn settle(&mut self, row: &Row, weighed: Weighed) -> Settled {
-        let Weighed::Judged { mut faults, claim } = weighed else { return Settled::Excluded };
+        let Weighed::Judged { mut faults, claim, mark } = weighed else {
+            return Settled::Excluded;
+        };
         let mut repeats = None;
-        if let Some(claim) = claim {
+        let promised = claim.as_ref().and_then(|claim| self.promises.stands_against(claim));
+        if let Some(line) = promised {
+            self.watch.taken(row, false);
+            faults.push(Fault::new(
+                FaultCode::DuplicateId,
+                format!(
+                    "{} line {line} too, with the person whom it was enrolled for; two people must not share a link",
+                    taken(row.id())
+                ),
+            ));
+        } else if let Some(claim) = claim {
             self.make_room(row);
             match self.seen.claim(&claim) {
                 Claimed::First => self.watch.first(row),
@@ -218,7 +276,7 @@ impl Sieve {
             addresses.hold(row, &mut faults);
         }
         if faults.is_empty() {
-            Settled::Valid { repeats }
+            Settled::Valid { repeats, mark }
         } else {
             faults.sort_by_key(|fault| fault.code);
             Settled::Invalid(faults)

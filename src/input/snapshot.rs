@@ -62,6 +62,13 @@ impl Snapshot {
         &self.layout.mapping
     }
 
+    /// Whether the rows tell people's addresses, and whether they tell names: what their marks are
+    /// made of.
+    #[must_use]
+    pub fn tells_people(&self) -> (bool, bool) {
+        self.layout.teller.knows()
+    }
+
     /// See [`super::Input::header`].
     #[must_use]
     pub fn header(&self) -> &Header {

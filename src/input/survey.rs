@@ -132,7 +132,7 @@ impl Survey {
         self.read += 1;
         match settled {
             Settled::Excluded => self.excluded += 1,
-            Settled::Valid { repeats } => {
+            Settled::Valid { repeats, .. } => {
                 self.valid += 1;
                 self.repeated += u64::from(repeats.is_some());
             }

@@ -79,6 +79,8 @@ pub struct Conduct {
     pub settle: Duration,
     /// Go on where the target cannot be listed, or its registration was made anew.
     pub trust_ledger: bool,
+    /// Take whoever has an id for the person whom it was enrolled for.
+    pub trust_ids: bool,
     /// How often a row's result may be lost in one run.
     pub max_attempts: u32,
     /// The most requests at Graph at one time.
@@ -108,6 +110,7 @@ impl Default for Conduct {
             on_unknown: OnUnknown::default(),
             settle: Self::SETTLE,
             trust_ledger: false,
+            trust_ids: false,
             max_attempts: Self::MAX_ATTEMPTS,
             concurrency: Self::CONCURRENCY,
         }

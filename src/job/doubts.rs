@@ -245,14 +245,14 @@ fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::graph::list::{Member, Standing};
-    use crate::registrant::{Fields, Mode, Registrant, Rule};
+    use crate::registrant::{Fields, Mark, Mode, Registrant, Rule};
 
     const S: Duration = Duration::from_secs(1);
 
     fn work(id: &str, lost: u32) -> Work {
         let fields = Fields { id: Some(id), ..Fields::default() };
         let registrant = Registrant::parse(&fields, &Rule::Meeting(Mode::Everyone)).expect("valid");
-        Work { lost, ..Work::new(registrant, String::new(), 2) }
+        Work { lost, ..Work::new(registrant, String::new(), Mark::UNKNOWN, 2) }
     }
 
     fn seen(ids: &[(&str, u32)]) -> Sightings {

@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod follow;
 pub mod line;
 pub mod listing;
+pub mod people;
 pub mod plan;
 pub mod preflight;
 pub mod refusal;
@@ -30,8 +31,10 @@ use clock::Clock;
 use conduct::Conduct;
 use engine::{Progress, Tally};
 use line::Line;
+use people::{IdsMoved, Judgement};
 use plan::{Noted, Plan, PlanError};
 use preflight::Ruling;
+use sightings::Sightings;
 use stop::Stop;
 
 use crate::{
@@ -101,6 +104,8 @@ pub struct Ended {
     pub ledger: Ledger,
     /// The target's rule and mode, where they were learnt.
     pub ruled: Option<(Rule, Mode)>,
+    /// What was found out about the people of the list; `None` where the run came to no plan.
+    pub judgement: Option<Judgement>,
     /// What was done.
     pub tally: Tally,
     /// Why it stopped early.
@@ -116,6 +121,9 @@ pub enum JobError {
     /// The id column is not one.
     #[error(transparent)]
     Trap(#[from] IdTrap),
+    /// The ids are others than in earlier runs.
+    #[error(transparent)]
+    Moved(#[from] IdsMoved),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -126,6 +134,7 @@ impl From<PlanError> for JobError {
         match error {
             PlanError::Input(error) => Self::Input(error),
             PlanError::Trap(trap) => Self::Trap(trap),
+            PlanError::Moved(moved) => Self::Moved(moved),
             PlanError::Ledger(error) => Self::Ledger(error),
         }
     }
@@ -196,6 +205,23 @@ fn name(id: Option<&str>, mode: &str) -> String {
         Some(id) => format!("{id}, {mode}"),
         None => mode.to_owned(),
     }
+}
+
+/// What is to be found out about the people of `input`, where no run has drawn a plan: for whoever
+/// writes the files of a ledger.
+///
+/// # Errors
+/// [`JobError`]: the input or the ledger is at fault, or the ids are others than in earlier runs.
+pub fn judge(
+    input: &Snapshot,
+    rule: &Rule,
+    ledger: &Ledger,
+    trust_ids: bool,
+) -> Result<Judgement, JobError> {
+    let judgement = Judgement::new(trust_ids);
+    let nothing = Sightings::default();
+    let plan = Plan::draw(input, rule.clone(), ledger, &nothing, judgement, |_| {})?;
+    Ok(plan.people.judge(ledger, input, trust_ids).map_err(PlanError::from)?)
 }
 
 /// Milliseconds since 1970 by the wall clock.

@@ -1,13 +1,18 @@
 //! The plan: rows × ledger → what to do. Decides; does nothing.
 
+mod work_list;
+
+use work_list::WorkList;
+
 use super::{
+    people::{IdsMoved, Judgement, People, Stranger, Unjudged},
     sightings::{Sight, Sightings},
     work::Work,
 };
 use crate::{
-    input::{IdTrap, InputError, Row, Rows, Sieve, Sifted, Snapshot, sift_all},
+    input::{IdTrap, InputError, Row, Sieve, Sifted, Snapshot, sift_all},
     ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
-    registrant::{FaultCode, Field, Mode, Registrant, Rule},
+    registrant::{FaultCode, Field, Mark, MarkKey, Marker, Mode, Registrant, RegistrantId, Rule},
 };
 
 /// What is to be done about a valid row.
@@ -19,6 +24,8 @@ pub enum Disposition {
     Already,
     /// Enrolled with other fields than the row has now.
     Changed,
+    /// Enrolled for somebody else than the row tells.
+    Stranger(Stranger),
     /// Its result was never learnt: reconcile it.
     InDoubt,
     /// On the server, no link yet: look again.
@@ -27,14 +34,14 @@ pub enum Disposition {
     Foreign,
 }
 
-/// Holds a valid row against the ledger.
+/// Holds a valid row against the ledger; `stranger`: what the marks say of the row.
 #[must_use]
-pub fn decide(entry: Option<&Entry>, sent: &str) -> Disposition {
+pub fn decide(entry: Option<&Entry>, sent: &str, stranger: Option<Stranger>) -> Disposition {
     let Some(entry) = entry else { return Disposition::Post };
     match entry.state {
         State::Ready | State::Refused => Disposition::Post,
-        State::Enrolled if changed_fields(&entry.sent, sent).is_empty() => Disposition::Already,
-        State::Enrolled => Disposition::Changed,
+        State::Enrolled if !changed_fields(&entry.sent, sent).is_empty() => Disposition::Changed,
+        State::Enrolled => stranger.map_or(Disposition::Already, Disposition::Stranger),
         State::Sending | State::Unknown | State::Removing => Disposition::InDoubt,
         State::Awaiting => Disposition::Awaiting,
         State::Foreign => Disposition::Foreign,
@@ -63,6 +70,8 @@ pub struct Plan {
     pub already: u64,
     /// Rows whose fields have changed since they were enrolled.
     pub changed: u64,
+    /// Rows that tell another person than the one whom their id was enrolled for.
+    pub strangers: u64,
     /// Rows that the server holds and this ledger never sent.
     pub foreign: u64,
     /// Rows with `tenantId` or `userId` that mode `everyone` does not send.
@@ -71,6 +80,14 @@ pub struct Plan {
     pub in_doubt: Vec<(Work, i64)>,
     /// Rows that the webinar took in an earlier run, and whose links were not had yet.
     pub awaiting: Vec<Work>,
+    /// What speaks against the id column: then nothing may be posted.
+    pub trap: Option<IdTrap>,
+    /// What was noted of the people.
+    pub people: People,
+    /// What was found out about them before.
+    pub judgement: Judgement,
+    /// What marks are made with.
+    key: MarkKey,
     /// Whether rows may hold what is not sent.
     may_hold_more: bool,
     /// By the row's place in the input: whether it is to be posted, or taken over.
@@ -87,6 +104,8 @@ pub enum Noted<'a> {
         sifted: &'a Sifted,
         /// What the ledger holds of it.
         entry: Option<&'a Entry>,
+        /// Whether it tells somebody else than the ledger has enrolled with its id.
+        stranger: Option<Stranger>,
     },
     /// The first row of which something is to be done. Nothing is told of the rows after it.
     Open,
@@ -101,25 +120,39 @@ pub enum PlanError {
     /// The id column is not one.
     #[error(transparent)]
     Trap(#[from] IdTrap),
+    /// The ids are others than in earlier runs.
+    #[error(transparent)]
+    Moved(#[from] IdsMoved),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
+impl From<Unjudged> for PlanError {
+    fn from(error: Unjudged) -> Self {
+        match error {
+            Unjudged::Moved(moved) => Self::Moved(moved),
+            Unjudged::Ledger(error) => Self::Ledger(error),
+        }
+    }
+}
+
 impl Plan {
-    /// Reads the whole input once and holds every row against the rule, the ledger, and what the
-    /// webinar was seen to hold. `tell` hears of the rows as long as nothing is to be done.
+    /// Reads the whole input once and holds every row against the rule, the ledger, what the webinar
+    /// was seen to hold, and what was found out about the people. `tell` hears of the rows as long
+    /// as nothing is to be done.
     ///
     /// # Errors
-    /// [`PlanError`]: the input cannot be read to its end, its id column is a trap, or the ledger
-    /// fails.
+    /// [`PlanError`]: the input cannot be read to its end, or the ledger fails.
     pub fn draw(
         input: &Snapshot,
         rule: Rule,
         ledger: &Ledger,
         holdings: &Sightings,
+        judgement: Judgement,
         mut tell: impl FnMut(Noted<'_>),
     ) -> Result<Self, PlanError> {
+        let key = ledger.mark_key();
         let mut plan = Self {
             rule: rule.clone(),
             read: 0,
@@ -131,17 +164,23 @@ impl Plan {
             held: 0,
             already: 0,
             changed: 0,
+            strangers: 0,
             foreign: 0,
             not_sent: 0,
             in_doubt: Vec::new(),
             awaiting: Vec::new(),
+            trap: None,
+            people: People::new(input.tells_people() != (false, false) && ledger.knows_people()?),
+            judgement,
+            key,
             may_hold_more: rule == Rule::Meeting(Mode::Everyone)
                 && [Field::TenantId, Field::UserId].iter().any(|f| input.mapping().fills(f)),
             todo: Vec::new(),
         };
         let mut rows = input.rows()?;
         let mut held = ledger.look_ups()?;
-        let mut sieve = Sieve::over(rule, input, |id| held.holds(id).map_err(PlanError::from))?;
+        let holds = |id: &str| held.holds(id).map_err(PlanError::from);
+        let mut sieve = Sieve::over(rule, input, Some(key), plan.judgement.promises(), holds)?;
         drop(held);
         let mut look_ups = ledger.look_ups()?;
         sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), PlanError> {
@@ -150,9 +189,7 @@ impl Plan {
             plan.todo.push(post);
             Ok(())
         })?;
-        if let Some(trap) = sieve.id_trap() {
-            return Err(trap.into());
-        }
+        plan.trap = sieve.id_trap();
         Ok(plan)
     }
 
@@ -171,24 +208,32 @@ impl Plan {
                 let duplicate = faults.iter().any(|fault| fault.code == FaultCode::DuplicateId);
                 self.invalid += 1;
                 self.duplicates += u64::from(duplicate);
+                if duplicate {
+                    self.note_rival(row, look_ups)?;
+                }
             }
-            Sifted::Valid { registrant, repeats } => {
+            &Sifted::Valid { ref registrant, repeats, mark } => {
                 self.count_not_sent(row);
-                if repeats.is_some() {
+                if let Some(first) = repeats {
                     self.repeats += 1;
                     // The row before it has been planned for; only what is told needs it.
                     if self.is_idle() {
                         let entry = look_ups.find(&registrant.id)?;
-                        tell(Noted::Settled { row, sifted: &sifted, entry: entry.as_ref() });
+                        let stranger = self.judgement.stranger(entry.as_ref(), mark, first);
+                        let entry = entry.as_ref();
+                        tell(Noted::Settled { row, sifted: &sifted, entry, stranger });
                     }
                     return Ok(false);
                 }
                 let sent = sent_digest(registrant);
                 let entry = look_ups.find(&registrant.id)?;
-                let disposition = decide(entry.as_ref(), &sent);
+                let stranger = self.judgement.stranger(entry.as_ref(), mark, row.line());
+                let disposition = decide(entry.as_ref(), &sent, stranger);
+                self.note_person(row, entry.as_ref(), mark, disposition);
                 match disposition {
                     Disposition::Already => self.already += 1,
                     Disposition::Changed => self.changed += 1,
+                    Disposition::Stranger(_) => self.strangers += 1,
                     Disposition::Foreign => self.foreign += 1,
                     Disposition::Post | Disposition::Awaiting | Disposition::InDoubt => {
                         if self.is_idle() {
@@ -198,21 +243,51 @@ impl Plan {
                         return Ok(self.take_up(
                             disposition,
                             entry.as_ref(),
-                            Work::new(registrant, sent, row.line()),
+                            Work::new(registrant, sent, mark, row.line()),
                             holdings,
                         ));
                     }
                 }
                 if self.is_idle() {
-                    tell(Noted::Settled { row, sifted: &sifted, entry: entry.as_ref() });
+                    let entry = entry.as_ref();
+                    tell(Noted::Settled { row, sifted: &sifted, entry, stranger });
                 }
                 return Ok(false);
             }
         }
         if self.is_idle() {
-            tell(Noted::Settled { row, sifted: &sifted, entry: None });
+            tell(Noted::Settled { row, sifted: &sifted, entry: None, stranger: None });
         }
         Ok(false)
+    }
+
+    /// Notes whom a row with an id of its own is about.
+    fn note_person(
+        &mut self,
+        row: &Row,
+        entry: Option<&Entry>,
+        mark: Mark,
+        disposition: Disposition,
+    ) {
+        let changed = disposition == Disposition::Changed;
+        let refused = changed || matches!(disposition, Disposition::Stranger(_));
+        match entry {
+            Some(entry) => self.people.note_known(entry, mark, row.line(), changed, refused),
+            None => self.people.note_fresh(mark, row.line()),
+        }
+    }
+
+    /// Notes a row that has the id of a row before it: the ledger may have it for this one.
+    fn note_rival(&mut self, row: &Row, look_ups: &mut LookUps<'_>) -> Result<(), LedgerError> {
+        let id = row.fields().id.unwrap_or_default().to_owned();
+        if let Some(entry) = look_ups.find(&RegistrantId::trusted(&id))? {
+            let mark = row.mark(&mut Marker::new(self.key));
+            let sent = Registrant::parse(&row.fields(), &self.rule);
+            let sent = sent.map(|registrant| sent_digest(&registrant));
+            let same = sent.is_ok_and(|sent| changed_fields(&entry.sent, &sent).is_empty());
+            self.people.note_rival(&entry, mark, row.line(), &id, !same);
+        }
+        Ok(())
     }
 
     fn count_not_sent(&mut self, row: &Row) {
@@ -268,44 +343,7 @@ impl Plan {
         holdings: &'a Sightings,
     ) -> Result<impl Iterator<Item = Result<(Work, Option<Sight>), InputError>> + 'a, InputError>
     {
-        let left = self.to_post + self.held;
-        Ok(WorkList { rows: input.rows()?, row: Row::default(), plan: self, holdings, at: 0, left })
-    }
-}
-
-struct WorkList<'a> {
-    rows: Rows,
-    row: Row,
-    plan: &'a Plan,
-    holdings: &'a Sightings,
-    at: usize,
-    /// How many rows are still to come: behind the last one nothing is read.
-    left: u64,
-}
-
-impl Iterator for WorkList<'_> {
-    type Item = Result<(Work, Option<Sight>), InputError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.left > 0 {
-            match self.rows.read(&mut self.row) {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-            }
-            let wanted = self.plan.todo.get(self.at).copied().unwrap_or(false);
-            self.at += 1;
-            if !wanted {
-                continue;
-            }
-            self.left -= 1;
-            // The copy of the input has not changed, so a row that was valid still is.
-            if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
-                let (sent, sight) = (sent_digest(&registrant), self.holdings.of(&registrant));
-                return Some(Ok((Work::new(registrant, sent, self.row.line()), sight)));
-            }
-        }
-        None
+        WorkList::of(self, input, holdings)
     }
 }
 
@@ -319,6 +357,7 @@ mod tests {
             state,
             run: 1,
             sent: sent.to_owned(),
+            person: Mark::UNKNOWN,
             link: None,
             registrant_id: None,
             code: None,
@@ -329,7 +368,7 @@ mod tests {
 
     #[test]
     fn what_the_ledger_holds_decides() {
-        assert_eq!(decide(None, ""), Disposition::Post);
+        assert_eq!(decide(None, "", None), Disposition::Post);
         for (state, wanted) in [
             (State::Ready, Disposition::Post),
             (State::Refused, Disposition::Post),
@@ -340,9 +379,15 @@ mod tests {
             (State::Awaiting, Disposition::Awaiting),
             (State::Foreign, Disposition::Foreign),
         ] {
-            assert_eq!(decide(Some(&entry(state, "userId=1")), "userId=1"), wanted, "{state:?}");
+            let entry = entry(state, "userId=1");
+            assert_eq!(decide(Some(&entry), "userId=1", None), wanted, "{state:?}");
+            // Only who is enrolled has a link that could be given to somebody else.
+            let stranger = decide(Some(&entry), "userId=1", Some(Stranger::Moved));
+            let of_another = Disposition::Stranger(Stranger::Moved);
+            let wanted = if state == State::Enrolled { of_another } else { wanted };
+            assert_eq!(stranger, wanted, "{state:?}");
         }
         let before = entry(State::Enrolled, "userId=1");
-        assert_eq!(decide(Some(&before), "userId=2"), Disposition::Changed);
+        assert_eq!(decide(Some(&before), "userId=2", None), Disposition::Changed);
     }
 }

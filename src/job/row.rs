@@ -138,6 +138,7 @@ impl<T: Transport> Desk<'_, T> {
             .intend(Intent {
                 id: work.registrant.id.clone(),
                 sent: work.sent.clone(),
+                person: work.person,
                 line: work.line,
                 purpose,
                 client_request_id: request,

@@ -6,6 +6,7 @@ use super::{
     Ended, Event, Import, JobError, Planned, clock, emptied,
     engine::{self, Begin, Engine, Tally},
     listing::{self, NoList},
+    people::Judgement,
     plan::{Plan, PlanError},
     preflight::{self, Ruling},
     refusal, replaced,
@@ -28,8 +29,16 @@ const ON_THE_LIST: Duration = Duration::from_secs(60 * 60);
 /// Under this name the ledger keeps what the pace of writes has learnt.
 const WRITES: &str = "writes";
 
-/// The end of a run before its first POST: the rule, where it was learnt, and the cause.
-type Early = (Option<(Rule, Mode)>, Option<Stop>);
+/// The end of a run before its first POST.
+#[derive(Default)]
+struct Early {
+    /// The rule, where it was learnt.
+    ruled: Option<(Rule, Mode)>,
+    /// What was found out about the people, where that was asked.
+    judgement: Option<Judgement>,
+    /// The cause.
+    stop: Option<Stop>,
+}
 
 /// Everything that is known before the first POST.
 struct Prepared {
@@ -47,9 +56,9 @@ impl<T: Transport> Import<'_, T> {
     ) -> Result<Ended, JobError> {
         match self.prepare(&mut ledger, tell).await {
             Ok(Ok(prepared)) => self.enrol(prepared, ledger, tell).await,
-            Ok(Err((ruled, stop))) => {
+            Ok(Err(Early { ruled, judgement, stop })) => {
                 let stop = stop.or_else(|| self.line.stop.cause());
-                Ok(Ended { ledger, ruled, tally: Tally::default(), stop })
+                Ok(Ended { ledger, ruled, judgement, tally: Tally::default(), stop })
             }
             Err(error) => {
                 // The first fault is told; a ledger that cannot be written now will say so next time.
@@ -75,13 +84,14 @@ impl<T: Transport> Import<'_, T> {
             Err(stop) => {
                 let gone = matches!(&stop, Some(Stop::TargetGone { api: Api::Meeting, .. }));
                 let vanished = bound.filter(|_| gone).map(|before| vanished(&before));
-                return Ok(Err((None, vanished.or(stop))));
+                return Ok(Err(Early { stop: vanished.or(stop), ..Early::default() }));
             }
         };
         let (rule, mode) = (ruling.rule.clone(), ruling.mode);
-        let early = |stop| Ok(Err((Some((rule.clone(), mode)), stop)));
+        let ruled = || Some((rule.clone(), mode));
+        let early = |stop| Ok(Err(Early { ruled: ruled(), judgement: None, stop }));
         if let Some(stop) = self.hold_registration(ledger, &ruling)? {
-            return Ok(Err((None, Some(stop))));
+            return Ok(Err(Early { stop: Some(stop), ..Early::default() }));
         }
         tell(Event::Ruled(&ruling));
         self.input.require(&rule)?;
@@ -95,8 +105,21 @@ impl<T: Transport> Import<'_, T> {
         }
         let mut holdings = Sightings::default();
         let mut draw = |ledger: &Ledger, holdings: &Sightings| -> Result<Plan, PlanError> {
-            tell(Event::Drawing { rule: &rule, run: ledger.run()? });
-            Plan::draw(self.input, rule.clone(), ledger, holdings, |row| tell(Event::Noted(row)))
+            let run = ledger.run()?;
+            let mut draw = |judgement| {
+                tell(Event::Drawing { rule: &rule, run });
+                let rule = rule.clone();
+                Plan::draw(self.input, rule, ledger, holdings, judgement, |row| {
+                    tell(Event::Noted(row));
+                })
+            };
+            let trust_ids = self.conduct.trust_ids;
+            let mut plan = draw(Judgement::new(trust_ids))?;
+            if let Some(trap) = plan.trap.take() {
+                return Err(trap.into());
+            }
+            plan.judgement = plan.people.judge(ledger, self.input, trust_ids)?;
+            if plan.judgement.is_news() { draw(plan.judgement) } else { Ok(plan) }
         };
         let plan = match self.target.api() {
             Api::Meeting => {
@@ -128,6 +151,7 @@ impl<T: Transport> Import<'_, T> {
                 }
             }
         };
+        ledger.keep_marks(plan.people.learnt())?;
         if !plan.is_idle() {
             ledger.look_over()?;
         }
@@ -136,7 +160,10 @@ impl<T: Transport> Import<'_, T> {
         let held = holdings.holding();
         tell(Event::Planned(&Planned { plan: &plan, ruling: &ruling, held, pace }));
         match self.refuse(&plan, &ruling) {
-            Some(stop) => early(Some(stop)),
+            Some(stop) => {
+                let judgement = Some(plan.judgement);
+                Ok(Err(Early { ruled: ruled(), judgement, stop: Some(stop) }))
+            }
             None => Ok(Ok(Prepared { plan, mode, holdings })),
         }
     }
@@ -170,7 +197,8 @@ impl<T: Transport> Import<'_, T> {
         if let Err(error) = self.keep_pace(&mut ledger) {
             stop.get_or_insert(Stop::Ledger(error.to_string()));
         }
-        Ok(Ended { ledger, ruled: Some((plan.rule, mode)), tally, stop })
+        let (ruled, judgement) = (Some((plan.rule, mode)), Some(plan.judgement));
+        Ok(Ended { ledger, ruled, judgement, tally, stop })
     }
 
     /// What earlier runs have left to be done.

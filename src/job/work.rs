@@ -3,7 +3,7 @@
 use super::sightings::Sight;
 use crate::{
     ledger::{Seq, State},
-    registrant::Registrant,
+    registrant::{Mark, Registrant},
 };
 
 /// A row on its way to Graph.
@@ -16,6 +16,8 @@ pub struct Work {
     pub seq: Option<Seq>,
     /// What is sent with the id, as the ledger keeps it.
     pub sent: String,
+    /// Whose the row is, as far as it tells.
+    pub person: Mark,
     /// The row's line in the input.
     pub line: u64,
     /// Whether a meeting holds it from an attempt whose answer was lost: DELETE first.
@@ -38,11 +40,12 @@ pub struct Work {
 impl Work {
     /// A row that nothing is known of yet.
     #[must_use]
-    pub fn new(registrant: Registrant, sent: String, line: u64) -> Self {
+    pub fn new(registrant: Registrant, sent: String, person: Mark, line: u64) -> Self {
         Self {
             registrant,
             seq: None,
             sent,
+            person,
             line,
             remove_first: false,
             posted: false,

@@ -27,12 +27,14 @@ impl Batch<'_> {
             Purpose::Remove => (State::Removing, self.run, Some(request)),
             Purpose::Adopt => (State::Awaiting, BEFORE_ALL_RUNS, None),
         };
+        let person = intent.person.to_number();
         if intent.purpose != Purpose::Remove {
             let inserted = db
                 .prepare_cached(
                     "INSERT INTO registrant (id, state, sent, run, line, client_request_id, sent_at,
-                                             seal)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, seal(?1, ?2, ?3, NULL, NULL))
+                                             person, seal)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+                             seal(?1, ?2, ?3, NULL, NULL, ?8))
                      ON CONFLICT (id) DO NOTHING",
                 )?
                 .execute(params![
@@ -42,7 +44,8 @@ impl Batch<'_> {
                     run,
                     line,
                     request,
-                    intent.at
+                    intent.at,
+                    person
                 ])?;
             if inserted == 1 {
                 return Ok(Granted::Go(Seq(db.last_insert_rowid())));
@@ -65,7 +68,7 @@ impl Batch<'_> {
         db.prepare_cached(
             "UPDATE registrant SET state = ?1, sent = ?2, run = ?3, line = ?4,
                     client_request_id = ?5, sent_at = ?6, code = NULL, reason = NULL,
-                    seal = seal(id, ?1, ?2, join_web_url, registrant_id)
+                    person = ?8, seal = seal(id, ?1, ?2, join_web_url, registrant_id, ?8)
              WHERE seq = ?7",
         )?
         .execute(params![
@@ -75,7 +78,8 @@ impl Batch<'_> {
             line,
             request,
             intent.at,
-            seq
+            seq,
+            person
         ])?;
         Ok(Granted::Go(Seq(seq)))
     }
@@ -108,7 +112,8 @@ impl Batch<'_> {
                 "UPDATE registrant SET state = ?1, run = ?2, code = ?3, reason = ?4,
                         client_request_id = NULL, settled_at = ?5,
                         registrant_id = coalesce(?7, registrant_id),
-                        seal = seal(id, ?1, sent, join_web_url, coalesce(?7, registrant_id))
+                        seal = seal(id, ?1, sent, join_web_url, coalesce(?7, registrant_id),
+                                    person)
                  WHERE seq = ?6",
             )?
             .execute(params![
@@ -150,7 +155,7 @@ impl Batch<'_> {
         self.transaction
             .prepare_cached(
                 "UPDATE registrant SET state = ?1, run = ?2, join_web_url = ?3, registrant_id = ?4,
-                        seal = seal(id, ?1, sent, ?3, ?4), settled_at = ?5,
+                        seal = seal(id, ?1, sent, ?3, ?4, person), settled_at = ?5,
                         client_request_id = NULL, code = NULL, reason = NULL
                  WHERE seq = ?6",
             )?

@@ -5,14 +5,14 @@
 use rusqlite::Row;
 
 use super::{Entry, LedgerError, Seq, State, record::state_of, seal::seal};
-use crate::registrant::JoinLink;
+use crate::registrant::{JoinLink, Mark};
 
 /// A query for all that [`Block::push`] reads.
 macro_rules! select {
     ($which:literal) => {
         concat!(
             "SELECT seq, id, state, run, sent, join_web_url, registrant_id, seal,
-                    code, reason, coalesce(settled_at, sent_at)
+                    code, reason, coalesce(settled_at, sent_at), person
              FROM registrant ",
             $which
         )
@@ -37,6 +37,7 @@ pub(super) struct Block {
 struct Ahead {
     seq: i64,
     run: i64,
+    person: Mark,
     state: State,
     touched_at: Option<i64>,
     /// Where its texts begin.
@@ -76,7 +77,8 @@ impl Block {
         };
         let (id, sent) = (text(1)?.unwrap_or_default(), text(4)?.unwrap_or_default());
         let (link, own) = (text(5)?, text(6)?);
-        if row.get::<_, i64>(7)? != seal(id, number, sent, link, own) {
+        let person: Option<i64> = row.get(11)?;
+        if row.get::<_, i64>(7)? != seal(id, number, sent, link, own, person) {
             return Err(LedgerError::Damaged(format!("the seal of registrant {seq} is broken")));
         }
         // Whoever is enrolled has no more to tell.
@@ -91,6 +93,7 @@ impl Block {
         self.rows.push(Ahead {
             seq,
             run: row.get(3)?,
+            person: Mark::from_number(person),
             state,
             touched_at,
             at,
@@ -127,6 +130,7 @@ impl Block {
             seq: Seq(row.seq),
             state: row.state,
             run: row.run,
+            person: row.person,
             sent,
             link: link.filter(|_| row.state == State::Enrolled).map(JoinLink::trusted),
             registrant_id: own,

@@ -34,7 +34,7 @@ impl Ledger {
         let transaction = connection.unchecked_transaction()?;
         transaction.execute(
             "UPDATE registrant
-             SET state = ?1, seal = seal(id, ?1, sent, join_web_url, registrant_id)
+             SET state = ?1, seal = seal(id, ?1, sent, join_web_url, registrant_id, person)
              WHERE state <> 3 AND state = ?2",
             params![State::Ready as u8, State::Foreign as u8],
         )?;
@@ -64,7 +64,7 @@ impl List<'_> {
     pub fn take(&mut self, ids: impl IntoIterator<Item = String>) -> Result<(), LedgerError> {
         let mut insert = self.transaction.prepare_cached(
             "INSERT INTO registrant (id, state, sent, run, settled_at, seal)
-             VALUES (?1, ?2, '', ?3, ?4, seal(?1, ?2, '', NULL, NULL))
+             VALUES (?1, ?2, '', ?3, ?4, seal(?1, ?2, '', NULL, NULL, NULL))
              ON CONFLICT (id) DO UPDATE
              SET state = CASE WHEN EXISTS (SELECT 1 FROM attempt
                                            WHERE registrant = registrant.seq AND call = 'POST'
@@ -74,7 +74,7 @@ impl List<'_> {
              WHERE state IN (?5, ?7)",
         )?;
         let mut reseal = self.transaction.prepare_cached(
-            "UPDATE registrant SET seal = seal(id, state, sent, join_web_url, registrant_id)
+            "UPDATE registrant SET seal = seal(id, state, sent, join_web_url, registrant_id, person)
              WHERE id = ?",
         )?;
         let last = |db: &Connection| db.last_insert_rowid();

@@ -15,6 +15,7 @@ mod error;
 mod list;
 mod lock;
 mod look_up;
+mod marks;
 mod reading;
 mod record;
 mod schema;

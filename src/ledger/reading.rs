@@ -176,7 +176,7 @@ impl Reading {
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         match schema::recognise(&connection)? {
-            schema::Found::Ours => Ok(Self { connection }),
+            schema::Found::Ours | schema::Found::Older => Ok(Self { connection }),
             schema::Found::Empty => Err(LedgerError::NotALedger),
         }
     }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::LedgerError;
-use crate::registrant::{JoinLink, Registrant, RegistrantId};
+use crate::registrant::{JoinLink, Mark, Registrant, RegistrantId};
 
 /// The run of whoever was enrolled by other means: `already`, from the first run on.
 pub(super) const BEFORE_ALL_RUNS: i64 = 0;
@@ -18,6 +18,18 @@ impl Seq {
     #[must_use]
     pub fn first() -> Self {
         Self(1)
+    }
+
+    /// This number, for tests.
+    #[cfg(test)]
+    pub(crate) fn at(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// The number itself, counted from 1.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0.unsigned_abs()
     }
 }
 
@@ -135,6 +147,8 @@ pub struct Entry {
     pub run: i64,
     /// What was sent with the id: see [`sent_digest`].
     pub sent: String,
+    /// Whose it is, as far as that was told.
+    pub person: Mark,
     /// The link of an enrolled one.
     pub link: Option<JoinLink>,
     /// The server's own id of it.
@@ -166,6 +180,8 @@ pub struct Intent {
     pub id: RegistrantId,
     /// What is sent with the id.
     pub sent: String,
+    /// Whose it is, as far as the row tells.
+    pub person: Mark,
     /// The row's line in the input.
     pub line: u64,
     /// What for.

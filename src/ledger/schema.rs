@@ -9,9 +9,9 @@ use std::{
     path::Path,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 
-use super::{LedgerError, lock};
+use super::{LedgerError, lock, marks};
 
 /// Marks the file as ours in SQLite's header (`RIld`), so that another program's database is never
 /// taken for a ledger.
@@ -19,9 +19,14 @@ const APPLICATION_ID: i32 = 0x5249_6C64;
 
 /// The version of the tables below. It goes up with every change that an older program would
 /// misread; a newer ledger is refused, an older one is brought up to date here.
-pub(super) const VERSION: i32 = 1;
+///
+/// | version | since |
+/// | --- | --- |
+/// | 1 | the tables |
+/// | 2 | a person's mark beside each registrant, and within its seal |
+pub(super) const VERSION: i32 = 2;
 
-/// `state` is [`super::State`]; `sent` is [`super::sent_digest`]; `client_request_id` and `sent_at`
+/// The tables of version 1. `state` is [`super::State`]; `sent` is [`super::sent_digest`]; `client_request_id` and `sent_at`
 /// are those of the latest attempt whose answer is not in yet; `seal` is [`super::seal`].
 const TABLES: &str = "
 CREATE TABLE target (
@@ -93,11 +98,24 @@ CREATE VIEW enrolled (id, join_web_url, registrant_id, enrolled_at, run) AS
 const NOT_ENROLLED: &str =
     "CREATE INDEX IF NOT EXISTS not_enrolled ON registrant (state) WHERE state <> 3";
 
+/// What version 2 adds. `person` is [`Mark::to_number`](crate::registrant::Mark::to_number); a mark
+/// that is not there was not known, and counts for nothing in the seal.
+const PEOPLE: &str = "
+ALTER TABLE registrant ADD COLUMN person INTEGER;
+CREATE TABLE person_key (
+    one  INTEGER PRIMARY KEY CHECK (one = 1),
+    key  BLOB NOT NULL,
+    seal INTEGER NOT NULL
+) STRICT;
+";
+
 /// What a file turns out to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// A database without tables: new.
     Empty,
+    /// A ledger of an earlier version.
+    Older,
     /// A ledger of this version.
     Ours,
 }
@@ -155,6 +173,7 @@ pub(super) fn recognise(connection: &Connection) -> Result<Found, LedgerError> {
     match (application, version) {
         (0, 0) if tables == 0 => Ok(Found::Empty),
         (APPLICATION_ID, VERSION) => Ok(Found::Ours),
+        (APPLICATION_ID, 1..VERSION) => Ok(Found::Older),
         (APPLICATION_ID, newer) if newer > VERSION => {
             Err(LedgerError::Newer { found: newer, known: VERSION })
         }
@@ -162,9 +181,25 @@ pub(super) fn recognise(connection: &Connection) -> Result<Found, LedgerError> {
     }
 }
 
-/// Adds what a ledger of this version may lack, because an earlier program made it.
-pub(super) fn bring_up_to_date(connection: &Connection) -> Result<(), LedgerError> {
+/// Adds what a ledger may lack because an earlier program made it: all of it, or nothing.
+pub(super) fn bring_up_to_date(
+    connection: &mut Connection,
+    found: Found,
+) -> Result<(), LedgerError> {
     connection.execute_batch(NOT_ENROLLED)?;
+    if found == Found::Older {
+        let transaction = connection.transaction()?;
+        add_people(&transaction)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Brings a ledger from version 1 to 2. Whose the registrants are is learnt by the next run.
+fn add_people(transaction: &Transaction<'_>) -> Result<(), LedgerError> {
+    transaction.execute_batch(PEOPLE)?;
+    marks::draw_key(transaction)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(())
 }
 
@@ -174,7 +209,7 @@ pub(super) fn create(connection: &mut Connection) -> Result<(), LedgerError> {
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(NOT_ENROLLED)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    add_people(&transaction)?;
     transaction.commit()?;
     Ok(())
 }

@@ -21,6 +21,7 @@ pub(super) fn seal(
     sent: &str,
     link: Option<&str>,
     registrant_id: Option<&str>,
+    person: Option<i64>,
 ) -> i64 {
     let mut hash = Sha256::new();
     hash.update(state.to_be_bytes());
@@ -29,21 +30,26 @@ pub(super) fn seal(
         hash.update([0xFF, u8::from(text.is_some())]);
         hash.update(text.unwrap_or_default());
     }
+    // Nothing where there is none, as in the seals of version 1.
+    if let Some(person) = person {
+        hash.update([0xFE]);
+        hash.update(person.to_be_bytes());
+    }
     first_bits(hash).cast_signed()
 }
 
-/// Gives statements the function `seal(id, state, sent, join_web_url, registrant_id)`.
+/// Gives statements the function `seal(id, state, sent, join_web_url, registrant_id, person)`.
 pub(super) fn teach(connection: &Connection) -> Result<(), LedgerError> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_DIRECTONLY;
-    connection.create_scalar_function("seal", 5, flags, |call| {
+    connection.create_scalar_function("seal", 6, flags, |call| {
         let text = |n| {
             let cell = call.get_raw(n).as_str_or_null();
             cell.map_err(|error| rusqlite::Error::UserFunctionError(error.into()))
         };
         let (id, sent) = (text(0)?.unwrap_or_default(), text(2)?.unwrap_or_default());
-        Ok(seal(id, call.get(1)?, sent, text(3)?, text(4)?))
+        Ok(seal(id, call.get(1)?, sent, text(3)?, text(4)?, call.get(5)?))
     })?;
     Ok(())
 }
@@ -61,7 +67,7 @@ pub(super) fn look_at_free_pages(connection: &Connection) -> Result<(), LedgerEr
 /// Looks at one registrant: its seal fits, and it stands where it is thought to stand.
 pub(super) fn look_at(db: &Connection, seq: i64, states: &[State]) -> Result<(), LedgerError> {
     let fits = db.query_row(
-        "SELECT state, seal = seal(id, state, sent, join_web_url, registrant_id)
+        "SELECT state, seal = seal(id, state, sent, join_web_url, registrant_id, person)
          FROM registrant NOT INDEXED WHERE seq = ?",
         [seq],
         |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)),
@@ -79,7 +85,8 @@ pub(super) fn look_over(connection: &Connection) -> Result<(), LedgerError> {
     let damaged = |what: String| Err(LedgerError::Damaged(what));
     let mut in_table = 0_u64;
     let mut statement = connection.prepare(
-        "SELECT seq, id, state, sent, join_web_url, registrant_id, seal FROM registrant NOT INDEXED",
+        "SELECT seq, id, state, sent, join_web_url, registrant_id, seal, person
+         FROM registrant NOT INDEXED",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -90,7 +97,7 @@ pub(super) fn look_over(connection: &Connection) -> Result<(), LedgerError> {
         else {
             return damaged(format!("a text of registrant {seq} is none"));
         };
-        if row.get::<_, i64>(6)? != seal(id, row.get(2)?, sent, link, own) {
+        if row.get::<_, i64>(6)? != seal(id, row.get(2)?, sent, link, own, row.get(7)?) {
             return damaged(format!("the seal of registrant {seq} is broken"));
         }
         in_table = in_table.wrapping_add(place(seq, id));

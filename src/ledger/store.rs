@@ -12,8 +12,9 @@ use super::{
     Identity, LedgerError, State,
     batch::Batch,
     lock::{self, Lock},
-    schema, seal,
+    marks, schema, seal,
 };
+use crate::registrant::MarkKey;
 
 /// How long a statement waits for a reader's lock. Readers (`status`, `explain`) hold it for
 /// milliseconds.
@@ -38,6 +39,8 @@ pub struct Ledger {
     torn: bool,
     /// Whether all registrants were looked over.
     sound: bool,
+    /// What people's marks are made with.
+    key: MarkKey,
     _lock: Lock,
 }
 
@@ -64,6 +67,34 @@ pub struct RunEnd<'a> {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes the target into a new ledger, or holds it against the one that is there.
+fn claim(connection: &Connection, target: &Identity, now: i64) -> Result<(), LedgerError> {
+    let found = connection
+        .query_row("SELECT kind, name, organizer, graph FROM target", [], |row| {
+            Ok(Identity {
+                kind: row.get(0)?,
+                name: row.get(1)?,
+                organizer: row.get(2)?,
+                graph: row.get(3)?,
+            })
+        })
+        .optional()?;
+    match found {
+        Some(found) if found == *target => Ok(()),
+        Some(found) => {
+            Err(LedgerError::OtherTarget { found: found.to_string(), wanted: target.to_string() })
+        }
+        None => {
+            connection.execute(
+                "INSERT INTO target (one, kind, name, organizer, graph, created_at)
+                 VALUES (1, ?, ?, ?, ?, ?)",
+                params![target.kind, target.name, target.organizer, target.graph, now],
+            )?;
+            Ok(())
+        }
+    }
 }
 
 pub(super) fn listed(connection: &Connection) -> Result<Listed, LedgerError> {
@@ -120,41 +151,11 @@ impl Ledger {
         }
         lock.mark()?;
         seal::look_at_free_pages(&connection)?;
-        schema::bring_up_to_date(&connection)?;
-        let mut ledger =
-            Self { connection, path: path.to_owned(), run: 0, torn, sound: false, _lock: lock };
-        ledger.claim(target, now)?;
-        Ok(ledger)
-    }
-
-    /// Writes the target into a new ledger, or holds it against the one that is there.
-    fn claim(&mut self, target: &Identity, now: i64) -> Result<(), LedgerError> {
-        let found = self
-            .connection
-            .query_row("SELECT kind, name, organizer, graph FROM target", [], |row| {
-                Ok(Identity {
-                    kind: row.get(0)?,
-                    name: row.get(1)?,
-                    organizer: row.get(2)?,
-                    graph: row.get(3)?,
-                })
-            })
-            .optional()?;
-        match found {
-            Some(found) if found == *target => Ok(()),
-            Some(found) => Err(LedgerError::OtherTarget {
-                found: found.to_string(),
-                wanted: target.to_string(),
-            }),
-            None => {
-                self.connection.execute(
-                    "INSERT INTO target (one, kind, name, organizer, graph, created_at)
-                     VALUES (1, ?, ?, ?, ?, ?)",
-                    params![target.kind, target.name, target.organizer, target.graph, now],
-                )?;
-                Ok(())
-            }
-        }
+        claim(&connection, target, now)?;
+        schema::bring_up_to_date(&mut connection, found)?;
+        let key = marks::key(&connection)?;
+        let path = path.to_owned();
+        Ok(Self { connection, path, run: 0, torn, sound: false, key, _lock: lock })
     }
 
     /// Looks over all registrants, once: every seal fits, and who is not found is not there. Nobody
@@ -331,9 +332,20 @@ impl Ledger {
         Ok(times.collect::<Result<_, _>>()?)
     }
 
+    /// What people's marks are made with here.
+    #[must_use]
+    pub fn mark_key(&self) -> MarkKey {
+        self.key
+    }
+
     /// For the rooms of the ledger that only read.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// For those that write for themselves.
+    pub(super) fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 
     /// Does all of `work` in one transaction: when it returns, everything in it is on disk.
@@ -370,7 +382,7 @@ fn put_in_doubt(transaction: &Transaction<'_>, now: i64) -> Result<(), LedgerErr
         "UPDATE registrant
          SET state = ?1, code = ?2, client_request_id = NULL,
              reason = 'the run ended before the answer came', settled_at = ?3,
-             seal = seal(id, ?1, sent, join_web_url, registrant_id)
+             seal = seal(id, ?1, sent, join_web_url, registrant_id, person)
          WHERE seq = ?4",
     )?;
     for seq in left {

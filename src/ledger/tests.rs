@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::*;
-use crate::registrant::{JoinLink, RegistrantId};
+use crate::registrant::{JoinLink, Mark, RegistrantId};
 
 const LINK: &str = "https://teams.microsoft.com/l/meetup-join/t/0";
 
@@ -50,6 +50,7 @@ fn intent(text: &str, remove: bool) -> Intent {
     Intent {
         id: id(text),
         sent: String::new(),
+        person: Mark::UNKNOWN,
         line: 2,
         purpose: if remove { Purpose::Remove } else { Purpose::Post },
         client_request_id: Uuid::from_u128(7),

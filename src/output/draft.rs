@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     input::{ENROLLED_COLUMNS, Row, Sifted, Snapshot},
+    job::people::Stranger,
     ledger::Entry,
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Terms<'a> {
     pub(super) stopped: Option<&'a (&'static str, String)>,
     /// Whether a webinar's answers were read by its form.
     pub(super) answers_known: bool,
+    /// Whether the row tells somebody else than the ledger has enrolled with its id.
+    pub(super) stranger: Option<Stranger>,
 }
 
 /// Both files in the making. Dropped before [`Draft::commit`], they leave no trace.
@@ -62,7 +65,8 @@ impl Draft {
     }
 
     /// Writes a row that this run found settled: nothing of it hangs on how the run ends. `run` is
-    /// the run's number; `answers_known`: whether a webinar's answers were read by its form.
+    /// the run's number; `answers_known`: whether a webinar's answers were read by its form;
+    /// `stranger`: whether it tells somebody else than the ledger has enrolled with its id.
     ///
     /// # Errors
     /// [`FileError`] when it cannot be written.
@@ -73,8 +77,9 @@ impl Draft {
         entry: Option<&Entry>,
         run: i64,
         answers_known: bool,
+        stranger: Option<Stranger>,
     ) -> Result<(), FileError> {
-        self.row(row, sifted, entry, &Terms { run, stopped: None, answers_known })
+        self.row(row, sifted, entry, &Terms { run, stopped: None, answers_known, stranger })
     }
 
     pub(super) fn row(
@@ -84,7 +89,8 @@ impl Draft {
         entry: Option<&Entry>,
         terms: &Terms<'_>,
     ) -> Result<(), FileError> {
-        let outcome = outcome(sifted, entry, terms.run, terms.stopped, terms.answers_known);
+        let Terms { run, stopped, answers_known, stranger } = *terms;
+        let outcome = outcome(sifted, entry, run, stopped, answers_known, stranger);
         self.counts.read += 1;
         self.counts.count(&outcome);
         match &outcome {

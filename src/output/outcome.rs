@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::rejects::{Rejected, faults_in_words};
 use crate::{
     input::Sifted,
+    job::people::Stranger,
     ledger::{Entry, State, changed_fields, sent_digest},
     registrant::{Details, JoinLink, Registrant},
 };
@@ -93,7 +94,8 @@ impl Counts {
 }
 
 /// Where a row ends: pure. `answers_known`: whether a webinar's answers were read by its form; else
-/// they cannot be held against those that were sent.
+/// they cannot be held against those that were sent. `stranger`: whether the row tells somebody else
+/// than the ledger has enrolled with its id.
 #[must_use]
 pub fn outcome<'a>(
     sifted: &'a Sifted,
@@ -101,6 +103,7 @@ pub fn outcome<'a>(
     run: i64,
     stopped: Option<&'a (&'static str, String)>,
     answers_known: bool,
+    stranger: Option<Stranger>,
 ) -> Outcome<'a> {
     let registrant = match sifted {
         Sifted::Excluded => return Outcome::Excluded,
@@ -129,7 +132,7 @@ pub fn outcome<'a>(
         )
     };
     match entry.state {
-        State::Enrolled => enrolled(registrant, entry, run, answers_known),
+        State::Enrolled => enrolled(registrant, entry, run, answers_known, stranger),
         State::Ready => not_attempted(),
         State::Refused => told(Rejected::Refused, entry, "refused", "the server refused it"),
         State::Foreign => told(
@@ -153,6 +156,7 @@ fn enrolled<'a>(
     entry: &'a Entry,
     run: i64,
     answers_known: bool,
+    stranger: Option<Stranger>,
 ) -> Outcome<'a> {
     let sent = sent_digest(registrant);
     let mut changed = changed_fields(&entry.sent, &sent);
@@ -171,6 +175,13 @@ fn enrolled<'a>(
             .into(),
         };
     }
+    if let Some(stranger) = stranger {
+        return Outcome::Rejected {
+            kind: Rejected::Refused,
+            code: "changed-since-enrolled".into(),
+            reason: told_of(stranger).into(),
+        };
+    }
     match &entry.link {
         Some(link) => Outcome::Enrolled {
             already: entry.run != run,
@@ -182,5 +193,20 @@ fn enrolled<'a>(
             code: "no-link".into(),
             reason: "the ledger holds no link of it".into(),
         },
+    }
+}
+
+/// What is said of a row whose id was enrolled for somebody else.
+fn told_of(stranger: Stranger) -> &'static str {
+    match stranger {
+        Stranger::BothDiffer => {
+            "this id was enrolled for somebody with another name and another e-mail address, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
+        }
+        Stranger::Moved => {
+            "this id was enrolled for somebody else: by name and e-mail address this person was enrolled under another id, or the former one has another id now; give this row its own id again, or, if it is the same person, run once with --trust-ids"
+        }
+        Stranger::MostDiffer => {
+            "this id was enrolled for another name or e-mail address, as most ids of this list were, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
+        }
     }
 }

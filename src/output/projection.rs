@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     input::{InputError, Sieve, Sifted, Snapshot, sift_all},
+    job::people::Judgement,
     ledger::{Ledger, LedgerError},
     registrant::Rule,
 };
@@ -36,6 +37,8 @@ pub struct Projection<'a> {
     pub rule: Rule,
     /// The ledger.
     pub ledger: &'a Ledger,
+    /// What was found out about the people of the input.
+    pub judgement: &'a Judgement,
     /// Why rows were not attempted: the stop's word and sentence.
     pub stopped: Option<(&'static str, String)>,
     /// Make cells safe for spreadsheets.
@@ -54,23 +57,27 @@ impl Projection<'_> {
         rejects: &Path,
     ) -> Result<(Counts, Reasons), ProjectionError> {
         let mut draft = Draft::begin(self.input, enrolled, rejects, self.formula_safe)?;
-        let terms = Terms {
+        let mut terms = Terms {
             run: self.ledger.run()?,
             stopped: self.stopped.as_ref(),
             answers_known: self.rule.knows_answers(),
+            stranger: None,
         };
         let mut held = self.ledger.look_ups()?;
-        let mut sieve = Sieve::over(self.rule.clone(), self.input, |id| {
-            held.holds(id).map_err(ProjectionError::from)
-        })?;
+        let (rule, promises) = (self.rule.clone(), self.judgement.promises());
+        let holds = |id: &str| held.holds(id).map_err(ProjectionError::from);
+        let mut sieve = Sieve::over(rule, self.input, None, promises, holds)?;
         drop(held);
         let mut rows = self.input.rows()?;
         let mut look_ups = self.ledger.look_ups()?;
         sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), ProjectionError> {
-            let entry = match &sifted {
-                Sifted::Valid { registrant, .. } => look_ups.find(&registrant.id)?,
-                _ => None,
-            };
+            let mut entry = None;
+            terms.stranger = None;
+            if let Sifted::Valid { registrant, repeats, mark } = &sifted {
+                entry = look_ups.find(&registrant.id)?;
+                let line = repeats.unwrap_or(row.line());
+                terms.stranger = self.judgement.stranger(entry.as_ref(), *mark, line);
+            }
             Ok(draft.row(row, &sifted, entry.as_ref(), &terms)?)
         })?;
         Ok(draft.commit()?)

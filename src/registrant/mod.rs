@@ -10,6 +10,7 @@ mod field;
 mod form;
 mod id;
 mod link;
+mod mark;
 mod mode;
 mod rule;
 
@@ -20,5 +21,6 @@ pub use field::{Field, Fields, UnknownField};
 pub use form::{AnswerInput, Form, FormFault, Question};
 pub use id::RegistrantId;
 pub use link::{BadLink, JoinLink};
+pub use mark::{Likeness, Mark, MarkKey, Marker};
 pub use mode::{Mode, Rule, UnknownMode};
 pub use rule::{Attendee, Details, MAX_REGISTRATION_ID, Registrant};

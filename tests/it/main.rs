@@ -21,6 +21,7 @@ mod registration;
 mod rerun;
 mod samples;
 mod settings;
+mod strangers;
 mod tls;
 mod volume;
 mod webinar;

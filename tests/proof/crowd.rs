@@ -14,6 +14,10 @@ pub(crate) struct Person {
     pub(crate) tenant: String,
     pub(crate) user: String,
     pub(crate) note: String,
+    /// Who it is, whatever the id: each has an address of their own.
+    pub(crate) who: usize,
+    /// How often the name was corrected.
+    pub(crate) spelling: usize,
 }
 
 /// What the rows are held against.
@@ -28,6 +32,27 @@ pub(crate) enum Kind {
 impl Person {
     fn cells(&self) -> [&str; 4] {
         [&self.id, &self.tenant, &self.user, &self.note]
+    }
+
+    /// What follows the cells: whom the row is about, which a meeting is not sent.
+    fn tail(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Webinar => ",Ada".to_owned(),
+            Kind::Meeting(_) => {
+                let Self { who, spelling, .. } = self;
+                format!(",Guest{who}x{spelling},guest{who}@example.org")
+            }
+        }
+    }
+
+    /// Who it is to the target: what is sent tells more than a name.
+    pub(crate) fn identity(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Meeting(Mode::Everyone) => self.who.to_string(),
+            Kind::Meeting(Mode::Organization) => uuid::Uuid::try_parse(self.user.trim())
+                .map_or_else(|_| self.user.clone(), |user| user.to_string()),
+            Kind::Webinar => self.email(),
+        }
     }
 
     /// A webinar's address.
@@ -51,8 +76,12 @@ pub(crate) enum Must {
     Invalid(BTreeSet<&'static str>),
     /// The target held this id before the first run.
     ExistsOnServer,
-    /// Rows of one id differ in what is sent, so whoever came first was enrolled.
+    /// Rows of one id differ in what is sent, or in whom they are about, so whoever came first was
+    /// enrolled.
     EnrolledOrChanged,
+    /// Rows of this export have one id and differ: it is that of whoever was enrolled with it, else of
+    /// the first one. The others are invalid, or for a fault of their own.
+    Contested(BTreeSet<&'static str>),
 }
 
 fn guid(random: &mut Rng) -> String {
@@ -94,6 +123,8 @@ pub(crate) fn crowd(random: &mut Rng, people: usize, kind: Kind) -> Vec<Person> 
             tenant: guid(random),
             user: user(random, number),
             note,
+            who: number,
+            spelling: 0,
         };
         rows.push(person);
     }
@@ -103,8 +134,8 @@ pub(crate) fn crowd(random: &mut Rng, people: usize, kind: Kind) -> Vec<Person> 
         match random.u8(..6) {
             0 => row.id = String::new(),
             1 => row.id = "1.84416E+10".into(),
-            2 => row.note = "another person".into(),
-            3 => row.user = user(random, 1_000 + number),
+            2 => (row.note, row.who) = ("another person".into(), 2_000 + number),
+            3 => (row.user, row.who) = (user(random, 1_000 + number), 1_000 + number),
             _ => {}
         }
         rows.push(row);
@@ -119,11 +150,21 @@ pub(crate) fn crowd(random: &mut Rng, people: usize, kind: Kind) -> Vec<Person> 
     rows
 }
 
+/// Has the person of the row at `at` told otherwise, in all rows that are equal to it but for their
+/// faults; gives back who it was.
+pub(crate) fn retell(rows: &mut [Person], at: usize, who: usize, spelling: usize) -> Person {
+    let before = rows[at].clone();
+    for row in rows.iter_mut().filter(|row| row.id == before.id && row.who == before.who) {
+        (row.who, row.spelling) = (who, spelling);
+    }
+    before
+}
+
 /// Writes rows as an export; blank lines stand between some.
 pub(crate) fn export(random: &mut Rng, rows: &[Person], kind: Kind) -> Export {
-    let (header, tail) = match kind {
-        Kind::Meeting(_) => ("id,tenantId,userId,note\n", ""),
-        Kind::Webinar => ("id,lastName,email,note,firstName\n", ",Ada"),
+    let header = match kind {
+        Kind::Meeting(_) => "id,tenantId,userId,note,name,email\n",
+        Kind::Webinar => "id,lastName,email,note,firstName\n",
     };
     let mut text = header.to_owned();
     let mut lined = Vec::new();
@@ -135,7 +176,7 @@ pub(crate) fn export(random: &mut Rng, rows: &[Person], kind: Kind) -> Export {
         }
         let cells = row.cells().map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")));
         text.push_str(&cells.join(","));
-        text.push_str(tail);
+        text.push_str(&row.tail(kind));
         text.push('\n');
         lined.push((line, row.clone()));
         line += 1;
@@ -189,7 +230,7 @@ pub(crate) fn model(
     for row in everybody.iter().filter(|row| faults(row, kind).is_empty()) {
         let plain = |text: &str| uuid::Uuid::try_parse(text.trim()).map(|u| u.to_string());
         let fields = match kind {
-            Kind::Meeting(Mode::Everyone) => (String::new(), String::new()),
+            Kind::Meeting(Mode::Everyone) => (row.who.to_string(), String::new()),
             Kind::Webinar => (row.tenant.clone(), row.user.trim().to_owned()),
             Kind::Meeting(Mode::Organization) => {
                 (plain(&row.tenant).unwrap_or_default(), plain(&row.user).unwrap_or_default())
@@ -198,13 +239,18 @@ pub(crate) fn model(
         sent.entry(&row.id).or_default().insert(fields);
     }
     let mut claimed: HashMap<&str, &Person> = HashMap::new();
+    let mut contested: BTreeSet<&str> = BTreeSet::new();
+    for (_, row) in rows.iter().filter(|(_, row)| !row.id.trim().is_empty()) {
+        if *claimed.entry(&row.id).or_insert(row) != row {
+            contested.insert(&row.id);
+        }
+    }
     rows.iter()
         .map(|(_, row)| {
-            let mut codes = faults(row, kind);
-            if !row.id.trim().is_empty() && *claimed.entry(&row.id).or_insert(row) != row {
-                codes.insert("duplicate-id");
-            }
-            if !codes.is_empty() {
+            let codes = faults(row, kind);
+            if contested.contains(row.id.as_str()) {
+                Must::Contested(codes)
+            } else if !codes.is_empty() {
                 Must::Invalid(codes)
             } else if kind != Kind::Webinar && strangers.contains_key(&row.id) {
                 Must::ExistsOnServer

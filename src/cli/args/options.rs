@@ -158,6 +158,10 @@ pub(in crate::cli) struct ConductArgs {
     /// Go on where the target cannot be listed, or its registration was made anew
     #[arg(long)]
     pub(in crate::cli) trust_ledger: bool,
+    /// Take whoever has an id now for the person whom it was enrolled for, whatever name and e-mail
+    /// address the row tells; for one run
+    #[arg(long)]
+    pub(in crate::cli) trust_ids: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

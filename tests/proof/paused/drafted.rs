@@ -32,10 +32,10 @@ impl<'a> Drafted<'a> {
                 let draft = Draft::begin(self.input, &enrolled, &rejects, false);
                 self.draft = Some(draft.expect("a folder takes files"));
             }
-            Event::Noted(Noted::Settled { row, sifted, entry }) => {
+            Event::Noted(Noted::Settled { row, sifted, entry, stranger }) => {
                 let draft = self.draft.as_mut().expect("rows are told of in a plan");
                 draft
-                    .settled(row, sifted, *entry, self.run, self.answers_known)
+                    .settled(row, sifted, *entry, self.run, self.answers_known, *stranger)
                     .expect("a folder takes files");
             }
             Event::Noted(Noted::Open) => self.draft = None,
@@ -60,6 +60,7 @@ impl<'a> Drafted<'a> {
             input: self.input,
             rule,
             ledger: &ended.ledger,
+            judgement: ended.judgement.as_ref().expect("a plan was drawn"),
             stopped: ended.stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
             formula_safe: false,
         };

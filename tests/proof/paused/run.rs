@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     future::Future,
     path::{Path, PathBuf},
     pin::{Pin, pin},
@@ -32,7 +33,7 @@ use super::{
     world::World,
 };
 use crate::{
-    crowd::{self, Export, Kind, Must},
+    crowd::{self, Export, Kind, Must, Person},
     seeds,
     verify::{self, Written},
 };
@@ -125,6 +126,9 @@ impl World {
     /// In chaos a part of the rows, sorted anew; in peace all of them, as they are: of two rows that
     /// claim one id, the order says which is a duplicate.
     fn export(&mut self, chaos: bool) -> Export {
+        if chaos {
+            self.let_people_change();
+        }
         let mut rows = self.people.clone();
         if chaos {
             self.random.shuffle(&mut rows);
@@ -165,7 +169,7 @@ impl World {
         snapshot: &Snapshot,
         export: &Export,
     ) -> bool {
-        let Ended { mut ledger, ruled, stop, .. } = ended;
+        let Ended { mut ledger, ruled, judgement, stop, .. } = ended;
         let mode = ruled.map(|(_, mode)| mode);
         let known = mode.or_else(|| ledger.listed().ok()?.registration?.1.parse().ok());
         let known = match self.kind {
@@ -174,13 +178,17 @@ impl World {
         };
         let (enrolled, rejects) =
             (self.folder.path().join("enrolled.csv"), self.folder.path().join("rejects.csv"));
+        let rule = match known {
+            Kind::Meeting(mode) => Rule::Meeting(mode),
+            Kind::Webinar => Rule::webinar(),
+        };
+        let judgement = judgement
+            .unwrap_or_else(|| job::judge(snapshot, &rule, &ledger, false).expect("no ids moved"));
         let projection = Projection {
             input: snapshot,
-            rule: match known {
-                Kind::Meeting(mode) => Rule::Meeting(mode),
-                Kind::Webinar => Rule::webinar(),
-            },
+            rule,
             ledger: &ledger,
+            judgement: &judgement,
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
             formula_safe: false,
         };
@@ -225,16 +233,34 @@ impl World {
     fn check_files(&self, written: &Written, export: &Export, kind: Kind) -> Vec<String> {
         verify::books(&self.simulator);
         let rows = export.rows.iter().map(|(line, person)| (*line, person.id.as_str()));
-        let musts = crowd::model(&export.rows, kind, &self.people, &self.strangers);
+        let everybody = [self.people.as_slice(), &self.former].concat();
+        let musts = crowd::model(&export.rows, kind, &everybody, &self.strangers);
         let mut open = Vec::new();
+        let mut winners: BTreeMap<&str, &Person> = BTreeMap::new();
         for (((line, person), must), end) in export.rows.iter().zip(musts).zip(written.ends(rows)) {
+            if let Ok((link, _)) = &end {
+                let who = person.identity(self.kind);
+                let mut given = self.given.borrow_mut();
+                let first = given.entry(link.clone()).or_insert_with(|| who.clone());
+                assert_eq!(*first, who, "line {line}: the link of somebody else");
+                let winner = *winners.entry(&person.id).or_insert(person);
+                assert_eq!(winner, person, "line {line}: two rows that differ share a link");
+            }
             match (must, end) {
-                (Must::Enrolled | Must::EnrolledOrChanged, Ok((link, _))) => {
+                (Must::Enrolled | Must::EnrolledOrChanged | Must::Contested(_), Ok((link, _))) => {
                     assert_eq!(
                         Some(link),
                         self.held(person),
                         "line {line}: not the link that is held"
                     );
+                }
+                (Must::Contested(codes), Err(reject)) if reject.outcome == "invalid" => {
+                    let code = reject.code.as_str();
+                    let fits = code == "duplicate-id" || codes.contains(code);
+                    assert!(fits, "line {line}: {reject:?}");
+                }
+                (Must::Contested(_), Err(reject)) if reject.code == "exists-on-server" => {
+                    assert!(self.strangers.contains_key(&person.id), "line {line}");
                 }
                 (Must::Invalid(codes), Err(reject)) => {
                     assert_eq!(reject.outcome, "invalid", "line {line}");
@@ -245,12 +271,12 @@ impl World {
                     "not-attempted" => open.push(reject.code),
                     _ => panic!("line {line}: {reject:?}"),
                 },
-                (Must::EnrolledOrChanged, Err(reject))
+                (Must::EnrolledOrChanged | Must::Contested(_), Err(reject))
                     if reject.code == "changed-since-enrolled" =>
                 {
                     assert!(self.held(person).is_some(), "line {line}");
                 }
-                (Must::Enrolled | Must::EnrolledOrChanged, Err(reject)) => {
+                (Must::Enrolled | Must::EnrolledOrChanged | Must::Contested(_), Err(reject)) => {
                     let fits = match reject.outcome.as_str() {
                         "unknown" | "not-attempted" => true,
                         "awaiting" => kind == Kind::Webinar,

@@ -109,6 +109,7 @@ async fn play(rows: u32) {
         input: &snapshot,
         rule,
         ledger: &ended.ledger,
+        judgement: &ended.judgement.expect("a plan was drawn"),
         stopped: None,
         formula_safe: false,
     };

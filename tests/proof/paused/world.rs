@@ -1,6 +1,12 @@
 //! One seed's server, people, strangers and troubles.
 
-use std::{cell::Cell, collections::BTreeMap, path::PathBuf, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    path::PathBuf,
+    rc::Rc,
+    time::Duration,
+};
 
 use fastrand::Rng;
 use http::Method;
@@ -47,6 +53,10 @@ pub(super) struct World {
     pub(super) late: bool,
     pub(super) settle: Duration,
     pub(super) people: Vec<Person>,
+    /// Whom ids were given to in earlier exports.
+    pub(super) former: Vec<Person>,
+    /// Who had each link first.
+    pub(super) given: RefCell<BTreeMap<String, String>>,
     /// Whom the target held before, with the links.
     pub(super) strangers: BTreeMap<String, String>,
     pub(super) folder: TempDir,
@@ -92,6 +102,8 @@ impl World {
         let none = TrustedHosts::new(std::iter::empty::<String>()).expect("no host is a fine list");
         Self {
             people,
+            former: Vec::new(),
+            given: RefCell::default(),
             direct: Direct::new(&simulator).with_patience(Duration::from_secs(random.u64(3..30))),
             random,
             simulator,
@@ -190,6 +202,34 @@ impl World {
             it.email.as_ref().is_some_and(|email| emails.contains(&email.to_lowercase()))
         };
         of(&|it| it.id == person.id).or_else(|| of(&by_email)).flatten()
+    }
+
+    /// What happens to a list between two exports: a name is corrected, and a meeting's ids, which
+    /// are all that it is sent, come to other people. Seldom enough that the list is still one.
+    pub(super) fn let_people_change(&mut self) {
+        let at = self.random.usize(..self.people.len());
+        let other = self.random.usize(..self.people.len());
+        let event = self.random.u8(..6);
+        let Kind::Meeting(mode) = self.kind else { return };
+        let Person { who, spelling, .. } = self.people[at];
+        match event {
+            0 | 1 => {
+                crowd::retell(&mut self.people, at, who, spelling + 1);
+            }
+            2 if mode == Mode::Everyone && self.former.len() < 2 => {
+                let new = 10_000 + self.former.len();
+                self.former.push(crowd::retell(&mut self.people, at, new, 0));
+            }
+            3 if mode == Mode::Everyone
+                && self.former.is_empty()
+                && self.people[at].id != self.people[other].id =>
+            {
+                let Person { who: others, spelling: spelt, .. } = self.people[other];
+                self.former.push(crowd::retell(&mut self.people, at, others, spelt));
+                self.former.push(crowd::retell(&mut self.people, other, who, spelling));
+            }
+            _ => {}
+        }
     }
 
     /// Milliseconds since 1970 by the clock of this world.

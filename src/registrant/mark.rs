@@ -1,0 +1,325 @@
+//! The mark of a person: what tells whether a row is about the same person as before, where the id
+//! alone cannot, and from which nobody's name or address can be read back.
+//!
+//! A mark has two halves, of the e-mail address and of the name: 32 bits each of a keyed SHA-256.
+//! The key is drawn at random for each ledger ([`MarkKey`]), so marks of two ledgers have nothing in
+//! common and no table can be made beforehand. Whoever holds a ledger has its key and can try
+//! guesses; so few bits then fit many a name.
+//!
+//! What is compared is the plain text: letters without case, in one Unicode form (NFKC), a name as
+//! the set of its words, so that `Lovelace, Ada` in one column is `Ada` and `Lovelace` in two.
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+use sha2::{Digest, Sha256};
+
+/// The mark of a person; a half of 0 is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mark {
+    /// Of the e-mail address.
+    pub email: u32,
+    /// Of the name.
+    pub name: u32,
+}
+
+impl Mark {
+    /// The mark of somebody of whom nothing is known.
+    pub const UNKNOWN: Self = Self { email: 0, name: 0 };
+
+    /// Whether neither half is known.
+    #[must_use]
+    pub fn is_unknown(self) -> bool {
+        self == Self::UNKNOWN
+    }
+
+    /// Both halves in one number, for a file; `None` where neither is known.
+    #[must_use]
+    pub fn to_number(self) -> Option<i64> {
+        let number = u64::from(self.email) << 32 | u64::from(self.name);
+        (number != 0).then_some(number.cast_signed())
+    }
+
+    /// The mark that became this number.
+    #[must_use]
+    pub fn from_number(number: Option<i64>) -> Self {
+        let number = number.unwrap_or(0).cast_unsigned();
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+        Self { email: (number >> 32) as u32, name: number as u32 }
+    }
+
+    /// Holds what is known of somebody against what is told now.
+    #[must_use]
+    pub fn held_against(self, now: Self) -> Likeness {
+        let mut likeness = Likeness::default();
+        for (before, now) in [(self.email, now.email), (self.name, now.name)] {
+            if before != 0 && now != 0 {
+                *(if before == now { &mut likeness.same } else { &mut likeness.differ }) += 1;
+            }
+        }
+        likeness
+    }
+
+    /// What is known once this is told: a half that is not told stays.
+    #[must_use]
+    pub fn updated(self, now: Self) -> Self {
+        let half = |before, now| if now == 0 { before } else { now };
+        Self { email: half(self.email, now.email), name: half(self.name, now.name) }
+    }
+
+    /// The halves that `these` has as well; `None` where one of them is not known here.
+    #[must_use]
+    pub fn reduced_to(self, these: Self) -> Option<Self> {
+        let half = |own, wanted| match (own, wanted) {
+            (_, 0) => Some(0),
+            (0, _) => None,
+            (own, _) => Some(own),
+        };
+        Some(Self { email: half(self.email, these.email)?, name: half(self.name, these.name)? })
+    }
+}
+
+/// How many halves of two marks are the same and how many are not; a half that one of them does not
+/// know counts as neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Likeness {
+    /// Halves that are the same.
+    pub same: u8,
+    /// Halves that are not.
+    pub differ: u8,
+}
+
+impl Likeness {
+    /// Another name and another address.
+    #[must_use]
+    pub fn is_of_another(self) -> bool {
+        self.differ == 2
+    }
+
+    /// Something can be compared, and nothing of it is the same.
+    #[must_use]
+    pub fn has_nothing_in_common(self) -> bool {
+        self.differ > 0 && self.same == 0
+    }
+}
+
+/// The random key of a ledger's marks.
+#[derive(Clone, Copy)]
+pub struct MarkKey([u8; MarkKey::BYTES]);
+
+impl MarkKey {
+    /// Its length. With it and a tag before them, nearly all names and addresses fit one block of
+    /// SHA-256.
+    pub const BYTES: usize = 16;
+
+    /// The key of these bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// Makes marks with one key.
+pub struct Marker {
+    /// The key and a tag, then the text that is hashed.
+    message: Vec<u8>,
+    /// A name's cells in plain letters.
+    plain: Vec<u8>,
+    /// The places of its words there.
+    words: Vec<(usize, usize)>,
+}
+
+/// What stands between the key and the text.
+const EMAIL: u8 = b'@';
+const NAME: u8 = b'n';
+
+/// What systems write where a name is not known yet, its words in their order of letters.
+const NOBODY: [&[u8]; 8] =
+    [b"a n", b"nan", b"none", b"null", b"tba", b"tbc", b"tbd", b"info requested"];
+
+impl Marker {
+    /// One for this key.
+    #[must_use]
+    pub fn new(key: MarkKey) -> Self {
+        Self { message: key.0.to_vec(), plain: Vec::new(), words: Vec::new() }
+    }
+
+    /// The mark of a person with this address and these parts of a name. What is empty, no address,
+    /// or a word for nobody is not known.
+    pub fn mark<'a>(&mut self, email: &str, name: impl Iterator<Item = &'a str>) -> Mark {
+        Mark { email: self.email(email), name: self.name(name) }
+    }
+
+    fn email(&mut self, text: &str) -> u32 {
+        if memchr::memchr(b'@', text.as_bytes()).is_none() {
+            return 0;
+        }
+        self.begin(EMAIL);
+        push_plain(&mut self.message, text.trim());
+        self.half()
+    }
+
+    fn name<'a>(&mut self, parts: impl Iterator<Item = &'a str>) -> u32 {
+        self.plain.clear();
+        self.words.clear();
+        for part in parts {
+            let start = self.plain.len();
+            push_plain(&mut self.plain, part);
+            push_words(&self.plain, start, &mut self.words);
+        }
+        let plain = &self.plain;
+        let word = |&(start, end): &(usize, usize)| &plain[start..end];
+        self.words.sort_unstable_by(|a, b| word(a).cmp(word(b)));
+        self.words.dedup_by(|a, b| word(a) == word(b));
+        self.message.truncate(MarkKey::BYTES);
+        self.message.push(NAME);
+        for (nth, place) in self.words.iter().enumerate() {
+            if nth > 0 {
+                self.message.push(b' ');
+            }
+            self.message.extend_from_slice(word(place));
+        }
+        let text = &self.message[MarkKey::BYTES + 1..];
+        if text.is_empty() || NOBODY.contains(&text) { 0 } else { self.half() }
+    }
+
+    fn begin(&mut self, tag: u8) {
+        self.message.truncate(MarkKey::BYTES);
+        self.message.push(tag);
+    }
+
+    /// The half of a mark that the message makes; never 0.
+    fn half(&self) -> u32 {
+        let digest = Sha256::digest(&self.message);
+        let mut first = [0; 4];
+        first.copy_from_slice(&digest[..4]);
+        u32::from_be_bytes(first).max(1)
+    }
+}
+
+/// Letters without case, in one form.
+fn push_plain(plain: &mut Vec<u8>, text: &str) {
+    if text.is_ascii() {
+        let start = plain.len();
+        plain.extend_from_slice(text.as_bytes());
+        plain[start..].make_ascii_lowercase();
+        return;
+    }
+    let text = ComposingNormalizerBorrowed::new_nfkc().normalize(text);
+    // By way of the capitals, so that `ß` is `ss` and a final sigma is a sigma.
+    for c in text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
+        let mut bytes = [0; 4];
+        plain.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
+    }
+}
+
+/// The words from `start` on: ASCII's blanks and signs stand between them, but for the apostrophe.
+fn push_words(plain: &[u8], start: usize, words: &mut Vec<(usize, usize)>) {
+    let mut begun = None;
+    for (at, byte) in plain.iter().enumerate().skip(start) {
+        let inside = byte.is_ascii_alphanumeric() || !byte.is_ascii() || *byte == b'\'';
+        match (begun, inside) {
+            (None, true) => begun = Some(at),
+            (Some(word), false) => {
+                words.push((word, at));
+                begun = None;
+            }
+            _ => {}
+        }
+    }
+    words.extend(begun.map(|word| (word, plain.len())));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marker() -> Marker {
+        Marker::new(MarkKey::new([7; MarkKey::BYTES]))
+    }
+
+    fn name(parts: &[&str]) -> u32 {
+        marker().mark("", parts.iter().copied()).name
+    }
+
+    fn email(text: &str) -> u32 {
+        marker().mark(text, std::iter::empty()).email
+    }
+
+    #[test]
+    fn a_name_is_the_same_however_it_is_written() {
+        let ada = name(&["Ada", "Lovelace"]);
+        for other in [
+            &["Lovelace", "Ada"][..],
+            &["Ada Lovelace"],
+            &["  LOVELACE,\tada "],
+            &["Ada", "Lovelace", "Ada Lovelace"],
+            &["\u{ff21}da\u{3000}Lovelace", ""],
+        ] {
+            assert_eq!(name(other), ada, "{other:?}");
+        }
+        for other in [&["Ada"][..], &["Ada", "Byron"], &["AdaLovelace"]] {
+            assert_ne!(name(other), ada, "{other:?}");
+        }
+        assert_eq!(name(&["Zoe\u{301} STRASSE"]), name(&["Zo\u{e9}", "Straße"]));
+        assert_eq!(name(&["ΟΔΥΣΣΕΥΣ"]), name(&["Οδυσσευς"]));
+        assert_eq!(name(&["Anna-Maria O'Hara"]), name(&["Anna Maria", "o'hara"]));
+        assert_ne!(name(&["山田"]), name(&["太郎"]));
+    }
+
+    #[test]
+    fn an_address_is_the_same_in_any_case() {
+        assert_eq!(email(" Ada@Example.ORG "), email("ada@example.org"));
+        assert_ne!(email("ada@example.org"), email("bob@example.org"));
+        assert_ne!(email("ada@example.org"), name(&["ada@example.org"]), "each half has its tag");
+    }
+
+    #[test]
+    fn what_tells_nobody_is_not_known() {
+        for nothing in ["", " ", "-", "n/a", "N/A", "TBA", "Info Requested", "null"] {
+            assert_eq!(marker().mark(nothing, [nothing].into_iter()), Mark::UNKNOWN, "{nothing}");
+        }
+        assert_eq!(email("yes"), 0);
+        assert_ne!(name(&["Nan Goldin"]), 0);
+    }
+
+    #[test]
+    fn another_key_makes_other_marks() {
+        let other = Marker::new(MarkKey::new([8; MarkKey::BYTES])).mark("a@b", ["Ada"].into_iter());
+        let own = marker().mark("a@b", ["Ada"].into_iter());
+        assert_eq!(own.held_against(other), Likeness { same: 0, differ: 2 });
+    }
+
+    #[test]
+    fn halves_that_are_not_known_decide_nothing() {
+        let mark = |email, name| Mark { email, name };
+        for (before, now, same, differ) in [
+            (mark(1, 2), mark(1, 2), 2, 0),
+            (mark(1, 2), mark(1, 3), 1, 1),
+            (mark(1, 2), mark(4, 3), 0, 2),
+            (mark(0, 2), mark(4, 3), 0, 1),
+            (mark(1, 2), mark(0, 2), 1, 0),
+            (mark(1, 0), mark(0, 2), 0, 0),
+            (Mark::UNKNOWN, mark(1, 2), 0, 0),
+        ] {
+            let likeness = before.held_against(now);
+            assert_eq!((likeness.same, likeness.differ), (same, differ), "{before:?} {now:?}");
+            assert_eq!(likeness.is_of_another(), differ == 2);
+            assert_eq!(likeness.has_nothing_in_common(), same == 0 && differ > 0);
+        }
+        assert_eq!(mark(1, 2).updated(mark(0, 3)), mark(1, 3));
+        assert_eq!(mark(1, 2).reduced_to(mark(0, 9)), Some(mark(0, 2)));
+        assert_eq!(mark(0, 2).reduced_to(mark(5, 9)), None);
+    }
+
+    #[test]
+    fn a_mark_comes_back_from_its_number() {
+        for mark in [
+            Mark::UNKNOWN,
+            Mark { email: u32::MAX, name: 1 },
+            Mark { email: 0, name: u32::MAX },
+            Mark { email: 1, name: 0 },
+        ] {
+            assert_eq!(Mark::from_number(mark.to_number()), mark);
+        }
+        assert_eq!(Mark::UNKNOWN.to_number(), None);
+    }
+}
