@@ -130,3 +130,21 @@ fn windows_of_three_seconds_are_found() {
         assert!(cold.time < 1.12 && cold.share < 0.02, "{case:?}: {cold:?}");
     }
 }
+
+/// What was learnt of a window holds although the run before this one has just used more than half
+/// of it.
+#[test]
+fn a_window_that_was_used_just_before_is_not_taken_for_a_smaller_one() {
+    for (model, used) in
+        [(Model::W(30.0), 180), (Model::S(30.0), 180), (Model::W(10.0), 60), (Model::S(10.0), 60)]
+    {
+        for header in [Header::Whole, Header::Decimal] {
+            let case = Case { used, ..Case::new(model, 10.0, header, 0.12) };
+            let again = measure(&case, Who::Learnt(Rules::default()), SEEDS);
+            assert!(again.time < 1.03 && again.share < 0.02, "{case:?}: {again:?}");
+        }
+    }
+    let case = Case { used: 180, ..Case::new(Model::S(30.0), 10.0, Header::Whole, 0.12) };
+    let without = measure(&case, Who::Learnt(Rules::without(Rule::Shared)), SEEDS);
+    assert!(without.time > 1.5, "the rule is what helps: {without:?}");
+}

@@ -20,13 +20,15 @@ pub(crate) struct Case {
     pub(crate) rows: u64,
     /// What a bucket holds when full, in seconds of its rate.
     pub(crate) burst: f64,
+    /// Calls that an earlier run made just before.
+    pub(crate) used: u64,
 }
 
 impl Case {
     /// About 200 s of work, at least 100 rows and at most 10,000; buckets of two seconds.
     pub(crate) fn new(model: Model, rate: f64, header: Header, latency: f64) -> Self {
         let rows = ((200.0 * rate) as u64).clamp(100, 10_000);
-        Self { model, rate, header, latency, rows, burst: 2.0 }
+        Self { model, rate, header, latency, rows, burst: 2.0, used: 0 }
     }
 }
 
@@ -59,7 +61,12 @@ pub(crate) struct Figures {
 
 /// A server with its phase drawn from the seed.
 fn server(case: &Case, seed: u64) -> Server {
-    Server::new(case.model, case.rate, case.burst, fastrand::Rng::with_seed(seed ^ 0x9e37).f64())
+    let phase = fastrand::Rng::with_seed(seed ^ 0x9e37).f64();
+    let mut server = Server::new(case.model, case.rate, case.burst, phase);
+    for _ in 0..case.used {
+        let _ = server.arrive(0.0);
+    }
+    server
 }
 
 fn latency(case: &Case, seed: u64) -> Latency {
@@ -90,7 +97,8 @@ pub(crate) fn once(
     match who {
         Who::Cold(rules) => paced(None, rules),
         Who::Learnt(rules) => {
-            let learnt = once(case, Who::Cold(rules), seed + 7_777, None).1;
+            let before = Case { used: 0, ..*case };
+            let learnt = once(&before, Who::Cold(rules), seed + 7_777, None).1;
             paced(learnt, rules)
         }
         Who::Rival(rival) => (go(&mut *rival.client(rows, seed)), None, best),

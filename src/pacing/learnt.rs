@@ -31,6 +31,9 @@ pub enum Limit {
         /// Calls that a full bucket gives at once; 0 where that is not known.
         #[serde(default)]
         burst: f64,
+        /// The share by which the rate may be higher, for it was measured in few calls.
+        #[serde(default)]
+        doubt: f64,
     },
     /// A window.
     Window {
@@ -75,8 +78,10 @@ impl Learnt {
     pub fn from_json(text: &str) -> Result<Self, LearntError> {
         let learnt: Self = serde_json::from_str(text)?;
         let sane = match learnt.limit {
-            Limit::Pace { rate, burst } => {
-                (1e-6..1e6).contains(&rate) && (0.0..1e9).contains(&burst)
+            Limit::Pace { rate, burst, doubt } => {
+                (1e-6..1e6).contains(&rate)
+                    && (0.0..1e9).contains(&burst)
+                    && (0.0..=1.0).contains(&doubt)
             }
             Limit::Window { quota, seconds, .. } => {
                 (1..1_000_000_000).contains(&quota) && (1e-3..1e6).contains(&seconds)
@@ -96,7 +101,9 @@ impl Learnt {
             return Some(self);
         }
         let limit = match self.limit {
-            Limit::Pace { rate, burst } => Limit::Pace { rate: rate * 0.9, burst: burst * 0.9 },
+            Limit::Pace { rate, burst, doubt } => {
+                Limit::Pace { rate: rate * 0.9, burst: burst * 0.9, doubt }
+            }
             Limit::Window { quota, seconds, fixed } => {
                 Limit::Window { quota: (quota - quota.div_ceil(10)).max(1), seconds, fixed }
             }
@@ -122,7 +129,7 @@ mod tests {
     #[test]
     fn survives_the_ledger() {
         for limit in [
-            Limit::Pace { rate: 9.87, burst: 12.5 },
+            Limit::Pace { rate: 9.87, burst: 12.5, doubt: 0.05 },
             Limit::Window { quota: 15, seconds: 30.0, fixed: true },
         ] {
             let learnt = Learnt::new(limit);

@@ -51,7 +51,7 @@ struct Sounding {
 enum Phase {
     /// No limit has shown itself.
     Ramp,
-    Pace(Pace),
+    Pace(Box<Pace>),
     Window(Window),
 }
 
@@ -79,8 +79,8 @@ impl Controller {
         let rows = as_f64(rows.max(1));
         let phase = match learnt.map(|learnt| learnt.limit) {
             None => Phase::Ramp,
-            Some(Limit::Pace { rate, burst }) => {
-                Phase::Pace(Pace::learnt(rate, burst, rows, rules))
+            Some(Limit::Pace { rate, burst, doubt }) => {
+                Phase::Pace(Box::new(Pace::learnt(rate, burst, doubt, rows, rules)))
             }
             Some(Limit::Window { quota, seconds, fixed }) => {
                 Phase::Window(Window::learnt(quota, seconds, fixed, rules))
@@ -204,6 +204,11 @@ impl Controller {
     /// The gate opened after an event.
     pub(super) fn opened(&mut self, event: Event) {
         self.longest = self.longest.max(event.wait);
+        if self.events == 0 && self.rules.has(Rule::Anew) && self.contradicts(&event) {
+            // What an earlier run learnt does not hold: this one begins anew.
+            self.learnt = None;
+            self.phase = Phase::Ramp;
+        }
         self.events = self.events.saturating_add(1);
         if event.named {
             self.sounding = None;
@@ -246,6 +251,21 @@ impl Controller {
         }
     }
 
+    /// Whether the first refusal of a learnt start came so early that what was learnt is wrong: a
+    /// server that was left alone gives at least the rate or the quota.
+    fn contradicts(&self, event: &Event) -> bool {
+        let accepted = as_f64(self.flow.count_before(event.at));
+        let least = match &self.phase {
+            Phase::Window(_) if event.named => return false,
+            Phase::Ramp => return false,
+            Phase::Pace(pace) => {
+                0.7 * pace.rate() * (event.at - self.first_send.unwrap_or(0.0)) - 2.0
+            }
+            Phase::Window(window) => 0.85 * window.quota(),
+        };
+        accepted < least
+    }
+
     /// What an event tells, once the answers that were in flight are known.
     fn conclude(&mut self, event: &Event) {
         let is_window = self.is_window(event);
@@ -259,7 +279,8 @@ impl Controller {
                 self.phase = Phase::Window(window);
             }
             Phase::Ramp => {
-                self.phase = Phase::Pace(Pace::estimate(&self.flow, event, left, self.rules));
+                let pace = Pace::estimate(&self.flow, event, left, self.rules);
+                self.phase = Phase::Pace(Box::new(pace));
             }
             Phase::Pace(pace) => pace.opened(&self.flow, event, left, over),
             Phase::Window(window) => window.opened(&self.flow, event),
@@ -302,8 +323,8 @@ impl Controller {
         let limit = match &self.phase {
             Phase::Ramp => return None,
             Phase::Pace(pace) => {
-                let (rate, burst) = pace.lasting(&self.flow)?;
-                Limit::Pace { rate, burst }
+                let (rate, burst, doubt) = pace.lasting(&self.flow)?;
+                Limit::Pace { rate, burst, doubt }
             }
             Phase::Window(window) => {
                 let (quota, seconds, fixed) = window.confirmed()?;

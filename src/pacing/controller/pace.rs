@@ -15,6 +15,9 @@ const CATCH_UP: f64 = 0.01;
 /// The share of the rows left from which on a bucket's burst is worth the risk of a refusal.
 const WORTH: f64 = 0.02;
 
+/// So many seconds of calls speak for a rate that an earlier run learnt.
+const KNOWN: f64 = 60.0;
+
 /// Cycles shorter than three seconds in a row that disprove windows of about a second.
 const DOUBTS: u32 = 16;
 
@@ -28,6 +31,8 @@ pub(super) struct Pace {
     next: f64,
     /// Whether the rate comes from an earlier run.
     learnt: bool,
+    /// The calls, and their seconds, that speak for a rate of an earlier run.
+    known: Option<(f64, f64)>,
     /// When the cycle began: the last opening if waits are exact, else the last refusal.
     cycle: f64,
     /// The longest cycle since the limit last changed: its accepted calls and its measure.
@@ -79,9 +84,13 @@ impl Pace {
 
     /// From what an earlier run learnt of a server that has been left alone since, for a job of so
     /// many rows.
-    pub(super) fn learnt(rate: f64, burst: f64, rows: f64, rules: Rules) -> Self {
+    pub(super) fn learnt(rate: f64, burst: f64, doubt: f64, rows: f64, rules: Rules) -> Self {
         let mut pace = Self::new(rate, rules);
         pace.first.0 = burst;
+        pace.search = Some((doubt / 20.0, rate * (1.0 + doubt)));
+        if rules.has(Rule::Known) {
+            pace.known = Some((KNOWN * rate, KNOWN));
+        }
         if rules.has(Rule::Refill) && burst > WORTH * rows {
             pace.credit = 0.9 * burst;
         }
@@ -96,6 +105,7 @@ impl Pace {
             learnt: true,
             cycle: 0.0,
             longest: None,
+            known: None,
             measured: None,
             ceiling: None,
             search: None,
@@ -151,7 +161,7 @@ impl Pace {
 
     /// The rate and the burst that are worth keeping for the next run; none where they may come from
     /// noise.
-    pub(super) fn lasting(&self, flow: &Flow) -> Option<(f64, f64)> {
+    pub(super) fn lasting(&self, flow: &Flow) -> Option<(f64, f64, f64)> {
         let until = flow.nth_last(1).unwrap_or(0.0);
         let (calm, time) = flow.between(self.calm_since, until);
         match self.longest {
@@ -159,9 +169,17 @@ impl Pace {
             Some((longest, low)) if !self.short => {
                 // More calls without a refusal than were ever measured are a proof of their own.
                 let held = if calm > longest { self.rate.min(calm / time) } else { 0.0 };
-                Some((held.max(0.99 * low), (self.first.0 - low * self.first.1).max(0.0)))
+                let low = 0.99 * low;
+                let rate = if held > 0.0 && held < low {
+                    (held * calm + low * longest) / (calm + longest)
+                } else {
+                    low.max(held)
+                };
+                let burst = (self.first.0 - low * self.first.1).max(0.0);
+                // What was in flight at its ends blurs a measure.
+                Some((rate, burst, (flow.round_trip() * rate / longest).min(1.0)))
             }
-            _ => Some((self.rate, 0.0)),
+            _ => Some((self.rate, 0.0, 0.0)),
         }
     }
 
@@ -201,7 +219,7 @@ impl Pace {
         let below = |share: f64| self.ceiling.is_some_and(|ceiling| self.rate < share * ceiling);
         let climbing = self.measured.is_none() && !self.learnt;
         let growth = if over && self.rules.has(Rule::Budget) {
-            if self.learnt { 0.0 } else { 0.0003 }
+            0.0003
         } else if self.short {
             if below(0.98) { 0.01 } else { 0.00015 }
         } else if climbing && self.rules.has(Rule::Climb) {
@@ -266,6 +284,7 @@ impl Pace {
         if self.measured.is_none() && self.rules.has(Rule::Bound) {
             low = low.max(self.bound);
         }
+        let low = self.with_known(low, time + full);
         let former = self.measured.replace(low);
         let changed = former.is_some_and(|former| !(0.7..1.4).contains(&(low / former)));
         if changed || self.longest.is_none_or(|longest| longest.0 <= accepted) {
@@ -298,6 +317,19 @@ impl Pace {
         if !self.noise.is_on() && !self.short {
             self.refill(event, left);
         }
+    }
+
+    /// A measure and what an earlier run learnt, as long as they agree.
+    fn with_known(&mut self, low: f64, time: f64) -> f64 {
+        let Some((calls, seconds)) = self.known else { return low };
+        // How a bucket was filled before the first refusal blurs that measure.
+        if self.measured.is_some() && !(0.7..1.4).contains(&(low * seconds / calls)) {
+            self.known = None;
+            return low;
+        }
+        let (calls, seconds) = (calls + low * time, seconds + time);
+        self.known = Some((calls, seconds));
+        calls / seconds
     }
 
     /// The rate of a bucket that was empty at both ends of the cycle.

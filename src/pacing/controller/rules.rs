@@ -35,13 +35,19 @@ pub enum Rule {
     Hold,
     /// Refusals that no bucket explains put a faster pace on trial.
     Noise,
+    /// A learnt start whose first refusal comes too early for what was learnt begins anew.
+    Anew,
+    /// A learnt window that others have used in part is not taken for a smaller one.
+    Shared,
+    /// What an earlier run learnt counts in the measures.
+    Known,
     /// Growth almost ends once refusals reach their share of the rows.
     Budget,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Ramp,
         Self::Windows,
         Self::Probe,
@@ -57,6 +63,9 @@ impl Rule {
         Self::CountedRefusals,
         Self::Hold,
         Self::Noise,
+        Self::Anew,
+        Self::Shared,
+        Self::Known,
         Self::Budget,
     ];
 }

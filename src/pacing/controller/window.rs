@@ -58,6 +58,8 @@ pub(super) struct Window {
     patience: u32,
     /// How many fiftieths higher; doubled by each success.
     stride: u64,
+    /// What an earlier run learnt has not been refused in this one.
+    trusted: bool,
     /// The quota before it was last tried higher, until that has held for a round.
     proven: Option<u64>,
 }
@@ -75,6 +77,7 @@ impl Window {
         let quota = flow.count(from, event.opening);
         let mut window = Self::learnt(quota.max(1), 1.0, true, rules);
         window.shape = Shape::Guessed;
+        window.trusted = false;
         window.seconds = window.usual(event.opening - from, event, flow);
         // Only a sliding window's first wait gives its length at once.
         window.sure = first && USUAL.contains(&window.seconds);
@@ -95,6 +98,7 @@ impl Window {
     ) -> Self {
         let mut window = Self::learnt(quota.max(1), usual_below(elapsed), false, rules);
         window.shape = Shape::Guessed;
+        window.trusted = false;
         window.margin = 0.35 * flow.round_trip();
         window.calm = 0;
         window.start = opening;
@@ -119,6 +123,7 @@ impl Window {
             calm: 1,
             patience: PATIENCE,
             stride: 1,
+            trusted: true,
             proven: None,
         }
     }
@@ -196,6 +201,12 @@ impl Window {
                 self.seconds = self.usual(event.opening - self.former, event, flow);
                 true
             }
+            // Somebody else used the rest of what an earlier run learnt.
+            Shape::Sliding
+                if self.trusted && !self.is_full(flow, event) && self.rules.has(Rule::Shared) =>
+            {
+                false
+            }
             // It did not come back at once either.
             Shape::Fixed
                 if event.opening - self.start < 0.5 * self.seconds
@@ -223,11 +234,17 @@ impl Window {
             self.shape = Shape::Fixed;
             self.forgotten = flow.count_before(event.opening);
         }
+        self.trusted = false;
         self.calm = 0;
         self.wary = self.rules.has(Rule::Wary);
         self.former = self.start;
         self.start = event.opening;
         self.in_round = 0;
+    }
+
+    /// Whether what was accepted of late is about the quota.
+    fn is_full(&self, flow: &Flow, event: &Event) -> bool {
+        flow.count(event.at - self.seconds, event.opening) * 100 >= self.quota * 85
     }
 
     /// Sends that stuck in this round.
@@ -240,7 +257,7 @@ impl Window {
         let recent = flow.count(event.at - self.seconds, event.opening);
         let early = event.opening - self.start < 0.5 * self.seconds;
         let longer = self.usual(event.opening - self.former, event, flow);
-        let on_edge = recent * 100 >= self.quota * 85 || event.wait * self.per_second() < 2.0;
+        let on_edge = self.is_full(flow, event) || event.wait * self.per_second() < 2.0;
         if let Some(proven) = self.proven.take() {
             self.quota = proven;
         } else if early && longer > 1.05 * self.seconds && USUAL.contains(&longer) {
@@ -300,6 +317,13 @@ impl Window {
             .filter(|usual| (usual - seconds).abs() <= doubt && self.rules.has(Rule::UsualLength))
             .min_by(|a, b| (a - likely).abs().total_cmp(&(b - likely).abs()))
             .unwrap_or(seconds.max(0.1))
+    }
+
+    /// Calls in one window.
+    pub(super) fn quota(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
+        let quota = self.quota as f64;
+        quota
     }
 
     /// Calls per second on average.

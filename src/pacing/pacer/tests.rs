@@ -239,7 +239,7 @@ proptest! {
         answers in prop::collection::vec((answers(), 1_u64..3_000), 1..300),
         ceiling in prop::option::of(Just(Quota { count: 5, per: Duration::from_secs(2) })),
         learnt in prop::option::of(prop_oneof![
-            Just(Limit::Pace { rate: 3.0, burst: 5.0 }),
+            Just(Limit::Pace { rate: 3.0, burst: 5.0, doubt: 0.1 }),
             Just(Limit::Window { quota: 20, seconds: 10.0, fixed: true }),
             Just(Limit::Window { quota: 7, seconds: 3.0, fixed: false }),
         ]),
