@@ -134,12 +134,13 @@ impl Pace {
     }
 
     /// While the gate was closed a bucket filled up, to its burst at most: that much may go at once.
-    /// Where many more rows are `left`, it is not worth the risk.
+    /// Where many more rows are `left`, it is not worth the risk; after a wait of our own choosing
+    /// one call goes alone.
     fn refill(&mut self, event: &Event, left: f64) {
         let low = self.rate.min(self.measured.unwrap_or(self.rate));
         let burst = self.first.0 - low * self.first.1;
         let filled = (low * (event.opening - event.at)).min(burst);
-        if self.rules.has(Rule::Refill) && filled > WORTH * left {
+        if self.rules.has(Rule::Refill) && event.named && filled > WORTH * left {
             self.credit = (filled - event.refusals).max(0.0);
         }
     }
