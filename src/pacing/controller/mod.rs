@@ -230,7 +230,7 @@ impl Controller {
         };
         event.opening = self.last_opening;
         event.wait = event.opening - event.at;
-        // A bucket is never empty for so long.
+        // A bucket is never empty for so long, if it counts no more refusals than it gave calls.
         let from = match &self.phase {
             Phase::Ramp if waits >= 2 => self.first_send,
             Phase::Pace(pace) if waits >= if pace.rate() >= 4.0 { 2 } else { 3 } => {
@@ -239,7 +239,7 @@ impl Controller {
             _ => None,
         };
         let quota = from.map_or(0, |from| self.flow.count(from, event.at));
-        if let Some(from) = from.filter(|_| quota >= 3) {
+        if let Some(from) = from.filter(|_| quota >= 3 && as_f64(quota) > event.refusals) {
             let elapsed = event.opening - from;
             let window = Window::sounded(&self.flow, quota, elapsed, event.opening, self.rules);
             self.phase = Phase::Window(window);

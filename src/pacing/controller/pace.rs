@@ -18,6 +18,9 @@ const WORTH: f64 = 0.02;
 /// So many seconds of calls speak for a rate that an earlier run learnt.
 const KNOWN: f64 = 60.0;
 
+/// Once so many waits are left at the pace, one more costs more than a faster pace could gain.
+const STAKE: f64 = 5.0;
+
 /// Cycles shorter than three seconds in a row that disprove windows of about a second.
 const DOUBTS: u32 = 16;
 
@@ -43,8 +46,9 @@ pub(super) struct Pace {
     ceiling: Option<f64>,
     /// Growth per second while the rate is below the second value.
     search: Option<(f64, f64)>,
-    /// Refusals of the last event.
+    /// Refusals of the last event, and its wait in seconds.
     refusals: f64,
+    wait: f64,
     /// Last time that the rate was looked at, and the last opening.
     grown: f64,
     calm_since: f64,
@@ -110,6 +114,7 @@ impl Pace {
             ceiling: None,
             search: None,
             refusals: 0.0,
+            wait: 0.0,
             grown: 0.0,
             calm_since: 0.0,
             hold: 0.0,
@@ -126,6 +131,7 @@ impl Pace {
     fn begin_cycle(&mut self, event: &Event) {
         self.cycle = if event.exact { event.opening } else { event.at };
         self.refusals = event.refusals;
+        self.wait = event.wait;
         self.grown = event.opening;
         self.calm_since = event.opening;
         self.next = event.opening;
@@ -227,6 +233,9 @@ impl Pace {
             // Where less than a minute is left, slowness costs more than refusals do; but where
             // answers come late, the next refusal does too.
             0.35 * (60.0 * self.rate / left).clamp(1.0, 3.0) / (5.0 * flow.round_trip()).max(1.0)
+        } else if !climbing && left < STAKE * self.wait * self.rate && self.rules.has(Rule::Ending)
+        {
+            0.0
         } else if !climbing && below(0.96) && self.rules.has(Rule::Recover) {
             0.08
         } else if let Some((growth, end)) = self.search
@@ -254,21 +263,16 @@ impl Pace {
     /// The gate opened after an event, and so many rows are `left`. `over` tells that refusals have
     /// reached their share.
     pub(super) fn opened(&mut self, flow: &Flow, event: &Event, left: f64, over: bool) {
-        match self.noise.opened(flow, event) {
-            Finding::Limit => {}
-            Finding::Rate(rate) => {
-                self.rate = rate;
-                self.begin_cycle(event);
-                return;
-            }
-            Finding::Back(rate) => {
-                self.rate = rate;
+        let finding = self.noise.opened(flow, event);
+        if let Finding::Rate(rate) | Finding::Back(rate) = finding {
+            self.rate = rate;
+            if finding == Finding::Back(rate) {
+                // Up to the pace that was refused before the trial.
                 self.measured = Some(rate);
-                self.ceiling = Some(rate);
                 self.search = None;
-                self.begin_cycle(event);
-                return;
             }
+            self.begin_cycle(event);
+            return;
         }
         let end = if event.exact { event.opening } else { event.at };
         let (accepted, time) = flow.between(self.cycle, end);
@@ -281,17 +285,17 @@ impl Pace {
         }
         // A learnt start began with a full bucket: as in the ramp, two seconds of burst.
         let full = if self.learnt && self.measured.is_none() { 2.0 } else { 0.0 };
-        let mut low = self.measure(event, accepted, time + full, over);
+        let mut own = self.measure(event, accepted, time + full, over);
         if self.measured.is_none() && self.rules.has(Rule::Bound) {
-            low = low.max(self.bound);
+            own = own.max(self.bound);
         }
-        let low = self.with_known(low, time + full);
+        let low = self.with_known(own, time + full);
         let former = self.measured.replace(low);
         let changed = former.is_some_and(|former| !(0.7..1.4).contains(&(low / former)));
         if changed || self.longest.is_none_or(|longest| longest.0 <= accepted) {
             self.longest = Some((accepted, low));
         }
-        if former.is_some_and(|former| low < 0.9 * former) {
+        if former.unwrap_or(low) * 0.9 > own {
             // Something else was refused than a bucket's overdraft: nothing is known of its burst.
             self.first.0 = 0.0;
         }
@@ -300,6 +304,7 @@ impl Pace {
             && self.noise.suspect(flow, event, accepted, time);
 
         if odd {
+            self.ceiling = Some(self.rate);
             self.rate = self.noise.begin(event, low);
         } else if self.is_short(flow, former, accepted, time) {
             self.ceiling = Some(self.rate);

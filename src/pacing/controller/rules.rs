@@ -35,6 +35,8 @@ pub enum Rule {
     Hold,
     /// Refusals that no bucket explains put a faster pace on trial.
     Noise,
+    /// Near the end of the job the pace grows no more.
+    Ending,
     /// A learnt start whose first refusal comes too early for what was learnt begins anew.
     Anew,
     /// A learnt window that others have used in part is not taken for a smaller one.
@@ -47,7 +49,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Ramp,
         Self::Windows,
         Self::Probe,
@@ -63,6 +65,7 @@ impl Rule {
         Self::CountedRefusals,
         Self::Hold,
         Self::Noise,
+        Self::Ending,
         Self::Anew,
         Self::Shared,
         Self::Known,
