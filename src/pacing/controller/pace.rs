@@ -19,7 +19,7 @@ const WORTH: f64 = 0.02;
 const KNOWN: f64 = 60.0;
 
 /// Once so many waits are left at the pace, one more costs more than a faster pace could gain.
-const STAKE: f64 = 5.0;
+const STAKE: f64 = 6.0;
 
 /// Cycles shorter than three seconds in a row that disprove windows of about a second.
 const DOUBTS: u32 = 16;
@@ -203,7 +203,7 @@ impl Pace {
     /// How many may be in flight: twice what rate × latency needs, so that slow answers do not
     /// hold up the pace.
     pub(super) fn in_flight(&self, flow: &Flow) -> f64 {
-        (2.0 * self.rate * flow.round_trip()).ceil() + 2.0
+        (2.0 * self.rate * flow.round_trip()).ceil() + 2.0 + self.credit
     }
 
     pub(super) fn sent(&mut self, now: f64) {
