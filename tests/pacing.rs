@@ -35,7 +35,7 @@ fn buckets_and_long_windows_are_within_a_twentieth_and_a_fiftieth() {
             let cold = measure(&case, Who::Cold(Rules::default()), report::SEEDS);
             assert!(cold.time < 1.05 && cold.share < 0.02, "{case:?} cold: {cold:?}");
             let learnt = measure(&case, Who::Learnt(Rules::default()), report::SEEDS);
-            assert!(learnt.time < 1.04 && learnt.share < 0.0075, "{case:?} learnt: {learnt:?}");
+            assert!(learnt.time < 1.03 && learnt.share < 0.0075, "{case:?} learnt: {learnt:?}");
             assert!(learnt.time < cold.time + 0.015, "{case:?}: {learnt:?} after {cold:?}");
             assert_eq!(cold.early + learnt.early, 0, "no start inside a wait");
         }
@@ -83,7 +83,7 @@ fn a_sudden_cut_to_a_fifth_is_followed() {
     for model in [Model::A, Model::B, Model::W(10.0), Model::S(10.0), Model::W(30.0)] {
         let case = Case::new(model, 10.0, Header::Whole, 0.12);
         let cut = cut(&case, Rules::default(), SEEDS);
-        assert!(cut.carried > 0.8 && cut.later < 60.0, "{case:?}: {cut:?}");
+        assert!(cut.carried > 0.9 && cut.later < 60.0, "{case:?}: {cut:?}");
     }
 }
 
@@ -102,11 +102,20 @@ fn refusals_by_chance_do_not_slow_the_pace_for_ever() {
     }
 }
 
+/// A limit may look like chance for a while. The trial that finds out leaves no trace: these seeds
+/// once ran at half of what a window of a second gives, to the end.
+#[test]
+fn a_wrong_suspicion_of_chance_is_got_over() {
+    let case = Case::new(Model::W(1.0), 10.0, Header::Whole, 0.12);
+    let cold = measure(&case, Who::Cold(Rules::default()), 2014..2016);
+    assert!(cold.time < 1.15, "{cold:?}");
+}
+
 /// A job of a few seconds ends before a slow climb would: 500 rows at 50 a second, of which the
 /// bucket gives 50 at once. And what was learnt of the bucket makes the next such job no slower.
 #[test]
 fn a_short_job_is_not_over_before_its_pace_is_found() {
-    for (latency, bound) in [(0.001, 1.04), (0.02, 1.06), (0.1, 1.12)] {
+    for (latency, bound) in [(0.001, 1.025), (0.02, 1.03), (0.1, 1.08)] {
         let case = Case::new(Model::A, 50.0, Header::Whole, latency);
         let case = Case { rows: 500, burst: 1.0, ..case };
         let cold = cold(&case);
@@ -128,6 +137,28 @@ fn windows_of_three_seconds_are_found() {
         let case = Case::new(model, 5.0, Header::Whole, 0.02);
         let cold = cold(&case);
         assert!(cold.time < 1.12 && cold.share < 0.02, "{case:?}: {cold:?}");
+    }
+}
+
+/// A learnt start is no worse than a cold one, also where the first refusal is chance and where what
+/// was learnt is wrong.
+#[test]
+fn a_learnt_start_is_no_worse_than_a_cold_one() {
+    for (model, rate, header) in [
+        (Model::W(1.0), 2.0, Header::Decimal),
+        (Model::S(1.0), 2.0, Header::Whole),
+        (Model::S(1.0), 2.0, Header::Decimal),
+        (Model::S(1.0), 10.0, Header::Whole),
+        (Model::W(10.0), 0.5, Header::Absent),
+        (Model::W(30.0), 50.0, Header::Absent),
+        (Model::A, 0.5, Header::Whole),
+        (Model::B, 0.5, Header::Decimal),
+    ] {
+        let case = Case::new(model, rate, header, 0.12);
+        let cold = measure(&case, Who::Cold(Rules::default()), report::SEEDS);
+        let learnt = measure(&case, Who::Learnt(Rules::default()), report::SEEDS);
+        assert!(learnt.time < cold.time + 0.02, "{case:?}: {learnt:?} after {cold:?}");
+        assert!(learnt.share < 0.0125, "{case:?}: {learnt:?}");
     }
 }
 
