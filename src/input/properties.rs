@@ -94,7 +94,9 @@ fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
     (2_usize..5).prop_flat_map(|width| {
         let cell = prop_oneof![
             4 => "[a-zA-Z0-9 .]{1,8}",
-            1 => "[a-z\",;\t\n\r|é]{1,8}",
+            1 => "[a-z\",;\t|é]{1,8}",
+            // Lines with delimiters within a cell may be rows that a lost quote has swallowed.
+            1 => "[a-z\";\t\n\r|é]{1,8}",
         ];
         // Without an empty first cell no row is one of delimiters only, and none is a title.
         let row = proptest::collection::vec(cell, width);
