@@ -1,6 +1,7 @@
 //! The token endpoint: one form, one answer, and patience with both.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use super::granted::{Effort, Granted};
 use super::{AuthError, Refusal, fixed};
 use crate::graph::http::{HttpError, HttpOptions, client, exchange};
-use crate::graph::transport::Response;
+use crate::graph::transport::{Failure, Response, TransportError};
 
 /// How long a patient attempt may last in all. An endpoint that is down for a minute stops no run;
 /// one that is down for longer is for the scheduler to come back to.
@@ -38,13 +39,16 @@ const MAX_ANSWER: usize = 256 * 1024;
 pub(crate) struct Asker {
     client: Client,
     host: String,
+    /// Whether the host ever answered: what is wrong from the first does not pass by itself.
+    heard: AtomicBool,
 }
 
 impl Asker {
     /// For `url`'s host; `direct` without a proxy and over plain `http` too.
     pub(crate) fn new(url: &Url, options: &HttpOptions, direct: bool) -> Result<Self, HttpError> {
         let client = client(options, direct)?;
-        Ok(Self { client, host: url.host_str().unwrap_or_default().to_owned() })
+        let host = url.host_str().unwrap_or_default().to_owned();
+        Ok(Self { client, host, heard: AtomicBool::new(false) })
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -67,12 +71,21 @@ impl Asker {
             let left = give_up.saturating_duration_since(Instant::now());
             // An attempt that began just in time must not last for as long again.
             let attempt = exchange(build(&self.client), MAX_ANSWER);
-            let (failure, wish) = match tokio::time::timeout(left, attempt).await {
+            let attempt = tokio::time::timeout(left, attempt).await;
+            if let Ok(Ok(_)) = &attempt {
+                self.heard.store(true, Ordering::Relaxed);
+            }
+            let (failure, wish) = match attempt {
                 Ok(Ok(answer)) if !passing(&answer) => return Ok(answer),
                 Ok(Ok(answer)) => {
                     let status = answer.status.as_u16();
                     let failure = AuthError::Unavailable { host: self.host.clone(), status };
                     (failure, retry_after(&answer.headers))
+                }
+                Ok(Err(TransportError { kind: Failure::Untrusted(distrust), .. }))
+                    if !self.heard.load(Ordering::Relaxed) =>
+                {
+                    return Err(AuthError::Untrusted { host: self.host.clone(), distrust });
                 }
                 Ok(Err(error)) => (self.unreachable(error.to_string()), None),
                 Err(_) => (self.unreachable("it does not answer".to_owned()), None),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Method;
 use crate::graph::host::HostError;
 use crate::graph::http::HttpError;
+use crate::graph::transport::Distrust;
 
 /// No token, for a reason. No variant holds a secret, and none holds a server's free text: that
 /// names people.
@@ -110,6 +111,14 @@ pub enum AuthError {
         host: String,
         /// What happened, without address or secret.
         detail: String,
+    },
+    /// The token endpoint's certificate is not trusted.
+    #[error("the certificate that {host} shows for a token {distrust}")]
+    Untrusted {
+        /// Its host.
+        host: String,
+        /// What is wrong with it.
+        distrust: Distrust,
     },
     /// The token endpoint answers, but not now.
     #[error("{host} has no token to give now (HTTP {status}); run again later")]

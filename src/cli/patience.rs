@@ -26,14 +26,18 @@ pub(super) async fn keep(
         if waits == 0 || planned.get().is_some() {
             continue;
         }
-        let what = if traffic.failed > 0 { "does not answer" } else { "asks to wait" };
+        let what = if traffic.failed > 0 {
+            format!("does not answer ({})", line.trouble())
+        } else {
+            "asks to wait".to_owned()
+        };
         teller.stage(&format!(
             "waiting for Graph: {waits} of {} requests came to nothing; no row is sent yet",
             traffic.requests
         ));
         if !std::mem::replace(&mut told, true) && !line.stop.is_raised() {
             teller.say(&format!(
-                "Graph {what}: it is asked again for up to {} min; Ctrl-C ends, -v tells more",
+                "Graph {what}: it is asked again for up to {} min; Ctrl-C ends, -vv tells more",
                 OUTAGE.as_secs() / 60
             ));
         }

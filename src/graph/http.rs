@@ -5,6 +5,8 @@
 //! can have left this machine. That word decides whether a row may be posted again without asking,
 //! so each doubt is `MaybeSent`. Retries, redirects and the meaning of a status are other rooms'.
 
+mod cause;
+
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -264,7 +266,7 @@ pub(crate) async fn exchange(
 fn unsent_or_lost(error: &reqwest::Error) -> TransportError {
     // A builder's error is an address or header that reqwest refuses before it does anything.
     if error.is_connect() || error.is_builder() {
-        let kind = Failure::Connect;
+        let kind = cause::unconnected(error);
         TransportError { reach: Reach::NotSent, kind, detail: detail(error) }
     } else {
         lost(error)

@@ -93,8 +93,14 @@ pub enum Reach {
 /// What kind of failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No connection: name, route, port or TLS.
+    /// No connection: route, proxy or TLS.
     Connect,
+    /// No connection: nobody listens there.
+    Refused,
+    /// No connection: the host's name has no address.
+    NoName,
+    /// No connection: the server's certificate is not trusted.
+    Untrusted(Distrust),
     /// A time limit ran out.
     TimedOut,
     /// The connection broke.
@@ -107,11 +113,38 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Connect => "no connection",
+            Self::Refused => "connection refused",
+            Self::NoName => "name not found",
+            Self::Untrusted(_) => "certificate not trusted",
             Self::TimedOut => "timed out",
             Self::Broken => "connection broken",
             Self::TooLarge => "answer too large",
         })
     }
+}
+
+/// What is wrong with a server's certificate, and what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// Nobody whom this machine trusts has signed it.
+    #[error(
+        "is from an authority that this machine does not trust; give that authority's certificate with --ca-file FILE, or check the address"
+    )]
+    UnknownAuthority,
+    /// It has ended.
+    #[error(
+        "has expired by this machine's clock; set the clock, or have the server's certificate renewed"
+    )]
+    Expired,
+    /// It has not begun.
+    #[error("is not valid yet by this machine's clock; set the clock")]
+    NotYet,
+    /// It names other hosts.
+    #[error("is for another host; check the address")]
+    AnotherHost,
+    /// Anything else, such as a server that shows its authority's certificate as its own.
+    #[error("is not one that can be trusted; check the address, or --ca-file FILE")]
+    Other,
 }
 
 /// Carries one request to Graph.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     clock::Clock,
+    contact::Contact,
     exchange::{Exchange, heard, limit_share, request, retry_after},
     refusal::{Refusal, is_policy},
     stop::{Stop, StopFlag},
@@ -57,6 +58,8 @@ pub struct Line<T> {
     heard_at: Cell<Duration>,
     /// Since when nothing but failures has come back: from the sending of the first that failed.
     failing_since: Cell<Option<Duration>>,
+    /// Whether anything was ever heard, and what went wrong last.
+    contact: Contact,
 }
 
 /// What was sent, counted.
@@ -106,6 +109,7 @@ impl<T: Transport> Line<T> {
             waiting: Default::default(),
             heard_at: Cell::new(clock.now()),
             failing_since: Cell::new(None),
+            contact: Contact::default(),
         }
     }
 
@@ -119,6 +123,12 @@ impl<T: Transport> Line<T> {
             throttled: self.counts.throttled.get(),
             failed: self.counts.failed.get(),
         }
+    }
+
+    /// What went wrong last, in a few words; empty where nothing did.
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        self.contact.trouble()
     }
 
     /// How the run signs in; none where a simulator wants no token.
@@ -348,6 +358,9 @@ impl<T: Transport> Line<T> {
                 buckets.of(bucket).near_limit(now, share);
             }
             buckets.answered(bucket, ticket, now, answer);
+        }
+        if let Some(stop) = self.contact.note(result) {
+            self.stop.raise(stop);
         }
         if answer == Answer::Failed {
             // A time without requests is no outage: the server may have asked for it.

@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod clock;
 pub mod conduct;
+mod contact;
 pub mod doubts;
 pub mod engine;
 pub mod exchange;

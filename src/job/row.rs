@@ -349,7 +349,7 @@ fn lost(exchange: &Exchange) -> (&'static str, String) {
         Err(error) => match error.kind {
             Failure::TimedOut => "timed-out",
             Failure::TooLarge => "unreadable-answer",
-            Failure::Connect | Failure::Broken => "connection-lost",
+            _ => "connection-lost",
         },
     };
     (code, format!("the result of the POST was never learnt ({})", exchange.words()))

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::graph::target::Api;
+use crate::graph::{target::Api, transport::Distrust};
 
 /// A cause that ends the run for every row that is left.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum Stop {
         /// The last failure.
         detail: String,
     },
+    /// Graph's certificate is not trusted, and nothing was ever heard from it in this run.
+    #[error("the certificate that Graph's server shows {0}")]
+    Untrusted(Distrust),
     /// The server answered a request that every run needs with errors only.
     #[error("Graph keeps failing ({0}); run the same command again later")]
     Failing(String),
@@ -127,6 +130,7 @@ impl Stop {
             | Self::Unusable(_)
             | Self::Replaced { .. }
             | Self::SameRefusal { .. }
+            | Self::Untrusted(_)
             | Self::Ledger(_) => 6,
         }
     }
@@ -153,6 +157,7 @@ impl Stop {
             Self::Terminated => "terminated",
             Self::Deadline(_) => "deadline",
             Self::Unreachable { .. } => "unreachable",
+            Self::Untrusted(_) => "untrusted",
             Self::Failing(_) => "failing",
             Self::NoList(_) => "no-list",
             Self::SignIn { .. } => "sign-in",

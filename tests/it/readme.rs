@@ -265,6 +265,7 @@ fn messages_that_the_readme_explains_are_the_programs_own() {
         "the kept sign-in has ended",
         "does not answer",
         "no answer from Graph for",
+        "the certificate that",
         "the ledger belongs to",
         "the ledger is damaged",
         "were refused with",

@@ -67,6 +67,36 @@ fn a_certificate_of_an_authority_that_nobody_trusts_is_refused() {
 }
 
 #[test]
+fn whoever_is_not_trusted_is_not_asked_again() {
+    let tls = Tls::generate().expect("a certificate");
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let simulator = Simulator::new(Config::default());
+    let served = Served::start_tls(&simulator, address, &tls).expect("a loopback port");
+    let context = Context::offline();
+    context.file("people.csv", crowd(3));
+    let url = served.url();
+    let graph = [("GRAPH_TOKEN", "a-token")];
+    let sign_in = [
+        ("AZURE_AUTHORITY_HOST", url.as_str()),
+        ("AZURE_TENANT_ID", "t"),
+        ("AZURE_CLIENT_ID", "c"),
+        ("AZURE_CLIENT_SECRET", "s"),
+    ];
+    let cause = "is from an authority that this machine does not trust; give that authority's certificate with --ca-file FILE";
+    for variables in [&graph[..], &sign_in[..]] {
+        for command in ["run", "doctor"] {
+            let line = format!("{command} people.csv --meeting m1 --graph-url {url}");
+            let shown = context.run_with(variables, &line).expect(6);
+            assert!((shown.stdout.clone() + &shown.stderr).contains(cause), "{shown}");
+        }
+    }
+    let line = format!("run people.csv --meeting m1 --graph-url {url} --json");
+    let summary = context.run_with(&graph, &line).expect(6).json();
+    assert_eq!((&summary["stopReason"], &summary["requests"]), (&"untrusted".into(), &1.into()));
+    assert_eq!(simulator.stats().calls, 0);
+}
+
+#[test]
 fn simulate_serves_tls_and_leaves_its_authority_in_a_file() {
     use std::io::{BufRead, BufReader};
     let context = Context::offline();

@@ -131,7 +131,7 @@ async fn without_a_connection_nothing_was_sent() {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
     let address = socket.local_addr().expect("an address");
-    assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, Failure::Connect));
+    assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, Failure::Refused));
 
     // TLS that is no TLS, and TLS that never comes.
     let garbage = serve(|mut stream, _| async move {
@@ -144,7 +144,7 @@ async fn without_a_connection_nothing_was_sent() {
         drop(stream);
     })
     .await;
-    assert_eq!(fail(&http("https", silent)).await, (Reach::NotSent, Failure::Connect));
+    assert_eq!(fail(&http("https", silent)).await, (Reach::NotSent, Failure::TimedOut));
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_connection_that_takes_too_long_was_not_used() {
         let knock = TcpStream::connect(address);
         queue.push(tokio::time::timeout(Duration::from_millis(50), knock).await);
     }
-    assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, Failure::Connect));
+    assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, Failure::TimedOut));
 }
 
 #[tokio::test]

@@ -6,13 +6,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request as Incoming;
 use axum::serve::Listener;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
 use super::*;
+use crate::graph::transport::Distrust;
 
 /// A listener whose connections speak TLS.
 struct Secure(TcpListener, TlsAcceptor);
@@ -50,12 +51,25 @@ async fn serve_tls<F>(name: &str, run: impl FnOnce(Secure) -> F) -> Server
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    serve_as(name, |_| {}, run).await
+}
+
+/// The same, with a certificate that is changed before it is signed.
+async fn serve_as<F>(
+    name: &str,
+    change: impl FnOnce(&mut CertificateParams),
+    run: impl FnOnce(Secure) -> F,
+) -> Server
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = || KeyPair::generate().expect("a key");
     let authority = CertifiedIssuer::self_signed(authority, key()).expect("an authority");
     let own = key();
-    let leaf = CertificateParams::new([name.to_owned()]).expect("parameters");
+    let mut leaf = CertificateParams::new([name.to_owned()]).expect("parameters");
+    change(&mut leaf);
     let leaf = leaf.signed_by(&own, &authority).expect("a certificate");
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("ca.pem"), authority.pem()).expect("a file");
@@ -95,14 +109,31 @@ impl Server {
 #[tokio::test]
 async fn an_unknown_authority_is_refused_and_a_given_one_is_trusted() {
     let server = server("127.0.0.1").await;
-    assert_eq!(fail(&server.http(false, false)).await, (Reach::NotSent, Failure::Connect));
+    let fault = Failure::Untrusted(Distrust::UnknownAuthority);
+    assert_eq!(fail(&server.http(false, false)).await, (Reach::NotSent, fault));
     assert!(server.http(true, false).send(post("/beta/x")).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused() {
     let server = server("other.example").await;
-    assert_eq!(fail(&server.http(true, false)).await, (Reach::NotSent, Failure::Connect));
+    let fault = Failure::Untrusted(Distrust::AnotherHost);
+    assert_eq!(fail(&server.http(true, false)).await, (Reach::NotSent, fault));
+}
+
+#[tokio::test]
+async fn a_certificate_out_of_its_time_is_told_as_that() {
+    let years = |from, to| {
+        move |leaf: &mut CertificateParams| {
+            leaf.not_before = date_time_ymd(from, 1, 1);
+            leaf.not_after = date_time_ymd(to, 1, 1);
+        }
+    };
+    for (from, to, distrust) in [(2000, 2001, Distrust::Expired), (3000, 3001, Distrust::NotYet)] {
+        let server = serve_as("127.0.0.1", years(from, to), versions).await;
+        let outcome = fail(&server.http(true, false)).await;
+        assert_eq!(outcome, (Reach::NotSent, Failure::Untrusted(distrust)));
+    }
 }
 
 #[tokio::test]
