@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    fmt::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,6 +9,7 @@ use std::{
 use jiff::Zoned;
 
 use super::{
+    announcement::{Expected, announcement},
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
     drafting::Drafting,
     failure::Failure,
@@ -31,10 +31,7 @@ use crate::{
         preflight::Ruling, stop::Stop,
     },
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
-    output::{
-        Closing, Console, Files, Projection, Summary, TargetName, harmless, length, probe,
-        rate_in_words, time_left,
-    },
+    output::{Closing, Console, Files, Projection, Summary, TargetName, harmless, probe},
     pacing::{Buckets, Pacer, Quota, Settings},
     registrant::{Field, Mode, Rule},
 };
@@ -173,6 +170,12 @@ impl Enrolment<'_> {
         published.then_some(Quota::WEBINAR_READS)
     }
 
+    /// What can be said of the pace beforehand.
+    fn expected(&self) -> Expected {
+        let unpublished = self.target.api() == Api::Meeting && !self.rehearsal;
+        Expected { ceiling: self.ceiling(), unpublished }
+    }
+
     fn tell_rule(&self, ruling: &Ruling, console: &Console) {
         match self.target.api() {
             Api::Meeting => console.say(format!("the meeting's rule: {}", ruling.mode)),
@@ -207,7 +210,7 @@ impl Enrolment<'_> {
                 for note in input.row_notes() {
                     console.say(note);
                 }
-                console.say(self.announcement(planned));
+                console.say(announcement(planned, self.expected()));
                 if let Some(admission) = &ruling.admission {
                     for warning in admission.warnings(plan.to_post, *held) {
                         console.warn(warning);
@@ -230,40 +233,6 @@ impl Enrolment<'_> {
             Event::Going(progress) => console.progress(progress),
             Event::Drawing { .. } | Event::Noted(_) => {}
         }
-    }
-
-    /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10."
-    fn announcement(&self, planned: &Planned<'_>) -> String {
-        let Planned { plan, pace, .. } = planned;
-        let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
-        let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];
-        let mut count = |number: u64, what: &str| {
-            if number > 0 {
-                parts.push(format!("{} {what}", grouped(number)));
-            }
-        };
-        count(plan.already, "already enrolled");
-        count(plan.held, "on the webinar already, whose links are fetched");
-        count(plan.awaiting.len() as u64, "on the webinar without a link yet");
-        count(plan.in_doubt.len() as u64, "to be looked up because their answer was lost");
-        count(plan.foreign, "on the server that this ledger never sent");
-        count(plan.changed, "changed since they were enrolled");
-        count(plan.strangers, "with somebody else's id");
-        count(plan.invalid, "invalid");
-        count(plan.excluded, "left out by filters");
-        let mut text = parts.join(", ");
-        let rows = plan.to_post + plan.in_doubt.len() as u64;
-        if let Some(pace) = pace.filter(|_| rows > 0) {
-            #[expect(clippy::cast_precision_loss, reason = "rows")]
-            let seconds = rows as f64 / pace;
-            let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-            let at = match self.ceiling() {
-                Some(rate) if (rate.per_second() - pace).abs() < f64::EPSILON => rate.to_string(),
-                _ => rate_in_words(pace),
-            };
-            write!(text, "; at {at} about {}", time_left(left)).expect("a String takes it");
-        }
-        text
     }
 
     /// Writes the files from the ledger, closes the run's record, and sums up.
@@ -433,11 +402,6 @@ fn with_ending(csv: &Path, ending: &str) -> PathBuf {
 /// What conduct and pace come to.
 pub(super) fn conduct(conduct: &ConductArgs, pace: &PaceArgs) -> Conduct {
     conduct.conduct(pace)
-}
-
-/// How long so many rows take under a ceiling, at least, in words.
-pub(super) fn forecast(rows: u64, ceiling: Quota) -> String {
-    length(ceiling.shortest(rows))
 }
 
 /// What is said where ids repeat with rows that differ: the id may be the wrong column, or the

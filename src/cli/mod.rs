@@ -4,6 +4,7 @@
 //! error that names what is at fault and the next step.
 
 mod account;
+mod announcement;
 mod args;
 mod check;
 mod choices;

@@ -9,6 +9,7 @@ use std::{
 use memchr::memmem;
 
 use super::{
+    announcement::forecast,
     args::{FileArgs, RehearseArgs},
     enrol::{self, Done, Enrolment},
     failure::{Failure, USAGE},
@@ -26,7 +27,7 @@ use crate::{
     },
     input::Source,
     ledger::RunTraffic,
-    output::{Console, Counts, Summary, held_links},
+    output::{Console, Counts, Summary, held_links, length},
     pacing::Quota,
     simulator::{Limit, Served, Simulator, is_simulated_link},
 };
@@ -126,15 +127,15 @@ fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
     match rate {
         Some(rate) => text.push_str(&format!(
             " at least {} (--rate {rate}).\n",
-            enrol::forecast(rows, rate)
+            length(forecast(rows, rate))
         )),
         None if args.webinar => text.push_str(&format!(
             " at least {}\n(Microsoft's published limit, {published}).\n",
-            enrol::forecast(rows, published)
+            length(forecast(rows, published))
         )),
         None => text.push_str(&format!(
             "\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",
-            enrol::forecast(rows, published)
+            length(forecast(rows, published))
         )),
     }
     text

@@ -36,12 +36,17 @@ pub fn rate_in_words(per_second: f64) -> String {
 #[must_use]
 pub fn time_left(left: Duration) -> String {
     let length = length(left);
-    let end =
-        SignedDuration::try_from(left).ok().and_then(|left| Zoned::now().checked_add(left).ok());
-    match end {
-        Some(end) => format!("{length} left, until {}", end.strftime("%H:%M")),
+    match time_of_end(left) {
+        Some(end) => format!("{length} left, until {end}"),
         None => format!("{length} left"),
     }
+}
+
+/// What the clock shows when this time is over: "03:10".
+#[must_use]
+pub fn time_of_end(left: Duration) -> Option<String> {
+    let left = SignedDuration::try_from(left).ok()?;
+    Some(Zoned::now().checked_add(left).ok()?.strftime("%H:%M").to_string())
 }
 
 /// A duration in its two largest units.

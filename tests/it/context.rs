@@ -242,7 +242,7 @@ fn hide_what_differs() {
     settings.add_filter(r" after waiting \d+(\.\d+)? m?s\b", "");
     settings.add_filter(r"\b(in|after|took) \d+(\.\d+)? m?s\b", "$1 [time]");
     settings.add_filter(r"\bat \d+(\.\d+)?/(s|min|h)\b", "at [rate]");
-    settings.add_filter(r"about [^,]* left, until \d\d:\d\d", "about [time]");
+    settings.add_filter(r"about [^,]*, until \d\d:\d\d", "about [time]");
     settings.add_filter(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "[stamp]");
     settings.add_filter(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", "[guid]");
     settings.add_filter(r"-[\da-f]{12,16}\.ledger", "-[digest].ledger");

@@ -327,7 +327,7 @@ fn an_api_that_has_ended() {
               the 2 rows
     --- stderr
     the meeting's rule: everyone
-    2 new registrants
+    2 new registrants; the pace is found out on the way (Microsoft publishes no limit for meetings)
     error: stopped: Graph answered the first row with 200 and without a join link: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)
     ");
 }

@@ -66,7 +66,7 @@ fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
               says why, and nobody is enrolled twice
     --- stderr
     the webinar's audience: everyone
-    1 new registrant, 2 invalid; at [rate] about [time]
+    1 new registrant, 2 invalid; at [rate] all go at once
     warning: Teams mails everybody whom it registers: 1 person; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
     ");
     assert_snapshot!(context.read("people.rejects.csv"), @r#"

@@ -65,7 +65,7 @@ fn everybody_is_registered_once_and_a_second_run_posts_nothing() {
     next      nothing: everybody is enrolled
     --- stderr
     the webinar's audience: everyone
-    40 new registrants; at [rate] about [time]
+    40 new registrants; at [rate] all go at once
     warning: Teams mails everybody whom it registers: 40 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
     ");
     let first = context.read("people.enrolled.csv");
@@ -149,7 +149,7 @@ fn who_waits_for_the_organizer_is_awaited_and_had_by_a_later_run() {
     next      run the same command again later: it looks up the 2 rows first
     --- stderr
     the webinar's audience: everyone
-    4 new registrants; at [rate] about [time]
+    4 new registrants; at [rate] all go at once
     warning: Teams mails everybody whom it registers: 4 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
     warning: the webinar takes 2 people and holds 0: 2 people of the list go onto its waiting list
     ");
