@@ -15,17 +15,19 @@ pub(super) fn forecast(rows: u64, ceiling: Quota) -> Duration {
 }
 
 /// What is known of the pace before it shows itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Expected {
     /// The ceiling of writes.
     pub(super) ceiling: Option<Quota>,
     /// Whether rows go to a real meeting, for which Microsoft publishes no limit.
     pub(super) unpublished: bool,
+    /// What is left until nothing new is started, and when that is.
+    pub(super) deadline: Option<(Duration, String)>,
 }
 
 impl Expected {
     /// How long so many rows take at `pace` a second, and at what rate in words.
-    fn time(self, rows: u64, pace: f64) -> (Duration, String) {
+    fn time(&self, rows: u64, pace: f64) -> (Duration, String) {
         #[expect(clippy::cast_precision_loss, reason = "rows")]
         let steadily = || Duration::try_from_secs_f64(rows as f64 / pace).unwrap_or(Duration::MAX);
         match self.ceiling {
@@ -37,7 +39,7 @@ impl Expected {
     }
 
     /// "; at 15/30s about 4 h 40 min, until 03:10", or why there is no such estimate.
-    fn told(self, rows: u64, pace: Option<f64>) -> String {
+    fn told(&self, rows: u64, pace: Option<f64>) -> String {
         if rows == 0 {
             return String::new();
         }
@@ -47,6 +49,15 @@ impl Expected {
             return if self.unpublished { unpublished.to_owned() } else { String::new() };
         };
         let (time, at) = self.time(rows, pace);
+        if let Some((left, words)) = &self.deadline
+            && time > *left
+        {
+            let fitting = grouped(most(rows, |rows| self.time(rows, pace).0 <= *left));
+            return format!(
+                "; at {at} about {fitting} of {} until {words}, the rest is for the next run",
+                grouped(rows)
+            );
+        }
         if time < Duration::from_secs(1) {
             return format!("; at {at} all go at once");
         }
@@ -58,8 +69,22 @@ impl Expected {
     }
 }
 
+/// The most of so many rows that still fit.
+fn most(rows: u64, fit: impl Fn(u64) -> bool) -> u64 {
+    let (mut some, mut too_many) = (0, rows + 1);
+    while too_many - some > 1 {
+        let between = some + (too_many - some) / 2;
+        if fit(between) {
+            some = between;
+        } else {
+            too_many = between;
+        }
+    }
+    some
+}
+
 /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10".
-pub(super) fn announcement(planned: &Planned<'_>, expected: Expected) -> String {
+pub(super) fn announcement(planned: &Planned<'_>, expected: &Expected) -> String {
     let Planned { plan, pace, .. } = planned;
     let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
     let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];
@@ -87,7 +112,8 @@ mod tests {
 
     fn told(ceiling: Option<&str>, rows: u64, pace: Option<f64>) -> String {
         let ceiling = ceiling.map(|text| text.parse().expect("a quota"));
-        let text = Expected { ceiling, unpublished: true }.told(rows, pace);
+        let expected = Expected { ceiling, unpublished: true, deadline: None };
+        let text = expected.told(rows, pace);
         // The end is the wall clock's.
         text.split(", until ").next().unwrap_or_default().to_owned()
     }
@@ -110,6 +136,27 @@ mod tests {
         let text = told(None, 2_000, None);
         assert!(text.contains("Microsoft publishes no limit for meetings"), "{text}");
         assert_eq!(told(None, 0, None), "", "nothing is sent");
-        assert_eq!(Expected { ceiling: None, unpublished: false }.told(9, None), "");
+        let rehearsal = Expected { ceiling: None, unpublished: false, deadline: None };
+        assert_eq!(rehearsal.told(9, None), "");
+    }
+
+    #[test]
+    fn what_does_not_fit_before_the_deadline_is_for_the_next_run() {
+        let expected = |seconds| Expected {
+            ceiling: Some("15/30s".parse().expect("a quota")),
+            unpublished: false,
+            deadline: Some((Duration::from_secs(seconds), "06:00 tomorrow".to_owned())),
+        };
+        let rest = "the rest is for the next run";
+        assert_eq!(
+            expected(600).told(1_000, Some(0.5)),
+            format!("; at 15/30s about 315 of 1,000 until 06:00 tomorrow, {rest}")
+        );
+        assert_eq!(
+            expected(0).told(1_000, Some(0.5)),
+            format!("; at 15/30s about 15 of 1,000 until 06:00 tomorrow, {rest}")
+        );
+        let all = expected(1_970).told(1_000, Some(0.5));
+        assert!(all.starts_with("; at 15/30s about 32 min 50 s, until "), "{all}");
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     cell::Cell,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use jiff::Zoned;
@@ -11,10 +10,11 @@ use jiff::Zoned;
 use super::{
     announcement::{Expected, announcement},
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
+    deadline::Deadline,
     drafting::Drafting,
     failure::Failure,
     keep::Before,
-    notation::{self, grouped},
+    notation::grouped,
     patience, people,
     signals::Signals,
 };
@@ -123,6 +123,7 @@ impl Enrolment<'_> {
             buckets,
             fastrand::Rng::with_seed(seed),
         );
+        let deadline = self.deadline(console);
         let import = Import {
             line: &line,
             target: &self.target,
@@ -131,7 +132,7 @@ impl Enrolment<'_> {
             conduct: &self.conduct,
             enable: self.enable,
             pace,
-            deadline: self.deadline(),
+            deadline: deadline.as_ref().map(|deadline| (deadline.after, deadline.option)),
             in_this_thread: false,
         };
         signals.drain("finishing what is under way and writing the files");
@@ -147,7 +148,7 @@ impl Enrolment<'_> {
             if let Event::Planned(Planned { plan, .. }) = &event {
                 planned.set(Some(plan.to_post));
             }
-            self.tell(&event, snapshot, console);
+            self.tell(&event, snapshot, deadline.as_ref(), console);
         });
         let ended = tokio::select! {
             ended = work => ended?,
@@ -171,9 +172,13 @@ impl Enrolment<'_> {
     }
 
     /// What can be said of the pace beforehand.
-    fn expected(&self) -> Expected {
-        let unpublished = self.target.api() == Api::Meeting && !self.rehearsal;
-        Expected { ceiling: self.ceiling(), unpublished }
+    fn expected(&self, deadline: Option<&Deadline>) -> Expected {
+        let now = Zoned::now();
+        Expected {
+            ceiling: self.ceiling(),
+            unpublished: self.target.api() == Api::Meeting && !self.rehearsal,
+            deadline: deadline.map(|deadline| (deadline.left(&now), deadline.words(&now))),
+        }
     }
 
     fn tell_rule(&self, ruling: &Ruling, console: &Console) {
@@ -186,14 +191,23 @@ impl Enrolment<'_> {
         }
     }
 
-    fn deadline(&self) -> Option<(Duration, &'static str)> {
-        let finish_by =
-            self.pace.finish_by.map(|time| (notation::until(time, &Zoned::now()), "--finish-by"));
-        let max_duration = self.pace.max_duration.map(|length| (length, "--max-duration"));
-        [finish_by, max_duration].into_iter().flatten().min()
+    /// Until when something new is started, told at once: a time of day that has just passed is
+    /// tomorrow's.
+    fn deadline(&self, console: &Console) -> Option<Deadline> {
+        let now = Zoned::now();
+        let deadline = Deadline::of(self.pace.finish_by, self.pace.max_duration, &now)?;
+        let (words, option) = (deadline.words(&now), deadline.option);
+        console.say(format!("starts nothing new after {words} ({option})"));
+        Some(deadline)
     }
 
-    fn tell(&self, event: &Event<'_>, input: &Snapshot, console: &mut Console) {
+    fn tell(
+        &self,
+        event: &Event<'_>,
+        input: &Snapshot,
+        deadline: Option<&Deadline>,
+        console: &mut Console,
+    ) {
         match event {
             Event::Ruled(ruling) => self.tell_rule(ruling, console),
             Event::Planned(planned) => {
@@ -210,7 +224,7 @@ impl Enrolment<'_> {
                 for note in input.row_notes() {
                     console.say(note);
                 }
-                console.say(announcement(planned, self.expected()));
+                console.say(announcement(planned, &self.expected(deadline)));
                 if let Some(admission) = &ruling.admission {
                     for warning in admission.warnings(plan.to_post, *held) {
                         console.warn(warning);

@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod choices;
 mod completions;
+mod deadline;
 mod doctor;
 mod drafting;
 mod enrol;

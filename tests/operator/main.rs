@@ -135,6 +135,24 @@ fn a_rehearsal_that_is_stopped_still_counts_every_row_of_the_real_import() {
 }
 
 #[test]
+fn a_run_says_when_it_ends_and_how_many_fit() {
+    let folder = folder(80);
+    let out = run(folder.path(), "rehearse people.csv --rate 2/s --max-duration 4s");
+    let told = text(&out.stderr);
+    // Two at once and some eight more; the time that reading took is gone already.
+    assert!(told.contains("starts nothing new after "), "{told}");
+    assert!(told.contains("(--max-duration)\n"), "{told}");
+    let (before, _) = told.split_once(" of 78 until ").expect("not all fit");
+    let fitting: u64 = before.rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+    assert!((2..=10).contains(&fitting), "{told}");
+    assert!(told.contains(", the rest is for the next run"), "{told}");
+    let out = run(folder.path(), "rehearse people.csv --finish-by 06:00");
+    let told = text(&out.stderr);
+    assert!(told.contains("starts nothing new after 06:00"), "{told}");
+    assert!(told.contains("(--finish-by)\n"), "{told}");
+}
+
+#[test]
 fn the_metrics_are_read_by_a_real_parser_and_add_up() {
     let folder = folder(100);
     let graph = Graph::start(folder.path(), "--fault 400=5 --fault 429=4");
