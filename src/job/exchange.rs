@@ -106,7 +106,7 @@ pub(super) fn retry_after(result: &Result<Response, TransportError>) -> RetryAft
     let Ok(response) = result else { return RetryAfter::Absent };
     let (retry_after, oddity) = RetryAfter::from_headers(&response.headers);
     if let Some(oddity) = oddity {
-        tracing::warn!(?oddity, "an odd Retry-After");
+        tracing::warn!("{oddity}");
     }
     retry_after
 }

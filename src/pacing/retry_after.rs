@@ -33,11 +33,20 @@ pub enum Oddity {
     #[error("the server's Retry-After names no time to come; waiting as if there were none")]
     NotAhead,
     /// Longer than the bound of one hour.
-    #[error("the server asks to wait {} s; waiting one hour, then asking again", .asked.as_secs())]
+    #[error("the server asks to wait {}; waiting one hour, then asking again", long(*.asked))]
     Capped {
         /// The time the server asked for.
         asked: Duration,
     },
+}
+
+/// Seconds, unless no person would count them.
+fn long(asked: Duration) -> String {
+    const YEAR: u64 = 365 * 24 * 60 * 60;
+    match asked.as_secs() {
+        YEAR.. => "longer than a year".to_owned(),
+        seconds => format!("{seconds} s"),
+    }
 }
 
 impl RetryAfter {
@@ -153,6 +162,18 @@ mod tests {
         assert_eq!(RetryAfter::parse(["2,soon"], None), RetryAfter::Absent);
         let nines = "9".repeat(400);
         assert_eq!(RetryAfter::parse([nines.as_str()], None), RetryAfter::Whole(LONGEST));
+    }
+
+    #[test]
+    fn a_long_wait_is_told_in_words_that_a_person_can_picture() {
+        let told =
+            |value: &str| RetryAfter::parse_noting([value], None).1.expect("too long").to_string();
+        let rest = "; waiting one hour, then asking again";
+        assert_eq!(told("86400"), format!("the server asks to wait 86400 s{rest}"));
+        for endless in ["99999999".to_owned(), "9".repeat(400)] {
+            let sentence = format!("the server asks to wait longer than a year{rest}");
+            assert_eq!(told(&endless), sentence);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! answer to SIGUSR1, and the samples for schedulers.
 
 mod ends;
+mod patience;
 mod terminal;
 mod traces;
 
@@ -337,22 +338,4 @@ fn an_interrupted_run_says_what_it_does_and_how_to_go_on() {
     {
         assert!(told.contains(words), "{words}: {told}");
     }
-}
-
-#[test]
-fn a_person_is_told_that_graph_does_not_answer() {
-    let folder = folder(3);
-    // A port of this machine's that nobody listens on.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = closed.local_addr().expect("its address").port();
-    drop(closed);
-    let words = format!("run people.csv --meeting M --graph-url http://127.0.0.1:{port}");
-    let mut child = program(folder.path(), &words).stderr(Stdio::piped()).spawn().expect("starts");
-    let lines =
-        std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("a pipe")));
-    let told = lines.map_while(Result::ok).find(|line| line.contains("does not answer"));
-    signal(&child, "INT");
-    assert_eq!(child.wait().expect("ends").code(), Some(130));
-    let told = told.expect("told");
-    assert!(told.contains("(connection refused): it is asked again for up to 10 min"), "{told}");
 }

@@ -1,0 +1,71 @@
+//! What is said while Graph keeps a run waiting.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Stdio,
+};
+
+use super::{folder, program, run, signal, text};
+
+/// A server on this machine that answers every request with 429 and this `Retry-After`; its address.
+fn throttling(retry_after: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: {retry_after}\r\ncontent-length: 0\r\n\r\n"
+    );
+    // They end with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
+            std::thread::spawn(move || refuse(stream, answer.as_bytes()));
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Answers each request without a body.
+fn refuse(mut stream: TcpStream, answer: &[u8]) {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while stream.read(&mut byte).is_ok_and(|read| read > 0) {
+        head.push(byte[0]);
+        if head.ends_with(b"\r\n\r\n") {
+            head.clear();
+            if stream.write_all(answer).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_endless_wait_is_told_in_a_sentence() {
+    let folder = folder(3);
+    let url = throttling(&"9".repeat(30));
+    let words = format!("run people.csv --meeting M --graph-url {url} --max-duration 3s");
+    let out = run(folder.path(), &words);
+    assert_eq!(out.status.code(), Some(5));
+    let told = text(&out.stderr);
+    let sentence =
+        "the server asks to wait longer than a year; waiting one hour, then asking again\n";
+    assert!(told.contains(sentence), "{told}");
+    assert!(!told.contains("oddity") && !told.contains("18446744073709551615"), "{told}");
+}
+
+#[test]
+fn a_person_is_told_that_graph_does_not_answer() {
+    let folder = folder(3);
+    // A port of this machine's that nobody listens on.
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = closed.local_addr().expect("its address").port();
+    drop(closed);
+    let words = format!("run people.csv --meeting M --graph-url http://127.0.0.1:{port}");
+    let mut child = program(folder.path(), &words).stderr(Stdio::piped()).spawn().expect("starts");
+    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let told = lines.map_while(Result::ok).find(|line| line.contains("does not answer"));
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+    let told = told.expect("told");
+    assert!(told.contains("(connection refused): it is asked again for up to 10 min"), "{told}");
+}
