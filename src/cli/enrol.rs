@@ -153,7 +153,7 @@ impl Enrolment<'_> {
         let ended = tokio::select! {
             ended = work => ended?,
             () = listen => unreachable!("signals are listened to for ever"),
-            never = patience::keep(&line, &planned, &teller) => match never {},
+            never = patience::keep(&line, &planned, deadline.as_ref(), &teller) => match never {},
         };
         Ok((ended, line, planned.get()))
     }

@@ -11,12 +11,15 @@ use std::{
 
 use super::{
     screen::{Bar, Screen},
-    words::{grouped, rate_in_words, time_left},
+    words::{grouped, rate_in_words, second_of_end, time_left},
 };
 use crate::job::engine::{Progress, Tally};
 
 /// Where there is no terminal, a line is written this often.
 const PLAIN: Duration = Duration::from_secs(30);
+
+/// Of a wait that lasts for as long at least a person is told the end by the clock.
+const LONG: Duration = Duration::from_secs(10);
 
 /// `--progress`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -250,8 +253,13 @@ impl Console {
             Some(closed) => {
                 let wait = closed.until.saturating_sub(progress.elapsed);
                 let who = if closed.by_server { "asked by the server" } else { "after a failure" };
-                parts.push((8, format!("waiting {} s", wait.as_secs() + 1)));
-                parts.push((2, format!(", {who}")));
+                let long = closed.by_server && wait >= LONG;
+                if let Some(end) = second_of_end(wait).filter(|_| long) {
+                    parts.push((8, format!("Graph asked to wait until {end}")));
+                } else {
+                    parts.push((8, format!("waiting {} s", wait.as_secs() + 1)));
+                    parts.push((2, format!(", {who}")));
+                }
             }
             None => {
                 if let Some(left) = progress.pace.left {
@@ -327,6 +335,10 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for LogWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        job::line::Traffic,
+        pacing::{Closed, View},
+    };
 
     #[test]
     fn the_bar_moves_with_who_is_registered_and_is_full_with_the_last_link() {
@@ -336,6 +348,33 @@ mod tests {
         assert_eq!(shown(400, 0, 400), 400);
         assert_eq!(shown(400, 5, 400), 400, "further rows than were planned");
         assert_eq!(shown(0, 0, 0), 0);
+    }
+
+    #[test]
+    fn a_long_wait_that_graph_asked_for_is_told_by_the_clock() {
+        let told = |by_server, seconds: u64| {
+            let until = Duration::from_secs(60 + seconds);
+            let progress = Progress {
+                tally: Tally::default(),
+                pace: View {
+                    per_second: Some(0.5),
+                    closed: Some(Closed { until, by_server }),
+                    in_flight: 0,
+                    throttled: 1,
+                    left: Some(Duration::from_secs(7_200)),
+                },
+                traffic: Traffic::default(),
+                elapsed: Duration::from_secs(60),
+            };
+            joined(&Console::new(Talk::Quiet, ProgressMode::Never).counters(&progress), " · ")
+        };
+        let long = told(true, 600);
+        let (before, end) = long.split_once("Graph asked to wait until ").expect("told");
+        assert_eq!(before, "0 enrolled · 30/min · ");
+        // Hours, minutes, seconds.
+        assert_eq!((end.len(), end.split(':').count()), (8, 3), "{end}");
+        assert_eq!(told(true, 3), "0 enrolled · 30/min · waiting 4 s, asked by the server");
+        assert_eq!(told(false, 600), "0 enrolled · 30/min · waiting 601 s, after a failure");
     }
 
     #[test]

@@ -33,4 +33,4 @@ pub use reasons::{Reason, Reasons};
 pub use rejects::{Rejected, Rejects};
 pub use report::Report;
 pub use summary::{Files, Summary, TargetName};
-pub use words::{grouped, harmless, length, rate_in_words, time_left, time_of_end};
+pub use words::{grouped, harmless, length, rate_in_words, second_of_end, time_left, time_of_end};

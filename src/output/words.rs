@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use jiff::{SignedDuration, Zoned};
+use jiff::{SignedDuration, Unit, Zoned};
 
 /// A number with its thousands apart: `8,412`.
 #[must_use]
@@ -45,8 +45,17 @@ pub fn time_left(left: Duration) -> String {
 /// What the clock shows when this time is over: "03:10".
 #[must_use]
 pub fn time_of_end(left: Duration) -> Option<String> {
-    let left = SignedDuration::try_from(left).ok()?;
-    Some(Zoned::now().checked_add(left).ok()?.strftime("%H:%M").to_string())
+    Some(end(left)?.strftime("%H:%M").to_string())
+}
+
+/// The same to the second: "03:10:05".
+#[must_use]
+pub fn second_of_end(left: Duration) -> Option<String> {
+    Some(end(left)?.round(Unit::Second).ok()?.strftime("%H:%M:%S").to_string())
+}
+
+fn end(left: Duration) -> Option<Zoned> {
+    Zoned::now().checked_add(SignedDuration::try_from(left).ok()?).ok()
 }
 
 /// A duration in its two largest units.

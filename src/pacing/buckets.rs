@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, Pacer, Step, Ticket, View};
+use super::{Answer, Closed, Pacer, Step, Ticket, View};
 
 /// Which of the server's quotas a request uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,14 @@ impl Buckets {
     /// What to show at `now`: the writes, which set the pace of a run.
     #[must_use]
     pub fn view(&self, now: Duration) -> View {
-        self.writes.view(now)
+        let view = self.writes.view(now);
+        let until = view.closed.map_or(now, |closed| closed.until);
+        if self.held > until {
+            // A throttled read holds up the writes as well.
+            View { closed: Some(Closed { until: self.held, by_server: true }), ..view }
+        } else {
+            view
+        }
     }
 }
 
@@ -80,6 +87,9 @@ mod tests {
         let ticket = buckets.sent(Bucket::Reads, second);
         let retry_after = RetryAfter::Whole(second * 5);
         buckets.answered(Bucket::Reads, ticket, second * 2, Answer::Throttled { retry_after });
+        let closed = buckets.view(second * 3).closed.expect("it is told");
+        assert!(closed.by_server && closed.until >= second * 7, "{closed:?}");
+        assert_eq!(buckets.view(second * 8).closed, None);
         for bucket in [Bucket::Reads, Bucket::Writes] {
             let Step::Until(until) = buckets.poll(bucket, second * 6) else { panic!("open") };
             assert!(until >= second * 7, "{until:?}");

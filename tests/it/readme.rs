@@ -264,6 +264,7 @@ fn messages_that_the_readme_explains_are_the_programs_own() {
         "nobody is signed in",
         "the kept sign-in has ended",
         "does not answer",
+        "asks to wait",
         "no answer from Graph for",
         "the certificate that",
         "the ledger belongs to",

@@ -54,6 +54,58 @@ fn an_endless_wait_is_told_in_a_sentence() {
 }
 
 #[test]
+fn a_person_is_told_how_long_graph_asks_to_wait() {
+    let folder = folder(3);
+    let url = throttling("600");
+    for (options, end) in [
+        ("", "for as long as it asks"),
+        ("--max-duration 2h", "it is asked again after that, until "),
+    ] {
+        let words = format!("run people.csv --meeting M --graph-url {url} {options}");
+        let mut child =
+            program(folder.path(), &words).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut lines =
+            BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let told = lines.find(|line| line.starts_with("Graph asks to wait until "));
+        signal(&child, "USR1");
+        let state = lines.find(|line| line.contains("which asked to wait until "));
+        signal(&child, "INT");
+        assert_eq!(child.wait().expect("ends").code(), Some(130));
+        let told = told.expect("told");
+        assert!(told.contains(end) && !told.contains("10 min"), "{told}");
+        assert!(state.expect("told").contains("no row is sent yet"));
+    }
+}
+
+#[test]
+fn whoever_asks_a_throttled_run_hears_until_when_it_waits() {
+    let folder = folder(30);
+    // A few at once, and then one in a quarter of an hour.
+    let words = "rehearse people.csv --limit 4/h --burst 3 --progress never";
+    let mut child = program(folder.path(), words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut told = false;
+    let mut last = String::new();
+    for line in lines.map_while(Result::ok) {
+        told |= line.contains(" of 29 rows: ") && line.contains("Graph asked to wait until ");
+        if told {
+            break;
+        }
+        // It is asked again after each answer, until it waits.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        signal(&child, "USR1");
+        last = line;
+    }
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("ends").code(), Some(130), "{last}");
+    assert!(told, "{last}");
+}
+
+#[test]
 fn a_person_is_told_that_graph_does_not_answer() {
     let folder = folder(3);
     // A port of this machine's that nobody listens on.
