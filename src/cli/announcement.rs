@@ -96,7 +96,7 @@ pub(super) fn announcement(planned: &Planned<'_>, expected: &Expected) -> String
     count(plan.already, "already enrolled");
     count(plan.held, "on the webinar already, whose links are fetched");
     count(plan.awaiting.len() as u64, "on the webinar without a link yet");
-    count(plan.in_doubt.len() as u64, "to be looked up because their answer was lost");
+    count(plan.in_doubt.len() as u64, "left in doubt by an earlier run, to be looked up");
     count(plan.foreign, "on the server that this ledger never sent");
     count(plan.changed, "changed since they were enrolled");
     count(plan.strangers, "with somebody else's id");

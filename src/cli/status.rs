@@ -128,7 +128,7 @@ fn words(state: State) -> &'static str {
         State::Foreign => "on the server, never sent by this ledger",
         State::Awaiting => "on the server, no link yet",
         State::Sending => "being sent, or left so by a run that died",
-        State::Unknown => "sent, answer lost",
+        State::Unknown => "sent, perhaps on the server, no link held",
         State::Removing => "being removed to be enrolled anew",
         State::Ready => "not enrolled",
     }
@@ -246,7 +246,9 @@ fn told(story: &Story) -> String {
         State::Enrolled => "enrolled, its link is held",
         State::Ready => "not enrolled; the next run sends it",
         State::Sending => "being sent, or left so by a run that died",
-        State::Unknown => "unknown: sent, and the answer was lost; the next run looks it up",
+        State::Unknown => {
+            "unknown: sent, perhaps on the server, no link held; the next run looks it up"
+        }
         State::Refused => "refused by the server",
         State::Awaiting => "on the server, no link yet",
         State::Removing => "in doubt: being removed to be enrolled anew",

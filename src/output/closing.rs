@@ -61,7 +61,7 @@ impl Closing<'_> {
             (enrolled, "enrolled", earlier.as_str()),
             (invalid, "invalid", "the file's fault"),
             (refused, "refused", "each has its reason"),
-            (unknown, "unknown", "sent, and the answer was lost"),
+            (unknown, "unknown", "perhaps on the server, no link held"),
             (awaiting, "awaiting", "on the server, no link yet"),
             (not_attempted, "not attempted", "the run did not get to them"),
             (excluded, "excluded", "left out by filters"),
@@ -257,7 +257,7 @@ mod tests {
             2,000  enrolled
                11  invalid        the file's fault
                 5  refused        each has its reason
-                7  unknown        sent, and the answer was lost
+                7  unknown        perhaps on the server, no link held
                88  not attempted  the run did not get to them
                 4  excluded       left out by filters
 

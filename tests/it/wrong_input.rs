@@ -313,7 +313,7 @@ fn an_api_that_has_ended() {
     --- stdout
     2 rows read in [time]:
 
-            1  unknown        sent, and the answer was lost
+            1  unknown        perhaps on the server, no link held
             1  not attempted  the run did not get to them
 
          rows  reason                 outcome       example lines

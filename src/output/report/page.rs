@@ -125,7 +125,7 @@ impl Report<'_> {
             ("already", "Enrolled before this run", summary.counts.already),
             ("invalid", "Invalid: the file's fault", summary.counts.invalid),
             ("refused", "Refused by the server", summary.counts.refused),
-            ("unknown", "Unknown: the answer was lost", summary.counts.unknown),
+            ("unknown", "Unknown: perhaps on the server, no link held", summary.counts.unknown),
             ("awaiting", "Awaiting a link", summary.counts.awaiting),
             ("not-attempted", "Not attempted", summary.counts.not_attempted),
             ("excluded", "Left out by filters", summary.counts.excluded),

@@ -129,7 +129,7 @@ fn whose_answer_was_lost_is_in_doubt_until_the_list_was_asked() {
     assert_snapshot!(story(&context, "T-0"), @"
     exit 0
     --- stdout
-    state   unknown: sent, and the answer was lost; the next run looks it up (run 1)
+    state   unknown: sent, perhaps on the server, no link held; the next run looks it up (run 1)
     line    2 of the CSV that it was last sent from
     code    server-error
     reason  the result of the POST was never learnt (500 InternalServerError)
@@ -140,7 +140,9 @@ fn whose_answer_was_lost_is_in_doubt_until_the_list_was_asked() {
     ");
     let refused = story(&context, "T-1");
     assert!(refused.stdout.contains("the server's own words"), "{refused}");
-    context.run(RUN).expect(3);
+    let second = context.run(RUN).expect(3);
+    let told = "1 left in doubt by an earlier run, to be looked up";
+    assert!(second.stderr.contains(told), "{second}");
     assert_snapshot!(story(&context, "T-0"), @"
     exit 0
     --- stdout
