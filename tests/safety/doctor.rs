@@ -96,7 +96,7 @@ fn each_fault_has_the_code_that_run_would_end_with() {
     let gone = served.url();
     drop(served);
     let place = Place::new().with("GRAPH_TOKEN", "opaque");
-    found(&place, &target(&gone), 5, "mend  graph         Graph keeps failing (no connection");
+    found(&place, &target(&gone), 5, "mend  graph         Graph keeps failing (connection refused");
 }
 
 #[test]
