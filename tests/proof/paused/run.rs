@@ -259,7 +259,10 @@ impl World {
                     let fits = code == "duplicate-id" || codes.contains(code);
                     assert!(fits, "line {line}: {reject:?}");
                 }
-                (Must::Contested(_), Err(reject)) if reject.code == "exists-on-server" => {
+                (Must::Contested(_), Err(reject))
+                    if (reject.outcome.as_str(), reject.code.as_str())
+                        == ("refused", "exists-on-server") =>
+                {
                     assert!(self.strangers.contains_key(&person.id), "line {line}");
                 }
                 (Must::Invalid(codes), Err(reject)) => {

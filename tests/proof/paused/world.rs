@@ -271,7 +271,12 @@ impl World {
     /// One more run finds nothing to do.
     async fn rest(&mut self) {
         let (before, drafts) = (self.simulator.stats(), self.drafts);
-        while !self.run(false).await {}
+        // One that Graph stopped early may leave whole files, and drafts none.
+        for _ in 0..PEACE {
+            if self.run(false).await && self.drafts > drafts {
+                break;
+            }
+        }
         let after = self.simulator.stats();
         let writes = |s: &registrant_import::simulator::Stats| (s.posts, s.deletes, s.created);
         assert_eq!(writes(&before), writes(&after), "a run after the last one changed something");
