@@ -238,11 +238,16 @@ impl Window {
             Shape::Unphased => true,
             // Refused as a window would: the wait tells its length, and its start if it is fixed.
             Shape::Tried => {
-                let length = self.usual(event.opening - self.start, event, flow);
-                let differs = (length / self.seconds - 1.0).abs() > 0.1;
-                self.seconds = length;
+                let elapsed = event.opening - self.start;
+                // The gate opens up to a quarter of a second late.
+                let doubt = event.slack + 0.25 + flow.round_trip();
+                let fits = (elapsed - self.seconds).abs() <= doubt;
+                let former = self.seconds;
+                if !fits || !USUAL.contains(&former) {
+                    self.seconds = self.usual(elapsed, event, flow);
+                }
                 self.shape = Shape::Guessed;
-                differs
+                !fits && (self.seconds / former - 1.0).abs() > 0.1
             }
             // The quota did not come back by age, so it comes back all at once.
             Shape::Probing => {
