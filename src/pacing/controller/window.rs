@@ -206,7 +206,8 @@ impl Window {
         self.start = now;
         self.in_round = 0;
         self.calm += 1;
-        if self.shape == Shape::Guessed {
+        // A trial that is still on had no answer.
+        if matches!(self.shape, Shape::Guessed | Shape::Tried) {
             let probe = self.rules.has(Rule::Probe);
             self.shape = if probe { Shape::Probing } else { Shape::Sliding };
         } else if self.proven.is_some() && self.calm >= 2 {
