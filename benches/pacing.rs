@@ -1,8 +1,9 @@
 //! `cargo bench --bench pacing`: the pacing code against models of throttling servers, in virtual
 //! time, beside what others do. Prints Markdown.
 //!
-//! `-- own`, `-- short`, `-- rivals`, `-- cuts`, `-- noise` or `-- ablation` prints one part; the ablation, which
-//! takes most of the time, only by name. `-- --write` puts all six into `docs/pacing.md`, below its marker.
+//! `-- own`, `-- short`, `-- rivals`, `-- cuts`, `-- noise`, `-- back`, `-- stray` or `-- ablation` prints
+//! one part; the ablation, which takes most of the time, only by name. `-- --write` puts all eight
+//! into `docs/pacing.md`, below its marker.
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
 #[path = "pacing/mod.rs"]
@@ -10,7 +11,7 @@ mod models;
 
 use std::io;
 
-use models::report;
+use models::{odd, report};
 
 /// The part of the document that is written by the bench begins here.
 const MARKER: &str = "<!-- written by cargo bench --bench pacing -- --write -->\n\n";
@@ -22,12 +23,14 @@ fn main() -> io::Result<()> {
     // cargo adds `--bench`.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let write = wanted.iter().any(|arg| arg == "--write");
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 8] = [
         ("own", report::own),
         ("short", report::short),
         ("rivals", report::rivals),
         ("cuts", report::cuts),
         ("noise", report::noise),
+        ("back", odd::back_to_back),
+        ("stray", odd::stray),
         ("ablation", report::ablation),
     ];
     let mut text = String::new();

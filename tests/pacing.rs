@@ -7,10 +7,10 @@
 mod models;
 
 use models::cell::{Case, Figures, Who, cut, measure, once};
-use models::report;
 use models::rivals::RIVALS;
 use models::server::{MODELS, Model};
 use models::world::Header;
+use models::{odd, report};
 use registrant_import::pacing::{Rule, Rules};
 
 const SEEDS: std::ops::Range<u64> = 1..4;
@@ -178,4 +178,46 @@ fn a_window_that_was_used_just_before_is_not_taken_for_a_smaller_one() {
     let case = Case { used: 180, ..Case::new(Model::S(30.0), 10.0, Header::Whole, 0.12) };
     let without = measure(&case, Who::Learnt(Rules::without(Rule::Shared)), SEEDS);
     assert!(without.time > 1.5, "the rule is what helps: {without:?}");
+}
+
+/// A run right after the one that taught it finds the bucket empty. It must not be much slower than
+/// an oracle for that, nor hand a lower rate to the run after it.
+#[test]
+fn a_run_right_after_another_keeps_its_pace() {
+    for case in odd::back_to_back_cells() {
+        for (age, bound) in [(0.0, 1.07), (1.0, 1.05), (5.0, 1.05)] {
+            let case = Case { age, ..case };
+            let second = measure(&case, Who::Learnt(Rules::default()), report::SEEDS);
+            let third = measure(&case, Who::Again(Rules::default()), report::SEEDS);
+            assert!(second.time < bound && second.share < 0.01, "{case:?}: {second:?}");
+            assert!(third.time < 1.10 && third.share < 0.01, "{case:?}: {third:?}");
+            assert!(second.kept > 0.95 && third.kept > 0.95, "{case:?}: {second:?}, {third:?}");
+        }
+    }
+}
+
+/// One refusal with a long wait is no window until a second one agrees with it: neither this run nor
+/// the next keeps to such a pace.
+#[test]
+fn a_stray_refusal_does_not_pin_the_pace() {
+    for (rows, call, wait) in
+        [(2_000, 60, 15.0), (2_000, 100, 30.0), (500, 10, 20.0), (50, 10, 605.0)]
+    {
+        let case = Case::new(Model::N(0.0), 1.0, Header::Whole, 0.12);
+        let case = Case { rows, stray: Some((call, wait)), ..case };
+        let own = cold(&case);
+        assert!(own.time < 1.2 && own.refusals < 1.01 && own.early == 0, "{case:?}: {own:?}");
+        let (_, learnt, _) = once(&case, Who::Cold(Rules::default()), 1, None);
+        assert_eq!(learnt, None, "no limit has shown itself");
+        let without = measure(&case, Who::Cold(Rules::without(Rule::Trial)), SEEDS);
+        assert!(without.time > 4.0, "the rule is what helps: {case:?}: {without:?}");
+    }
+    for model in [Model::A, Model::B, Model::W(10.0)] {
+        let case = Case::new(model, 10.0, Header::Whole, 0.12);
+        let case = Case { stray: Some((60, 15.0)), ..case };
+        let own = cold(&case);
+        assert!(own.time < 1.06 && own.share < 0.02, "{case:?}: {own:?}");
+        let next = measure(&case, Who::Learnt(Rules::default()), SEEDS);
+        assert!(next.time < 1.05 && next.share < 0.01, "{case:?}: {next:?}");
+    }
 }

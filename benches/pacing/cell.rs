@@ -1,5 +1,7 @@
 //! One cell of a table: a client against a model, averaged over seeds.
 
+use std::time::Duration;
+
 use registrant_import::pacing::{Learnt, Pacer, Rules, Settings};
 
 use super::client::{Client, Paced};
@@ -22,13 +24,20 @@ pub(crate) struct Case {
     pub(crate) burst: f64,
     /// Calls that an earlier run made just before.
     pub(crate) used: u64,
+    /// Seconds since the earlier run that a learnt start knows of; what it left of a bucket is used.
+    pub(crate) age: f64,
+    /// The call that is refused for no reason of ours, and the wait that its answer names.
+    pub(crate) stray: Option<(u64, f64)>,
 }
+
+/// Long enough for every bucket and window to be as new.
+const LONG_AGO: f64 = 86_400.0;
 
 impl Case {
     /// About 200 s of work, at least 100 rows and at most 10,000; buckets of two seconds.
     pub(crate) fn new(model: Model, rate: f64, header: Header, latency: f64) -> Self {
         let rows = ((200.0 * rate) as u64).clamp(100, 10_000);
-        Self { model, rate, header, latency, rows, burst: 2.0, used: 0 }
+        Self { model, rate, header, latency, rows, burst: 2.0, used: 0, age: LONG_AGO, stray: None }
     }
 }
 
@@ -39,6 +48,10 @@ pub(crate) enum Who {
     Cold(Rules),
     /// The program's pacing, with what a cold run with another seed kept.
     Learnt(Rules),
+    /// The same, with what that second run kept.
+    Again(Rules),
+    /// The same, with this.
+    Knowing(Option<Learnt>, Rules),
     Rival(Rival),
 }
 
@@ -57,6 +70,8 @@ pub(crate) struct Figures {
     pub(crate) refusals: f64,
     /// Runs that were called off.
     pub(crate) unfinished: u64,
+    /// The rate kept for the next run ÷ the server's; 0 where none is.
+    pub(crate) kept: f64,
 }
 
 /// A server with its phase drawn from the seed.
@@ -65,6 +80,13 @@ fn server(case: &Case, seed: u64) -> Server {
     let mut server = Server::new(case.model, case.rate, case.burst, phase);
     for _ in 0..case.used {
         let _ = server.arrive(0.0);
+    }
+    // The earlier run left its bucket empty.
+    if let Server::Bucket { rate, burst, tokens, .. } = &mut server {
+        *tokens = (*rate * case.age).min(*burst);
+    }
+    if let Some((calls, wait)) = case.stray {
+        server = Server::Stray { calls, wait, limit: Box::new(server) };
     }
     server
 }
@@ -85,7 +107,8 @@ pub(crate) fn once(
     cut: Option<f64>,
 ) -> (Outcome, Option<Learnt>, f64) {
     let rows = case.rows;
-    let best = ideal(server(case, seed), latency(case, seed), rows);
+    let best = ideal(server(case, seed), latency(case, seed), rows)
+        + case.stray.map_or(0.0, |stray| stray.1);
     let go = |client: &mut dyn Client| {
         run(client, server(case, seed), latency(case, seed), case.header, rows, best, cut)
     };
@@ -97,12 +120,24 @@ pub(crate) fn once(
     match who {
         Who::Cold(rules) => paced(None, rules),
         Who::Learnt(rules) => {
-            let before = Case { used: 0, ..*case };
+            let before = Case { used: 0, age: LONG_AGO, ..*case };
             let learnt = once(&before, Who::Cold(rules), seed + 7_777, None).1;
-            paced(learnt, rules)
+            // Only the run before met the stray refusal.
+            let case = Case { stray: None, ..*case };
+            once(&case, Who::Knowing(aged(learnt, case.age), rules), seed, cut)
+        }
+        Who::Knowing(learnt, rules) => paced(learnt, rules),
+        // As the former, but the run before was a learnt start itself.
+        Who::Again(rules) => {
+            let learnt = once(case, Who::Learnt(rules), seed + 5_555, None).1;
+            paced(aged(learnt, case.age), rules)
         }
         Who::Rival(rival) => (go(&mut *rival.client(rows, seed)), None, best),
     }
+}
+
+fn aged(learnt: Option<Learnt>, age: f64) -> Option<Learnt> {
+    learnt?.aged(Duration::from_secs_f64(age))
 }
 
 /// A cell.
@@ -110,7 +145,8 @@ pub(crate) fn measure(case: &Case, who: Who, seeds: std::ops::Range<u64>) -> Fig
     let mut sum = Figures::default();
     let runs = (seeds.end - seeds.start) as f64;
     for seed in seeds {
-        let (outcome, _, best) = once(case, who, seed, None);
+        let (outcome, learnt, best) = once(case, who, seed, None);
+        sum.kept += learnt.map_or(0.0, |learnt| learnt.per_second()) / case.rate / runs;
         sum.time += outcome.seconds / best / runs;
         sum.share += outcome.share() / runs;
         sum.lost += outcome.lost as f64 / case.rows as f64 / runs;

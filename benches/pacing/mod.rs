@@ -11,6 +11,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod client;
+pub(crate) mod odd;
 pub(crate) mod report;
 pub(crate) mod rivals;
 pub(crate) mod server;

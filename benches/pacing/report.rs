@@ -67,7 +67,7 @@ fn figures(who: Who, header: Header, latency: f64) -> Vec<Figures> {
 }
 
 /// `1.04 · 2.3`, with the rows lost where there are any.
-fn show(figures: &Figures) -> String {
+pub(crate) fn show(figures: &Figures) -> String {
     if figures.unfinished > 0 {
         return format!("never · {:.0}", figures.share * 100.0);
     }
@@ -271,7 +271,7 @@ pub(crate) fn ablation() -> String {
          absent; cold and learnt): cells within 1.05 × and 2 %, means of time ÷ ideal and of the \
          refused share, and the cell that changes most. Over the 80 cells of the cut (whole, decimal): \
          cells that carry at least nine tenths of the new limit, and calls refused in all. Over the \
-         short jobs: mean of time ÷ ideal.\n\n\
+         short jobs: mean of time ÷ ideal. What Trial is for, the table of stray refusals shows.\n\n\
          | rules | of 240 | time | refused | worst change | cut: of 80 | refused | short |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );

@@ -56,6 +56,8 @@ pub(crate) enum Server {
     Sliding { quota: u64, seconds: f64, arrivals: VecDeque<f64> },
     /// N: refusals by chance, and the limit behind them.
     Noisy { chance: Chance, limit: Option<Box<Server>> },
+    /// After so many calls one is refused with such a wait, for no reason of the client's.
+    Stray { calls: u64, wait: f64, limit: Box<Server> },
 }
 
 /// Refusals that have nothing to do with the client.
@@ -114,6 +116,7 @@ impl Server {
     pub(crate) fn apart(self) -> (Option<Self>, Option<Chance>) {
         match self {
             Self::Noisy { chance, limit } => (limit.map(|limit| *limit), Some(chance)),
+            Self::Stray { limit, .. } => limit.apart(),
             limit => (Some(limit), None),
         }
     }
@@ -140,6 +143,7 @@ impl Server {
                     limit.cut(now);
                 }
             }
+            Self::Stray { limit, .. } => limit.cut(now),
         }
     }
 
@@ -175,6 +179,15 @@ impl Server {
                 }
                 limit.as_mut().map_or(Ok(()), |limit| limit.arrive(now))
             }
+            Self::Stray { calls: 1, wait, .. } => {
+                let wait = *wait;
+                self.end_stray();
+                Err(wait)
+            }
+            Self::Stray { calls, limit, .. } => {
+                *calls -= 1;
+                limit.arrive(now)
+            }
         }
     }
 
@@ -190,6 +203,23 @@ impl Server {
                 arrivals[arrivals.len() - *quota as usize] + *seconds + 1e-9
             }
             Self::Noisy { limit, .. } => limit.as_mut().map_or(now, |limit| limit.free_at(now)),
+            Self::Stray { limit, .. } => limit.free_at(now),
+        }
+    }
+
+    /// The stray refusal is over: what is left is the limit.
+    fn end_stray(&mut self) {
+        if let Self::Stray { limit, .. } = self {
+            let limit = std::mem::replace(limit, Box::new(Self::nothing()));
+            *self = *limit;
+        }
+    }
+
+    /// No limit at all.
+    fn nothing() -> Self {
+        Self::Noisy {
+            chance: Chance { share: 0.0, random: fastrand::Rng::with_seed(0) },
+            limit: None,
         }
     }
 
@@ -211,7 +241,7 @@ impl Server {
                     arrivals.pop_front();
                 }
             }
-            Self::Noisy { .. } => {} // The limit behind it keeps its own time.
+            Self::Noisy { .. } | Self::Stray { .. } => {} // The limit behind it keeps its own time.
         }
     }
 }

@@ -90,15 +90,17 @@ impl Learnt {
         if learnt.version == VERSION && sane { Ok(learnt) } else { Err(LearntError::Foreign) }
     }
 
-    /// What is left of it after `age`: after a week the rate or quota is taken a tenth lower, after
-    /// 90 days nothing is.
+    /// What is left of it after `age`: of a bucket's burst what has flowed in since, after a week a
+    /// tenth less of the rate or quota, after 90 days nothing.
     #[must_use]
     pub fn aged(self, age: Duration) -> Option<Self> {
         if age >= DEAD {
             return None;
         }
         if age < STALE {
-            return Some(self);
+            let Limit::Pace { rate, burst, doubt } = self.limit else { return Some(self) };
+            let burst = burst.min(rate * age.as_secs_f64());
+            return Some(Self { limit: Limit::Pace { rate, burst, doubt }, ..self });
         }
         let limit = match self.limit {
             Limit::Pace { rate, burst, doubt } => {
@@ -157,5 +159,13 @@ mod tests {
         let week_old = learnt.aged(day * 8).expect("kept");
         assert!((week_old.per_second() - 13.0 / 30.0).abs() < 1e-9);
         assert_eq!(learnt.aged(day * 91), None);
+        let bucket = Learnt::new(Limit::Pace { rate: 20.0, burst: 40.0, doubt: 0.02 });
+        let burst = |age| match bucket.aged(age).map(|learnt| learnt.limit) {
+            Some(Limit::Pace { rate, burst, .. }) => (rate, burst),
+            other => panic!("a pace was kept: {other:?}"),
+        };
+        assert_eq!(burst(Duration::ZERO), (20.0, 0.0), "the run before has just used all of it");
+        assert_eq!(burst(Duration::from_secs(1)), (20.0, 20.0));
+        assert_eq!(burst(day), (20.0, 40.0));
     }
 }

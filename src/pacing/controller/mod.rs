@@ -61,6 +61,8 @@ pub(super) struct Controller {
     rules: Rules,
     flow: Flow,
     phase: Phase,
+    /// The pace before a window that one event alone speaks for: rate, burst and doubt.
+    before: Option<(f64, f64, f64)>,
     learnt: Option<Learnt>,
     first_send: Option<f64>,
     last_send: f64,
@@ -95,6 +97,7 @@ impl Controller {
             rules,
             flow: Flow::default(),
             phase,
+            before: None,
             first_send: None,
             last_send: 0.0,
             longest,
@@ -130,10 +133,11 @@ impl Controller {
         self.last_send = now;
         self.flow.sent(seq, now);
         let affordable = self.affords(1.0, if self.learnt.is_some() { 0.004 } else { 0.01 });
+        let (left, dear) = (self.left(), !self.affords(1.0, 0.01));
         match &mut self.phase {
             Phase::Ramp => {}
             Phase::Pace(pace) => pace.sent(now),
-            Phase::Window(window) => window.sent(now, affordable),
+            Phase::Window(window) => window.sent(now, affordable, left, dear),
         }
     }
 
@@ -155,7 +159,13 @@ impl Controller {
         match &mut self.phase {
             Phase::Ramp => {}
             Phase::Pace(pace) => pace.accepted(&self.flow, now, self.rows, left, over),
-            Phase::Window(window) => window.accepted(),
+            Phase::Window(window) => {
+                if window.accepted() {
+                    self.phase = self.before.take().map_or(Phase::Ramp, |learnt| {
+                        Phase::Pace(Box::new(Pace::resumed(learnt, now, self.rows, self.rules)))
+                    });
+                }
+            }
         }
     }
 
@@ -276,6 +286,10 @@ impl Controller {
                 let from = self.first_send.unwrap_or(0.0).max(self.last_opening);
                 let first = self.last_opening <= 0.0;
                 let window = Window::estimate(&self.flow, event, from, first, self.rules);
+                self.before = match &self.phase {
+                    Phase::Pace(pace) => pace.lasting(&self.flow),
+                    _ => None,
+                };
                 self.phase = Phase::Window(window);
             }
             Phase::Ramp => {

@@ -101,6 +101,15 @@ impl Pace {
         pace
     }
 
+    /// What was known before a wait that turned out to mean nothing.
+    pub(super) fn resumed(known: (f64, f64, f64), now: f64, rows: f64, rules: Rules) -> Self {
+        let (rate, burst, doubt) = known;
+        let mut pace = Self::learnt(rate, burst, doubt, rows, rules);
+        (pace.cycle, pace.next, pace.grown, pace.calm_since) = (now, now, now, now);
+        pace.credit = 0.0;
+        pace
+    }
+
     fn new(rate: f64, rules: Rules) -> Self {
         Self {
             rules,

@@ -11,6 +11,8 @@ pub enum Rule {
     /// A first round under a guessed window is followed by a lone call that tells fixed windows
     /// from sliding ones.
     Probe,
+    /// A window that one event alone speaks for is tried with a call beyond its quota.
+    Trial,
     /// A window's length is taken to the nearest usual one.
     UsualLength,
     /// A calm window's quota is tried higher.
@@ -49,10 +51,11 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Ramp,
         Self::Windows,
         Self::Probe,
+        Self::Trial,
         Self::UsualLength,
         Self::Raise,
         Self::Margin,

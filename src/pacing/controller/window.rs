@@ -19,11 +19,17 @@ const PROOF: u64 = 8;
 /// … of at most so many in flight.
 const WARY: f64 = 4.0;
 
+/// So many seconds of waiting in vain are worth one refusal in any job.
+const STAKE: f64 = 240.0;
+
 /// What is known of the window's kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Shape {
     /// The length is a guess; the first round under it goes at once, the next begins with a probe.
     Guessed,
+    /// One event alone speaks for the window: a call beyond the quota, which a window refuses, is in
+    /// flight.
+    Tried,
     /// The probe is in flight.
     Probing,
     /// Calls come back one by one as they age.
@@ -32,6 +38,17 @@ enum Shape {
     Fixed,
     /// As `Fixed`, but when that moment comes is not known yet (a learnt start).
     Unphased,
+}
+
+/// What speaks for the window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Evidence {
+    /// One event, which may have been chance.
+    One,
+    /// The same, and the call beyond the quota is due.
+    Due,
+    /// A second event has agreed, or several waits.
+    Two,
 }
 
 /// A window.
@@ -62,6 +79,7 @@ pub(super) struct Window {
     trusted: bool,
     /// The quota before it was last tried higher, until that has held for a round.
     proven: Option<u64>,
+    evidence: Evidence,
 }
 
 impl Window {
@@ -78,6 +96,7 @@ impl Window {
         let mut window = Self::learnt(quota.max(1), 1.0, true, rules);
         window.shape = Shape::Guessed;
         window.trusted = false;
+        window.evidence = Evidence::One;
         window.seconds = window.usual(event.opening - from, event, flow);
         // Only a sliding window's first wait gives its length at once.
         window.sure = first && USUAL.contains(&window.seconds);
@@ -125,13 +144,14 @@ impl Window {
             stride: 1,
             trusted: true,
             proven: None,
+            evidence: Evidence::Two,
         }
     }
 
     /// When the next send may start.
     pub(super) fn free_at(&self, flow: &Flow) -> f64 {
         let counted = flow.count_before(f64::INFINITY).saturating_sub(self.forgotten);
-        if counted < self.quota || self.shape == Shape::Unphased {
+        if counted < self.quota || self.evidence == Evidence::Due || self.shape == Shape::Unphased {
             return 0.0;
         }
         flow.nth_last(self.quota).map_or(0.0, |sent| sent + self.seconds + self.margin)
@@ -140,8 +160,8 @@ impl Window {
     /// How many may be in flight.
     pub(super) fn in_flight(&self, flow: &Flow) -> f64 {
         match self.shape {
-            // The probe goes alone.
-            Shape::Probing => 1.0,
+            // The probe and the trial go alone.
+            Shape::Probing | Shape::Tried => 1.0,
             Shape::Guessed if self.in_round >= self.quota => 1.0,
             // Past its quota, the window's end is felt out at the mean rate.
             Shape::Unphased if self.in_round >= self.quota => {
@@ -153,13 +173,32 @@ impl Window {
         }
     }
 
-    /// A send starts. `affordable` tells whether a refusal would be within what trying may cost.
-    pub(super) fn sent(&mut self, now: f64, affordable: bool) {
+    /// A send starts. `affordable` tells whether a refusal would be within what trying may cost,
+    /// `left` how many rows are, and `dear` that each refusal counts.
+    pub(super) fn sent(&mut self, now: f64, affordable: bool, left: f64, dear: bool) {
+        if self.evidence == Evidence::Due {
+            self.evidence = Evidence::One;
+            self.shape = Shape::Tried;
+            return;
+        }
         if self.in_round >= self.quota && self.shape != Shape::Unphased {
             self.begin_round(now, affordable);
         }
         self.in_round += 1;
         self.wary &= self.in_round < PROOF;
+        if self.in_round == self.quota
+            && self.evidence == Evidence::One
+            && self.shape == Shape::Guessed
+            && self.rules.has(Rule::Trial)
+            && self.is_worth_a_trial(left, dear)
+        {
+            self.evidence = Evidence::Due;
+        }
+    }
+
+    /// Whether to be wrong about this window would cost more than one refusal.
+    fn is_worth_a_trial(&self, left: f64, dear: bool) -> bool {
+        if dear { left / self.per_second() > STAKE } else { left > self.quota() }
     }
 
     fn begin_round(&mut self, now: f64, affordable: bool) {
@@ -167,7 +206,8 @@ impl Window {
         self.start = now;
         self.in_round = 0;
         self.calm += 1;
-        if self.shape == Shape::Guessed {
+        // A trial that is still on had no answer.
+        if matches!(self.shape, Shape::Guessed | Shape::Tried) {
             let probe = self.rules.has(Rule::Probe);
             self.shape = if probe { Shape::Probing } else { Shape::Sliding };
         } else if self.proven.is_some() && self.calm >= 2 {
@@ -181,11 +221,12 @@ impl Window {
         }
     }
 
-    /// A call was accepted.
-    pub(super) fn accepted(&mut self) {
+    /// A call was accepted; whether that disproves the window.
+    pub(super) fn accepted(&mut self) -> bool {
         if self.shape == Shape::Probing {
             self.shape = Shape::Sliding;
         }
+        self.shape == Shape::Tried
     }
 
     /// The gate opened after an event.
@@ -196,6 +237,19 @@ impl Window {
                 false
             }
             Shape::Unphased => true,
+            // Refused as a window would: the wait tells its length, and its start if it is fixed.
+            Shape::Tried => {
+                let elapsed = event.opening - self.start;
+                // The gate opens up to a quarter of a second late.
+                let doubt = event.slack + 0.25 + flow.round_trip();
+                let fits = (elapsed - self.seconds).abs() <= doubt;
+                let former = self.seconds;
+                if !fits || !USUAL.contains(&former) {
+                    self.seconds = self.usual(elapsed, event, flow);
+                }
+                self.shape = Shape::Guessed;
+                !fits && (self.seconds / former - 1.0).abs() > 0.1
+            }
             // The quota did not come back by age, so it comes back all at once.
             Shape::Probing => {
                 self.seconds = self.usual(event.opening - self.former, event, flow);
@@ -235,6 +289,7 @@ impl Window {
             self.forgotten = flow.count_before(event.opening);
         }
         self.trusted = false;
+        self.evidence = Evidence::Two;
         self.calm = 0;
         self.wary = self.rules.has(Rule::Wary);
         self.former = self.start;
@@ -336,7 +391,8 @@ impl Window {
     /// Quota, seconds and whether the phase matters, once the length is confirmed.
     pub(super) fn confirmed(&self) -> Option<(u64, f64, bool)> {
         match self.shape {
-            Shape::Guessed | Shape::Probing => None,
+            Shape::Guessed | Shape::Tried | Shape::Probing => None,
+            _ if self.evidence != Evidence::Two => None,
             Shape::Sliding => Some((self.quota, self.seconds, !self.sure)),
             Shape::Fixed | Shape::Unphased => Some((self.quota, self.seconds, true)),
         }
