@@ -43,7 +43,7 @@ pub struct Desk<'a, T> {
     pub target: &'a Target,
     /// The ledger.
     pub scribe: &'a Scribe,
-    /// So many answers in a row were a success without a link.
+    /// Answers of success without a link, since the last one with a link.
     pub linkless: Cell<u32>,
 }
 
@@ -283,7 +283,7 @@ impl<T: Transport> Desk<'_, T> {
             self.linkless.set(self.linkless.get() + 1);
             let which = match self.linkless.get() {
                 _ if alone => Some("the first row".to_owned()),
-                SAME_ANSWER => Some(format!("{SAME_ANSWER} rows in a row")),
+                SAME_ANSWER => Some(format!("{SAME_ANSWER} rows, and none between them better,")),
                 _ => None,
             };
             if let Some(which) = which {

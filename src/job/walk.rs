@@ -100,7 +100,7 @@ impl<T: Transport> Import<'_, T> {
         }
         // After a run that was torn off the list also tells whom a damaged log has forgotten.
         let must_list = ledger.listed()?.at.is_none() || ledger.was_torn();
-        if !must_list && let Some(stop) = self.hold_list(ledger, &ruling).await? {
+        if let Some(stop) = self.hold_list(ledger, &ruling).await? {
             return early(Some(stop));
         }
         let mut holdings = Sightings::default();

@@ -237,17 +237,17 @@ impl Ledger {
         )?)
     }
 
-    /// Whether anybody of the ledger's first thousands was enrolled before `at`, in milliseconds
-    /// since 1970, and is so still.
+    /// Whether anybody of the first thousands that the ledger enrolled was enrolled before `at`, in
+    /// milliseconds since 1970, and is so still.
     ///
     /// # Errors
     /// [`LedgerError`] when the file cannot be read.
     pub fn has_enrolled_before(&self, at: i64) -> Result<bool, LedgerError> {
         // Whoever was enrolled first stands first: no need to read a million rows that are all new.
         Ok(self.connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM (SELECT state, settled_at FROM registrant NOT INDEXED
-                                           ORDER BY seq LIMIT 10000)
-                            WHERE state = ? AND settled_at < ?)",
+            "SELECT EXISTS (SELECT 1 FROM (SELECT settled_at FROM registrant NOT INDEXED
+                                           WHERE state = ? ORDER BY seq LIMIT 10000)
+                            WHERE settled_at < ?)",
             params![State::Enrolled as u8, at],
             |row| row.get(0),
         )?)

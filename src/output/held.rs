@@ -36,9 +36,13 @@ fn rows(path: &Path) -> Option<impl Iterator<Item = HeldLink>> {
     let mut text = BufReader::with_capacity(HEAD, WithoutNuls(file));
     let mut head = Vec::new();
     text.by_ref().take(HEAD as u64).read_to_end(&mut head).ok()?;
-    let after = memchr::memmem::find(&head, COLUMN)? + COLUMN.len();
-    let delimiter = head[after..].iter().copied().find(|byte| *byte != b'"')?;
-    let delimiter = if b",;\t|".contains(&delimiter) { delimiter } else { b',' };
+    let (before, after) = head.split_at(memchr::memmem::find(&head, COLUMN)?);
+    // What stands behind the name, or before it where it is the last one.
+    let unquoted = |byte: &&u8| **byte != b'"';
+    let behind = after[COLUMN.len()..].iter().find(unquoted);
+    let beside = [behind, before.iter().rev().find(unquoted)];
+    let delimiter = beside.into_iter().flatten().copied().find(|byte| b",;\t|".contains(byte));
+    let delimiter = delimiter.unwrap_or(b',');
     let mut builder = csv::ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(delimiter);
     let reader = builder.from_reader(io::Cursor::new(head).chain(text));
@@ -149,6 +153,13 @@ mod tests {
         }
         let quoted = "\"id\",\"joinWebUrl\"\n\"1\",\"https://l/1\"\n";
         assert_eq!(held(quoted.as_bytes()), wanted);
+        // The last column has no delimiter behind it.
+        for delimiter in [";", "\t", "|"] {
+            let last = format!("id{delimiter}joinWebUrl\r\n1{delimiter}https://l/1\r\n");
+            assert_eq!(held(last.as_bytes()), wanted);
+            let wide: Vec<u8> = last.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            assert_eq!(held(&wide), wanted);
+        }
         assert_eq!(held(b"id,joinWebUrl\n1,\n"), []);
         assert_eq!(held(b"id,name\n1,https://l/1\n"), []);
         assert_eq!(held_links(Path::new("/no/such/file")).count(), 0);

@@ -55,7 +55,7 @@ fn the_job_file_of_a_run_names_the_ledger_for_whoever_looks_into_it() {
         let ran = context.run("status --job job.toml").expect(0);
         assert!(ran.stdout.contains("2  enrolled, link held"), "{ran}");
         let ran = context.run("explain p-00001 --job job.toml").expect(0);
-        assert!(ran.stdout.contains("enrolled"), "{ran}");
+        assert!(ran.stdout.contains("enrolled, its link is held"), "{ran}");
         let links = context.read(file);
         std::fs::remove_file(context.path(file)).expect("it is there");
         context.run("export --job job.toml").expect(0);

@@ -87,7 +87,12 @@ fn links_that_stop_to_come_end_the_run() {
     let stage = Stage::new(200, Config { faults, ..Config::default() });
     let ended = stage.run();
     assert_eq!(ended.code, Some(6), "{ended:?}");
-    assert!(ended.err.contains("20 rows in a row with 200 and without a join link"), "{ended:?}");
+    assert!(
+        ended
+            .err
+            .contains("20 rows, and none between them better, with 200 and without a join link"),
+        "{ended:?}"
+    );
     let posts = stage.simulator.stats().posts;
     assert!(posts < 1 + 20 + 64, "no more than were under way: {posts}");
     stage.verify_links();
