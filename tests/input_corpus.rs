@@ -8,7 +8,7 @@ use std::{
 };
 
 use registrant_import::{
-    input::{Input, InputError, Keep, Options, Row, Sieve, Sifted, Source, open},
+    input::{Input, InputError, Keep, Options, Row, RowCheck, Source, Validator, open},
     registrant::{Mode, Rule},
 };
 
@@ -70,15 +70,15 @@ fn outcome(path: &Path, options: &Options, rule: &Rule) -> String {
         let mut told = detected(&input);
         let snapshot = input.snapshot(&std::env::temp_dir())?;
         let mut rows = snapshot.rows()?;
-        let mut sieve = Sieve::new(rule.clone());
+        let mut sieve = Validator::new(rule.clone());
         let mut row = Row::new();
         while rows.read(&mut row)? {
             let outcome = match sieve.sift(&row) {
-                Sifted::Excluded => "excluded".to_owned(),
-                Sifted::Invalid(faults) => {
+                RowCheck::Excluded => "excluded".to_owned(),
+                RowCheck::Invalid(faults) => {
                     faults.iter().map(|fault| fault.code.as_str()).collect::<Vec<_>>().join("+")
                 }
-                Sifted::Valid { registrant, repeats, .. } => {
+                RowCheck::Valid { registrant, repeats, .. } => {
                     let again = repeats.map_or_else(String::new, |line| format!(" repeats {line}"));
                     format!("<{}>{again}", registrant.id.as_str())
                 }

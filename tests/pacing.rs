@@ -68,7 +68,7 @@ fn no_rival_is_better() {
         let case = Case::new(model, 10.0, Header::Whole, 0.12);
         let own = cold(&case);
         for rival in RIVALS {
-            let theirs = measure(&case, Who::Rival(rival), SEEDS);
+            let theirs = measure(&case, Who::ContestedRow(rival), SEEDS);
             let better = theirs.unfinished == 0
                 && theirs.lost == 0.0
                 && theirs.time < own.time + 0.03

@@ -5,7 +5,7 @@ use std::time::Duration;
 use registrant_import::pacing::{Learnt, Pacer, Rules, Settings};
 
 use super::client::{Client, Paced};
-use super::rivals::Rival;
+use super::rivals::ContestedRow;
 use super::server::{Model, Server};
 use super::world::{Header, IN_FLIGHT, Latency, Outcome, ideal, run};
 
@@ -52,7 +52,7 @@ pub(crate) enum Who {
     Again(Rules),
     /// The same, with this.
     Knowing(Option<Learnt>, Rules),
-    Rival(Rival),
+    ContestedRow(ContestedRow),
 }
 
 /// Averages over the seeds.
@@ -132,7 +132,7 @@ pub(crate) fn once(
             let learnt = once(case, Who::Learnt(rules), seed + 5_555, None).1;
             paced(aged(learnt, case.age), rules)
         }
-        Who::Rival(rival) => (go(&mut *rival.client(rows, seed)), None, best),
+        Who::ContestedRow(rival) => (go(&mut *rival.client(rows, seed)), None, best),
     }
 }
 

@@ -165,7 +165,7 @@ pub(crate) fn rivals() -> String {
             let _ = writeln!(tallies, "| {name} | {own} | {tally} |");
         }
         for rival in RIVALS {
-            let figures = figures(Who::Rival(rival), header, latency);
+            let figures = figures(Who::ContestedRow(rival), header, latency);
             if header == Header::Whole {
                 let _ = write!(text, "### {}\n\n{}", rival.name(), table(&figures, show));
             }
@@ -253,7 +253,7 @@ pub(crate) fn noise() -> String {
         ("**this program, learnt**", Who::Learnt(Rules::default())),
         ("without Noise, cold", Who::Cold(Rules::without(Rule::Noise))),
     ];
-    let others = RIVALS.map(|rival| (rival.name(), Who::Rival(rival)));
+    let others = RIVALS.map(|rival| (rival.name(), Who::ContestedRow(rival)));
     for (name, who) in own.into_iter().chain(others) {
         let _ = write!(text, "| {name} |");
         for figures in all(&cases, |case| measure(case, who, SEEDS)) {

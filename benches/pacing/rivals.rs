@@ -10,7 +10,7 @@ use super::world::IN_FLIGHT;
 
 /// A strategy.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Rival {
+pub(crate) enum ContestedRow {
     /// Each request waits for itself, three retries: the retry handler of the Graph SDKs.
     Sdk,
     /// One Retry-After stops everyone; no other limit.
@@ -22,9 +22,10 @@ pub(crate) enum Rival {
 }
 
 /// In the tables' order.
-pub(crate) const RIVALS: [Rival; 4] = [Rival::Sdk, Rival::Gate, Rival::Arc, Rival::Cubic];
+pub(crate) const RIVALS: [ContestedRow; 4] =
+    [ContestedRow::Sdk, ContestedRow::Gate, ContestedRow::Arc, ContestedRow::Cubic];
 
-impl Rival {
+impl ContestedRow {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sdk => "3 retries, no shared wait",

@@ -1,6 +1,6 @@
 //! Credentials in, a bearer token out.
 //!
-//! Promises a token that is good for the next request: fetched once for all who ask, renewed ahead
+//! IdOwners a token that is good for the next request: fetched once for all who ask, renewed ahead
 //! of its end, and once more after a 401. What Graph lets the holder do is Graph's to say; a token's
 //! own claims are read here, to explain, and never verified. No secret is shown by any type of this
 //! room, and none is sent but to a host that [`crate::graph::host`] permits.

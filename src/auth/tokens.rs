@@ -1,6 +1,6 @@
 //! The token that everybody uses.
 //!
-//! Promises that one refresh serves all who wait for it, its failure included; that while a token is
+//! IdOwners that one refresh serves all who wait for it, its failure included; that while a token is
 //! good nobody waits for the next one but the one who fetches it; and that a token which Graph
 //! refused is handed out to nobody again.
 

@@ -6,7 +6,7 @@ use super::{args::AccountArgs, enrol::Enrolment, failure::Failure};
 use crate::{
     auth::Method,
     graph::http::Http,
-    job::{self, line::Line},
+    job::{self, client::GraphClient},
     ledger::{Ledger, Reading, RunTraffic},
     output::{Console, FileError, Metrics, Reasons, Report, Summary, probe},
     pacing::Bucket,
@@ -37,7 +37,7 @@ impl Enrolment<'_> {
         summary: &mut Summary,
         reasons: &Reasons,
         ledger: &Ledger,
-        line: &Line<Http>,
+        client: &GraphClient<Http>,
         console: &Console,
     ) -> Option<RunTraffic> {
         let mut failed = |why: String| {
@@ -54,16 +54,16 @@ impl Enrolment<'_> {
         });
         let exit_code = summary.exit_code;
         if let Some(path) = &self.account.report {
-            let learnt = line.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
+            let learnt = client.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
             let report = Report {
                 summary,
                 reasons,
                 traffic: traffic.as_ref(),
                 learnt: learnt.map(|learnt| learnt.limit),
                 ceiling: self.pace.rate,
-                settings: self.settings(line.sign_in()),
-                began: line.clock.epoch(),
-                ended: line.clock.stamp(line.clock.now()),
+                settings: self.settings(client.sign_in()),
+                began: client.clock.epoch(),
+                ended: client.clock.stamp(client.clock.now()),
                 rehearsal: self.rehearsal,
             };
             let written = report.write(path);
@@ -72,7 +72,7 @@ impl Enrolment<'_> {
         if let Some(path) = self.account.metrics.as_ref().filter(|_| !self.rehearsal) {
             let metrics = Metrics {
                 ledger: &name(&self.ledger),
-                ended: line.clock.stamp(line.clock.now()),
+                ended: client.clock.stamp(client.clock.now()),
                 last_success: ledger.last_success().ok().flatten(),
                 exit_code,
                 summary: Some(summary),

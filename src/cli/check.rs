@@ -27,7 +27,7 @@ struct Checked<'a> {
 pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> {
     let source = enrol::source(&args.input)?;
     let input = input::open(&source, &args.input.options())?;
-    let (rule, held_against) = if args.webinar {
+    let (rule, compared_with) = if args.webinar {
         (Rule::webinar(), "webinar")
     } else {
         (Rule::Meeting(args.mode), args.mode.as_str())
@@ -63,7 +63,7 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     let exit_code = if survey.invalid > 0 { 3 } else { 0 };
     if args.json {
         let checked = Checked {
-            mode: held_against,
+            mode: compared_with,
             read: survey.read,
             valid: survey.valid,
             invalid: survey.invalid,

@@ -27,7 +27,7 @@ use crate::{
     },
     input::{self, Mapping, Snapshot, Source},
     job::{
-        self, Ended, Event, Import, Planned, admission, conduct::Conduct, line::Line,
+        self, Ended, Event, Import, Planned, admission, client::GraphClient, conduct::Conduct,
         preflight::Ruling, stop::Stop,
     },
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
@@ -90,9 +90,9 @@ impl Enrolment<'_> {
         let mut files =
             Drafting::new(&snapshot, &self.enrolled, &self.rejects, self.files.formula_safe);
         let enrol = self.enrol(ledger, &snapshot, tokens, &mut signals, &mut files, console);
-        let (ended, line, planned) = runtime.block_on(enrol)?;
+        let (ended, client, planned) = runtime.block_on(enrol)?;
         console.end("the run is over; writing the files");
-        let mut done = self.finish(ended, files, &line, &snapshot, &before, console)?;
+        let mut done = self.finish(ended, files, &client, &snapshot, &before, console)?;
         done.planned = planned;
         Ok(done)
     }
@@ -105,7 +105,7 @@ impl Enrolment<'_> {
         signals: &mut Signals,
         files: &mut Drafting<'_>,
         console: &mut Console,
-    ) -> Result<(Ended, Line<Http>, Option<u64>), Failure> {
+    ) -> Result<(Ended, GraphClient<Http>, Option<u64>), Failure> {
         let seed = fastrand::u64(..);
         let transport = Http::new(self.host.clone(), &self.http)?;
         let pace = Settings {
@@ -116,7 +116,7 @@ impl Enrolment<'_> {
         };
         let reads = Settings { ceiling: self.read_ceiling(), ..Settings::default() };
         let buckets = Buckets::new(Pacer::new(pace.clone()), Pacer::new(reads));
-        let line = Line::new(
+        let client = GraphClient::new(
             transport,
             tokens,
             job::start_clock(),
@@ -125,7 +125,7 @@ impl Enrolment<'_> {
         );
         let deadline = self.deadline(console);
         let import = Import {
-            line: &line,
+            client: &client,
             target: &self.target,
             host: &self.host,
             input: snapshot,
@@ -140,7 +140,7 @@ impl Enrolment<'_> {
         let planned = Cell::new(None);
         let listen = async {
             loop {
-                line.stop.raise(signals.stop().await);
+                client.stop.raise(signals.stop().await);
             }
         };
         let work = job::import(&import, ledger, |event| {
@@ -153,9 +153,9 @@ impl Enrolment<'_> {
         let ended = tokio::select! {
             ended = work => ended?,
             () = listen => unreachable!("signals are listened to for ever"),
-            never = patience::keep(&line, &planned, deadline.as_ref(), &teller) => match never {},
+            never = patience::keep(&client, &planned, deadline.as_ref(), &teller) => match never {},
         };
-        Ok((ended, line, planned.get()))
+        Ok((ended, client, planned.get()))
     }
 
     /// The ceiling of writes: `--rate`, else Microsoft's published limit for webinars. For meetings
@@ -254,7 +254,7 @@ impl Enrolment<'_> {
         &self,
         ended: Ended,
         files: Drafting<'_>,
-        line: &Line<Http>,
+        client: &GraphClient<Http>,
         snapshot: &Snapshot,
         before: &Before<'_>,
         console: &Console,
@@ -265,7 +265,7 @@ impl Enrolment<'_> {
             Some((rule, _)) => rule,
             None => known_rule(self.target.api(), &ledger),
         };
-        let now = line.clock.stamp(line.clock.now());
+        let now = client.clock.stamp(client.clock.now());
         // A run that came to no plan has not looked at the people, and its files show links as well.
         let trust_ids = self.conduct.trust_ids;
         let judged =
@@ -298,8 +298,8 @@ impl Enrolment<'_> {
             },
             mode.map(Mode::as_str),
             &counts,
-            line.traffic(),
-            line.clock.now(),
+            client.traffic(),
+            client.clock.now(),
             stop.as_ref(),
             Files {
                 enrolled: Some(self.enrolled.clone()),
@@ -310,7 +310,7 @@ impl Enrolment<'_> {
         );
         let json = summary.json();
         let kept = ledger.end_run(&RunEnd {
-            at: line.clock.stamp(line.clock.now()),
+            at: client.clock.stamp(client.clock.now()),
             exit_code: summary.exit_code,
             stop_reason: summary.stop_reason,
             summary: &json,
@@ -340,7 +340,7 @@ impl Enrolment<'_> {
             stop_reason = summary.stop_reason,
             "ended"
         );
-        let traffic = self.account(&mut summary, &reasons, &ledger, line, console);
+        let traffic = self.account(&mut summary, &reasons, &ledger, client, console);
         let text = Closing {
             summary: &summary,
             reasons: &reasons,

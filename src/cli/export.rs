@@ -67,7 +67,7 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
         name,
         mode.map(Mode::as_str),
         &counts,
-        crate::job::line::Traffic::default(),
+        crate::job::client::Traffic::default(),
         std::time::Duration::ZERO,
         None,
         files,

@@ -9,8 +9,8 @@ use jiff::Zoned;
 use super::deadline::Deadline;
 use crate::{
     graph::http::Http,
-    job::line::{Line, OUTAGE},
-    output::{Teller, second_of_end},
+    job::client::{GraphClient, OUTAGE},
+    output::{StatusLine, second_of_end},
 };
 
 /// Looked at so often.
@@ -30,11 +30,11 @@ enum Wait {
 
 impl Wait {
     /// What `line` waits for; `None` while nothing has come to nothing.
-    fn of(line: &Line<Http>) -> Option<Self> {
-        let (traffic, now) = (line.traffic(), line.clock.now());
-        match line.view().closed.filter(|closed| closed.by_server) {
+    fn of(client: &GraphClient<Http>) -> Option<Self> {
+        let (traffic, now) = (client.traffic(), client.clock.now());
+        match client.view().closed.filter(|closed| closed.by_server) {
             Some(closed) => Some(Self::Turn(second_of_end(closed.until.saturating_sub(now)))),
-            None if traffic.failed > 0 => Some(Self::Answer(line.trouble())),
+            None if traffic.failed > 0 => Some(Self::Answer(client.trouble())),
             None if traffic.throttled > 0 => Some(Self::Turn(None)),
             None => None,
         }
@@ -79,16 +79,16 @@ impl Said {
 /// Tells it now and then, and keeps the state up to date for whoever asks; goes quiet once there is
 /// a plan.
 pub(super) async fn keep(
-    line: &Line<Http>,
+    client: &GraphClient<Http>,
     planned: &Cell<Option<u64>>,
     deadline: Option<&Deadline>,
-    teller: &Teller,
+    teller: &StatusLine,
 ) -> Infallible {
     let mut said = Said::default();
     while planned.get().is_none() {
         tokio::time::sleep(LOOK).await;
-        let Some(wait) = Wait::of(line).filter(|_| planned.get().is_none()) else { continue };
-        let traffic = line.traffic();
+        let Some(wait) = Wait::of(client).filter(|_| planned.get().is_none()) else { continue };
+        let traffic = client.traffic();
         let until = match &wait {
             Wait::Turn(Some(end)) => format!(", which asked to wait until {end}"),
             _ => String::new(),
@@ -98,7 +98,7 @@ pub(super) async fn keep(
             traffic.failed + traffic.throttled,
             traffic.requests
         ));
-        if !line.stop.is_raised() && said.is_due(line.clock.now(), &wait) {
+        if !client.stop.is_raised() && said.is_due(client.clock.now(), &wait) {
             let deadline = deadline.map(|deadline| deadline.words(&Zoned::now()));
             teller.say(&wait.sentence(deadline.as_deref()));
         }

@@ -3,7 +3,7 @@
 use super::{failure::Failure, notation::grouped};
 use crate::{
     input::Snapshot,
-    job::{self, JobError, people::Judgement, plan::Plan},
+    job::{self, JobError, identity::IdentityReport, plan::Plan},
     ledger::{Ledger, RunEnd},
     output::Console,
     registrant::Rule,
@@ -16,7 +16,7 @@ pub(super) fn judge(
     rule: &Rule,
     ledger: &Ledger,
     trust_ids: bool,
-) -> Result<Judgement, Failure> {
+) -> Result<IdentityReport, Failure> {
     job::judge(input, rule, ledger, trust_ids).map_err(|error| named(error, ledger))
 }
 

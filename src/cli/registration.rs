@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     graph::{http::Http, target::Api},
-    job::{self, line::Line, preflight, refusal::Refusal, stop::Stop},
+    job::{self, client::GraphClient, preflight, refusal::Refusal, stop::Stop},
     output::harmless,
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
     registrant::Mode,
@@ -33,22 +33,22 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
         .build()
         .map_err(|error| Failure::internal("no runtime", &error))?;
     runtime.block_on(async {
-        let line = line(reach)?;
+        let client = line(reach)?;
         match &args.action {
             RegistrationAction::Disable(_) => {
-                match line.ask(Call::Remove, &meeting.disable()).await {
+                match client.ask(Call::Remove, &meeting.disable()).await {
                     Ok(_) => print("the registration and its registrants are removed\n"),
-                    Err(refusal) => return Err(stopped(&line, refusal.into_stop(Api::Meeting))),
+                    Err(refusal) => return Err(stopped(&client, refusal.into_stop(Api::Meeting))),
                 }
             }
-            RegistrationAction::Show(_) => match line.ask(Call::Read, &meeting.show()).await {
+            RegistrationAction::Show(_) => match client.ask(Call::Read, &meeting.show()).await {
                 Ok(response) => tell(&preflight::read(&response)?),
-                Err(refusal) => return Err(stopped(&line, refusal.into_stop(Api::Meeting))),
+                Err(refusal) => return Err(stopped(&client, refusal.into_stop(Api::Meeting))),
             },
             RegistrationAction::Enable { .. } => {
                 let mode = enable.unwrap_or(Mode::Everyone);
                 // One registration a meeting: look first, and leave the one that is there alone.
-                match line.ask(Call::Read, &meeting.show()).await {
+                match client.ask(Call::Read, &meeting.show()).await {
                     Ok(response) => {
                         let found = preflight::read(&response)?;
                         if found.mode != mode {
@@ -65,11 +65,11 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
                     Err(Refusal::Word {
                         verdict: Verdict::Systemic(Systemic::TargetGone), ..
                     }) => {
-                        let answer = preflight::enable(&line, &meeting, mode).await;
-                        let response = answer.map_err(|stop| stopped(&line, stop))?;
+                        let answer = preflight::enable(&client, &meeting, mode).await;
+                        let response = answer.map_err(|stop| stopped(&client, stop))?;
                         tell(&preflight::read(&response)?);
                     }
-                    Err(refusal) => return Err(stopped(&line, refusal.into_stop(Api::Meeting))),
+                    Err(refusal) => return Err(stopped(&client, refusal.into_stop(Api::Meeting))),
                 }
             }
         }
@@ -77,11 +77,11 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
     })
 }
 
-fn line(reach: &ReachArgs) -> Result<Line<Http>, Failure> {
+fn line(reach: &ReachArgs) -> Result<GraphClient<Http>, Failure> {
     let http = reach::http(&reach.graph);
     let (host, tokens) = reach::signed_in(&reach.graph, &reach.auth, &http)?;
     let pacer = || Pacer::new(Settings::default());
-    Ok(Line::new(
+    Ok(GraphClient::new(
         Http::new(host, &http)?,
         tokens,
         job::start_clock(),
@@ -90,8 +90,8 @@ fn line(reach: &ReachArgs) -> Result<Line<Http>, Failure> {
     ))
 }
 
-fn stopped(line: &Line<Http>, stop: Option<Stop>) -> Failure {
-    match stop.or_else(|| line.stop.cause()) {
+fn stopped(client: &GraphClient<Http>, stop: Option<Stop>) -> Failure {
+    match stop.or_else(|| client.stop.cause()) {
         Some(stop) => stop.into(),
         None => Failure { code: 5, sentence: "interrupted".to_owned() },
     }

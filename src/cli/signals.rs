@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::{job::stop::Stop, output::Teller};
+use crate::{job::stop::Stop, output::StatusLine};
 
 /// What a signal asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) struct Signals {
 impl Signals {
     /// Begins to listen, and to answer through `teller`. Where the system gives no thread or
     /// handler, signals keep their default.
-    pub(super) fn listen(teller: Teller) -> Self {
+    pub(super) fn listen(teller: StatusLine) -> Self {
         let (sender, stops) = unbounded_channel();
         let drains = Arc::<OnceLock<&'static str>>::default();
         let (ready, installed) = std::sync::mpsc::channel();
@@ -73,7 +73,7 @@ struct Listener {
     sender: UnboundedSender<Stop>,
     /// What is done before the end, once there is anything to do.
     drains: Arc<OnceLock<&'static str>>,
-    teller: Teller,
+    teller: StatusLine,
     interrupted: bool,
 }
 

@@ -17,7 +17,7 @@ use super::{
     print::print,
 };
 use crate::{
-    job::follow::OWN_REASONS,
+    job::links::OWN_REASONS,
     ledger::{Attempted, Counts, LedgerError, PastRun, Reading, State, Story, Waiting},
     output::{harmless, length, rate_in_words},
 };

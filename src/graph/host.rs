@@ -1,6 +1,6 @@
 //! Which hosts may see a credential, and where Graph and its sign-in live in each cloud.
 //!
-//! Promises that a [`GraphHost`] is a known Graph host or a trusted one over `https`, or this very
+//! IdOwners that a [`GraphHost`] is a known Graph host or a trusted one over `https`, or this very
 //! machine, and that a next page is fetched from the host that the first page came from. A token
 //! handed to another host is as good as published, so there is no way round this check: every
 //! address that gets a credential is made here.

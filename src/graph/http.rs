@@ -1,6 +1,6 @@
 //! The [`Transport`] over sockets.
 //!
-//! Promises that a request is sent at most once, whatever happens; that every wait ends; that an
+//! IdOwners that a request is sent at most once, whatever happens; that every wait ends; that an
 //! answer is bounded in size; and that [`Reach::NotSent`] is said only where no byte of the request
 //! can have left this machine. That word decides whether a row may be posted again without asking,
 //! so each doubt is `MaybeSent`. Retries, redirects and the meaning of a status are other rooms'.

@@ -36,7 +36,7 @@ impl fmt::Display for Ending {
 
 /// What a row is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RowKind {
     Row,
     /// The data ends before it; `own_header` if another table's header follows, so that what is
     /// below cannot be the list's.
@@ -80,10 +80,10 @@ pub(super) fn at(
     spans: &[Span],
     kinds: &Kinds,
     after_blank: bool,
-) -> Result<Verdict, InputError> {
+) -> Result<RowKind, InputError> {
     let width = layout.width();
     if layout.detected.rejects || width < 2 {
-        return Ok(Verdict::Row);
+        return Ok(RowKind::Row);
     }
     let raw = text.slice(extent.length);
     let cells: Vec<String> = spans.iter().map(|span| unquote(raw, span)).collect();
@@ -93,14 +93,14 @@ pub(super) fn at(
     let known = is_title && TABLES.contains(&first.as_str());
     let numbered = is_title && is_numbered(&first);
     if is_title && FOOTERS.iter().any(|known| first.starts_with(known)) {
-        return Ok(Verdict::Ends { ending: Ending::Footer, own_header: false });
+        return Ok(RowKind::Ends { ending: Ending::Footer, own_header: false });
     }
     let sum = match sum(&cells, layout.mapping.id_columns(), width) {
-        Some(Sum::Doubtful) => return Ok(Verdict::Sum),
+        Some(Sum::Doubtful) => return Ok(RowKind::Sum),
         sum => sum.is_some(),
     };
     if cells.len() == width && !(sum || known || numbered) {
-        return Ok(Verdict::Row);
+        return Ok(RowKind::Row);
     }
     let comment = first.starts_with('#') || first.starts_with("//");
     let phrase = after_blank && first.contains(' ');
@@ -115,7 +115,7 @@ pub(super) fn at(
     {
         Ending::Table
     } else {
-        return Ok(Verdict::Row);
+        return Ok(RowKind::Row);
     };
     while text.at_hand().len() < extent.next + AHEAD && text.fill()? {}
     let ahead = &text.at_hand()[extent.next..];
@@ -132,11 +132,11 @@ pub(super) fn at(
         known || !same_table && (ending == Ending::Footer || under_it)
     };
     Ok(if ends {
-        Verdict::Ends { ending, own_header }
+        RowKind::Ends { ending, own_header }
     } else if sum {
-        Verdict::Sum
+        RowKind::Sum
     } else {
-        Verdict::Row
+        RowKind::Row
     })
 }
 

@@ -119,7 +119,7 @@ impl Keep {
 
 /// A filter whose column is found.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
+pub(super) struct ColumnFilter {
     column: usize,
     /// Lower case, without blanks around.
     values: Vec<String>,
@@ -132,7 +132,7 @@ pub(super) struct Gate {
     pub(super) label: String,
 }
 
-impl Gate {
+impl ColumnFilter {
     pub(super) fn lets_pass(&self, cell: &str) -> bool {
         is_listed(&self.values, cell.trim()) == self.stays
     }
@@ -168,11 +168,11 @@ pub(super) fn gates(
     preset: Option<&'static Preset>,
     header: &Header,
     notes: &mut Vec<String>,
-) -> Result<Vec<Gate>, InputError> {
+) -> Result<Vec<ColumnFilter>, InputError> {
     let lower = |value: &str| value.trim().to_lowercase();
     let mut gates = Vec::new();
     for filter in filters {
-        gates.push(Gate {
+        gates.push(ColumnFilter {
             column: header.column(&filter.column, &filter.to_string())?,
             values: filter.values.iter().map(|value| lower(value)).collect(),
             stays: true,
@@ -196,7 +196,7 @@ pub(super) fn gates(
             column: header.unique_name(column),
             values: status.taken.iter().map(|&value| value.to_owned()).collect(),
         };
-        gates.push(Gate {
+        gates.push(ColumnFilter {
             column,
             taken: status.taken.iter().map(|value| lower(value)).collect(),
             advice: advice.to_string(),
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn case_and_blanks_of_a_cell_do_not_count() {
-        let gate = |stays| Gate {
+        let gate = |stays| ColumnFilter {
             column: 0,
             values: vec!["paid".into(), "größe".into()],
             stays,

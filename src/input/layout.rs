@@ -7,10 +7,10 @@
 use super::{
     Delimiter, Encoding, Header, InputError, Mapping, Options, PresetChoice, REJECTS_COLUMNS,
     dialect::{HeadRecord, head_records, line_ending, separator_line, skip_lines, unquote},
-    filter::{Gate, gates},
+    filter::{ColumnFilter, gates},
     header::{find, normal},
     mapping::parts,
-    person::{Teller, person_columns},
+    person::{PersonColumns, person_columns},
     preset::Preset,
     split::{Extent, Span, Split, Supply, count_lines, split},
     text::Text,
@@ -55,7 +55,7 @@ pub(super) struct Layout {
     pub(super) detected: Detected,
     pub(super) preset: Option<&'static Preset>,
     pub(super) mapping: Mapping,
-    pub(super) gates: Vec<Gate>,
+    pub(super) gates: Vec<ColumnFilter>,
     pub(super) kept: Vec<usize>,
     pub(super) id_prefix: String,
     /// How the header's names begin and how long they are: few rows are compared with all of them.
@@ -63,7 +63,7 @@ pub(super) struct Layout {
     /// The columns that tell people apart.
     pub(super) person: Vec<usize>,
     /// The columns that a person's mark is made of.
-    pub(super) teller: Teller,
+    pub(super) teller: PersonColumns,
     /// How many rows there will be, judged by the first ones; 0 if nothing can be said.
     pub(super) expected_rows: usize,
     /// What is said aloud before the first row.
@@ -168,7 +168,7 @@ impl Layout {
         }
         let kept = options.keep.resolve(&header, &mut notes)?;
         let person = person_columns(&mapping, &header);
-        let teller = Teller::find(&mapping, preset, &header);
+        let teller = PersonColumns::find(&mapping, preset, &header);
         // Of an export without an id, the advice comes with the error that none is mapped.
         if let Some(advice) = preset.filter(|p| !p.id.is_empty()).and_then(|p| p.advice) {
             notes.push(advice.to_owned());
@@ -372,7 +372,7 @@ fn read_header(found: &Found, text: &Text) -> (Header, String, bool) {
 }
 
 /// A column that seems to say who comes, where nothing is left out.
-fn unused_status(header: &Header, gates: &[Gate]) -> Option<String> {
+fn unused_status(header: &Header, gates: &[ColumnFilter]) -> Option<String> {
     const WORDS: [&str; 6] = ["status", "statut", "estado", "rsvp", "cancel", "ステータス"];
     // A lead's status is the sales people's own.
     let tells = |name: &String| {

@@ -3,7 +3,7 @@
 //! [`open`] unpacks and decodes the source, finds delimiter and header, and maps the columns.
 //! Then [`Input::into_rows`] reads it once as it streams by, or [`Input::snapshot`] keeps a copy
 //! that can be read any number of times, because a run takes hours and the export may change
-//! meanwhile. A [`Sieve`] judges the rows. Nothing is guessed where a wrong guess would enrol the
+//! meanwhile. A [`Validator`] judges the rows. Nothing is guessed where a wrong guess would enrol the
 //! wrong person: a row that cannot be read with certainty is reported with its line, an input that
 //! cannot be read is one [`InputError`], and everything passed over is said aloud.
 
@@ -35,7 +35,6 @@ mod preset;
 mod row;
 mod rows;
 mod seen;
-mod sieve;
 mod snapshot;
 mod split;
 mod statuses;
@@ -43,6 +42,7 @@ mod survey;
 mod swallowed;
 mod text;
 mod trap;
+mod validate;
 
 pub use dialect::{Delimiter, UnknownDelimiter};
 pub use encoding::{Encoding, UnknownEncoding};
@@ -55,11 +55,11 @@ pub use names::{NameOrder, UnknownOrder};
 pub use preset::{Preset, PresetChoice, UnknownPreset, names as preset_names};
 pub use row::{Row, Standing};
 pub use rows::Rows;
-pub use sieve::{Promises, Sieve, Sifted};
 pub use snapshot::Snapshot;
-pub use survey::{Survey, sift_all, survey};
+pub use survey::{Survey, check_all, survey};
 pub use text::MAX_ROW;
 pub use trap::IdTrap;
+pub use validate::{IdOwners, RowCheck, Validator};
 
 use crate::registrant::{Field, Form, Mode, Rule};
 use decode::{Bytes, Decoder};

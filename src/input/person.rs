@@ -1,11 +1,11 @@
 //! Which columns tell who a row is about, whether or not they are mapped: names and e-mail address.
 //!
 //! Two questions are answered by them: whether two rows with one id are two people ([`person_columns`]),
-//! and whether a row is about the same person as an earlier run's ([`Teller`]). A meeting is sent the
+//! and whether a row is about the same person as an earlier run's ([`PersonColumns`]). A meeting is sent the
 //! id alone, so its names and addresses are found here by what presets and people call them.
 
 use super::{Header, Mapping, header::normal, mapping::Slot, preset::Preset};
-use crate::registrant::{Field, Mark, Marker};
+use crate::registrant::{Field, Fingerprinter, PersonFingerprint};
 
 /// What columns of names are called in other languages, as [`normal`] has them.
 const NAME_WORDS: [&str; 11] = [
@@ -52,7 +52,7 @@ pub(super) fn person_columns(mapping: &Mapping, header: &Header) -> Vec<usize> {
 
 /// The columns that a person's mark is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Teller {
+pub(super) struct PersonColumns {
     email: Option<usize>,
     /// First name, last name, or the whole of it.
     name: Vec<usize>,
@@ -127,7 +127,7 @@ const WHOLE_NAMES: [&str; 13] = [
     "お名前",
 ];
 
-impl Teller {
+impl PersonColumns {
     /// What the mapping names, else what the preset knows, else what is called so.
     pub(super) fn find(
         mapping: &Mapping,
@@ -176,9 +176,13 @@ impl Teller {
     }
 
     /// The mark of a row whose cells these are.
-    pub(super) fn mark<'a>(&self, marker: &mut Marker, cell: impl Fn(usize) -> &'a str) -> Mark {
+    pub(super) fn mark<'a>(
+        &self,
+        marker: &mut Fingerprinter,
+        cell: impl Fn(usize) -> &'a str,
+    ) -> PersonFingerprint {
         if self.is_mute() {
-            return Mark::UNKNOWN;
+            return PersonFingerprint::UNKNOWN;
         }
         let email = self.email.map_or("", &cell);
         marker.mark(email, self.name.iter().map(|&column| cell(column)))
@@ -208,7 +212,7 @@ mod tests {
         let preset = Preset::recognise(&header.names);
         let mapping =
             Mapping::resolve(&[], &[], preset, &header, &mut Vec::new()).expect("it fits");
-        let Teller { email, name } = Teller::find(&mapping, preset, &header);
+        let PersonColumns { email, name } = PersonColumns::find(&mapping, preset, &header);
         (email, name)
     }
 

@@ -27,7 +27,7 @@ fn agrees(bytes: &[u8], one_by_one: [u64; 3]) {
 /// Reads all there is; what must hold of any input holds here.
 fn read_all(bytes: &[u8]) -> Option<Vec<(u64, String)>> {
     let mut rows = memory(bytes, &Options::default()).ok()?.into_rows().ok()?;
-    let (mut sieve, mut row) = (Sieve::new(EVERYONE), Row::new());
+    let (mut sieve, mut row) = (Validator::new(EVERYONE), Row::new());
     let (mut told, mut last) = (Vec::new(), 0);
     let mut counts = [0; 3];
     while rows.read(&mut row).ok()? {
@@ -35,17 +35,17 @@ fn read_all(bytes: &[u8]) -> Option<Vec<(u64, String)>> {
         last = row.line();
         let _ = (row.fields(), row.fingerprint(), row.kept().count());
         match (row.standing(), sieve.sift(&row)) {
-            (Standing::Included, Sifted::Valid { registrant, .. }) => {
+            (Standing::Included, RowCheck::Valid { registrant, .. }) => {
                 let id = row.fields().id.unwrap_or_default();
                 assert_eq!(registrant.id.as_str(), id);
                 assert_eq!(row.cells().count(), rows_width(&row));
                 counts[2] += 1;
             }
-            (_, Sifted::Invalid(faults)) => {
+            (_, RowCheck::Invalid(faults)) => {
                 assert!(!faults.is_empty());
                 counts[1] += 1;
             }
-            (Standing::Excluded(_), Sifted::Excluded) => counts[0] += 1,
+            (Standing::Excluded(_), RowCheck::Excluded) => counts[0] += 1,
             (standing, sifted) => panic!("{standing:?} became {sifted:?}"),
         }
         told.push((row.line(), row.raw().to_owned()));

@@ -12,7 +12,9 @@ use super::{
     names,
     split::{Defect, Extent, QUOTE, Span, Split, Supply, split},
 };
-use crate::registrant::{Fault, FaultCode, Field, Fields, Mark, Marker, RegistrantId};
+use crate::registrant::{
+    Fault, FaultCode, Field, Fields, Fingerprinter, PersonFingerprint, RegistrantId,
+};
 
 /// The keys of every fingerprint of this process: drawn anew each time, so that no file can be
 /// made whose rows collide.
@@ -204,8 +206,8 @@ impl Row {
     }
 
     /// The mark of the person whom the row is about, as far as its columns tell.
-    pub fn mark(&self, marker: &mut Marker) -> Mark {
-        let Some(layout) = self.layout.as_deref() else { return Mark::UNKNOWN };
+    pub fn mark(&self, marker: &mut Fingerprinter) -> PersonFingerprint {
+        let Some(layout) = self.layout.as_deref() else { return PersonFingerprint::UNKNOWN };
         layout.teller.mark(marker, |column| self.cell(column).unwrap_or_default())
     }
 

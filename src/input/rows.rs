@@ -15,7 +15,7 @@ use std::{
 use super::{
     InputError, Row,
     counter::RowCounter,
-    ending::{self, Ending, Verdict},
+    ending::{self, Ending, RowKind},
     kinds::{Kinds, Taken},
     layout::Layout,
     oddity,
@@ -253,9 +253,9 @@ impl Rows {
                 self.other_table = Some((self.text.line(), true));
             }
             let is_sum = match self.verdict(row, &extent)? {
-                Some(Verdict::Row) => false,
-                Some(Verdict::Sum) => true,
-                Some(Verdict::Ends { ending, own_header }) => {
+                Some(RowKind::Row) => false,
+                Some(RowKind::Sum) => true,
+                Some(RowKind::Ends { ending, own_header }) => {
                     let line = self.text.line();
                     let gap = Gap { ending, line, until: None, rows: None, own_header };
                     self.gap = Some(self.findings.gaps.len());
@@ -312,7 +312,7 @@ impl Rows {
     }
 
     /// What the record at hand is taken for; `None`: nothing but delimiters follows.
-    fn verdict(&mut self, row: &Row, extent: &Extent) -> Result<Option<Verdict>, InputError> {
+    fn verdict(&mut self, row: &Row, extent: &Extent) -> Result<Option<RowKind>, InputError> {
         let delimiter = self.layout.header.delimiter.byte();
         if row.spans.iter().all(|span| span.start == span.end) && extent.defect.is_none() {
             if !self.within_data && self.only_padding_follows(delimiter)? {
@@ -320,7 +320,7 @@ impl Rows {
                 return Ok(None);
             }
             self.within_data = true;
-            return Ok(Some(Verdict::Row));
+            return Ok(Some(RowKind::Row));
         }
         self.within_data = false;
         let raw = self.text.slice(extent.length);
@@ -334,7 +334,7 @@ impl Rows {
             return ending::at(&mut self.text, layout, extent, spans, kinds, self.after_blank)
                 .map(Some);
         }
-        Ok(Some(Verdict::Row))
+        Ok(Some(RowKind::Row))
     }
 
     /// Steps over a record below a footer or a title; what might be a person of the list is a row,

@@ -3,15 +3,15 @@
 use std::{collections::BTreeMap, sync::mpsc, thread};
 
 use super::{
-    IdTrap, InputError, Row, Rows, Sieve, Sifted,
-    sieve::{Scales, Settled, Weighed},
+    IdTrap, InputError, Row, RowCheck, Rows, Validator,
+    validate::{Scales, Settled, Weighed},
 };
 use crate::registrant::{Fault, FaultCode, Rule};
 
 /// How many faulty rows are kept to be shown.
 const SHOWN: usize = 10;
 
-/// How many rows are made ready at once, see [`Sieve::approach`].
+/// How many rows are made ready at once, see [`Validator::approach`].
 const TOGETHER: usize = 32;
 
 /// Rows handed over at once: enough that the handing over does not count, few enough to stay in
@@ -54,7 +54,7 @@ pub fn survey<E: From<InputError>>(
     mut on_reject: impl FnMut(&Row, &[Fault]) -> Result<(), E>,
 ) -> Result<Survey, E> {
     let mut survey = Survey::default();
-    let mut sieve = Sieve::new(rule);
+    let mut sieve = Validator::new(rule);
     settle_all(rows, &mut sieve, |_, row, settled| survey.count(row, settled, &mut on_reject))?;
     survey.trap = sieve.id_trap();
     survey.notes = rows.notes();
@@ -65,10 +65,10 @@ pub fn survey<E: From<InputError>>(
 ///
 /// # Errors
 /// When the rows cannot be read on, or `each` fails: with the first failure, after the rows before it.
-pub fn sift_all<E: From<InputError>>(
+pub fn check_all<E: From<InputError>>(
     rows: &mut Rows,
-    sieve: &mut Sieve,
-    mut each: impl FnMut(&Row, Sifted) -> Result<(), E>,
+    sieve: &mut Validator,
+    mut each: impl FnMut(&Row, RowCheck) -> Result<(), E>,
 ) -> Result<(), E> {
     settle_all(rows, sieve, |sieve, row, settled| each(row, sieve.sifted(row, settled)))
 }
@@ -77,8 +77,8 @@ pub fn sift_all<E: From<InputError>>(
 /// does is mostly to wait for far memory.
 fn settle_all<E: From<InputError>>(
     rows: &mut Rows,
-    sieve: &mut Sieve,
-    mut each: impl FnMut(&Sieve, &Row, Settled) -> Result<(), E>,
+    sieve: &mut Validator,
+    mut each: impl FnMut(&Validator, &Row, Settled) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut scales = sieve.scales();
     thread::scope(|scope| -> Result<(), E> {

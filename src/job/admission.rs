@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{line::Line, listing::UNREADABLE, stop::Stop};
+use super::{client::GraphClient, listing::UNREADABLE, stop::Stop};
 use crate::{
     graph::{
         draft::Draft, host::GraphHost, target::Api, transport::Transport, webinar::Webinar, wire,
@@ -74,18 +74,19 @@ const MOST_PAGES: u32 = 100;
 /// # Errors
 /// The cause that ends the run; `None` when the run was stopped meanwhile.
 pub(super) async fn look<T: Transport>(
-    line: &Line<T>,
+    client: &GraphClient<T>,
     webinar: &Webinar,
     host: &GraphHost,
 ) -> Result<(Mode, Arc<Form>, Admission), Option<Stop>> {
-    let about = read(line, &webinar.show(), "the webinar", wire::webinar).await?;
+    let about = read(client, &webinar.show(), "the webinar", wire::webinar).await?;
     let mode = mode(&about).map_err(Some)?;
     let what = "the webinar's registration configuration";
-    let said = read(line, &webinar.configuration(), what, wire::configuration).await?;
+    let said = read(client, &webinar.configuration(), what, wire::configuration).await?;
     let mut questions = Vec::new();
     let mut next = webinar.questions();
     for _ in 0..MOST_PAGES {
-        let (page, further) = read(line, &next, "the webinar's questions", wire::questions).await?;
+        let (page, further) =
+            read(client, &next, "the webinar's questions", wire::questions).await?;
         questions.extend(page);
         let Some(further) = further else {
             let admission = Admission {
@@ -135,13 +136,13 @@ pub fn mode(about: &wire::WebinarAnswer) -> Result<Mode, Stop> {
 /// Asks for what every row needs to be known. Gateways cut answers short, so an unreadable one is
 /// asked for again.
 async fn read<T: Transport, R>(
-    line: &Line<T>,
+    client: &GraphClient<T>,
     draft: &Draft,
     what: &str,
     read: impl Fn(&[u8]) -> Option<R>,
 ) -> Result<R, Option<Stop>> {
     for _ in 0..UNREADABLE {
-        let answer = line.ask(Call::Read, draft).await;
+        let answer = client.ask(Call::Read, draft).await;
         let response = answer.map_err(|refusal| refusal.into_stop(Api::Webinar))?;
         if let Some(answer) = read(&response.body) {
             return Ok(answer);

@@ -2,11 +2,11 @@
 //! stops when it must. The only room with tasks.
 //!
 //! One loop on one thread owns everything; a row's life is [`super::row`], one attempt is
-//! [`super::line`]. The loop only decides what starts next:
+//! [`super::client`]. The loop only decides what starts next:
 //!
 //! ```text
 //!  rows of the plan ──┐
-//!  rows to be sent ───┴─► in hand (Desk::serve) ─► enrolled · refused · held
+//!  rows to be sent ───┴─► in hand (RowSender::serve) ─► enrolled · refused · held
 //!   again    ▲                                  └► in doubt ─┐
 //!            └──── absent, or present: DELETE first ◄─ list ─┘   (after the settling time)
 //! ```
@@ -15,7 +15,7 @@
 //! in the registration's sessions, in the bucket of reads, while rows are sent in that of writes:
 //!
 //! ```text
-//!  in hand ─► accepted ─► list ─► links (Desk::follow) ─► enrolled · awaiting · refused
+//!  in hand ─► accepted ─► list ─► links (RowSender::follow) ─► enrolled · awaiting · refused
 //!               ▲ not there yet ─┘          └► no link yet: looked for again
 //!  held by the webinar before ─────────────► (adopted)
 //! ```
@@ -35,18 +35,18 @@ use look::Listed;
 use spare::Spare;
 
 use super::{
+    client::{GraphClient, Traffic},
     conduct::{Conduct, Limit, OnUnknown},
-    doubts::Doubts,
-    follow::follow,
-    line::{Line, Traffic},
-    row::{Desk, SAME_ANSWER},
-    sightings::Sight,
+    links::follow,
+    reconcile::Reconciler,
+    remote::RemoteMatch,
+    row::{RowSender, SAME_ANSWER},
     stop::Stop,
     work::{RowEnd, Work},
 };
 use crate::{
     graph::{host::GraphHost, target::Target, transport::Transport},
-    ledger::Scribe,
+    ledger::LedgerWriter,
     pacing::View,
 };
 
@@ -97,13 +97,13 @@ pub struct Progress {
 /// Everything that enrolling needs.
 pub struct Engine<'a, T> {
     /// The line to Graph.
-    pub line: &'a Line<T>,
+    pub client: &'a GraphClient<T>,
     /// The target.
     pub target: &'a Target,
     /// Where the target's lists come from.
     pub host: &'a GraphHost,
     /// The ledger.
-    pub scribe: &'a Scribe,
+    pub writer: &'a LedgerWriter,
     /// How the run is to behave.
     pub conduct: &'a Conduct,
     /// Rows of the input, and how many of them the plan found invalid: for `--max-rejects`.
@@ -118,21 +118,21 @@ pub struct Begin {
     /// In doubt since an earlier run, each with the time from which a list may judge it.
     pub lost: Vec<(Work, Duration)>,
     /// Accepted in an earlier run, and on the list.
-    pub found: Vec<(Work, Sight)>,
+    pub found: Vec<(Work, RemoteMatch)>,
     /// Accepted in an earlier run, and not on the list.
     pub sought: Vec<Work>,
 }
 
 /// The loop's own state.
-struct Hall<I> {
+struct EngineState<I> {
     plan: I,
     plan_is_over: bool,
     again: VecDeque<Work>,
     /// Rows that a webinar has taken, and that show on its list.
-    links: VecDeque<(Work, Sight)>,
+    links: VecDeque<(Work, RemoteMatch)>,
     /// Rows of the plan that it held before.
-    ahead: VecDeque<(Work, Sight)>,
-    doubts: Doubts,
+    ahead: VecDeque<(Work, RemoteMatch)>,
+    doubts: Reconciler,
     tally: Tally,
     /// Whether any row of this run has had an answer that decided it: until then one at a time.
     proven: bool,
@@ -140,7 +140,7 @@ struct Hall<I> {
     streak: Streak,
 }
 
-impl<I> Hall<I> {
+impl<I> EngineState<I> {
     /// How many rows wait for their link to be fetched.
     fn to_follow(&self) -> usize {
         self.links.len() + self.ahead.len()
@@ -162,13 +162,13 @@ impl<T: Transport> Engine<'_, T> {
     /// awaited first. `tell` hears of the progress.
     pub async fn enrol<I>(&self, plan: I, begin: Begin, mut tell: impl FnMut(&Progress)) -> Tally
     where
-        I: Iterator<Item = Result<(Work, Option<Sight>), Stop>>,
+        I: Iterator<Item = Result<(Work, Option<RemoteMatch>), Stop>>,
     {
-        let mut doubts = Doubts::new(self.conduct.max_attempts);
+        let mut doubts = Reconciler::new(self.conduct.max_attempts);
         for (work, ripe) in begin.lost {
             self.doubt(&mut doubts, work, ripe);
         }
-        let mut hall = Hall {
+        let mut state = EngineState {
             plan,
             plan_is_over: false,
             again: VecDeque::new(),
@@ -181,12 +181,12 @@ impl<T: Transport> Engine<'_, T> {
             streak: Streak::default(),
         };
         for work in begin.sought {
-            self.missed(&mut hall, work);
+            self.missed(&mut state, work);
         }
-        let desk = Desk {
-            line: self.line,
+        let sender = RowSender {
+            client: self.client,
             target: self.target,
-            scribe: self.scribe,
+            writer: self.writer,
             linkless: Cell::default(),
         };
         let mut in_hand = FuturesUnordered::new();
@@ -195,31 +195,31 @@ impl<T: Transport> Engine<'_, T> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            while let Some(work) = self.next(&mut hall, in_hand.len()) {
-                let alone = !hall.proven;
-                in_hand.push(desk.serve(work, alone, self.line.prepare()));
+            while let Some(work) = self.next(&mut state, in_hand.len()) {
+                let alone = !state.proven;
+                in_hand.push(sender.serve(work, alone, self.client.prepare()));
             }
             while following.len() < self.conduct.concurrency
-                && !self.line.stop.is_raised()
+                && !self.client.stop.is_raised()
                 && let Some((work, sight)) =
-                    hall.links.pop_front().or_else(|| hall.ahead.pop_front())
+                    state.links.pop_front().or_else(|| state.ahead.pop_front())
             {
-                following.push(follow(&desk, work, sight));
+                following.push(follow(&sender, work, sight));
             }
-            let stopped = self.line.stop.is_raised();
+            let stopped = self.client.stop.is_raised();
             let at_rest = in_hand.is_empty() && following.is_empty();
-            let queued = !hall.again.is_empty() || hall.to_follow() > 0;
-            let idle = at_rest && !queued && hall.plan_is_over;
-            if list.is_none() && at_rest && (stopped || (idle && hall.doubts.is_settled())) {
+            let queued = !state.again.is_empty() || state.to_follow() > 0;
+            let idle = at_rest && !queued && state.plan_is_over;
+            if list.is_none() && at_rest && (stopped || (idle && state.doubts.is_settled())) {
                 break;
             }
-            let ripe = self.ripe_at(&hall, idle, list.is_some());
+            let ripe = self.ripe_at(&state, idle, list.is_some());
             if let Some(time) = ripe
-                && time <= self.line.clock.now()
+                && time <= self.client.clock.now()
             {
-                let now = self.line.clock.now();
-                list = Some(Box::pin(self.list(now, hall.doubts.wanted(now))));
-                hall.tally.lists += 1;
+                let now = self.client.clock.now();
+                list = Some(Box::pin(self.list(now, state.doubts.wanted(now))));
+                state.tally.lists += 1;
                 continue;
             }
             let listing = match &mut list {
@@ -230,62 +230,62 @@ impl<T: Transport> Engine<'_, T> {
             // nothing starves.
             tokio::select! {
                 biased;
-                () = self.line.stop.wait(), if !stopped => {}
-                _ = ticks.tick() => tell(&self.progress(&hall, following.len())),
+                () = self.client.stop.wait(), if !stopped => {}
+                _ = ticks.tick() => tell(&self.progress(&state, following.len())),
                 listed = pin!(listing) => {
                     list = None;
-                    self.listed(&mut hall, listed).await;
+                    self.listed(&mut state, listed).await;
                 }
-                () = until(ripe.map(|time| self.line.clock.instant(time))) => {}
-                Some((work, end)) = following.next() => self.followed(&mut hall, work, &end),
-                Some((work, end)) = in_hand.next() => self.ended(&mut hall, work, end),
+                () = until(ripe.map(|time| self.client.clock.instant(time))) => {}
+                Some((work, end)) = following.next() => self.followed(&mut state, work, &end),
+                Some((work, end)) = in_hand.next() => self.ended(&mut state, work, end),
             }
         }
-        tell(&self.progress(&hall, following.len()));
-        hall.tally.in_doubt = hall.doubts.open() as u64 + hall.doubts.given_up();
-        hall.tally
+        tell(&self.progress(&state, following.len()));
+        state.tally.in_doubt = state.doubts.open() as u64 + state.doubts.given_up();
+        state.tally
     }
 
     /// The next row to take in hand, if one may be.
-    fn next<I>(&self, hall: &mut Hall<I>, in_hand: usize) -> Option<Work>
+    fn next<I>(&self, state: &mut EngineState<I>, in_hand: usize) -> Option<Work>
     where
-        I: Iterator<Item = Result<(Work, Option<Sight>), Stop>>,
+        I: Iterator<Item = Result<(Work, Option<RemoteMatch>), Stop>>,
     {
-        if self.line.stop.is_raised() {
+        if self.client.stop.is_raised() {
             return None;
         }
-        let room = if hall.proven {
-            in_hand < self.conduct.in_hand() && hall.spare.admits(self.line)
+        let room = if state.proven {
+            in_hand < self.conduct.in_hand() && state.spare.admits(self.client)
         } else {
             in_hand == 0
         };
         if !room {
             return None;
         }
-        if let Some(work) = hall.again.pop_front() {
+        if let Some(work) = state.again.pop_front() {
             return Some(work);
         }
-        while !hall.plan_is_over && hall.ahead.len() < AHEAD {
-            match hall.plan.next() {
+        while !state.plan_is_over && state.ahead.len() < AHEAD {
+            match state.plan.next() {
                 Some(Ok((work, None))) => return Some(work),
-                Some(Ok((work, Some(sight)))) => hall.ahead.push_back((work, sight)),
+                Some(Ok((work, Some(sight)))) => state.ahead.push_back((work, sight)),
                 Some(Err(stop)) => {
-                    self.line.stop.raise(stop);
+                    self.client.stop.raise(stop);
                     return None;
                 }
-                None => hall.plan_is_over = true,
+                None => state.plan_is_over = true,
             }
         }
         None
     }
 
-    fn ripe_at<I>(&self, hall: &Hall<I>, idle: bool, listing: bool) -> Option<Duration> {
-        let off = listing || self.line.stop.is_raised();
-        if off { None } else { hall.doubts.ripe_at(idle) }
+    fn ripe_at<I>(&self, state: &EngineState<I>, idle: bool, listing: bool) -> Option<Duration> {
+        let off = listing || self.client.stop.is_raised();
+        if off { None } else { state.doubts.ripe_at(idle) }
     }
 
     /// A row's result was lost.
-    fn doubt(&self, doubts: &mut Doubts, work: Work, ripe: Duration) {
+    fn doubt(&self, doubts: &mut Reconciler, work: Work, ripe: Duration) {
         match self.conduct.on_unknown {
             OnUnknown::Reconcile => doubts.add(work, ripe),
             OnUnknown::Hold => doubts.hold(),
@@ -294,55 +294,55 @@ impl<T: Transport> Engine<'_, T> {
 
     /// A row that was accepted did not show, or has no link yet: it is looked for again, each time
     /// after twice the pause.
-    fn missed<I>(&self, hall: &mut Hall<I>, mut work: Work) {
+    fn missed<I>(&self, state: &mut EngineState<I>, mut work: Work) {
         let next = self.in_a_while(work.missed);
         work.missed += 1;
-        hall.tally.awaiting += u64::from(!hall.doubts.seek(work, next));
+        state.tally.awaiting += u64::from(!state.doubts.seek(work, next));
     }
 
     /// When to look again after so many looks that brought nothing.
     fn in_a_while(&self, looks: u32) -> Duration {
         let pause = self.conduct.settle.saturating_mul(1 << looks.min(16));
-        self.line.clock.now() + pause.clamp(SOON, LONGEST_PAUSE)
+        self.client.clock.now() + pause.clamp(SOON, LONGEST_PAUSE)
     }
 
-    fn progress<I>(&self, hall: &Hall<I>, following: usize) -> Progress {
-        let mut tally = hall.tally;
-        tally.to_link = (hall.doubts.sought() + hall.to_follow() + following) as u64;
-        tally.in_doubt = hall.doubts.open() as u64 + hall.doubts.given_up();
+    fn progress<I>(&self, state: &EngineState<I>, following: usize) -> Progress {
+        let mut tally = state.tally;
+        tally.to_link = (state.doubts.sought() + state.to_follow() + following) as u64;
+        tally.in_doubt = state.doubts.open() as u64 + state.doubts.given_up();
         Progress {
             tally,
-            pace: self.line.view(),
-            traffic: self.line.traffic(),
-            elapsed: self.line.clock.now(),
+            pace: self.client.view(),
+            traffic: self.client.traffic(),
+            elapsed: self.client.clock.now(),
         }
     }
 
-    fn ended<I>(&self, hall: &mut Hall<I>, work: Work, end: RowEnd) {
-        let ripe = self.line.clock.now() + self.conduct.settle;
+    fn ended<I>(&self, state: &mut EngineState<I>, work: Work, end: RowEnd) {
+        let ripe = self.client.clock.now() + self.conduct.settle;
         match end {
             RowEnd::Enrolled => {
-                hall.tally.enrolled += 1;
-                hall.proven = true;
-                hall.streak = Streak::default();
+                state.tally.enrolled += 1;
+                state.proven = true;
+                state.streak = Streak::default();
                 if work.doubted {
-                    hall.doubts.recheck(work, ripe);
+                    state.doubts.recheck(work, ripe);
                 }
             }
             RowEnd::Refused { code, message } => {
-                hall.tally.refused += 1;
-                hall.proven = true;
-                self.count_refusal(hall, code, message);
+                state.tally.refused += 1;
+                state.proven = true;
+                self.count_refusal(state, code, message);
             }
-            RowEnd::InDoubt => self.doubt(&mut hall.doubts, work, ripe),
+            RowEnd::InDoubt => self.doubt(&mut state.doubts, work, ripe),
             RowEnd::Accepted(sight) => {
-                hall.proven = true;
-                hall.streak = Streak::default();
+                state.proven = true;
+                state.streak = Streak::default();
                 if let Some(sight) = sight {
-                    hall.links.push_back((work, *sight));
+                    state.links.push_back((work, *sight));
                 } else {
-                    let may_show = self.line.clock.now() + SOON;
-                    hall.tally.awaiting += u64::from(!hall.doubts.seek(work, may_show));
+                    let may_show = self.client.clock.now() + SOON;
+                    state.tally.awaiting += u64::from(!state.doubts.seek(work, may_show));
                 }
             }
             RowEnd::Awaiting | RowEnd::TurnedAway | RowEnd::Held(_) | RowEnd::NotAttempted => {}
@@ -350,49 +350,49 @@ impl<T: Transport> Engine<'_, T> {
     }
 
     /// A row that a webinar holds was led as far as it goes now.
-    fn followed<I>(&self, hall: &mut Hall<I>, work: Work, end: &RowEnd) {
+    fn followed<I>(&self, state: &mut EngineState<I>, work: Work, end: &RowEnd) {
         match end {
             RowEnd::Enrolled => {
-                hall.tally.enrolled += 1;
+                state.tally.enrolled += 1;
                 if work.doubted {
-                    let ripe = self.line.clock.now() + self.conduct.settle;
-                    hall.doubts.recheck(work, ripe);
+                    let ripe = self.client.clock.now() + self.conduct.settle;
+                    state.doubts.recheck(work, ripe);
                 }
             }
-            RowEnd::Awaiting => hall.tally.awaiting += 1,
+            RowEnd::Awaiting => state.tally.awaiting += 1,
             // Each for a reason of its own: no sign that something is wrong with all of them.
             RowEnd::TurnedAway => {
-                hall.tally.refused += 1;
-                self.hold_rejects(hall);
+                state.tally.refused += 1;
+                self.hold_rejects(state);
             }
-            RowEnd::Accepted(_) => self.missed(hall, work),
+            RowEnd::Accepted(_) => self.missed(state, work),
             RowEnd::InDoubt => {
-                let ripe = self.line.clock.now() + self.conduct.settle;
-                self.doubt(&mut hall.doubts, work, ripe);
+                let ripe = self.client.clock.now() + self.conduct.settle;
+                self.doubt(&mut state.doubts, work, ripe);
             }
             RowEnd::Refused { .. } | RowEnd::Held(_) | RowEnd::NotAttempted => {}
         }
     }
 
-    fn count_refusal<I>(&self, hall: &mut Hall<I>, code: String, message: String) {
-        if hall.streak.code == code {
-            hall.streak.count += 1;
+    fn count_refusal<I>(&self, state: &mut EngineState<I>, code: String, message: String) {
+        if state.streak.code == code {
+            state.streak.count += 1;
         } else {
-            hall.streak = Streak { code: code.clone(), count: 1 };
+            state.streak = Streak { code: code.clone(), count: 1 };
         }
-        if hall.streak.count >= SAME_ANSWER {
-            self.line.stop.raise(Stop::SameRefusal { count: hall.streak.count, code, message });
+        if state.streak.count >= SAME_ANSWER {
+            self.client.stop.raise(Stop::SameRefusal { count: state.streak.count, code, message });
         }
-        self.hold_rejects(hall);
+        self.hold_rejects(state);
     }
 
     /// `--max-rejects`.
-    fn hold_rejects<I>(&self, hall: &Hall<I>) {
-        let rejects = self.invalid + hall.tally.refused;
+    fn hold_rejects<I>(&self, state: &EngineState<I>) {
+        let rejects = self.invalid + state.tally.refused;
         if let Some(limit) = self.conduct.max_rejects
             && limit.is_passed(rejects, self.read)
         {
-            self.line.stop.raise(too_many(limit, rejects));
+            self.client.stop.raise(too_many(limit, rejects));
         }
     }
 }

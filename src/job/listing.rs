@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{line::Line, refusal::Refusal};
+use super::{client::GraphClient, refusal::Refusal};
 use crate::{
     graph::{
         draft::Draft,
@@ -32,7 +32,7 @@ pub enum NoList {
 /// # Errors
 /// [`NoList`] when any page could not be had; nothing may be judged then.
 pub async fn list<T: Transport>(
-    line: &Line<T>,
+    client: &GraphClient<T>,
     target: &Target,
     host: &GraphHost,
     mut page: impl FnMut(Vec<Member>),
@@ -40,7 +40,7 @@ pub async fn list<T: Transport>(
     let mut next = target.list();
     let mut visited = HashSet::new();
     loop {
-        let ListPage { members, next_link } = one(line, target, &next).await?;
+        let ListPage { members, next_link } = one(client, target, &next).await?;
         page(members);
         let Some(further) = next_link else { return Ok(()) };
         let place = host.next_target(&further).map_err(|error| NoList::Odd(error.to_string()))?;
@@ -55,17 +55,20 @@ pub async fn list<T: Transport>(
 ///
 /// # Errors
 /// [`NoList`] when it could not be had.
-pub async fn first_page<T: Transport>(line: &Line<T>, target: &Target) -> Result<ListPage, NoList> {
-    one(line, target, &target.list()).await
+pub async fn first_page<T: Transport>(
+    client: &GraphClient<T>,
+    target: &Target,
+) -> Result<ListPage, NoList> {
+    one(client, target, &target.list()).await
 }
 
 async fn one<T: Transport>(
-    line: &Line<T>,
+    client: &GraphClient<T>,
     target: &Target,
     draft: &Draft,
 ) -> Result<ListPage, NoList> {
     for _ in 0..UNREADABLE {
-        let response = line.ask(Call::Read, draft).await.map_err(NoList::Refused)?;
+        let response = client.ask(Call::Read, draft).await.map_err(NoList::Refused)?;
         if let Some(page) = target.read_page(&response) {
             return Ok(page);
         }

@@ -5,21 +5,21 @@
 //! ledger; the files are its projection, in another room.
 
 pub mod admission;
+pub mod client;
 pub mod clock;
 pub mod conduct;
 mod contact;
-pub mod doubts;
 pub mod engine;
 pub mod exchange;
-pub mod follow;
-pub mod line;
+pub mod identity;
+pub mod links;
 pub mod listing;
-pub mod people;
 pub mod plan;
 pub mod preflight;
+pub mod reconcile;
 pub mod refusal;
+pub mod remote;
 pub mod row;
-pub mod sightings;
 pub mod stop;
 mod walk;
 pub mod work;
@@ -28,14 +28,14 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 
+use client::GraphClient;
 use clock::Clock;
 use conduct::Conduct;
 use engine::{Progress, Tally};
-use line::Line;
-use people::{IdsMoved, Judgement};
+use identity::{IdentityReport, IdsMoved};
 use plan::{Noted, Plan, PlanError};
 use preflight::Ruling;
-use sightings::Sightings;
+use remote::RemoteIndex;
 use stop::Stop;
 
 use crate::{
@@ -49,7 +49,7 @@ use crate::{
 /// What an import works with.
 pub struct Import<'a, T> {
     /// The line to Graph.
-    pub line: &'a Line<T>,
+    pub client: &'a GraphClient<T>,
     /// The target.
     pub target: &'a Target,
     /// Where it is.
@@ -106,7 +106,7 @@ pub struct Ended {
     /// The target's rule and mode, where they were learnt.
     pub ruled: Option<(Rule, Mode)>,
     /// What was found out about the people of the list; `None` where the run came to no plan.
-    pub judgement: Option<Judgement>,
+    pub judgement: Option<IdentityReport>,
     /// What was done.
     pub tally: Tally,
     /// Why it stopped early.
@@ -157,20 +157,20 @@ pub async fn import<T: Transport>(
         JobError::Ledger(error) => JobError::Ledger(error.at(&path)),
         error => error,
     };
-    let number = ledger.begin_run(import.line.clock.epoch()).map_err(|error| error.at(&path))?;
+    let number = ledger.begin_run(import.client.clock.epoch()).map_err(|error| error.at(&path))?;
     let run = tracing::info_span!("run", number);
     let work = import.walk(ledger, &mut tell).instrument(run);
     let deadline = async {
         let Some((time, option)) = import.deadline else { return std::future::pending().await };
-        tokio::time::sleep_until(import.line.clock.instant(time)).await;
-        import.line.stop.raise(Stop::Deadline(option));
+        tokio::time::sleep_until(import.client.clock.instant(time)).await;
+        import.client.stop.raise(Stop::Deadline(option));
         std::future::pending::<()>().await;
     };
     tokio::select! {
         biased;
         ended = work => ended.map_err(named),
         () = deadline => unreachable!("a deadline raises the flag and never ends"),
-        () = import.line.keep_token() => unreachable!("a token is kept for ever"),
+        () = import.client.keep_token() => unreachable!("a token is kept for ever"),
     }
 }
 
@@ -218,9 +218,9 @@ pub fn judge(
     rule: &Rule,
     ledger: &Ledger,
     trust_ids: bool,
-) -> Result<Judgement, JobError> {
-    let judgement = Judgement::new(trust_ids);
-    let nothing = Sightings::default();
+) -> Result<IdentityReport, JobError> {
+    let judgement = IdentityReport::new(trust_ids);
+    let nothing = RemoteIndex::default();
     let plan = Plan::draw(input, rule.clone(), ledger, &nothing, judgement, |_| {})?;
     Ok(plan.people.judge(ledger, input, trust_ids).map_err(PlanError::from)?)
 }

@@ -5,14 +5,17 @@ mod work_list;
 use work_list::WorkList;
 
 use super::{
-    people::{IdsMoved, Judgement, People, Stranger, Unjudged},
-    sightings::{Sight, Sightings},
+    identity::{IdentityMismatch, IdentityReport, IdsMoved, People, Unjudged},
+    remote::{RemoteIndex, RemoteMatch},
     work::Work,
 };
 use crate::{
-    input::{IdTrap, InputError, Row, Sieve, Sifted, Snapshot, sift_all},
+    input::{IdTrap, InputError, Row, RowCheck, Snapshot, Validator, check_all},
     ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
-    registrant::{FaultCode, Field, Mark, MarkKey, Marker, Mode, Registrant, RegistrantId, Rule},
+    registrant::{
+        FaultCode, Field, FingerprintKey, Fingerprinter, Mode, PersonFingerprint, Registrant,
+        RegistrantId, Rule,
+    },
 };
 
 /// What is to be done about a valid row.
@@ -25,7 +28,7 @@ pub enum Disposition {
     /// Enrolled with other fields than the row has now.
     Changed,
     /// Enrolled for somebody else than the row tells.
-    Stranger(Stranger),
+    IdentityMismatch(IdentityMismatch),
     /// Its result was never learnt: reconcile it.
     InDoubt,
     /// On the server, no link yet: look again.
@@ -36,12 +39,16 @@ pub enum Disposition {
 
 /// Holds a valid row against the ledger; `stranger`: what the marks say of the row.
 #[must_use]
-pub fn decide(entry: Option<&Entry>, sent: &str, stranger: Option<Stranger>) -> Disposition {
+pub fn decide(
+    entry: Option<&Entry>,
+    sent: &str,
+    stranger: Option<IdentityMismatch>,
+) -> Disposition {
     let Some(entry) = entry else { return Disposition::Post };
     match entry.state {
         State::Ready | State::Refused => Disposition::Post,
         State::Enrolled if !changed_fields(&entry.sent, sent).is_empty() => Disposition::Changed,
-        State::Enrolled => stranger.map_or(Disposition::Already, Disposition::Stranger),
+        State::Enrolled => stranger.map_or(Disposition::Already, Disposition::IdentityMismatch),
         State::Sending | State::Unknown | State::Removing => Disposition::InDoubt,
         State::Awaiting => Disposition::Awaiting,
         State::Foreign => Disposition::Foreign,
@@ -85,9 +92,9 @@ pub struct Plan {
     /// What was noted of the people.
     pub people: People,
     /// What was found out about them before.
-    pub judgement: Judgement,
+    pub judgement: IdentityReport,
     /// What marks are made with.
-    key: MarkKey,
+    key: FingerprintKey,
     /// Whether rows may hold what is not sent.
     may_hold_more: bool,
     /// By the row's place in the input: whether it is to be posted, or taken over.
@@ -101,11 +108,11 @@ pub enum Noted<'a> {
         /// The row.
         row: &'a Row,
         /// What it is worth.
-        sifted: &'a Sifted,
+        sifted: &'a RowCheck,
         /// What the ledger holds of it.
         entry: Option<&'a Entry>,
         /// Whether it tells somebody else than the ledger has enrolled with its id.
-        stranger: Option<Stranger>,
+        stranger: Option<IdentityMismatch>,
     },
     /// The first row of which something is to be done. Nothing is told of the rows after it.
     Open,
@@ -148,8 +155,8 @@ impl Plan {
         input: &Snapshot,
         rule: Rule,
         ledger: &Ledger,
-        holdings: &Sightings,
-        judgement: Judgement,
+        holdings: &RemoteIndex,
+        judgement: IdentityReport,
         mut tell: impl FnMut(Noted<'_>),
     ) -> Result<Self, PlanError> {
         let key = ledger.mark_key();
@@ -180,10 +187,10 @@ impl Plan {
         let mut rows = input.rows()?;
         let mut held = ledger.look_ups()?;
         let holds = |id: &str| held.holds(id).map_err(PlanError::from);
-        let mut sieve = Sieve::over(rule, input, Some(key), plan.judgement.promises(), holds)?;
+        let mut sieve = Validator::over(rule, input, Some(key), plan.judgement.promises(), holds)?;
         drop(held);
         let mut look_ups = ledger.look_ups()?;
-        sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), PlanError> {
+        check_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), PlanError> {
             let post = plan.note(row, sifted, &mut look_ups, holdings, &mut tell)?;
             plan.read += 1;
             plan.todo.push(post);
@@ -197,14 +204,14 @@ impl Plan {
     fn note(
         &mut self,
         row: &Row,
-        sifted: Sifted,
+        sifted: RowCheck,
         look_ups: &mut LookUps<'_>,
-        holdings: &Sightings,
+        holdings: &RemoteIndex,
         tell: &mut impl FnMut(Noted<'_>),
     ) -> Result<bool, LedgerError> {
         match &sifted {
-            Sifted::Excluded => self.excluded += 1,
-            Sifted::Invalid(faults) => {
+            RowCheck::Excluded => self.excluded += 1,
+            RowCheck::Invalid(faults) => {
                 let duplicate = faults.iter().any(|fault| fault.code == FaultCode::DuplicateId);
                 self.invalid += 1;
                 self.duplicates += u64::from(duplicate);
@@ -212,7 +219,7 @@ impl Plan {
                     self.note_rival(row, look_ups)?;
                 }
             }
-            &Sifted::Valid { ref registrant, repeats, mark } => {
+            &RowCheck::Valid { ref registrant, repeats, mark } => {
                 self.count_not_sent(row);
                 if let Some(first) = repeats {
                     self.repeats += 1;
@@ -233,13 +240,13 @@ impl Plan {
                 match disposition {
                     Disposition::Already => self.already += 1,
                     Disposition::Changed => self.changed += 1,
-                    Disposition::Stranger(_) => self.strangers += 1,
+                    Disposition::IdentityMismatch(_) => self.strangers += 1,
                     Disposition::Foreign => self.foreign += 1,
                     Disposition::Post | Disposition::Awaiting | Disposition::InDoubt => {
                         if self.is_idle() {
                             tell(Noted::Open);
                         }
-                        let Sifted::Valid { registrant, .. } = sifted else { return Ok(false) };
+                        let RowCheck::Valid { registrant, .. } = sifted else { return Ok(false) };
                         return Ok(self.take_up(
                             disposition,
                             entry.as_ref(),
@@ -266,11 +273,11 @@ impl Plan {
         &mut self,
         row: &Row,
         entry: Option<&Entry>,
-        mark: Mark,
+        mark: PersonFingerprint,
         disposition: Disposition,
     ) {
         let changed = disposition == Disposition::Changed;
-        let refused = changed || matches!(disposition, Disposition::Stranger(_));
+        let refused = changed || matches!(disposition, Disposition::IdentityMismatch(_));
         match entry {
             Some(entry) => self.people.note_known(entry, mark, row.line(), changed, refused),
             None => self.people.note_fresh(mark, row.line()),
@@ -281,7 +288,7 @@ impl Plan {
     fn note_rival(&mut self, row: &Row, look_ups: &mut LookUps<'_>) -> Result<(), LedgerError> {
         let id = row.fields().id.unwrap_or_default().to_owned();
         if let Some(entry) = look_ups.find(&RegistrantId::trusted(&id))? {
-            let mark = row.mark(&mut Marker::new(self.key));
+            let mark = row.mark(&mut Fingerprinter::new(self.key));
             let sent = Registrant::parse(&row.fields(), &self.rule);
             let sent = sent.map(|registrant| sent_digest(&registrant));
             let same = sent.is_ok_and(|sent| changed_fields(&entry.sent, &sent).is_empty());
@@ -304,7 +311,7 @@ impl Plan {
         disposition: Disposition,
         entry: Option<&Entry>,
         work: Work,
-        holdings: &Sightings,
+        holdings: &RemoteIndex,
     ) -> bool {
         let seq = entry.map(|entry| entry.seq);
         match disposition {
@@ -340,9 +347,11 @@ impl Plan {
     pub fn work<'a>(
         &'a self,
         input: &'a Snapshot,
-        holdings: &'a Sightings,
-    ) -> Result<impl Iterator<Item = Result<(Work, Option<Sight>), InputError>> + 'a, InputError>
-    {
+        holdings: &'a RemoteIndex,
+    ) -> Result<
+        impl Iterator<Item = Result<(Work, Option<RemoteMatch>), InputError>> + 'a,
+        InputError,
+    > {
         WorkList::of(self, input, holdings)
     }
 }
@@ -357,7 +366,7 @@ mod tests {
             state,
             run: 1,
             sent: sent.to_owned(),
-            person: Mark::UNKNOWN,
+            person: PersonFingerprint::UNKNOWN,
             link: None,
             registrant_id: None,
             code: None,
@@ -382,8 +391,8 @@ mod tests {
             let entry = entry(state, "userId=1");
             assert_eq!(decide(Some(&entry), "userId=1", None), wanted, "{state:?}");
             // Only who is enrolled has a link that could be given to somebody else.
-            let stranger = decide(Some(&entry), "userId=1", Some(Stranger::Moved));
-            let of_another = Disposition::Stranger(Stranger::Moved);
+            let stranger = decide(Some(&entry), "userId=1", Some(IdentityMismatch::Moved));
+            let of_another = Disposition::IdentityMismatch(IdentityMismatch::Moved);
             let wanted = if state == State::Enrolled { of_another } else { wanted };
             assert_eq!(stranger, wanted, "{state:?}");
         }

@@ -2,7 +2,7 @@
 
 use super::{
     admission::{self, Admission},
-    line::Line,
+    client::GraphClient,
     listing::UNREADABLE,
     refusal::Refusal,
     stop::Stop,
@@ -38,14 +38,14 @@ pub struct Ruling {
 /// # Errors
 /// The cause that ends the run; `None` when the run was stopped meanwhile.
 pub async fn rule<T: Transport>(
-    line: &Line<T>,
+    client: &GraphClient<T>,
     target: &Target,
     host: &GraphHost,
     enable: Option<Mode>,
 ) -> Result<Ruling, Option<Stop>> {
     match target {
         Target::Meeting(meeting) => {
-            let registration = registration(line, meeting, enable).await?;
+            let registration = registration(client, meeting, enable).await?;
             Ok(Ruling {
                 rule: Rule::Meeting(registration.mode),
                 mode: registration.mode,
@@ -55,8 +55,8 @@ pub async fn rule<T: Transport>(
             })
         }
         Target::Webinar(webinar) => {
-            let of_a_person = line.speaker().await == Some(Speaker::Person);
-            let (mode, form, admission) = admission::look(line, webinar, host).await?;
+            let of_a_person = client.speaker().await == Some(Speaker::Person);
+            let (mode, form, admission) = admission::look(client, webinar, host).await?;
             Ok(Ruling {
                 rule: Rule::Webinar(form),
                 mode,
@@ -79,22 +79,22 @@ pub const PERSON: &str = "the token is a person's, and for a webinar Graph lets 
 /// # Errors
 /// The cause that ends the run; `None` when the run was stopped meanwhile.
 pub async fn registration<T: Transport>(
-    line: &Line<T>,
+    client: &GraphClient<T>,
     meeting: &Meeting,
     enable: Option<Mode>,
 ) -> Result<Registration, Option<Stop>> {
-    if meeting.organizer().is_none() && line.speaker().await == Some(Speaker::Application) {
+    if meeting.organizer().is_none() && client.speaker().await == Some(Speaker::Application) {
         return Err(Some(Stop::Unusable(NO_ME.to_owned())));
     }
     // Gateways cut answers short, and this one decides about the whole run: it is asked for again.
     let mut tries = 1;
     loop {
-        let response = match line.ask(Call::Read, &meeting.show()).await {
+        let response = match client.ask(Call::Read, &meeting.show()).await {
             Ok(response) => response,
             Err(Refusal::Word { verdict: Verdict::Systemic(Systemic::TargetGone), .. })
                 if enable.is_some() =>
             {
-                self::enable(line, meeting, enable.unwrap_or(Mode::Everyone)).await?
+                self::enable(client, meeting, enable.unwrap_or(Mode::Everyone)).await?
             }
             Err(refusal) => return Err(refusal.into_stop(Api::Meeting)),
         };
@@ -112,13 +112,13 @@ pub async fn registration<T: Transport>(
 /// # Errors
 /// As [`registration`].
 pub async fn enable<T: Transport>(
-    line: &Line<T>,
+    client: &GraphClient<T>,
     meeting: &Meeting,
     mode: Mode,
 ) -> Result<Response, Option<Stop>> {
-    match line.ask(Call::Create, &meeting.enable(mode)).await {
+    match client.ask(Call::Create, &meeting.enable(mode)).await {
         Ok(response) => Ok(response),
-        Err(Refusal::Unknown) => line
+        Err(Refusal::Unknown) => client
             .ask(Call::Read, &meeting.show())
             .await
             .map_err(|refusal| refusal.into_stop(Api::Meeting)),

@@ -6,7 +6,7 @@ use crate::{
     pacing::{Systemic, Verdict},
 };
 
-/// Why [`super::line::Line::ask`] brought no answer.
+/// Why [`super::client::GraphClient::ask`] brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The run was stopped; the cause is on the flag.

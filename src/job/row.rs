@@ -10,11 +10,11 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
+    client::{GraphClient, Prepared},
     clock::millis,
     exchange::Exchange,
-    line::{Line, Prepared},
     refusal::systemic,
-    sightings::Sight,
+    remote::RemoteMatch,
     stop::Stop,
     work::{RowEnd, Work},
 };
@@ -26,7 +26,9 @@ use crate::{
         transport::{Failure, Transport},
         webinar::{Accepted, Webinar},
     },
-    ledger::{Attempt, Becomes, Granted, Intent, LedgerError, Purpose, Scribe, Seq, Settlement},
+    ledger::{
+        Attempt, Granted, Intent, LedgerError, LedgerWriter, NextState, Purpose, Seq, Transition,
+    },
     pacing::{Call, Verdict},
     registrant::BadLink,
 };
@@ -36,13 +38,13 @@ use crate::{
 pub(super) const SAME_ANSWER: u32 = 20;
 
 /// Where rows are enrolled.
-pub struct Desk<'a, T> {
+pub struct RowSender<'a, T> {
     /// The line to Graph.
-    pub line: &'a Line<T>,
+    pub client: &'a GraphClient<T>,
     /// The target.
     pub target: &'a Target,
     /// The ledger.
-    pub scribe: &'a Scribe,
+    pub writer: &'a LedgerWriter,
     /// Answers of success without a link, since the last one with a link.
     pub linkless: Cell<u32>,
 }
@@ -57,7 +59,7 @@ enum Outcome {
     End(RowEnd),
 }
 
-impl<T: Transport> Desk<'_, T> {
+impl<T: Transport> RowSender<'_, T> {
     /// Leads one row to its end, and gives it back with it. `alone`: no row of this run has had an
     /// answer yet, so this one's tells whether the target works at all.
     pub async fn serve(
@@ -75,12 +77,12 @@ impl<T: Transport> Desk<'_, T> {
         let mut signed_in_again = false;
         let mut prepared = Some(prepared);
         loop {
-            let ready = prepared.take().unwrap_or_else(|| self.line.prepare());
+            let ready = prepared.take().unwrap_or_else(|| self.client.prepare());
             let Some((call, draft)) = self.draft(work) else {
                 work.lost = u32::MAX;
                 return RowEnd::InDoubt;
             };
-            let request = self.line.fresh_id();
+            let request = self.client.fresh_id();
             let purpose = if call == Call::Remove { Purpose::Remove } else { Purpose::Post };
             let seq = match self.intend(work, purpose, request).await {
                 Ok(Granted::Go(seq)) => seq,
@@ -92,20 +94,20 @@ impl<T: Transport> Desk<'_, T> {
             };
             work.seq = Some(seq);
             tracing::trace!(%request, "its intent is on disk");
-            let Ok(exchange) = self.line.send(Some(ready), call, &draft, request).await else {
+            let Ok(exchange) = self.client.send(Some(ready), call, &draft, request).await else {
                 return self.withdraw(seq, call).await;
             };
             if call == Call::Create {
-                self.line.count_post(std::mem::replace(&mut work.posted, true));
+                self.client.count_post(std::mem::replace(&mut work.posted, true));
             }
             let (becomes, outcome) = self.judge(work, call, &exchange, alone, &mut signed_in_again);
-            let settlement = Settlement {
+            let settlement = Transition {
                 seq,
                 attempt: Some(self.record(call, &exchange)),
                 becomes,
-                at: self.line.clock.stamp(exchange.answered),
+                at: self.client.clock.stamp(exchange.answered),
             };
-            if let Err(error) = self.scribe.settle(settlement).await {
+            if let Err(error) = self.writer.settle(settlement).await {
                 return self.ledger_failed(&error);
             }
             tracing::trace!(request = %exchange.client_request_id, "its outcome is on disk");
@@ -133,8 +135,8 @@ impl<T: Transport> Desk<'_, T> {
         purpose: Purpose,
         request: Uuid,
     ) -> Result<Granted, LedgerError> {
-        let now = self.line.clock.now();
-        self.scribe
+        let now = self.client.clock.now();
+        self.writer
             .intend(Intent {
                 id: work.registrant.id.clone(),
                 sent: work.sent.clone(),
@@ -142,7 +144,7 @@ impl<T: Transport> Desk<'_, T> {
                 line: work.line,
                 purpose,
                 client_request_id: request,
-                at: self.line.clock.stamp(now),
+                at: self.client.clock.stamp(now),
             })
             .await
     }
@@ -152,23 +154,23 @@ impl<T: Transport> Desk<'_, T> {
         let becomes = if call == Call::Remove {
             in_doubt("not-removed", "it was not removed yet")
         } else {
-            Becomes::Ready
+            NextState::Ready
         };
-        let at = self.line.clock.stamp(self.line.clock.now());
+        let at = self.client.clock.stamp(self.client.clock.now());
         // A failure here leaves the intent on disk: in doubt, so the next run looks first.
-        match self.scribe.settle(Settlement { seq, attempt: None, becomes, at }).await {
+        match self.writer.settle(Transition { seq, attempt: None, becomes, at }).await {
             Ok(()) => RowEnd::NotAttempted,
             Err(error) => self.ledger_failed(&error),
         }
     }
 
     pub(super) fn ledger_failed(&self, error: &LedgerError) -> RowEnd {
-        self.line.stop.raise(Stop::Ledger(error.to_string()));
+        self.client.stop.raise(Stop::Ledger(error.to_string()));
         RowEnd::NotAttempted
     }
 
     pub(super) fn record(&self, call: Call, exchange: &Exchange) -> Attempt {
-        let clock = self.line.clock;
+        let clock = self.client.clock;
         Attempt {
             call: match call {
                 Call::Create => "POST",
@@ -198,15 +200,15 @@ impl<T: Transport> Desk<'_, T> {
         exchange: &Exchange,
         alone: bool,
         signed_in_again: &mut bool,
-    ) -> (Becomes, Outcome) {
+    ) -> (NextState, Outcome) {
         // What the row is while its next attempt is still to come.
         let waiting = |why: &str| match call {
             Call::Remove => in_doubt("not-removed", why),
-            Call::Create | Call::Read => Becomes::Ready,
+            Call::Create | Call::Read => NextState::Ready,
         };
         match exchange.verdict {
             Verdict::Done if call == Call::Remove && is_removed(exchange) => {
-                (Becomes::Ready, Outcome::Removed)
+                (NextState::Ready, Outcome::Removed)
             }
             // A DELETE that fails again and again is one row's trouble; a POST that cannot even be
             // sent is everybody's, and the line ends the run when that lasts.
@@ -237,19 +239,19 @@ impl<T: Transport> Desk<'_, T> {
             }
             Verdict::Exists => {
                 let (code, message) = ("exists-on-server".to_owned(), EXISTS.to_owned());
-                (Becomes::Foreign, Outcome::End(RowEnd::Refused { code, message }))
+                (NextState::Foreign, Outcome::End(RowEnd::Refused { code, message }))
             }
             Verdict::Refused => {
                 let (code, message) = refusal(exchange);
                 let becomes = match call {
                     Call::Remove => in_doubt("not-removed", &message),
-                    _ => Becomes::Refused { code: code.clone(), reason: message.clone() },
+                    _ => NextState::Refused { code: code.clone(), reason: message.clone() },
                 };
                 (becomes, Outcome::End(RowEnd::Refused { code, message }))
             }
             verdict @ (Verdict::Systemic(_) | Verdict::SignIn) => {
                 let status = exchange.status().unwrap_or(0);
-                self.line.stop.raise(systemic(
+                self.client.stop.raise(systemic(
                     status,
                     exchange.error(),
                     verdict,
@@ -261,7 +263,7 @@ impl<T: Transport> Desk<'_, T> {
     }
 
     /// A 2xx answer to a POST: a success only with a usable link.
-    fn answered(&self, work: &mut Work, exchange: &Exchange, alone: bool) -> (Becomes, Outcome) {
+    fn answered(&self, work: &mut Work, exchange: &Exchange, alone: bool) -> (NextState, Outcome) {
         let read = match &exchange.result {
             Ok(response) => Meeting::read_enrolled(response, &work.registrant.id),
             Err(_) => Err(None),
@@ -269,7 +271,7 @@ impl<T: Transport> Desk<'_, T> {
         let bad = match read {
             Ok(Enrolled { link, registrant_id }) => {
                 self.linkless.set(0);
-                let becomes = Becomes::Enrolled { link, registrant_id, adopted: false };
+                let becomes = NextState::Enrolled { link, registrant_id, adopted: false };
                 return (becomes, Outcome::End(RowEnd::Enrolled));
             }
             Err(bad) => bad,
@@ -290,7 +292,7 @@ impl<T: Transport> Desk<'_, T> {
                 let status = exchange.status().unwrap_or(0);
                 let answer =
                     format!("Graph answered {which} with {status} and without a join link");
-                self.line.stop.raise(Stop::Retired { api: self.target.api(), answer });
+                self.client.stop.raise(Stop::Retired { api: self.target.api(), answer });
             }
         }
         (in_doubt(code, &reason), Outcome::End(doubted(work)))
@@ -298,14 +300,15 @@ impl<T: Transport> Desk<'_, T> {
 }
 
 /// A 2xx answer of a webinar: who is registered, and no link yet.
-fn accepted(work: &mut Work, exchange: &Exchange) -> (Becomes, Outcome) {
+fn accepted(work: &mut Work, exchange: &Exchange) -> (NextState, Outcome) {
     let accepted = exchange.result.as_ref().ok().and_then(Webinar::read_accepted);
     let Some(Accepted { member }) = accepted else {
         let reason = "the answer was cut short or is no JSON";
         return (in_doubt("unreadable-answer", reason), Outcome::End(doubted(work)));
     };
     let server_id = member.as_ref().and_then(|member| member.server_id.clone());
-    let sight = member.map(|member| Box::new(Sight { member, extra: Vec::new(), taken: false }));
+    let sight =
+        member.map(|member| Box::new(RemoteMatch { member, extra: Vec::new(), taken: false }));
     (link_pending(server_id, false), Outcome::End(RowEnd::Accepted(sight)))
 }
 
@@ -339,8 +342,8 @@ pub(super) fn doubted(work: &mut Work) -> RowEnd {
     RowEnd::InDoubt
 }
 
-pub(super) fn in_doubt(code: &str, reason: &str) -> Becomes {
-    Becomes::Unknown { code: code.to_owned(), reason: reason.to_owned() }
+pub(super) fn in_doubt(code: &str, reason: &str) -> NextState {
+    NextState::Unknown { code: code.to_owned(), reason: reason.to_owned() }
 }
 
 fn lost(exchange: &Exchange) -> (&'static str, String) {
@@ -368,8 +371,8 @@ fn refusal(exchange: &Exchange) -> (String, String) {
 }
 
 /// Where a row stands that a webinar has and whose link was not seen yet.
-pub(super) fn link_pending(registrant_id: Option<String>, adopted: bool) -> Becomes {
-    Becomes::Awaiting {
+pub(super) fn link_pending(registrant_id: Option<String>, adopted: bool) -> NextState {
+    NextState::Awaiting {
         code: "link-pending".to_owned(),
         reason: "the webinar has taken it; its link could not be had yet".to_owned(),
         registrant_id,

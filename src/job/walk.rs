@@ -5,19 +5,20 @@ use std::{collections::HashSet, time::Duration};
 use super::{
     Ended, Event, Import, JobError, Planned, clock, emptied,
     engine::{self, Begin, Engine, Tally},
+    identity::IdentityReport,
     listing::{self, NoList},
-    people::Judgement,
     plan::{Plan, PlanError},
     preflight::{self, Ruling},
-    refusal, replaced,
-    sightings::Sightings,
+    refusal,
+    remote::RemoteIndex,
+    replaced,
     stop::Stop,
     vanished,
 };
 use crate::{
     graph::{list::Member, target::Api, transport::Transport},
     input::{InputError, Row},
-    ledger::{Ledger, LedgerError, RunEnd, Scribe},
+    ledger::{Ledger, LedgerError, LedgerWriter, RunEnd},
     pacing::{Bucket, Learnt, Pacer, Settings},
     registrant::{Mode, Rule},
 };
@@ -35,7 +36,7 @@ struct Early {
     /// The rule, where it was learnt.
     ruled: Option<(Rule, Mode)>,
     /// What was found out about the people, where that was asked.
-    judgement: Option<Judgement>,
+    judgement: Option<IdentityReport>,
     /// The cause.
     stop: Option<Stop>,
 }
@@ -45,7 +46,7 @@ struct Prepared {
     plan: Plan,
     mode: Mode,
     /// What the webinar was seen to hold.
-    holdings: Sightings,
+    holdings: RemoteIndex,
 }
 
 impl<T: Transport> Import<'_, T> {
@@ -57,12 +58,12 @@ impl<T: Transport> Import<'_, T> {
         match self.prepare(&mut ledger, tell).await {
             Ok(Ok(prepared)) => self.enrol(prepared, ledger, tell).await,
             Ok(Err(Early { ruled, judgement, stop })) => {
-                let stop = stop.or_else(|| self.line.stop.cause());
+                let stop = stop.or_else(|| self.client.stop.cause());
                 Ok(Ended { ledger, ruled, judgement, tally: Tally::default(), stop })
             }
             Err(error) => {
                 // The first fault is told; a ledger that cannot be written now will say so next time.
-                let at = self.line.clock.stamp(self.line.clock.now());
+                let at = self.client.clock.stamp(self.client.clock.now());
                 let end = RunEnd { at, exit_code: 2, stop_reason: Some("usage"), summary: "{}" };
                 let _ = ledger.end_run(&end);
                 Err(error)
@@ -79,7 +80,7 @@ impl<T: Transport> Import<'_, T> {
         // A registration made in the place of the ledger's would leave every link of it dead.
         let bound = ledger.listed()?.registration.filter(|_| !self.conduct.trust_ledger);
         let enable = self.enable.filter(|_| bound.is_none());
-        let ruling = match preflight::rule(self.line, self.target, self.host, enable).await {
+        let ruling = match preflight::rule(self.client, self.target, self.host, enable).await {
             Ok(ruling) => ruling,
             Err(stop) => {
                 let gone = matches!(&stop, Some(Stop::TargetGone { api: Api::Meeting, .. }));
@@ -103,8 +104,8 @@ impl<T: Transport> Import<'_, T> {
         if let Some(stop) = self.hold_list(ledger, &ruling).await? {
             return early(Some(stop));
         }
-        let mut holdings = Sightings::default();
-        let mut draw = |ledger: &Ledger, holdings: &Sightings| -> Result<Plan, PlanError> {
+        let mut holdings = RemoteIndex::default();
+        let mut draw = |ledger: &Ledger, holdings: &RemoteIndex| -> Result<Plan, PlanError> {
             let run = ledger.run()?;
             let mut draw = |judgement| {
                 tell(Event::Drawing { rule: &rule, run });
@@ -114,7 +115,7 @@ impl<T: Transport> Import<'_, T> {
                 })
             };
             let trust_ids = self.conduct.trust_ids;
-            let mut plan = draw(Judgement::new(trust_ids))?;
+            let mut plan = draw(IdentityReport::new(trust_ids))?;
             if let Some(trap) = plan.trap.take() {
                 return Err(trap.into());
             }
@@ -156,7 +157,7 @@ impl<T: Transport> Import<'_, T> {
             ledger.look_over()?;
         }
         self.set_pace(&plan, ledger)?;
-        let pace = self.line.view().per_second;
+        let pace = self.client.view().per_second;
         let held = holdings.holding();
         tell(Event::Planned(&Planned { plan: &plan, ruling: &ruling, held, pace }));
         match self.refuse(&plan, &ruling) {
@@ -176,13 +177,16 @@ impl<T: Transport> Import<'_, T> {
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Ended, JobError> {
         let Prepared { mut plan, mode, holdings } = prepared;
-        let scribe =
-            if self.in_this_thread { Scribe::here(ledger) } else { Scribe::start(ledger)? };
+        let writer = if self.in_this_thread {
+            LedgerWriter::here(ledger)
+        } else {
+            LedgerWriter::start(ledger)?
+        };
         let engine = Engine {
-            line: self.line,
+            client: self.client,
             target: self.target,
             host: self.host,
-            scribe: &scribe,
+            writer: &writer,
             conduct: self.conduct,
             read: plan.read,
             invalid: plan.invalid,
@@ -192,8 +196,8 @@ impl<T: Transport> Import<'_, T> {
             .work(self.input, &holdings)?
             .map(|work| work.map_err(|error| Stop::Input(error.to_string())));
         let tally = engine.enrol(work, begin, |progress| tell(Event::Going(progress))).await;
-        let mut ledger = scribe.finish();
-        let mut stop = self.line.stop.cause();
+        let mut ledger = writer.finish();
+        let mut stop = self.client.stop.cause();
         if let Err(error) = self.keep_pace(&mut ledger) {
             stop.get_or_insert(Stop::Ledger(error.to_string()));
         }
@@ -202,11 +206,11 @@ impl<T: Transport> Import<'_, T> {
     }
 
     /// What earlier runs have left to be done.
-    fn begin(&self, plan: &mut Plan, holdings: &Sightings) -> Begin {
+    fn begin(&self, plan: &mut Plan, holdings: &RemoteIndex) -> Begin {
         let settle = clock::millis(self.conduct.settle);
         let mut begin = Begin::default();
         for (work, since) in std::mem::take(&mut plan.in_doubt) {
-            let ripe = self.line.clock.since(since.saturating_add(settle));
+            let ripe = self.client.clock.since(since.saturating_add(settle));
             // No longer than that, where a clock was set back since.
             begin.lost.push((work, ripe.min(self.conduct.settle)));
         }
@@ -246,12 +250,12 @@ impl<T: Transport> Import<'_, T> {
         ruling: &Ruling,
     ) -> Result<Option<Stop>, LedgerError> {
         let Some(registration) = &ruling.registration else { return Ok(None) };
-        let now = self.line.clock.stamp(self.line.clock.now());
+        let now = self.client.clock.stamp(self.client.clock.now());
         let long_ago = now.saturating_sub(clock::millis(ON_THE_LIST));
         if self.conduct.trust_ledger || !ledger.has_enrolled_before(long_ago)? {
             return Ok(None);
         }
-        let Ok(page) = listing::first_page(self.line, self.target).await else { return Ok(None) };
+        let Ok(page) = listing::first_page(self.client, self.target).await else { return Ok(None) };
         if page.next_link.is_some() {
             return Ok(None);
         }
@@ -270,7 +274,7 @@ impl<T: Transport> Import<'_, T> {
         ledger: &mut Ledger,
     ) -> Result<Result<(), Option<Stop>>, LedgerError> {
         // Page by page to the disk: it may be longer than what is to be held in memory.
-        let mut list = ledger.begin_list(self.line.clock.stamp(self.line.clock.now()))?;
+        let mut list = ledger.begin_list(self.client.clock.stamp(self.client.clock.now()))?;
         let mut kept = Ok(());
         let listed = self
             .list(|page| {
@@ -287,13 +291,16 @@ impl<T: Transport> Import<'_, T> {
     }
 
     /// Lists what a webinar holds.
-    async fn look(&self, ledger: &mut Ledger) -> Result<Result<Sightings, Option<Stop>>, JobError> {
-        let mut seen = Sightings::default();
+    async fn look(
+        &self,
+        ledger: &mut Ledger,
+    ) -> Result<Result<RemoteIndex, Option<Stop>>, JobError> {
+        let mut seen = RemoteIndex::default();
         let listed = self.list(|page| page.into_iter().for_each(|member| seen.note(member))).await;
         match listed {
             Ok(true) => {
                 // Who is there is told by each run's own list.
-                ledger.keep_list([], self.line.clock.stamp(self.line.clock.now()))?;
+                ledger.keep_list([], self.client.clock.stamp(self.client.clock.now()))?;
                 // Whoever the list names by the id that a registration has is the one it belongs to,
                 // whatever row has its address now.
                 let listed = self.listed_ids(&seen)?;
@@ -302,13 +309,13 @@ impl<T: Transport> Import<'_, T> {
                 })?;
                 Ok(Ok(seen))
             }
-            Ok(false) => Ok(Ok(Sightings::default())),
+            Ok(false) => Ok(Ok(RemoteIndex::default())),
             Err(stop) => Ok(Err(stop)),
         }
     }
 
     /// The ids of the input that somebody was registered with.
-    fn listed_ids(&self, seen: &Sightings) -> Result<HashSet<String>, InputError> {
+    fn listed_ids(&self, seen: &RemoteIndex) -> Result<HashSet<String>, InputError> {
         let (mut rows, mut row) = (self.input.rows()?, Row::new());
         let mut ids = HashSet::new();
         while rows.read(&mut row)? {
@@ -321,7 +328,7 @@ impl<T: Transport> Import<'_, T> {
 
     /// Lists the whole target; `false` where there is no list and the ledger is trusted.
     async fn list(&self, page: impl FnMut(Vec<Member>)) -> Result<bool, Option<Stop>> {
-        let why = match listing::list(self.line, self.target, self.host, page).await {
+        let why = match listing::list(self.client, self.target, self.host, page).await {
             Ok(()) => return Ok(true),
             Err(NoList::Refused(refusal::Refusal::Stopped)) => return Err(None),
             Err(_) if self.conduct.trust_ledger => return Ok(false),
@@ -354,7 +361,7 @@ impl<T: Transport> Import<'_, T> {
     }
 
     fn set_pace(&self, plan: &Plan, ledger: &Ledger) -> Result<(), LedgerError> {
-        let now = self.line.clock.epoch();
+        let now = self.client.clock.epoch();
         let learnt = ledger.pace(WRITES)?.and_then(|(text, kept_at)| {
             let age = Duration::from_millis(now.saturating_sub(kept_at).try_into().unwrap_or(0));
             Learnt::from_json(&text).ok()?.aged(age)
@@ -364,7 +371,7 @@ impl<T: Transport> Import<'_, T> {
         let settings = Settings { rows, learnt, ..self.pace.clone() };
         let recent = self.recent_sends(ledger)?;
         let pacer = Pacer::new(settings).with_recent(recent);
-        self.line.pacing(|buckets| {
+        self.client.pacing(|buckets| {
             let writes = buckets.of(Bucket::Writes);
             // A registration may have been enabled just now.
             *writes = pacer.after(writes);
@@ -376,7 +383,7 @@ impl<T: Transport> Import<'_, T> {
     /// The ages of the sends that the ceiling still counts.
     fn recent_sends(&self, ledger: &Ledger) -> Result<Vec<Duration>, LedgerError> {
         let Some(ceiling) = self.pace.ceiling else { return Ok(Vec::new()) };
-        let now = self.line.clock.epoch();
+        let now = self.client.clock.epoch();
         let since = now.saturating_sub(clock::millis(ceiling.per));
         let transit = clock::millis(ceiling.transit());
         // The ledger's times are whole milliseconds, cut off: one more, and none looks older than it is.
@@ -386,10 +393,10 @@ impl<T: Transport> Import<'_, T> {
     }
 
     fn keep_pace(&self, ledger: &mut Ledger) -> Result<(), LedgerError> {
-        let learnt = self.line.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
+        let learnt = self.client.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
         match learnt {
             Some(learnt) => {
-                let at = self.line.clock.stamp(self.line.clock.now());
+                let at = self.client.clock.stamp(self.client.clock.now());
                 ledger.keep_pace(WRITES, &learnt.to_json(), at)
             }
             None => Ok(()),

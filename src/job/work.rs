@@ -1,9 +1,9 @@
 //! A row on its way through Graph, and how that can end.
 
-use super::sightings::Sight;
+use super::remote::RemoteMatch;
 use crate::{
     ledger::{Seq, State},
-    registrant::{Mark, Registrant},
+    registrant::{PersonFingerprint, Registrant},
 };
 
 /// A row on its way to Graph.
@@ -17,7 +17,7 @@ pub struct Work {
     /// What is sent with the id, as the ledger keeps it.
     pub sent: String,
     /// Whose the row is, as far as it tells.
-    pub person: Mark,
+    pub person: PersonFingerprint,
     /// The row's line in the input.
     pub line: u64,
     /// Whether a meeting holds it from an attempt whose answer was lost: DELETE first.
@@ -40,7 +40,7 @@ pub struct Work {
 impl Work {
     /// A row that nothing is known of yet.
     #[must_use]
-    pub fn new(registrant: Registrant, sent: String, person: Mark, line: u64) -> Self {
+    pub fn new(registrant: Registrant, sent: String, person: PersonFingerprint, line: u64) -> Self {
         Self {
             registrant,
             seq: None,
@@ -72,7 +72,7 @@ pub enum RowEnd {
     /// A POST or DELETE whose result was never learnt.
     InDoubt,
     /// A webinar has it, and its link is to be had: of this registration, where it is known.
-    Accepted(Option<Box<Sight>>),
+    Accepted(Option<Box<RemoteMatch>>),
     /// A webinar has it, and there is no link before its organizer acts.
     Awaiting,
     /// A webinar has it, and it holds no place there: cancelled, rejected, or somebody else's.

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    Attempt, Becomes, Granted, Intent, LedgerError, Purpose, Seq, Settlement, State,
+    Attempt, Granted, Intent, LedgerError, NextState, Purpose, Seq, State, Transition,
     record::{BEFORE_ALL_RUNS, state_of},
 };
 use crate::registrant::JoinLink;
@@ -85,27 +85,29 @@ impl Batch<'_> {
     }
 
     /// Writes an outcome, and the attempt that brought it.
-    pub(super) fn settle(&self, settlement: &Settlement) -> Result<(), LedgerError> {
+    pub(super) fn settle(&self, settlement: &Transition) -> Result<(), LedgerError> {
         if let Some(attempt) = &settlement.attempt {
             self.keep_attempt(settlement.seq, attempt)?;
         }
         let (run, own) = match &settlement.becomes {
-            Becomes::Awaiting { registrant_id, adopted, .. } => {
+            NextState::Awaiting { registrant_id, adopted, .. } => {
                 (self.run_of(*adopted), registrant_id.as_deref())
             }
             _ => (self.run, None),
         };
         let (state, code, reason) = match &settlement.becomes {
-            Becomes::Enrolled { link, registrant_id, adopted } => {
+            NextState::Enrolled { link, registrant_id, adopted } => {
                 return self.enrolled(settlement, link, registrant_id.as_deref(), *adopted);
             }
-            Becomes::Awaiting { code, reason, .. } => (State::Awaiting, Some(code), Some(reason)),
-            Becomes::Ready => (State::Ready, None, None),
+            NextState::Awaiting { code, reason, .. } => (State::Awaiting, Some(code), Some(reason)),
+            NextState::Ready => (State::Ready, None, None),
             // A list that came late had called it absent: it is our own.
-            Becomes::Foreign if self.was_in_doubt(settlement.seq)? => (State::Unknown, None, None),
-            Becomes::Foreign => (State::Foreign, None, None),
-            Becomes::Unknown { code, reason } => (State::Unknown, Some(code), Some(reason)),
-            Becomes::Refused { code, reason } => (State::Refused, Some(code), Some(reason)),
+            NextState::Foreign if self.was_in_doubt(settlement.seq)? => {
+                (State::Unknown, None, None)
+            }
+            NextState::Foreign => (State::Foreign, None, None),
+            NextState::Unknown { code, reason } => (State::Unknown, Some(code), Some(reason)),
+            NextState::Refused { code, reason } => (State::Refused, Some(code), Some(reason)),
         };
         self.transaction
             .prepare_cached(
@@ -146,7 +148,7 @@ impl Batch<'_> {
 
     fn enrolled(
         &self,
-        settlement: &Settlement,
+        settlement: &Transition,
         link: &JoinLink,
         registrant_id: Option<&str>,
         adopted: bool,

@@ -5,7 +5,7 @@
 use rusqlite::Row;
 
 use super::{Entry, LedgerError, Seq, State, record::state_of, seal::seal};
-use crate::registrant::{JoinLink, Mark};
+use crate::registrant::{JoinLink, PersonFingerprint};
 
 /// A query for all that [`Block::push`] reads.
 macro_rules! select {
@@ -37,7 +37,7 @@ pub(super) struct Block {
 struct Ahead {
     seq: i64,
     run: i64,
-    person: Mark,
+    person: PersonFingerprint,
     state: State,
     touched_at: Option<i64>,
     /// Where its texts begin.
@@ -93,7 +93,7 @@ impl Block {
         self.rows.push(Ahead {
             seq,
             run: row.get(3)?,
-            person: Mark::from_number(person),
+            person: PersonFingerprint::from_number(person),
             state,
             touched_at,
             at,

@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError, Seq, State, record::first_bits};
-use crate::registrant::{Mark, MarkKey};
+use crate::registrant::{FingerprintKey, PersonFingerprint};
 
 /// Draws the key of a ledger that has none.
 pub(super) fn draw_key(connection: &Connection) -> Result<(), LedgerError> {
     // 122 bits of the system's own randomness. aws-lc gathers some of its own first, for a tenth of a
     // second.
-    let key: [u8; MarkKey::BYTES] = Uuid::new_v4().into_bytes();
+    let key: [u8; FingerprintKey::BYTES] = Uuid::new_v4().into_bytes();
     connection.execute(
         "INSERT INTO person_key (one, key, seal) VALUES (1, ?, ?)",
         params![key, seal(&key)],
@@ -24,12 +24,12 @@ pub(super) fn draw_key(connection: &Connection) -> Result<(), LedgerError> {
 }
 
 /// The key, as it was drawn. With another one everybody would be somebody else.
-pub(super) fn key(connection: &Connection) -> Result<MarkKey, LedgerError> {
-    let found: Option<([u8; MarkKey::BYTES], i64)> = connection
+pub(super) fn key(connection: &Connection) -> Result<FingerprintKey, LedgerError> {
+    let found: Option<([u8; FingerprintKey::BYTES], i64)> = connection
         .query_row("SELECT key, seal FROM person_key", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match found {
-        Some((key, sealed)) if seal(&key) == sealed => Ok(MarkKey::new(key)),
+        Some((key, sealed)) if seal(&key) == sealed => Ok(FingerprintKey::new(key)),
         _ => Err(LedgerError::Damaged("the key of the people's marks is broken".to_owned())),
     }
 }
@@ -53,7 +53,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`], with the path, when the file is damaged or cannot be written; nothing is
     /// changed then.
-    pub fn keep_marks(&mut self, learnt: &[(Seq, Mark)]) -> Result<(), LedgerError> {
+    pub fn keep_marks(&mut self, learnt: &[(Seq, PersonFingerprint)]) -> Result<(), LedgerError> {
         if learnt.is_empty() {
             return Ok(());
         }
@@ -87,7 +87,10 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`], with the path, when the file cannot be read.
-    pub fn tell_people(&self, mut tell: impl FnMut(Seq, Mark)) -> Result<(), LedgerError> {
+    pub fn tell_people(
+        &self,
+        mut tell: impl FnMut(Seq, PersonFingerprint),
+    ) -> Result<(), LedgerError> {
         let mut read = || {
             let mut statement = self.connection().prepare(
                 "SELECT seq, person FROM registrant NOT INDEXED
@@ -96,7 +99,7 @@ impl Ledger {
             let not_held = [State::Ready as u8, State::Refused as u8, State::Foreign as u8];
             let mut rows = statement.query(not_held)?;
             while let Some(row) = rows.next()? {
-                tell(Seq(row.get(0)?), Mark::from_number(row.get(1)?));
+                tell(Seq(row.get(0)?), PersonFingerprint::from_number(row.get(1)?));
             }
             Ok(())
         };
@@ -114,7 +117,7 @@ mod tests {
         registrant::RegistrantId,
     };
 
-    const ADA: Mark = Mark { email: 5, name: 7 };
+    const ADA: PersonFingerprint = PersonFingerprint { email: 5, name: 7 };
 
     fn open(path: &Path) -> Result<Ledger, LedgerError> {
         let target = Identity {
@@ -130,7 +133,7 @@ mod tests {
         RegistrantId::parse(text).expect("an id")
     }
 
-    fn post(ledger: &mut Ledger, text: &str, person: Mark) -> Seq {
+    fn post(ledger: &mut Ledger, text: &str, person: PersonFingerprint) -> Seq {
         let intent = Intent {
             id: id(text),
             sent: String::new(),
@@ -146,7 +149,7 @@ mod tests {
         }
     }
 
-    fn person(ledger: &Ledger, text: &str) -> Mark {
+    fn person(ledger: &Ledger, text: &str) -> PersonFingerprint {
         ledger.find(&id(text)).expect("sound").expect("there").person
     }
 
@@ -156,9 +159,10 @@ mod tests {
         let path = folder.path().join("l");
         let mut ledger = open(&path).expect("opens");
         assert!(!ledger.knows_people().expect("reads"));
-        let (a, b) = (post(&mut ledger, "a", ADA), post(&mut ledger, "b", Mark::UNKNOWN));
-        assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (ADA, Mark::UNKNOWN));
-        let bob = Mark { email: u32::MAX, name: 0 };
+        let (a, b) =
+            (post(&mut ledger, "a", ADA), post(&mut ledger, "b", PersonFingerprint::UNKNOWN));
+        assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (ADA, PersonFingerprint::UNKNOWN));
+        let bob = PersonFingerprint { email: u32::MAX, name: 0 };
         ledger.keep_marks(&[(a, bob), (b, ADA)]).expect("writes");
         assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (bob, ADA));
         let mut told = Vec::new();

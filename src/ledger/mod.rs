@@ -5,7 +5,7 @@
 //! leaves to others when to POST, and what an answer means.
 //!
 //! - [`Ledger`] holds the file and its lock, and does one thing at a time.
-//! - [`Scribe`] lets many tasks write through it, in group commits, so that a slow disk does not
+//! - [`LedgerWriter`] lets many tasks write through it, in group commits, so that a slow disk does not
 //!   set the pace.
 //! - [`Reading`] looks at a ledger that a run may be writing.
 
@@ -19,22 +19,22 @@ mod marks;
 mod reading;
 mod record;
 mod schema;
-mod scribe;
 mod seal;
 mod store;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod writer;
 
 pub use error::LedgerError;
 pub use list::List;
 pub use look_up::LookUps;
 pub use reading::{Attempted, Counts, PastRun, Reading, Story, Waiting};
 pub use record::{
-    Attempt, Becomes, Entry, Granted, Identity, Intent, Purpose, Seq, Settlement, State,
+    Attempt, Entry, Granted, Identity, Intent, NextState, Purpose, Seq, State, Transition,
     changed_fields, sent_digest, short_digest,
 };
 pub use schema::is_part_of_one;
-pub use scribe::Scribe;
 pub use store::{Ledger, Listed, RunEnd};
 pub use traffic::{Answers, EDGES, Latency, PERCENTILES, RunTraffic, Slot};
+pub use writer::LedgerWriter;

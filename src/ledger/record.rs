@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::LedgerError;
-use crate::registrant::{JoinLink, Mark, Registrant, RegistrantId};
+use crate::registrant::{JoinLink, PersonFingerprint, Registrant, RegistrantId};
 
 /// The run of whoever was enrolled by other means: `already`, from the first run on.
 pub(super) const BEFORE_ALL_RUNS: i64 = 0;
@@ -148,7 +148,7 @@ pub struct Entry {
     /// What was sent with the id: see [`sent_digest`].
     pub sent: String,
     /// Whose it is, as far as that was told.
-    pub person: Mark,
+    pub person: PersonFingerprint,
     /// The link of an enrolled one.
     pub link: Option<JoinLink>,
     /// The server's own id of it.
@@ -181,7 +181,7 @@ pub struct Intent {
     /// What is sent with the id.
     pub sent: String,
     /// Whose it is, as far as the row tells.
-    pub person: Mark,
+    pub person: PersonFingerprint,
     /// The row's line in the input.
     pub line: u64,
     /// What for.
@@ -226,7 +226,7 @@ pub struct Attempt {
 
 /// Where an attempt leaves its registrant.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Becomes {
+pub enum NextState {
     /// Not processed, or removed: may be posted.
     Ready,
     /// In doubt.
@@ -269,13 +269,13 @@ pub enum Becomes {
 
 /// An outcome to be made durable.
 #[derive(Clone)]
-pub struct Settlement {
+pub struct Transition {
     /// Whose.
     pub seq: Seq,
     /// The attempt; `None` where an intent was withdrawn before anything was sent.
     pub attempt: Option<Attempt>,
     /// Where it leaves the registrant; `None`: where it was before.
-    pub becomes: Becomes,
+    pub becomes: NextState,
     /// Now, in milliseconds since 1970.
     pub at: i64,
 }

@@ -98,7 +98,7 @@ CREATE VIEW enrolled (id, join_web_url, registrant_id, enrolled_at, run) AS
 const NOT_ENROLLED: &str =
     "CREATE INDEX IF NOT EXISTS not_enrolled ON registrant (state) WHERE state <> 3";
 
-/// What version 2 adds. `person` is [`Mark::to_number`](crate::registrant::Mark::to_number); a mark
+/// What version 2 adds. `person` is [`PersonFingerprint::to_number`](crate::registrant::PersonFingerprint::to_number); a mark
 /// that is not there was not known, and counts for nothing in the seal.
 const PEOPLE: &str = "
 ALTER TABLE registrant ADD COLUMN person INTEGER;

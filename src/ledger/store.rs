@@ -14,7 +14,7 @@ use super::{
     lock::{self, Lock},
     marks, schema, seal,
 };
-use crate::registrant::MarkKey;
+use crate::registrant::FingerprintKey;
 
 /// How long a statement waits for a reader's lock. Readers (`status`, `explain`) hold it for
 /// milliseconds.
@@ -40,7 +40,7 @@ pub struct Ledger {
     /// Whether all registrants were looked over.
     sound: bool,
     /// What people's marks are made with.
-    key: MarkKey,
+    key: FingerprintKey,
     _lock: Lock,
 }
 
@@ -334,7 +334,7 @@ impl Ledger {
 
     /// What people's marks are made with here.
     #[must_use]
-    pub fn mark_key(&self) -> MarkKey {
+    pub fn mark_key(&self) -> FingerprintKey {
         self.key
     }
 

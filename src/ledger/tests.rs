@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::*;
-use crate::registrant::{JoinLink, Mark, RegistrantId};
+use crate::registrant::{JoinLink, PersonFingerprint, RegistrantId};
 
 const LINK: &str = "https://teams.microsoft.com/l/meetup-join/t/0";
 
@@ -50,7 +50,7 @@ fn intent(text: &str, remove: bool) -> Intent {
     Intent {
         id: id(text),
         sent: String::new(),
-        person: Mark::UNKNOWN,
+        person: PersonFingerprint::UNKNOWN,
         line: 2,
         purpose: if remove { Purpose::Remove } else { Purpose::Post },
         client_request_id: Uuid::from_u128(7),
@@ -72,8 +72,8 @@ fn attempt(verdict: &'static str) -> Attempt {
     }
 }
 
-fn settle(ledger: &mut Ledger, seq: Seq, verdict: &'static str, becomes: Becomes) {
-    let settlement = Settlement { seq, attempt: Some(attempt(verdict)), becomes, at: 2_120 };
+fn settle(ledger: &mut Ledger, seq: Seq, verdict: &'static str, becomes: NextState) {
+    let settlement = Transition { seq, attempt: Some(attempt(verdict)), becomes, at: 2_120 };
     ledger.commit(|batch| batch.settle(&settlement)).expect("settles");
 }
 
@@ -91,16 +91,16 @@ fn held(ledger: &mut Ledger, intent: &Intent) -> State {
     }
 }
 
-fn enrolled() -> Becomes {
-    Becomes::Enrolled {
+fn enrolled() -> NextState {
+    NextState::Enrolled {
         link: JoinLink::trusted(LINK),
         registrant_id: Some("own".to_owned()),
         adopted: false,
     }
 }
 
-fn unknown() -> Becomes {
-    Becomes::Unknown { code: "timed-out".to_owned(), reason: "no answer".to_owned() }
+fn unknown() -> NextState {
+    NextState::Unknown { code: "timed-out".to_owned(), reason: "no answer".to_owned() }
 }
 
 fn state(ledger: &Ledger, text: &str) -> Option<State> {
@@ -117,7 +117,7 @@ fn nobody_who_is_or_may_be_enrolled_is_granted_another_post() {
     assert_eq!(held(&mut ledger, &intent("a", false)), State::Unknown);
     assert_eq!(go(&mut ledger, &intent("a", true)), seq, "one in doubt may be removed");
     assert_eq!(held(&mut ledger, &intent("a", false)), State::Removing);
-    settle(&mut ledger, seq, "done", Becomes::Ready);
+    settle(&mut ledger, seq, "done", NextState::Ready);
     assert_eq!(go(&mut ledger, &intent("a", false)), seq, "and then posted");
     settle(&mut ledger, seq, "done", enrolled());
     assert_eq!(held(&mut ledger, &intent("a", false)), State::Enrolled);
@@ -156,7 +156,7 @@ fn the_whole_list_tells_strangers_from_our_own() {
     let [doubt, absent, mine] =
         ["doubt", "absent", "mine"].map(|t| go(&mut ledger, &intent(t, false)));
     settle(&mut ledger, doubt, "unknown", unknown());
-    settle(&mut ledger, absent, "unknown", Becomes::Ready);
+    settle(&mut ledger, absent, "unknown", NextState::Ready);
     settle(&mut ledger, mine, "done", enrolled());
     assert_eq!(ledger.listed().expect("reads").at, None);
     let list = ["doubt", "absent", "mine", "stranger"].map(str::to_owned);
@@ -200,7 +200,7 @@ fn look_ups_find_everybody_in_any_order() {
                 let granted = batch.intend(&intent(&format!("id-{n}"), false))?;
                 let Granted::Go(seq) = granted else { panic!("held") };
                 if n % 3 > 0 {
-                    batch.settle(&Settlement { seq, attempt: None, becomes: enrolled(), at: 2 })?;
+                    batch.settle(&Transition { seq, attempt: None, becomes: enrolled(), at: 2 })?;
                 }
             }
             Ok(())
@@ -439,14 +439,14 @@ fn neither_ledger_nor_lock_is_written_through_a_link() {
 #[tokio::test]
 async fn many_tasks_write_through_one_scribe_and_all_of_it_is_there() {
     let place = Place::new();
-    let scribe = Scribe::start(place.open()).expect("a thread");
+    let scribe = LedgerWriter::start(place.open()).expect("a thread");
     let rows: Vec<String> = (0..1_000).map(|n| format!("id-{n}")).collect();
     let write = async |text: &String| {
         let granted = scribe.intend(intent(text, false)).await.expect("writes");
         let Granted::Go(seq) = granted else { panic!("held") };
         let attempt = Some(attempt("done"));
         scribe
-            .settle(Settlement { seq, attempt, becomes: enrolled(), at: 3_000 })
+            .settle(Transition { seq, attempt, becomes: enrolled(), at: 3_000 })
             .await
             .expect("writes");
     };
@@ -463,9 +463,9 @@ async fn after_a_failed_write_nothing_more_is_promised() {
     let mut ledger = place.open();
     go(&mut ledger, &intent("before", false));
     place.sql("DROP TABLE attempt");
-    let scribe = Scribe::start(ledger).expect("a thread");
+    let scribe = LedgerWriter::start(ledger).expect("a thread");
     let lost =
-        Settlement { seq: Seq(1), attempt: Some(attempt("done")), becomes: enrolled(), at: 1 };
+        Transition { seq: Seq(1), attempt: Some(attempt("done")), becomes: enrolled(), at: 1 };
     assert!(scribe.settle(lost).await.is_err());
     let next = scribe.intend(intent("after", false)).await;
     assert!(matches!(next, Err(LedgerError::FailedBefore(_))), "{next:?}");

@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        job::{line::Traffic, stop::Stop},
+        job::{client::Traffic, stop::Stop},
         output::{Counts, Files, Rejected, TargetName},
     };
 

@@ -64,12 +64,12 @@ pub struct Console {
     said_at: Cell<Duration>,
     total: Cell<u64>,
     already: Cell<u64>,
-    teller: Teller,
+    teller: StatusLine,
 }
 
 /// Tells how the run stands, from any thread and at any time.
 #[derive(Clone)]
-pub struct Teller {
+pub struct StatusLine {
     talk: Talk,
     screen: Screen,
     state: Arc<State>,
@@ -84,7 +84,7 @@ struct State {
     counters: Mutex<Vec<(u8, String)>>,
 }
 
-impl Teller {
+impl StatusLine {
     /// Says how the run stands, also with `--quiet`: somebody has asked.
     pub fn tell_state(&self) {
         let line = held(&self.state.line).clone();
@@ -129,7 +129,7 @@ impl Console {
         let screen = Screen::new(style == Style::Bar);
         Self {
             talk,
-            teller: Teller { talk, screen: screen.clone(), state: Arc::default() },
+            teller: StatusLine { talk, screen: screen.clone(), state: Arc::default() },
             screen,
             style,
             bar: None,
@@ -166,7 +166,7 @@ impl Console {
     }
 
     /// Who tells how the run stands; from now on, and until something else is known, so.
-    pub fn teller(&self, state: &str) -> Teller {
+    pub fn teller(&self, state: &str) -> StatusLine {
         self.stage(state);
         self.teller.clone()
     }
@@ -336,7 +336,7 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for LogWriter {
 mod tests {
     use super::*;
     use crate::{
-        job::line::Traffic,
+        job::client::Traffic,
         pacing::{Closed, View},
     };
 

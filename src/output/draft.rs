@@ -10,8 +10,8 @@ use super::{
     rejects::Rejects,
 };
 use crate::{
-    input::{ENROLLED_COLUMNS, Row, Sifted, Snapshot},
-    job::people::Stranger,
+    input::{ENROLLED_COLUMNS, Row, RowCheck, Snapshot},
+    job::identity::IdentityMismatch,
     ledger::Entry,
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Terms<'a> {
     /// Whether a webinar's answers were read by its form.
     pub(super) answers_known: bool,
     /// Whether the row tells somebody else than the ledger has enrolled with its id.
-    pub(super) stranger: Option<Stranger>,
+    pub(super) stranger: Option<IdentityMismatch>,
 }
 
 /// Both files in the making. Dropped before [`Draft::commit`], they leave no trace.
@@ -73,11 +73,11 @@ impl Draft {
     pub fn settled(
         &mut self,
         row: &Row,
-        sifted: &Sifted,
+        sifted: &RowCheck,
         entry: Option<&Entry>,
         run: i64,
         answers_known: bool,
-        stranger: Option<Stranger>,
+        stranger: Option<IdentityMismatch>,
     ) -> Result<(), FileError> {
         self.row(row, sifted, entry, &Terms { run, stopped: None, answers_known, stranger })
     }
@@ -85,7 +85,7 @@ impl Draft {
     pub(super) fn row(
         &mut self,
         row: &Row,
-        sifted: &Sifted,
+        sifted: &RowCheck,
         entry: Option<&Entry>,
         terms: &Terms<'_>,
     ) -> Result<(), FileError> {
@@ -96,7 +96,7 @@ impl Draft {
         match &outcome {
             Outcome::Enrolled { already, link, registrant_id } => {
                 let id = match sifted {
-                    Sifted::Valid { registrant, .. } => registrant.id.as_str(),
+                    RowCheck::Valid { registrant, .. } => registrant.id.as_str(),
                     _ => "",
                 };
                 let status = if *already { "already" } else { "enrolled" };

@@ -23,7 +23,7 @@ mod words;
 
 pub use atomic::{AtomicFile, FileError, probe, replaceable};
 pub use closing::Closing;
-pub use console::{Console, LogWriter, ProgressMode, Talk, Teller};
+pub use console::{Console, LogWriter, ProgressMode, StatusLine, Talk};
 pub use draft::Draft;
 pub use held::{HeldLink, held_links, keep};
 pub use metrics::Metrics;

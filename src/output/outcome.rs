@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::rejects::{Rejected, faults_in_words};
 use crate::{
-    input::Sifted,
-    job::people::Stranger,
+    input::RowCheck,
+    job::identity::IdentityMismatch,
     ledger::{Entry, State, changed_fields, sent_digest},
     registrant::{Details, JoinLink, Registrant},
 };
@@ -98,21 +98,21 @@ impl Counts {
 /// than the ledger has enrolled with its id.
 #[must_use]
 pub fn outcome<'a>(
-    sifted: &'a Sifted,
+    sifted: &'a RowCheck,
     entry: Option<&'a Entry>,
     run: i64,
     stopped: Option<&'a (&'static str, String)>,
     answers_known: bool,
-    stranger: Option<Stranger>,
+    stranger: Option<IdentityMismatch>,
 ) -> Outcome<'a> {
     let registrant = match sifted {
-        Sifted::Excluded => return Outcome::Excluded,
-        Sifted::Invalid(faults) => {
+        RowCheck::Excluded => return Outcome::Excluded,
+        RowCheck::Invalid(faults) => {
             let (code, reason) = faults_in_words(faults);
             let (code, reason) = (code.into(), reason.into());
             return Outcome::Rejected { kind: Rejected::Invalid, code, reason };
         }
-        Sifted::Valid { registrant, .. } => registrant,
+        RowCheck::Valid { registrant, .. } => registrant,
     };
     let rejected = |kind, code: &'a str, reason: &'a str| Outcome::Rejected {
         kind,
@@ -156,7 +156,7 @@ fn enrolled<'a>(
     entry: &'a Entry,
     run: i64,
     answers_known: bool,
-    stranger: Option<Stranger>,
+    stranger: Option<IdentityMismatch>,
 ) -> Outcome<'a> {
     let sent = sent_digest(registrant);
     let mut changed = changed_fields(&entry.sent, &sent);
@@ -197,15 +197,15 @@ fn enrolled<'a>(
 }
 
 /// What is said of a row whose id was enrolled for somebody else.
-fn told_of(stranger: Stranger) -> &'static str {
+fn told_of(stranger: IdentityMismatch) -> &'static str {
     match stranger {
-        Stranger::BothDiffer => {
+        IdentityMismatch::BothDiffer => {
             "this id was enrolled for somebody with another name and another e-mail address, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
         }
-        Stranger::Moved => {
+        IdentityMismatch::Moved => {
             "this id was enrolled for somebody else: by name and e-mail address this person was enrolled under another id, or the former one has another id now; give this row its own id again, or, if it is the same person, run once with --trust-ids"
         }
-        Stranger::MostDiffer => {
+        IdentityMismatch::MostDiffer => {
             "this id was enrolled for another name or e-mail address, as most ids of this list were, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
         }
     }

@@ -9,8 +9,8 @@ use super::{
     reasons::Reasons,
 };
 use crate::{
-    input::{InputError, Sieve, Sifted, Snapshot, sift_all},
-    job::people::Judgement,
+    input::{InputError, RowCheck, Snapshot, Validator, check_all},
+    job::identity::IdentityReport,
     ledger::{Ledger, LedgerError},
     registrant::Rule,
 };
@@ -38,7 +38,7 @@ pub struct Projection<'a> {
     /// The ledger.
     pub ledger: &'a Ledger,
     /// What was found out about the people of the input.
-    pub judgement: &'a Judgement,
+    pub judgement: &'a IdentityReport,
     /// Why rows were not attempted: the stop's word and sentence.
     pub stopped: Option<(&'static str, String)>,
     /// Make cells safe for spreadsheets.
@@ -66,14 +66,14 @@ impl Projection<'_> {
         let mut held = self.ledger.look_ups()?;
         let (rule, promises) = (self.rule.clone(), self.judgement.promises());
         let holds = |id: &str| held.holds(id).map_err(ProjectionError::from);
-        let mut sieve = Sieve::over(rule, self.input, None, promises, holds)?;
+        let mut sieve = Validator::over(rule, self.input, None, promises, holds)?;
         drop(held);
         let mut rows = self.input.rows()?;
         let mut look_ups = self.ledger.look_ups()?;
-        sift_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), ProjectionError> {
+        check_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), ProjectionError> {
             let mut entry = None;
             terms.stranger = None;
-            if let Sifted::Valid { registrant, repeats, mark } = &sifted {
+            if let RowCheck::Valid { registrant, repeats, mark } = &sifted {
                 entry = look_ups.find(&registrant.id)?;
                 let line = repeats.unwrap_or(row.line());
                 terms.stranger = self.judgement.stranger(entry.as_ref(), *mark, line);

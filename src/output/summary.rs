@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::Serialize;
 
 use super::outcome::Counts;
-use crate::job::{line::Traffic, stop::Stop};
+use crate::job::{client::Traffic, stop::Stop};
 
 /// The target, named.
 #[derive(Clone, Debug, Serialize)]

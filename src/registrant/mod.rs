@@ -7,10 +7,10 @@
 mod answer;
 mod fault;
 mod field;
+mod fingerprint;
 mod form;
 mod id;
 mod link;
-mod mark;
 mod mode;
 mod rule;
 
@@ -18,9 +18,9 @@ pub use answer::{Answer, AnswerValue};
 pub use fault::{Fault, FaultCode};
 pub(crate) use field::normal;
 pub use field::{Field, Fields, UnknownField};
+pub use fingerprint::{FingerprintKey, Fingerprinter, Likeness, PersonFingerprint};
 pub use form::{AnswerInput, Form, FormFault, Question};
 pub use id::RegistrantId;
 pub use link::{BadLink, JoinLink};
-pub use mark::{Likeness, Mark, MarkKey, Marker};
 pub use mode::{Mode, Rule, UnknownMode};
 pub use rule::{Attendee, Details, MAX_REGISTRATION_ID, Registrant};

@@ -210,7 +210,7 @@ fn every_code_of_a_row_is_in_the_readme() {
     ];
     let source = [
         include_str!("../../src/job/engine/look.rs"),
-        include_str!("../../src/job/follow.rs"),
+        include_str!("../../src/job/links.rs"),
         include_str!("../../src/job/row.rs"),
         include_str!("../../src/output/outcome.rs"),
     ]

@@ -13,13 +13,13 @@ use crate::{
     servers::{Came, Server, webinar},
 };
 
-const COLUMNS: &str = "--map answer:Diet=Diet --map answer:Hall=Hall";
+const COLUMNS: &str = "--map answer:Diet=Diet --map answer:EngineState=EngineState";
 
 const RUN: &str = "run people.csv --settle 50ms --timeout 1s --concurrency 8 --rate 100/s --max-attempts 2 --set referrer=canary-referrer";
 
 /// Rows of every kind: good ones, and one for each fault that quotes its cell.
 fn place() -> Place {
-    let mut text = "id,firstName,lastName,email,Diet,Hall\n".to_owned();
+    let mut text = "id,firstName,lastName,email,Diet,EngineState\n".to_owned();
     for n in 0..8 {
         text.push_str(&format!(
             "canary-{n},Canaryada,Lovecanary,canary{n}@example.org,no canary,Canary hall\n"
@@ -48,7 +48,7 @@ fn asking(faults: Faults) -> Config {
     let hall = QuestionKind::SingleChoice(vec!["Canary hall".into(), "Canary loft".into()]);
     let questions = vec![
         Question { required: false, ..Question::text("Diet") },
-        Question { kind: hall, ..Question::text("Hall") },
+        Question { kind: hall, ..Question::text("EngineState") },
     ];
     let webinar =
         WebinarConfig { questions, prid: WebinarPrid::Posted, ..WebinarConfig::default() };

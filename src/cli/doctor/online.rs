@@ -21,8 +21,8 @@ use crate::{
     input::Input,
     job::{
         self, admission,
+        client::GraphClient,
         exchange::Exchange,
-        line::Line,
         preflight,
         refusal::{WEBINAR_ACCESS, systemic},
         stop::Stop,
@@ -91,20 +91,21 @@ pub(super) async fn look(
     };
     let pacer = || Pacer::new(Settings::default());
     let buckets = Buckets::new(pacer(), pacer());
-    let line = Line::new(transport, tokens, job::start_clock(), buckets, fastrand::Rng::new());
+    let client =
+        GraphClient::new(transport, tokens, job::start_clock(), buckets, fastrand::Rng::new());
     match &target {
         Target::Meeting(meeting) => {
-            let found = registration(args, &line, meeting, findings).await;
+            let found = registration(args, &client, meeting, findings).await;
             let Some(found) = found else { return };
             suits(&found, known, args.conduct.trust_ledger, input, findings);
         }
         Target::Webinar(webinar) => {
-            if self::webinar(&line, webinar, input, findings).await.is_none() {
+            if self::webinar(&client, webinar, input, findings).await.is_none() {
                 return;
             }
         }
     }
-    list(args, &line, &target, findings).await;
+    list(args, &client, &target, findings).await;
 }
 
 fn refused(error: &AuthError) -> Failure {
@@ -175,8 +176,12 @@ fn may(claims: &Claims, api: Api, findings: &mut Findings) {
 }
 
 /// The first question to Graph: whether it answers at all.
-async fn reached(line: &Line<Http>, draft: &Draft, findings: &mut Findings) -> Option<Exchange> {
-    let (exchange, taken) = match ask(line, draft).await {
+async fn reached(
+    client: &GraphClient<Http>,
+    draft: &Draft,
+    findings: &mut Findings,
+) -> Option<Exchange> {
+    let (exchange, taken) = match ask(client, draft).await {
         Ok(asked) => asked,
         Err(stop) => {
             findings.mend("graph", stop);
@@ -192,12 +197,12 @@ async fn reached(line: &Line<Http>, draft: &Draft, findings: &mut Findings) -> O
 
 /// GETs the webinar, what it admits and what it asks.
 async fn webinar(
-    line: &Line<Http>,
+    client: &GraphClient<Http>,
     webinar: &Webinar,
     input: Option<&Input>,
     findings: &mut Findings,
 ) -> Option<()> {
-    let shown = reached(line, &webinar.show(), findings).await?;
+    let shown = reached(client, &webinar.show(), findings).await?;
     let about = told(&shown, "registration", wire::webinar, findings)?;
     let mode = match admission::mode(&about) {
         Ok(mode) => mode,
@@ -214,7 +219,7 @@ async fn webinar(
     if mode == Mode::Organization {
         findings.note("audience", admission::ORGANIZATION);
     }
-    let (exchange, _) = findings.hold("admission", ask(line, &webinar.configuration()).await)?;
+    let (exchange, _) = findings.hold("admission", ask(client, &webinar.configuration()).await)?;
     let said = told(&exchange, "admission", wire::configuration, findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
@@ -225,7 +230,7 @@ async fn webinar(
         on(", each approved by hand", said.manual_approval)
     );
     findings.ok("admission", text);
-    let (exchange, _) = findings.hold("questions", ask(line, &webinar.questions()).await)?;
+    let (exchange, _) = findings.hold("questions", ask(client, &webinar.questions()).await)?;
     let (questions, further) = told(&exchange, "questions", wire::questions, findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     if further.is_some() {
@@ -278,11 +283,11 @@ fn told<R>(
 /// GETs the registration.
 async fn registration(
     args: &RunArgs,
-    line: &Line<Http>,
+    client: &GraphClient<Http>,
     meeting: &Meeting,
     findings: &mut Findings,
 ) -> Option<Registration> {
-    let exchange = reached(line, &meeting.show(), findings).await?;
+    let exchange = reached(client, &meeting.show(), findings).await?;
     match (&exchange.result, exchange.verdict) {
         (Ok(response), Verdict::Done) => match preflight::read(response) {
             Ok(found) => Some(found),
@@ -331,8 +336,13 @@ fn suits(
 }
 
 /// One page of the list, which a first run needs whole.
-async fn list(args: &RunArgs, line: &Line<Http>, target: &Target, findings: &mut Findings) {
-    let why = match ask(line, &target.list()).await {
+async fn list(
+    args: &RunArgs,
+    client: &GraphClient<Http>,
+    target: &Target,
+    findings: &mut Findings,
+) {
+    let why = match ask(client, &target.list()).await {
         Ok((exchange, _)) => match &exchange.result {
             Ok(response) if exchange.verdict == Verdict::Done => match target.read_page(response) {
                 Some(_) => return findings.ok("list", "the registrants can be listed"),
@@ -350,16 +360,16 @@ async fn list(args: &RunArgs, line: &Line<Http>, target: &Target, findings: &mut
 }
 
 /// Sends one reading request, a few times where the answer is "not now" or the token was stale.
-async fn ask(line: &Line<Http>, draft: &Draft) -> Result<(Exchange, Duration), Stop> {
+async fn ask(client: &GraphClient<Http>, draft: &Draft) -> Result<(Exchange, Duration), Stop> {
     let begun = tokio::time::Instant::now();
     let mut last = "no answer".to_owned();
     let mut signed_in_again = false;
     for _ in 0..TRIES {
         let left = PATIENCE.saturating_sub(begun.elapsed());
-        let sent = line.send(None, Call::Read, draft, line.fresh_id());
+        let sent = client.send(None, Call::Read, draft, client.fresh_id());
         let Ok(sent) = tokio::time::timeout(left, sent).await else { break };
         let Ok(exchange) = sent else {
-            return Err(line.stop.cause().unwrap_or(Stop::Failing(last)));
+            return Err(client.stop.cause().unwrap_or(Stop::Failing(last)));
         };
         match exchange.verdict {
             Verdict::Throttled | Verdict::Again => last = exchange.words(),

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Engine, Hall};
+use super::{Engine, EngineState};
 use crate::{
     graph::{target::Target, transport::Transport},
     job::{
-        doubts::Finding,
         listing::{self, NoList},
+        reconcile::Finding,
         refusal::Refusal,
-        sightings::{Sight, Sightings, Wanted},
+        remote::{RemoteIndex, RemoteMatch, Wanted},
         stop::Stop,
         work::Work,
     },
-    ledger::{Becomes, Settlement},
+    ledger::{NextState, Transition},
     pacing::{Bucket, Verdict},
 };
 
@@ -22,13 +22,13 @@ pub(super) struct Listed {
     begun: Duration,
     /// How many members it had.
     held: usize,
-    result: Result<Sightings, NoList>,
+    result: Result<RemoteIndex, NoList>,
 }
 
 impl<T: Transport> Engine<'_, T> {
     pub(super) async fn list(&self, begun: Duration, wanted: Wanted) -> Listed {
-        let (mut seen, mut held) = (Sightings::cautious(), 0);
-        let result = listing::list(self.line, self.target, self.host, |members| {
+        let (mut seen, mut held) = (RemoteIndex::cautious(), 0);
+        let result = listing::list(self.client, self.target, self.host, |members| {
             held += members.len();
             for member in members {
                 if wanted.has(&member) {
@@ -41,41 +41,41 @@ impl<T: Transport> Engine<'_, T> {
     }
 
     /// Acts on a list: rows are sent again, followed to their link, or looked for again.
-    pub(super) async fn listed<I>(&self, hall: &mut Hall<I>, listed: Listed) {
+    pub(super) async fn listed<I>(&self, state: &mut EngineState<I>, listed: Listed) {
         let seen = match listed.result {
             Ok(seen) => seen,
-            Err(why) => return self.unlisted(hall, why),
+            Err(why) => return self.unlisted(state, why),
         };
-        for finding in hall.doubts.judge(listed.begun, &seen, listed.held) {
+        for finding in state.doubts.judge(listed.begun, &seen, listed.held) {
             let kept = match finding {
                 Finding::Missed(work) => {
-                    self.missed(hall, work);
+                    self.missed(state, work);
                     Ok(())
                 }
                 Finding::Absent(mut work) => {
                     work.remove_first = false;
-                    self.again(hall, work, Becomes::Ready).await
+                    self.again(state, work, NextState::Ready).await
                 }
-                Finding::Held(work, sight) => self.held(hall, work, sight).await,
+                Finding::Held(work, sight) => self.held(state, work, sight).await,
                 Finding::Twice(work, sight) => {
-                    hall.tally.enrolled -= 1;
-                    self.held(hall, work, sight).await
+                    state.tally.enrolled -= 1;
+                    self.held(state, work, sight).await
                 }
             };
             if let Err(error) = kept {
-                self.line.stop.raise(Stop::Ledger(error));
+                self.client.stop.raise(Stop::Ledger(error));
                 return;
             }
         }
-        self.line.pacing(|buckets| {
-            buckets.of(Bucket::Writes).add_rows(hall.again.len() as u64);
+        self.client.pacing(|buckets| {
+            buckets.of(Bucket::Writes).add_rows(state.again.len() as u64);
         });
     }
 
     /// There is no list: rows stay as they are. One that failed is asked for again later; one that
     /// was refused would be refused again.
-    fn unlisted<I>(&self, hall: &mut Hall<I>, why: NoList) {
-        let stopped = self.line.stop.is_raised();
+    fn unlisted<I>(&self, state: &mut EngineState<I>, why: NoList) {
+        let stopped = self.client.stop.is_raised();
         if !stopped {
             tracing::warn!(?why, "no list: nobody is judged by it");
         }
@@ -83,7 +83,7 @@ impl<T: Transport> Engine<'_, T> {
             NoList::Odd(_) | NoList::Refused(Refusal::Unknown | Refusal::Failing(_)) => true,
             NoList::Refused(Refusal::Stopped | Refusal::Word { .. }) => false,
         };
-        if passing && !stopped && hall.doubts.postpone(|failed| self.in_a_while(failed)) {
+        if passing && !stopped && state.doubts.postpone(|failed| self.in_a_while(failed)) {
             return;
         }
         // What is forbidden to this list is forbidden to the next; nobody would be told.
@@ -92,18 +92,18 @@ impl<T: Transport> Engine<'_, T> {
             && !self.conduct.trust_ledger
             && let Some(stop) = refusal.into_stop(self.target.api())
         {
-            self.line.stop.raise(stop);
+            self.client.stop.raise(stop);
         }
-        hall.tally.awaiting += hall.doubts.sought() as u64;
-        hall.doubts.give_up();
+        state.tally.awaiting += state.doubts.sought() as u64;
+        state.doubts.give_up();
     }
 
     /// A row that the target holds.
     async fn held<I>(
         &self,
-        hall: &mut Hall<I>,
+        state: &mut EngineState<I>,
         mut work: Work,
-        sight: Sight,
+        sight: RemoteMatch,
     ) -> Result<(), String> {
         let twice = !sight.extra.is_empty();
         let (code, reason) = if twice {
@@ -111,18 +111,18 @@ impl<T: Transport> Engine<'_, T> {
         } else {
             ("listed", "the target holds it")
         };
-        let in_doubt = Becomes::Unknown { code: code.to_owned(), reason: reason.to_owned() };
+        let in_doubt = NextState::Unknown { code: code.to_owned(), reason: reason.to_owned() };
         match self.target {
             Target::Meeting(_) => {
                 work.remove_first = true;
-                self.again(hall, work, in_doubt).await
+                self.again(state, work, in_doubt).await
             }
             Target::Webinar(_) => {
                 // In doubt on disk until the one too many is cancelled.
                 if work.doubted && twice {
                     self.keep(&work, in_doubt).await?;
                 }
-                hall.links.push_back((work, sight));
+                state.links.push_back((work, sight));
                 Ok(())
             }
         }
@@ -131,21 +131,21 @@ impl<T: Transport> Engine<'_, T> {
     /// A row is sent again.
     async fn again<I>(
         &self,
-        hall: &mut Hall<I>,
+        state: &mut EngineState<I>,
         work: Work,
-        becomes: Becomes,
+        becomes: NextState,
     ) -> Result<(), String> {
         self.keep(&work, becomes).await?;
-        hall.again.push_back(work);
+        state.again.push_back(work);
         Ok(())
     }
 
-    async fn keep(&self, work: &Work, becomes: Becomes) -> Result<(), String> {
+    async fn keep(&self, work: &Work, becomes: NextState) -> Result<(), String> {
         let Some(seq) = work.seq else {
             return Err("a row in doubt has no number in the ledger".to_owned());
         };
-        let at = self.line.clock.stamp(self.line.clock.now());
-        let settlement = Settlement { seq, attempt: None, becomes, at };
-        self.scribe.settle(settlement).await.map_err(|error| error.to_string())
+        let at = self.client.clock.stamp(self.client.clock.now());
+        let settlement = Transition { seq, attempt: None, becomes, at };
+        self.writer.settle(settlement).await.map_err(|error| error.to_string())
     }
 }

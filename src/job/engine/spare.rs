@@ -1,6 +1,6 @@
 //! How far rows are prepared ahead of their turn.
 
-use crate::{graph::transport::Transport, job::line::Line};
+use crate::{graph::transport::Transport, job::client::GraphClient};
 
 /// How many rows are prepared ahead of their turn: enough that a free slot does not wait for an
 /// intent to reach the disk, few enough that a crash leaves few in doubt that were never sent. So
@@ -12,12 +12,12 @@ impl Spare {
     pub(super) const ONE: Self = Self(1);
 
     /// Whether one more may be prepared.
-    pub(super) fn admits<T: Transport>(&mut self, line: &Line<T>) -> bool {
-        let unsent = line.unsent();
-        if line.waiting() > self.0.div_ceil(2) {
+    pub(super) fn admits<T: Transport>(&mut self, client: &GraphClient<T>) -> bool {
+        let unsent = client.unsent();
+        if client.waiting() > self.0.div_ceil(2) {
             self.0 = (self.0 / 2).max(1);
-        } else if unsent >= self.0 && line.is_starved() {
-            self.0 = (self.0 * 2).min(Self::most(line.view().per_second));
+        } else if unsent >= self.0 && client.is_starved() {
+            self.0 = (self.0 * 2).min(Self::most(client.view().per_second));
         }
         unsent < self.0
     }

@@ -5,20 +5,20 @@ use super::Plan;
 use crate::{
     input::{InputError, Row, Rows, Snapshot},
     job::{
-        sightings::{Sight, Sightings},
+        remote::{RemoteIndex, RemoteMatch},
         work::Work,
     },
     ledger::sent_digest,
-    registrant::{Marker, Registrant},
+    registrant::{Fingerprinter, Registrant},
 };
 
 /// The rows of a plan that are to be posted.
 pub(super) struct WorkList<'a> {
     rows: Rows,
     row: Row,
-    marker: Marker,
+    marker: Fingerprinter,
     plan: &'a Plan,
-    holdings: &'a Sightings,
+    holdings: &'a RemoteIndex,
     at: usize,
     /// How many rows are still to come: behind the last one nothing is read.
     left: u64,
@@ -28,16 +28,16 @@ impl<'a> WorkList<'a> {
     pub(super) fn of(
         plan: &'a Plan,
         input: &Snapshot,
-        holdings: &'a Sightings,
+        holdings: &'a RemoteIndex,
     ) -> Result<Self, InputError> {
         let left = plan.to_post + plan.held;
-        let (row, marker) = (Row::default(), Marker::new(plan.key));
+        let (row, marker) = (Row::default(), Fingerprinter::new(plan.key));
         Ok(Self { rows: input.rows()?, row, marker, plan, holdings, at: 0, left })
     }
 }
 
 impl Iterator for WorkList<'_> {
-    type Item = Result<(Work, Option<Sight>), InputError>;
+    type Item = Result<(Work, Option<RemoteMatch>), InputError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.left > 0 {

@@ -16,9 +16,9 @@ use registrant_import::{
     input::{self, Options, Snapshot, Source},
     job::{
         self, Ended, Import,
+        client::GraphClient,
         clock::Clock,
         conduct::{Conduct, OnUnknown},
-        line::Line,
         stop::Stop,
     },
     ledger::{Ledger, LedgerError, RunEnd, State},
@@ -59,7 +59,7 @@ impl World {
         let death = if chaos { self.death() } else { Death::Never };
         let dead = Rc::new(Cell::new(false));
         let seed = self.random.u64(..);
-        let line = Line::new(
+        let client = GraphClient::new(
             Fragile {
                 direct: self.direct.clone(),
                 death,
@@ -75,7 +75,7 @@ impl World {
         );
         let conduct = self.conduct(chaos);
         let import = Import {
-            line: &line,
+            client: &client,
             target: &self.target,
             host: &self.host,
             input: &snapshot,
@@ -92,7 +92,7 @@ impl World {
         let interrupt = async {
             let Some(time) = interrupted else { return std::future::pending().await };
             tokio::time::sleep(Duration::from_millis(time)).await;
-            line.stop.raise(Stop::Interrupted);
+            client.stop.raise(Stop::Interrupted);
             std::future::pending::<()>().await;
         };
         let ledger = self.open_ledger();
@@ -116,7 +116,7 @@ impl World {
         if let Some(ended) = ended {
             let ended = ended.expect("neither input nor ledger is at fault");
             self.drafts += u32::from(drafted.hold(&ended));
-            return self.ended(ended, &line, &snapshot, &export);
+            return self.ended(ended, &client, &snapshot, &export);
         }
         self.ledger = next;
         self.check_ledger(&export);
@@ -165,7 +165,7 @@ impl World {
     fn ended(
         &mut self,
         ended: Ended,
-        line: &Line<Fragile>,
+        client: &GraphClient<Fragile>,
         snapshot: &Snapshot,
         export: &Export,
     ) -> bool {
@@ -198,8 +198,8 @@ impl World {
             TargetName { kind: self.target.api().word(), id: "M".to_owned(), organizer: None },
             mode.map(Mode::as_str),
             &counts,
-            line.traffic(),
-            line.clock.now(),
+            client.traffic(),
+            client.clock.now(),
             stop.as_ref(),
             Files { enrolled: None, rejects: None, ledger: None, kept: None },
         );

@@ -11,7 +11,7 @@ use registrant_import::{
         webinar::Webinar,
     },
     input::{self, Options, Source},
-    job::{self, Event, Import, clock::Clock, conduct::Conduct, line::Line},
+    job::{self, Event, Import, client::GraphClient, clock::Clock, conduct::Conduct},
     ledger::{Identity, Ledger},
     output::Projection,
     pacing::{Buckets, Pacer, Quota, Settings},
@@ -65,7 +65,7 @@ async fn play(rows: u32) {
     config.tokens.rule = TokenRule::None;
     let simulator = Simulator::new(config);
     let (writes, reads) = (paced(Quota::WEBINAR_WRITES), paced(Quota::WEBINAR_READS));
-    let line = Line::new(
+    let client = GraphClient::new(
         Direct::new(&simulator),
         Tokens::none(),
         Clock::starting(1_767_225_600_000),
@@ -82,7 +82,7 @@ async fn play(rows: u32) {
     let ledger = Ledger::open(&ledger, &identity, 0).expect("a ledger");
     let none = TrustedHosts::new(std::iter::empty::<String>()).expect("no host is a fine list");
     let import = Import {
-        line: &line,
+        client: &client,
         target: &Target::Webinar(Webinar::new("W")),
         host: &GraphHost::parse("https://graph.microsoft.com", &none).expect("Graph's host"),
         input: &snapshot,
@@ -101,7 +101,7 @@ async fn play(rows: u32) {
         }
     });
     let ended = ended.await.expect("neither input nor ledger is at fault");
-    let took = line.clock.now();
+    let took = client.clock.now();
     assert_eq!(ended.stop, None);
     let files = ["enrolled.csv", "rejects.csv"].map(|name| folder.path().join(name));
     let (rule, _) = ended.ruled.expect("the webinar was read");
@@ -117,14 +117,14 @@ async fn play(rows: u32) {
     assert_eq!(counts.enrolled, u64::from(rows), "{counts:?}");
     let stats = simulator.stats();
     assert_eq!((stats.created, stats.duplicates), (u64::from(rows), 0));
-    assert_eq!(line.traffic().throttled, 0, "never faster than the published limits");
+    assert_eq!(client.traffic().throttled, 0, "never faster than the published limits");
     // Fifteen at once in each window, and the last window need not be waited for.
     let windows = (u64::from(rows) - 1) / Quota::WEBINAR_WRITES.count;
     let ideal = Quota::WEBINAR_WRITES.per * u32::try_from(windows).expect("a day");
     let ratio = took.as_secs_f64() / ideal.as_secs_f64();
     seeds::tell(&format!(
         "{rows} rows in {took:?}, {ratio:.4} of the ideal {ideal:?}; {} requests, {} lists, {} links half-way",
-        line.traffic().requests,
+        client.traffic().requests,
         ended.tally.lists,
         half_way.unwrap_or(0),
     ));

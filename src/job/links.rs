@@ -8,8 +8,8 @@ use tracing::Instrument as _;
 use super::{
     exchange::Exchange,
     refusal::{Refusal, systemic},
-    row::{Desk, doubted, is_removed, link_pending, span},
-    sightings::Sight,
+    remote::RemoteMatch,
+    row::{RowSender, doubted, is_removed, link_pending, span},
     work::{RowEnd, Work},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         transport::Transport,
         webinar::Webinar,
     },
-    ledger::{Becomes, Granted, Purpose, Settlement},
+    ledger::{Granted, NextState, Purpose, Transition},
     pacing::{Call, Systemic, Verdict},
     registrant::BadLink,
 };
@@ -34,39 +34,39 @@ pub const OWN_REASONS: [&str; 4] = [TAKEN, REUSED, REJECTED, CANCELED];
 
 /// Leads one row that a webinar holds to its link, and gives it back with its end.
 pub(super) async fn follow<T: Transport>(
-    desk: &Desk<'_, T>,
+    sender: &RowSender<'_, T>,
     mut work: Work,
-    sight: Sight,
+    sight: RemoteMatch,
 ) -> (Work, RowEnd) {
     let span = span(&work);
-    let Target::Webinar(webinar) = desk.target else { return (work, RowEnd::InDoubt) };
-    let end = Follower { desk, webinar }.follow(&mut work, sight).instrument(span).await;
+    let Target::Webinar(webinar) = sender.target else { return (work, RowEnd::InDoubt) };
+    let end = Follower { sender, webinar }.follow(&mut work, sight).instrument(span).await;
     (work, end)
 }
 
 /// What leads a row from its registration to its link.
 struct Follower<'a, T> {
-    desk: &'a Desk<'a, T>,
+    sender: &'a RowSender<'a, T>,
     webinar: &'a Webinar,
 }
 
 impl<T: Transport> Follower<'_, T> {
-    async fn follow(&self, work: &mut Work, sight: Sight) -> RowEnd {
+    async fn follow(&self, work: &mut Work, sight: RemoteMatch) -> RowEnd {
         if work.seq.is_none() {
             // Never sent by this ledger, and there already: taken over.
             work.adopted = true;
-            let request = self.desk.line.fresh_id();
-            match self.desk.intend(work, Purpose::Adopt, request).await {
+            let request = self.sender.client.fresh_id();
+            match self.sender.intend(work, Purpose::Adopt, request).await {
                 Ok(Granted::Go(seq)) => work.seq = Some(seq),
                 Ok(Granted::Held(state)) => return RowEnd::Held(state),
-                Err(error) => return self.desk.ledger_failed(&error),
+                Err(error) => return self.sender.ledger_failed(&error),
             }
         }
         if sight.taken {
             let code = "exists-on-server".to_owned();
             let by_id = sight.member.posted.as_deref() == Some(work.registrant.id.as_str());
             let reason = if by_id { REUSED } else { TAKEN };
-            let becomes = Becomes::Refused { code, reason: reason.to_owned() };
+            let becomes = NextState::Refused { code, reason: reason.to_owned() };
             return self.settle(work, None, becomes, RowEnd::TurnedAway).await;
         }
         work.server_id.clone_from(&sight.member.server_id);
@@ -77,11 +77,11 @@ impl<T: Transport> Follower<'_, T> {
         }
         let member = sight.member;
         let Member { standing, server_id, .. } = member.clone();
-        let refused = |code: &str, reason: &str| Becomes::Refused {
+        let refused = |code: &str, reason: &str| NextState::Refused {
             code: code.to_owned(),
             reason: reason.to_owned(),
         };
-        let awaiting = |code: &str, reason: &str| Becomes::Awaiting {
+        let awaiting = |code: &str, reason: &str| NextState::Awaiting {
             code: code.to_owned(),
             reason: reason.to_owned(),
             registrant_id: server_id.clone(),
@@ -129,7 +129,8 @@ impl<T: Transport> Follower<'_, T> {
     async fn cancel(&self, work: &mut Work, extra: &[Member]) -> Result<(), RowEnd> {
         for member in extra {
             let Some(server_id) = &member.server_id else { return Err(doubted(work)) };
-            let asked = self.desk.line.inquire(Call::Remove, &self.webinar.cancel(server_id)).await;
+            let asked =
+                self.sender.client.inquire(Call::Remove, &self.webinar.cancel(server_id)).await;
             match asked {
                 Ok(exchange) if is_removed(&exchange) => {}
                 Err(Refusal::Stopped) => return Err(RowEnd::NotAttempted),
@@ -137,7 +138,7 @@ impl<T: Transport> Follower<'_, T> {
                 Ok(_) | Err(Refusal::Unknown | Refusal::Failing(_)) => return Err(doubted(work)),
                 Err(Refusal::Word { status, error, verdict }) => {
                     if matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn) {
-                        self.stop(systemic(status, error, verdict, self.desk.target.api()));
+                        self.stop(systemic(status, error, verdict, self.sender.target.api()));
                     }
                     return Err(doubted(work));
                 }
@@ -148,8 +149,8 @@ impl<T: Transport> Follower<'_, T> {
 
     /// Fetches the link of a registration that stands.
     async fn fetch(&self, work: &mut Work, member: &Member, server_id: &str) -> RowEnd {
-        let asked = self.desk.line.inquire(Call::Read, &self.webinar.sessions(server_id)).await;
-        let pending = |code: &str, reason: &str, adopted| Becomes::Awaiting {
+        let asked = self.sender.client.inquire(Call::Read, &self.webinar.sessions(server_id)).await;
+        let pending = |code: &str, reason: &str, adopted| NextState::Awaiting {
             code: code.to_owned(),
             reason: reason.to_owned(),
             registrant_id: Some(server_id.to_owned()),
@@ -164,7 +165,7 @@ impl<T: Transport> Follower<'_, T> {
                 let registrant_id = Some(server_id.to_owned());
                 let (becomes, end) = match read {
                     Ok(link) => (
-                        Becomes::Enrolled { link, registrant_id, adopted: work.adopted },
+                        NextState::Enrolled { link, registrant_id, adopted: work.adopted },
                         RowEnd::Enrolled,
                     ),
                     Err(bad) => {
@@ -200,7 +201,7 @@ impl<T: Transport> Follower<'_, T> {
                 (None, pending("link-pending", reason, work.adopted), RowEnd::Accepted(None))
             }
             Err(Refusal::Word { status, error, verdict }) => {
-                self.stop(systemic(status, error, verdict, self.desk.target.api()));
+                self.stop(systemic(status, error, verdict, self.sender.target.api()));
                 return RowEnd::NotAttempted;
             }
         };
@@ -208,23 +209,23 @@ impl<T: Transport> Follower<'_, T> {
     }
 
     fn stop(&self, stop: super::stop::Stop) {
-        self.desk.line.stop.raise(stop);
+        self.sender.client.stop.raise(stop);
     }
 
     async fn settle(
         &self,
         work: &Work,
         exchange: Option<&Exchange>,
-        becomes: Becomes,
+        becomes: NextState,
         end: RowEnd,
     ) -> RowEnd {
-        let clock = &self.desk.line.clock;
+        let clock = &self.sender.client.clock;
         let Some(seq) = work.seq else { return RowEnd::NotAttempted };
         let at = clock.stamp(exchange.map_or_else(|| clock.now(), |exchange| exchange.answered));
-        let attempt = exchange.map(|exchange| self.desk.record(Call::Read, exchange));
-        match self.desk.scribe.settle(Settlement { seq, attempt, becomes, at }).await {
+        let attempt = exchange.map(|exchange| self.sender.record(Call::Read, exchange));
+        match self.sender.writer.settle(Transition { seq, attempt, becomes, at }).await {
             Ok(()) => end,
-            Err(error) => self.desk.ledger_failed(&error),
+            Err(error) => self.sender.ledger_failed(&error),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Wanted {
 
 /// The members seen.
 #[derive(Default)]
-pub struct Sightings {
+pub struct RemoteIndex {
     by_id: HashMap<String, Vec<Member>>,
     /// By address, under whatever id, or none.
     by_email: HashMap<String, Vec<Member>>,
@@ -62,7 +62,7 @@ pub struct Sightings {
 
 /// What was seen of one registrant.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sight {
+pub struct RemoteMatch {
     /// The registration that counts: of several the one that stands best.
     pub member: Member,
     /// Further registrations with the same posted id that hold a place.
@@ -73,8 +73,8 @@ pub struct Sight {
     pub taken: bool,
 }
 
-impl Sightings {
-    /// Sightings that are held against neither ledger nor list: by its address alone only a
+impl RemoteIndex {
+    /// RemoteIndex that are held against neither ledger nor list: by its address alone only a
     /// registration without an id is anybody's.
     #[must_use]
     pub fn cautious() -> Self {
@@ -124,14 +124,18 @@ impl Sightings {
 
     /// What was seen of this registrant.
     #[must_use]
-    pub fn of(&self, registrant: &Registrant) -> Option<Sight> {
+    pub fn of(&self, registrant: &Registrant) -> Option<RemoteMatch> {
         self.of_known(registrant, None)
     }
 
     /// What was seen of this registrant, whom an earlier list has told by the server's own id of
     /// its registration: that one is theirs, whatever id it was registered with.
     #[must_use]
-    pub fn of_known(&self, registrant: &Registrant, server_id: Option<&str>) -> Option<Sight> {
+    pub fn of_known(
+        &self,
+        registrant: &Registrant,
+        server_id: Option<&str>,
+    ) -> Option<RemoteMatch> {
         let email = email(registrant);
         let by_id = self.by_id.get(registrant.id.as_str()).map_or(&[][..], Vec::as_slice);
         let by_email = email
@@ -145,19 +149,19 @@ impl Sightings {
         };
         let known =
             |member: &Member| server_id.is_some() && member.server_id.as_deref() == server_id;
-        let seen = |member: Member| Sight { member, extra: Vec::new(), taken: false };
+        let seen = |member: Member| RemoteMatch { member, extra: Vec::new(), taken: false };
         if let Some(member) = best(by_id, false) {
             let others = by_id.iter().filter(|other| !other.standing.is_over());
             let mut extra: Vec<Member> = others.cloned().collect();
             let own = extra.iter().position(|other| *other == member);
             own.map(|place| extra.remove(place));
             let taken = !known(&member) && is_somebody_else(&member, registrant);
-            return Some(Sight { extra, taken, ..seen(member) });
+            return Some(RemoteMatch { extra, taken, ..seen(member) });
         }
         if let Some(member) = best(by_email, false) {
             let named = self.cautious && member.posted.is_some() && !known(&member);
             let taken = named || email.is_some_and(|email| self.taken.contains(&email));
-            return Some(Sight { taken, ..seen(member) });
+            return Some(RemoteMatch { taken, ..seen(member) });
         }
         best(by_id, true).or_else(|| best(by_email, true)).map(seen)
     }
@@ -215,10 +219,10 @@ mod tests {
     }
 
     fn seen(members: &[Member], row: &Registrant) -> Option<(String, usize, bool)> {
-        let mut sightings = Sightings::default();
-        members.iter().cloned().for_each(|member| sightings.note(member));
-        sightings.mark_taken(|id| Ok::<_, ()>(id.as_str() == "OURS")).expect("no error");
-        let Sight { member, extra, taken } = sightings.of(row)?;
+        let mut remote = RemoteIndex::default();
+        members.iter().cloned().for_each(|member| remote.note(member));
+        remote.mark_taken(|id| Ok::<_, ()>(id.as_str() == "OURS")).expect("no error");
+        let RemoteMatch { member, extra, taken } = remote.of(row)?;
         Some((member.server_id?, extra.len(), taken))
     }
 
@@ -269,16 +273,16 @@ mod tests {
                 "{address} {first} {last}"
             );
         }
-        let mut sightings = Sightings::default();
-        sightings.note(other("zoe@x.org", "Zoe", "Zander"));
-        let known = sightings.of_known(&ada, Some("r1")).expect("seen");
+        let mut remote = RemoteIndex::default();
+        remote.note(other("zoe@x.org", "Zoe", "Zander"));
+        let known = remote.of_known(&ada, Some("r1")).expect("seen");
         assert!(!known.taken, "this ledger knows it: the person's data were corrected");
     }
 
     #[test]
     fn a_registration_that_was_taken_over_stays_its_rows() {
         let ada = row("A", "ada@x.org");
-        let mut seen = Sightings::cautious();
+        let mut seen = RemoteIndex::cautious();
         seen.note(member(Some("THEIRS"), "ada@x.org", "r1", Standing::Registered));
         let taken = |known| seen.of_known(&ada, known).map(|sight| sight.taken);
         assert_eq!(taken(None), Some(true), "whose THEIRS is this list does not know");

@@ -2,7 +2,7 @@
 //! alone cannot, and from which nobody's name or address can be read back.
 //!
 //! A mark has two halves, of the e-mail address and of the name: 32 bits each of a keyed SHA-256.
-//! The key is drawn at random for each ledger ([`MarkKey`]), so marks of two ledgers have nothing in
+//! The key is drawn at random for each ledger ([`FingerprintKey`]), so marks of two ledgers have nothing in
 //! common and no table can be made beforehand. Whoever holds a ledger has its key and can try
 //! guesses; so few bits then fit many a name.
 //!
@@ -14,14 +14,14 @@ use sha2::{Digest, Sha256};
 
 /// The mark of a person; a half of 0 is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Mark {
+pub struct PersonFingerprint {
     /// Of the e-mail address.
     pub email: u32,
     /// Of the name.
     pub name: u32,
 }
 
-impl Mark {
+impl PersonFingerprint {
     /// The mark of somebody of whom nothing is known.
     pub const UNKNOWN: Self = Self { email: 0, name: 0 };
 
@@ -48,7 +48,7 @@ impl Mark {
 
     /// Holds what is known of somebody against what is told now.
     #[must_use]
-    pub fn held_against(self, now: Self) -> Likeness {
+    pub fn compared_with(self, now: Self) -> Likeness {
         let mut likeness = Likeness::default();
         for (before, now) in [(self.email, now.email), (self.name, now.name)] {
             if before != 0 && now != 0 {
@@ -103,9 +103,9 @@ impl Likeness {
 
 /// The random key of a ledger's marks.
 #[derive(Clone, Copy)]
-pub struct MarkKey([u8; MarkKey::BYTES]);
+pub struct FingerprintKey([u8; FingerprintKey::BYTES]);
 
-impl MarkKey {
+impl FingerprintKey {
     /// Its length. With it and a tag before them, nearly all names and addresses fit one block of
     /// SHA-256.
     pub const BYTES: usize = 16;
@@ -118,7 +118,7 @@ impl MarkKey {
 }
 
 /// Makes marks with one key.
-pub struct Marker {
+pub struct Fingerprinter {
     /// The key and a tag, then the text that is hashed.
     message: Vec<u8>,
     /// A name's cells in plain letters.
@@ -135,17 +135,21 @@ const NAME: u8 = b'n';
 const NOBODY: [&[u8]; 8] =
     [b"a n", b"nan", b"none", b"null", b"tba", b"tbc", b"tbd", b"info requested"];
 
-impl Marker {
+impl Fingerprinter {
     /// One for this key.
     #[must_use]
-    pub fn new(key: MarkKey) -> Self {
+    pub fn new(key: FingerprintKey) -> Self {
         Self { message: key.0.to_vec(), plain: Vec::new(), words: Vec::new() }
     }
 
     /// The mark of a person with this address and these parts of a name. What is empty, no address,
     /// or a word for nobody is not known.
-    pub fn mark<'a>(&mut self, email: &str, name: impl Iterator<Item = &'a str>) -> Mark {
-        Mark { email: self.email(email), name: self.name(name) }
+    pub fn mark<'a>(
+        &mut self,
+        email: &str,
+        name: impl Iterator<Item = &'a str>,
+    ) -> PersonFingerprint {
+        PersonFingerprint { email: self.email(email), name: self.name(name) }
     }
 
     fn email(&mut self, text: &str) -> u32 {
@@ -169,7 +173,7 @@ impl Marker {
         let word = |&(start, end): &(usize, usize)| &plain[start..end];
         self.words.sort_unstable_by(|a, b| word(a).cmp(word(b)));
         self.words.dedup_by(|a, b| word(a) == word(b));
-        self.message.truncate(MarkKey::BYTES);
+        self.message.truncate(FingerprintKey::BYTES);
         self.message.push(NAME);
         for (nth, place) in self.words.iter().enumerate() {
             if nth > 0 {
@@ -177,12 +181,12 @@ impl Marker {
             }
             self.message.extend_from_slice(word(place));
         }
-        let text = &self.message[MarkKey::BYTES + 1..];
+        let text = &self.message[FingerprintKey::BYTES + 1..];
         if text.is_empty() || NOBODY.contains(&text) { 0 } else { self.half() }
     }
 
     fn begin(&mut self, tag: u8) {
-        self.message.truncate(MarkKey::BYTES);
+        self.message.truncate(FingerprintKey::BYTES);
         self.message.push(tag);
     }
 
@@ -232,8 +236,8 @@ fn push_words(plain: &[u8], start: usize, words: &mut Vec<(usize, usize)>) {
 mod tests {
     use super::*;
 
-    fn marker() -> Marker {
-        Marker::new(MarkKey::new([7; MarkKey::BYTES]))
+    fn marker() -> Fingerprinter {
+        Fingerprinter::new(FingerprintKey::new([7; FingerprintKey::BYTES]))
     }
 
     fn name(parts: &[&str]) -> u32 {
@@ -275,7 +279,11 @@ mod tests {
     #[test]
     fn what_tells_nobody_is_not_known() {
         for nothing in ["", " ", "-", "n/a", "N/A", "TBA", "Info Requested", "null"] {
-            assert_eq!(marker().mark(nothing, [nothing].into_iter()), Mark::UNKNOWN, "{nothing}");
+            assert_eq!(
+                marker().mark(nothing, [nothing].into_iter()),
+                PersonFingerprint::UNKNOWN,
+                "{nothing}"
+            );
         }
         assert_eq!(email("yes"), 0);
         assert_ne!(name(&["Nan Goldin"]), 0);
@@ -283,14 +291,15 @@ mod tests {
 
     #[test]
     fn another_key_makes_other_marks() {
-        let other = Marker::new(MarkKey::new([8; MarkKey::BYTES])).mark("a@b", ["Ada"].into_iter());
+        let other = Fingerprinter::new(FingerprintKey::new([8; FingerprintKey::BYTES]))
+            .mark("a@b", ["Ada"].into_iter());
         let own = marker().mark("a@b", ["Ada"].into_iter());
-        assert_eq!(own.held_against(other), Likeness { same: 0, differ: 2 });
+        assert_eq!(own.compared_with(other), Likeness { same: 0, differ: 2 });
     }
 
     #[test]
     fn halves_that_are_not_known_decide_nothing() {
-        let mark = |email, name| Mark { email, name };
+        let mark = |email, name| PersonFingerprint { email, name };
         for (before, now, same, differ) in [
             (mark(1, 2), mark(1, 2), 2, 0),
             (mark(1, 2), mark(1, 3), 1, 1),
@@ -298,9 +307,9 @@ mod tests {
             (mark(0, 2), mark(4, 3), 0, 1),
             (mark(1, 2), mark(0, 2), 1, 0),
             (mark(1, 0), mark(0, 2), 0, 0),
-            (Mark::UNKNOWN, mark(1, 2), 0, 0),
+            (PersonFingerprint::UNKNOWN, mark(1, 2), 0, 0),
         ] {
-            let likeness = before.held_against(now);
+            let likeness = before.compared_with(now);
             assert_eq!((likeness.same, likeness.differ), (same, differ), "{before:?} {now:?}");
             assert_eq!(likeness.is_of_another(), differ == 2);
             assert_eq!(likeness.has_nothing_in_common(), same == 0 && differ > 0);
@@ -313,13 +322,13 @@ mod tests {
     #[test]
     fn a_mark_comes_back_from_its_number() {
         for mark in [
-            Mark::UNKNOWN,
-            Mark { email: u32::MAX, name: 1 },
-            Mark { email: 0, name: u32::MAX },
-            Mark { email: 1, name: 0 },
+            PersonFingerprint::UNKNOWN,
+            PersonFingerprint { email: u32::MAX, name: 1 },
+            PersonFingerprint { email: 0, name: u32::MAX },
+            PersonFingerprint { email: 1, name: 0 },
         ] {
-            assert_eq!(Mark::from_number(mark.to_number()), mark);
+            assert_eq!(PersonFingerprint::from_number(mark.to_number()), mark);
         }
-        assert_eq!(Mark::UNKNOWN.to_number(), None);
+        assert_eq!(PersonFingerprint::UNKNOWN.to_number(), None);
     }
 }

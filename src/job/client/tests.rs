@@ -29,10 +29,10 @@ impl Transport for Failing {
 }
 
 /// A line to a server that fails from then until then, in seconds.
-fn line(from: u64, until: u64) -> Line<Failing> {
+fn line(from: u64, until: u64) -> GraphClient<Failing> {
     let (from, until) = (Duration::from_secs(from), Duration::from_secs(until));
     let pacer = || Pacer::new(Settings::default());
-    Line::new(
+    GraphClient::new(
         Failing { start: tokio::time::Instant::now(), from, until },
         Tokens::none(),
         Clock::starting(1_767_225_600_000),
@@ -48,12 +48,12 @@ fn draft() -> Draft {
 /// A server that asks for a long wait is silent for as long, and that is no outage.
 #[tokio::test(start_paused = true)]
 async fn a_failure_after_a_long_silence_is_one_failure() {
-    let line = line(700, 705);
-    line.ask(Call::Read, &draft()).await.expect("an answer");
+    let client = line(700, 705);
+    client.ask(Call::Read, &draft()).await.expect("an answer");
     tokio::time::sleep(Duration::from_secs(701)).await;
-    line.ask(Call::Read, &draft()).await.expect("asked again until it answers");
-    assert_eq!(line.stop.cause(), None);
-    assert!(line.traffic().failed > 0);
+    client.ask(Call::Read, &draft()).await.expect("asked again until it answers");
+    assert_eq!(client.stop.cause(), None);
+    assert!(client.traffic().failed > 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    sightings::{Sight, Sightings, Wanted},
+    remote::{RemoteIndex, RemoteMatch, Wanted},
     work::Work,
 };
 
@@ -37,15 +37,15 @@ pub enum Finding {
     /// A lost one that the target does not hold: POST again.
     Absent(Work),
     /// The target holds it.
-    Held(Work, Sight),
+    Held(Work, RemoteMatch),
     /// The target holds it twice, and it had counted as enrolled.
-    Twice(Work, Sight),
+    Twice(Work, RemoteMatch),
     /// An accepted one that the list does not show yet: look for it again.
     Missed(Work),
 }
 
 /// The rows that a run looks for.
-pub struct Doubts {
+pub struct Reconciler {
     /// After so many lost results a row stays unknown for this run; after so many lists without it
     /// an accepted one goes on awaiting its link.
     most: u32,
@@ -66,7 +66,7 @@ pub struct Doubts {
     given_up: u64,
 }
 
-impl Doubts {
+impl Reconciler {
     /// Nobody to look for yet. `most`: after so many lost results a row stays unknown for this run.
     #[must_use]
     pub fn new(most: u32) -> Self {
@@ -176,7 +176,7 @@ impl Doubts {
 
     /// Judges by a whole list begun at `begun`, of `held` members: what it `seen` of the wanted.
     /// Rows that were too young then stay.
-    pub fn judge(&mut self, begun: Duration, seen: &Sightings, held: usize) -> Vec<Finding> {
+    pub fn judge(&mut self, begun: Duration, seen: &RemoteIndex, held: usize) -> Vec<Finding> {
         (self.held, self.failed) = (held, 0);
         let mut findings = Vec::new();
         for work in take_ripe(&mut self.open, begun) {
@@ -245,21 +245,21 @@ fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::graph::list::{Member, Standing};
-    use crate::registrant::{Fields, Mark, Mode, Registrant, Rule};
+    use crate::registrant::{Fields, Mode, PersonFingerprint, Registrant, Rule};
 
     const S: Duration = Duration::from_secs(1);
 
     fn work(id: &str, lost: u32) -> Work {
         let fields = Fields { id: Some(id), ..Fields::default() };
         let registrant = Registrant::parse(&fields, &Rule::Meeting(Mode::Everyone)).expect("valid");
-        Work { lost, ..Work::new(registrant, String::new(), Mark::UNKNOWN, 2) }
+        Work { lost, ..Work::new(registrant, String::new(), PersonFingerprint::UNKNOWN, 2) }
     }
 
-    fn seen(ids: &[(&str, u32)]) -> Sightings {
-        let mut sightings = Sightings::default();
+    fn seen(ids: &[(&str, u32)]) -> RemoteIndex {
+        let mut remote = RemoteIndex::default();
         for &(id, times) in ids {
             for _ in 0..times {
-                sightings.note(Member {
+                remote.note(Member {
                     posted: Some(id.to_owned()),
                     email: None,
                     names: None,
@@ -268,7 +268,7 @@ mod tests {
                 });
             }
         }
-        sightings
+        remote
     }
 
     fn told(findings: Vec<Finding>) -> Vec<String> {
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_row_is_judged_only_after_its_settling_time() {
-        let mut doubts = Doubts::new(5);
+        let mut doubts = Reconciler::new(5);
         doubts.add(work("a", 1), S * 11);
         doubts.add(work("b", 1), S * 15);
         assert_eq!(doubts.ripe_at(true), Some(S * 15));
@@ -300,14 +300,14 @@ mod tests {
 
     #[test]
     fn a_row_that_is_lost_again_and_again_stays_unknown() {
-        let mut doubts = Doubts::new(3);
+        let mut doubts = Reconciler::new(3);
         doubts.add(work("a", 3), S);
         assert_eq!((doubts.open(), doubts.given_up()), (0, 1));
     }
 
     #[test]
     fn what_was_enrolled_after_an_absent_is_counted_once_more() {
-        let mut doubts = Doubts::new(3);
+        let mut doubts = Reconciler::new(3);
         doubts.recheck(work("a", 1), S);
         doubts.recheck(work("b", 1), S);
         assert!(!doubts.is_settled());
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_list_that_cannot_be_had_is_asked_for_again_a_few_times() {
-        let mut doubts = Doubts::new(3);
+        let mut doubts = Reconciler::new(3);
         let later = |failed| S * (10_u32 << failed);
         doubts.add(work("a", 1), S * 2);
         doubts.seek(work("b", 0), S);
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn while_rows_are_sent_only_many_doubts_are_worth_a_list() {
-        let mut doubts = Doubts::new(5);
+        let mut doubts = Reconciler::new(5);
         for n in 0..ENOUGH {
             assert_eq!(doubts.ripe_at(false), None);
             doubts.add(work(&n.to_string(), 1), S * 11);
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn an_accepted_row_is_looked_for_until_it_shows_and_never_called_absent() {
-        let mut doubts = Doubts::new(3);
+        let mut doubts = Reconciler::new(3);
         assert!(doubts.seek(work("a", 0), S) && doubts.seek(work("b", 0), S * 2));
         assert_eq!(
             doubts.ripe_at(true),
@@ -372,8 +372,8 @@ mod tests {
 
     #[test]
     fn while_rows_are_sent_the_more_the_target_holds_the_more_are_gathered() {
-        let mut doubts = Doubts::new(3);
-        let second = |doubts: &mut Doubts, n: usize| {
+        let mut doubts = Reconciler::new(3);
+        let second = |doubts: &mut Reconciler, n: usize| {
             doubts.seek(work(&n.to_string(), 0), S);
         };
         (0..BATCH).for_each(|n| second(&mut doubts, n));

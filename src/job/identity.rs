@@ -27,14 +27,14 @@ pub use moves::IdsMoved;
 use moves::List;
 
 use crate::{
-    input::{Promises, Snapshot},
+    input::{IdOwners, Snapshot},
     ledger::{Entry, Ledger, LedgerError, Seq, State},
-    registrant::{Field, Likeness, Mark},
+    registrant::{Field, Likeness, PersonFingerprint},
 };
 
 /// Why a row is taken for somebody else than the one whom its id was enrolled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stranger {
+pub enum IdentityMismatch {
     /// Both the name and the address are others.
     BothDiffer,
     /// The name or the address is another, and by that the person came from another id, or the
@@ -47,30 +47,30 @@ pub enum Stranger {
 /// What was found out about the people of a list. Outside this room there is none but of a list that
 /// was judged.
 #[derive(Clone, Debug)]
-pub struct Judgement {
+pub struct IdentityReport {
     /// Take whoever has an id for the person whom it was enrolled for.
     trust_ids: bool,
     /// Of ids that several rows have: which row is the person's.
-    promises: Promises,
+    promises: IdOwners,
     /// The lines of rows that are somebody else's.
-    strange: HashMap<u64, Stranger>,
+    strange: HashMap<u64, IdentityMismatch>,
     /// Rows with a new id that tell people who are known under one that the list no longer has, and
     /// the first one's line.
     again: (u64, u64),
 }
 
-impl Judgement {
+impl IdentityReport {
     /// Nothing is found out yet.
     #[must_use]
     pub(super) fn new(trust_ids: bool) -> Self {
-        let (promises, strange) = (Promises::default(), HashMap::new());
+        let (promises, strange) = (IdOwners::default(), HashMap::new());
         Self { trust_ids, promises, strange, again: (0, 0) }
     }
 
     /// Whether it tells something that a plan was drawn without.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        let by_list = |stranger: &Stranger| *stranger != Stranger::BothDiffer;
+        let by_list = |stranger: &IdentityMismatch| *stranger != IdentityMismatch::BothDiffer;
         !self.promises.is_empty() || self.strange.values().any(by_list)
     }
 
@@ -83,7 +83,7 @@ impl Judgement {
 
     /// Which rows ids belong to.
     #[must_use]
-    pub fn promises(&self) -> &Promises {
+    pub fn promises(&self) -> &IdOwners {
         &self.promises
     }
 
@@ -91,10 +91,15 @@ impl Judgement {
     /// with its id. Where more than the id was sent, that tells more than a mark. Once the list is
     /// judged, no mark is needed.
     #[must_use]
-    pub fn stranger(&self, entry: Option<&Entry>, mark: Mark, line: u64) -> Option<Stranger> {
+    pub fn stranger(
+        &self,
+        entry: Option<&Entry>,
+        mark: PersonFingerprint,
+        line: u64,
+    ) -> Option<IdentityMismatch> {
         let entry = entry.filter(|entry| is_judged(entry) && !self.trust_ids)?;
-        if entry.person.held_against(mark).is_of_another() {
-            return Some(Stranger::BothDiffer);
+        if entry.person.compared_with(mark).is_of_another() {
+            return Some(IdentityMismatch::BothDiffer);
         }
         self.strange.get(&line).copied()
     }
@@ -114,19 +119,19 @@ fn misfit(sent_changed: bool, likeness: Likeness) -> Misfit {
 
 /// A row of an enrolled id that does not fit what the ledger has of it.
 #[derive(Clone, Copy, Debug)]
-struct Suspect {
+struct ChangedPerson {
     seq: Seq,
     line: u64,
-    before: Mark,
-    now: Mark,
+    before: PersonFingerprint,
+    now: PersonFingerprint,
     sent_changed: bool,
     /// Whether the mark decides about it.
     judged: bool,
 }
 
-impl Suspect {
+impl ChangedPerson {
     fn likeness(&self) -> Likeness {
-        self.before.held_against(self.now)
+        self.before.compared_with(self.now)
     }
 
     /// Whether it speaks for ids that have come to other people.
@@ -137,7 +142,7 @@ impl Suspect {
 
 /// A row that repeats the id of a row before it.
 #[derive(Clone, Debug)]
-struct Rival {
+struct ContestedRow {
     seq: Seq,
     line: u64,
     id: String,
@@ -153,14 +158,14 @@ pub struct People {
     known: u64,
     /// Of these, rows whose mark could be compared.
     compared: u64,
-    suspects: Vec<Suspect>,
-    rivals: Vec<Rival>,
+    suspects: Vec<ChangedPerson>,
+    rivals: Vec<ContestedRow>,
     /// Rows whose id is new.
-    fresh: Vec<(Mark, u64)>,
+    fresh: Vec<(PersonFingerprint, u64)>,
     /// The ledger's numbers that the list has, a bit each.
     present: Vec<u64>,
     /// What the ledger is to learn.
-    learnt: Vec<(Seq, Mark)>,
+    learnt: Vec<(Seq, PersonFingerprint)>,
     /// Rows whose only known half has changed and who pass for all that, and the first one's line.
     lone: (u64, u64),
 }
@@ -173,7 +178,7 @@ impl People {
     }
 
     /// Notes a row with a new id.
-    pub fn note_fresh(&mut self, mark: Mark, line: u64) {
+    pub fn note_fresh(&mut self, mark: PersonFingerprint, line: u64) {
         if self.ledger_knows && !mark.is_unknown() {
             self.fresh.push((mark, line));
         }
@@ -183,7 +188,7 @@ impl People {
     pub fn note_known(
         &mut self,
         entry: &Entry,
-        mark: Mark,
+        mark: PersonFingerprint,
         line: u64,
         sent_changed: bool,
         refused: bool,
@@ -197,12 +202,19 @@ impl People {
         if !has_link_or_soon(entry) {
             return;
         }
-        let likeness = entry.person.held_against(mark);
+        let likeness = entry.person.compared_with(mark);
         let judged = is_judged(entry) && !sent_changed;
         self.compared += u64::from(judged && likeness != Likeness::default());
         if likeness.differ > 0 || sent_changed {
             let (seq, before) = (entry.seq, entry.person);
-            self.suspects.push(Suspect { seq, line, before, now: mark, sent_changed, judged });
+            self.suspects.push(ChangedPerson {
+                seq,
+                line,
+                before,
+                now: mark,
+                sent_changed,
+                judged,
+            });
         }
         if refused || sent_changed {
             return;
@@ -220,16 +232,23 @@ impl People {
     }
 
     /// Notes a row whose id an earlier row has, with other cells.
-    pub fn note_rival(&mut self, entry: &Entry, mark: Mark, line: u64, id: &str, changed: bool) {
+    pub fn note_rival(
+        &mut self,
+        entry: &Entry,
+        mark: PersonFingerprint,
+        line: u64,
+        id: &str,
+        changed: bool,
+    ) {
         if has_link_or_soon(entry) {
-            let misfit = misfit(changed, entry.person.held_against(mark));
-            self.rivals.push(Rival { seq: entry.seq, line, id: id.to_owned(), misfit });
+            let misfit = misfit(changed, entry.person.compared_with(mark));
+            self.rivals.push(ContestedRow { seq: entry.seq, line, id: id.to_owned(), misfit });
         }
     }
 
     /// What the ledger is to learn of people, who are the same as before.
     #[must_use]
-    pub fn learnt(&self) -> &[(Seq, Mark)] {
+    pub fn learnt(&self) -> &[(Seq, PersonFingerprint)] {
         &self.learnt
     }
 
@@ -249,12 +268,13 @@ impl People {
         ledger: &Ledger,
         input: &Snapshot,
         trust_ids: bool,
-    ) -> Result<Judgement, Unjudged> {
-        let mut judgement = Judgement { promises: self.promises(), ..Judgement::new(trust_ids) };
-        let suspicious = !self.fresh.is_empty() || self.suspects.iter().any(Suspect::speaks);
+    ) -> Result<IdentityReport, Unjudged> {
+        let mut judgement =
+            IdentityReport { promises: self.promises(), ..IdentityReport::new(trust_ids) };
+        let suspicious = !self.fresh.is_empty() || self.suspects.iter().any(ChangedPerson::speaks);
         if !trust_ids && suspicious {
             let (email, name) = input.tells_people();
-            let told = Mark { email: u32::from(email), name: u32::from(name) };
+            let told = PersonFingerprint { email: u32::from(email), name: u32::from(name) };
             let mut known = Vec::new();
             ledger.tell_people(|seq, mark| known.push((seq, mark)))?;
             let list = List {
@@ -266,14 +286,16 @@ impl People {
         }
         let others = self.suspects.iter().filter(|it| it.judged && it.likeness().is_of_another());
         let others = others.filter(|_| !trust_ids);
-        judgement.strange.extend(others.map(|suspect| (suspect.line, Stranger::BothDiffer)));
+        judgement
+            .strange
+            .extend(others.map(|suspect| (suspect.line, IdentityMismatch::BothDiffer)));
         Ok(judgement)
     }
 
     /// The row of each contested id that fits the ledger best; of equals the first one. Only where
     /// the row that came first does not fit.
-    fn promises(&self) -> Promises {
-        let mut promises = Promises::default();
+    fn promises(&self) -> IdOwners {
+        let mut promises = IdOwners::default();
         if self.rivals.is_empty() {
             return promises;
         }

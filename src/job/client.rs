@@ -1,8 +1,8 @@
 //! The line to Graph: every request of a run goes through here, waits for its turn behind the one
 //! gate, and is sent once.
 //!
-//! [`Line::send`] is one attempt; what its answer means for a row is the row's business.
-//! [`Line::ask`] repeats a request that may be repeated, for the few that are not rows.
+//! [`GraphClient::send`] is one attempt; what its answer means for a row is the row's business.
+//! [`GraphClient::ask`] repeats a request that may be repeated, for the few that are not rows.
 
 use std::{
     cell::{Cell, RefCell},
@@ -38,7 +38,7 @@ pub const OUTAGE: Duration = Duration::from_secs(600);
 const ERRORS: u32 = 8;
 
 /// Everything that a request needs beside itself.
-pub struct Line<T> {
+pub struct GraphClient<T> {
     transport: T,
     tokens: Tokens,
     /// The run's clock.
@@ -87,7 +87,7 @@ pub struct Traffic {
     pub failed: u64,
 }
 
-impl<T: Transport> Line<T> {
+impl<T: Transport> GraphClient<T> {
     /// A line with these parts.
     pub fn new(
         transport: T,

@@ -3,10 +3,10 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::{Judgement, People, Stranger, Suspect};
+use super::{ChangedPerson, IdentityMismatch, IdentityReport, People};
 use crate::{
     ledger::Seq,
-    registrant::{Likeness, Mark},
+    registrant::{Likeness, PersonFingerprint},
 };
 
 /// So many rows are no accident, and no list is shorter for which ids may seem to have moved.
@@ -21,7 +21,7 @@ const SEEN_SHARE: u64 = 100;
 /// What is known of a list beside its rows.
 pub(super) struct List<'a> {
     /// The halves that its columns tell.
-    pub(super) told: Mark,
+    pub(super) told: PersonFingerprint,
     /// The column(s) that the ids are taken from.
     pub(super) column: &'a str,
     /// Whether its rows are those of another list that were rejected.
@@ -33,14 +33,15 @@ impl People {
     /// the list's columns tell.
     pub(super) fn look_for_moves(
         &self,
-        known: &[(Seq, Mark)],
+        known: &[(Seq, PersonFingerprint)],
         list: &List<'_>,
-        judgement: &mut Judgement,
+        judgement: &mut IdentityReport,
     ) -> Result<(), IdsMoved> {
-        let suspects: Vec<&Suspect> = self.suspects.iter().filter(|it| it.speaks()).collect();
-        let whole = |mark: Mark| mark.reduced_to(list.told).filter(|mark| !mark.is_unknown());
+        let suspects: Vec<&ChangedPerson> = self.suspects.iter().filter(|it| it.speaks()).collect();
+        let whole =
+            |mark: PersonFingerprint| mark.reduced_to(list.told).filter(|mark| !mark.is_unknown());
         // Who is told under an id that the ledger does not have them under.
-        let arrived: HashSet<Mark> = suspects
+        let arrived: HashSet<PersonFingerprint> = suspects
             .iter()
             .map(|suspect| suspect.now)
             .chain(self.fresh.iter().map(|(mark, _)| *mark))
@@ -62,16 +63,17 @@ impl People {
                 }
             }
         }
-        let again: Vec<(Mark, u64)> = self
+        let again: Vec<(PersonFingerprint, u64)> = self
             .fresh
             .iter()
             .filter_map(|&(mark, line)| whole(mark).map(|mark| (mark, line)))
             .filter(|(mark, _)| left.contains(mark))
             .collect();
-        let came = |suspect: &Suspect| whole(suspect.now).is_some_and(|it| departed.contains(&it));
+        let came =
+            |suspect: &ChangedPerson| whole(suspect.now).is_some_and(|it| departed.contains(&it));
         let went =
-            |suspect: &Suspect| whole(suspect.before).is_some_and(|it| arrived.contains(&it));
-        let moved: Vec<&Suspect> =
+            |suspect: &ChangedPerson| whole(suspect.before).is_some_and(|it| arrived.contains(&it));
+        let moved: Vec<&ChangedPerson> =
             suspects.iter().copied().filter(|it| came(it) || went(it)).collect();
         if !list.is_rejects_file {
             self.hold_new_ids(&again, known.len() as u64, list.column)?;
@@ -79,8 +81,8 @@ impl People {
         }
         judgement.strange = self
             .most_differ(&suspects)
-            .map(|suspect| (suspect.line, Stranger::MostDiffer))
-            .chain(moved.iter().map(|suspect| (suspect.line, Stranger::Moved)))
+            .map(|suspect| (suspect.line, IdentityMismatch::MostDiffer))
+            .chain(moved.iter().map(|suspect| (suspect.line, IdentityMismatch::Moved)))
             .collect();
         judgement.again = (again.len() as u64, again.first().map_or(0, |(_, line)| *line));
         Ok(())
@@ -90,10 +92,11 @@ impl People {
     /// short list that was replaced by another one.
     fn most_differ<'a>(
         &self,
-        suspects: &[&'a Suspect],
-    ) -> impl Iterator<Item = &'a Suspect> + use<'a> {
-        let unlike = |suspect: &&&Suspect| suspect.likeness() == Likeness { same: 0, differ: 1 };
-        let unlike: Vec<&Suspect> = suspects.iter().filter(unlike).copied().collect();
+        suspects: &[&'a ChangedPerson],
+    ) -> impl Iterator<Item = &'a ChangedPerson> + use<'a> {
+        let unlike =
+            |suspect: &&&ChangedPerson| suspect.likeness() == Likeness { same: 0, differ: 1 };
+        let unlike: Vec<&ChangedPerson> = suspects.iter().filter(unlike).copied().collect();
         // One of one may have been corrected.
         let most = unlike.len() > 1 && unlike.len() as u64 * 2 > self.compared;
         unlike.into_iter().filter(move |_| most)
@@ -102,14 +105,14 @@ impl People {
     /// Finds out whether the known ids belong to other people now.
     fn hold_known_ids(
         &self,
-        suspects: &[&Suspect],
-        moved: &[&Suspect],
+        suspects: &[&ChangedPerson],
+        moved: &[&ChangedPerson],
         id_column: &str,
     ) -> Result<(), IdsMoved> {
-        let unlike = |suspect: &&&Suspect| suspect.likeness().has_nothing_in_common();
-        let unlike: Vec<&&Suspect> = suspects.iter().filter(unlike).collect();
+        let unlike = |suspect: &&&ChangedPerson| suspect.likeness().has_nothing_in_common();
+        let unlike: Vec<&&ChangedPerson> = suspects.iter().filter(unlike).collect();
         let many = |rows: u64, share: u64| rows >= MANY && rows * share >= self.compared;
-        let people: HashSet<Mark> = moved.iter().map(|suspect| suspect.now).collect();
+        let people: HashSet<PersonFingerprint> = moved.iter().map(|suspect| suspect.now).collect();
         if !many(unlike.len() as u64, LARGE_SHARE) && !many(people.len() as u64, SEEN_SHARE) {
             return Ok(());
         }
@@ -129,7 +132,7 @@ impl People {
     /// Finds out whether people who are known have new ids.
     fn hold_new_ids(
         &self,
-        again: &[(Mark, u64)],
+        again: &[(PersonFingerprint, u64)],
         in_ledger: u64,
         id_column: &str,
     ) -> Result<(), IdsMoved> {

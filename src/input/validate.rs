@@ -3,7 +3,7 @@
 //! Used by `check`, by the plan of a run and by the projection at its end, so that all three agree
 //! on every row. A row that is left out or cannot be read claims no id.
 //!
-//! In two steps: [`Scales`] weigh a row by itself, and [`Sieve::settle`] holds it against the rows
+//! In two steps: [`Scales`] weigh a row by itself, and [`Validator::settle`] holds it against the rows
 //! before it. The survey does the first where the row has just been read and is still at hand.
 
 use std::collections::HashMap;
@@ -15,11 +15,13 @@ use super::{
     seen::{Claim, Claimed, Seen, key},
     trap::{IdTrap, TrapWatch},
 };
-use crate::registrant::{Fault, FaultCode, Mark, MarkKey, Marker, Registrant, Rule};
+use crate::registrant::{
+    Fault, FaultCode, FingerprintKey, Fingerprinter, PersonFingerprint, Registrant, Rule,
+};
 
 /// What a row is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sifted {
+pub enum RowCheck {
     /// A filter leaves it out.
     Excluded,
     /// It cannot be enrolled: all its faults, in the order of [`FaultCode::ALL`].
@@ -32,7 +34,7 @@ pub enum Sifted {
         /// both.
         repeats: Option<u64>,
         /// The person's mark, where the sieve has a key to make it with.
-        mark: Mark,
+        mark: PersonFingerprint,
     },
 }
 
@@ -40,16 +42,16 @@ pub enum Sifted {
 pub(super) enum Settled {
     Excluded,
     Invalid(Vec<Fault>),
-    Valid { repeats: Option<u64>, mark: Mark },
+    Valid { repeats: Option<u64>, mark: PersonFingerprint },
 }
 
 /// Ids that several rows have, and the line of the row that each belongs to: that of the person
 /// whom it was enrolled for, wherever the row stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Promises(HashMap<u64, u64>);
+pub struct IdOwners(HashMap<u64, u64>);
 
-impl Promises {
-    /// Promises an id to the row in this line.
+impl IdOwners {
+    /// IdOwners an id to the row in this line.
     pub fn add(&mut self, id: &str, line: u64) {
         self.0.insert(key(id), line);
     }
@@ -75,7 +77,7 @@ pub(super) enum Weighed {
     #[default]
     Excluded,
     /// Its faults so far, with what it claims its id, if it has one, and whom it is about.
-    Judged { faults: Vec<Fault>, claim: Option<Claim>, mark: Mark },
+    Judged { faults: Vec<Fault>, claim: Option<Claim>, mark: PersonFingerprint },
 }
 
 impl Weighed {
@@ -93,13 +95,13 @@ pub(super) struct Scales {
     rule: Rule,
     /// A buffer of [`Row::fingerprint_with`].
     plain: String,
-    key: Option<MarkKey>,
-    marker: Option<Marker>,
+    key: Option<FingerprintKey>,
+    marker: Option<Fingerprinter>,
 }
 
 impl Scales {
-    pub(super) fn new(rule: Rule, key: Option<MarkKey>) -> Self {
-        Self { rule, plain: String::new(), key, marker: key.map(Marker::new) }
+    pub(super) fn new(rule: Rule, key: Option<FingerprintKey>) -> Self {
+        Self { rule, plain: String::new(), key, marker: key.map(Fingerprinter::new) }
     }
 
     pub(super) fn weigh(&mut self, row: &Row) -> Weighed {
@@ -107,7 +109,7 @@ impl Scales {
             Standing::Excluded(_) => return Weighed::Excluded,
             Standing::Broken(faults) => {
                 let faults = faults.to_vec();
-                return Weighed::Judged { faults, claim: None, mark: Mark::UNKNOWN };
+                return Weighed::Judged { faults, claim: None, mark: PersonFingerprint::UNKNOWN };
             }
             Standing::Included => {}
         }
@@ -132,29 +134,30 @@ impl Scales {
             person: row.person(),
             line: row.line(),
         });
-        let mark = self.marker.as_mut().map_or(Mark::UNKNOWN, |marker| row.mark(marker));
+        let mark =
+            self.marker.as_mut().map_or(PersonFingerprint::UNKNOWN, |marker| row.mark(marker));
         Weighed::Judged { faults, claim, mark }
     }
 }
 
 /// Judges the rows of one pass, in their order.
-pub struct Sieve {
+pub struct Validator {
     scales: Scales,
     seen: Seen,
-    promises: Promises,
+    promises: IdOwners,
     /// Of a webinar.
     addresses: Option<Addresses>,
     watch: TrapWatch,
 }
 
-impl Sieve {
+impl Validator {
     /// A sieve that has seen no row yet.
     #[must_use]
     pub fn new(rule: Rule) -> Self {
-        Self::with(rule, None, Promises::default())
+        Self::with(rule, None, IdOwners::default())
     }
 
-    fn with(rule: Rule, key: Option<MarkKey>, promises: Promises) -> Self {
+    fn with(rule: Rule, key: Option<FingerprintKey>, promises: IdOwners) -> Self {
         let addresses = matches!(rule, Rule::Webinar(_)).then(Addresses::default);
         let (scales, seen) = (Scales::new(rule, key), Seen::default());
         Self { scales, seen, promises, addresses, watch: TrapWatch::default() }
@@ -169,8 +172,8 @@ impl Sieve {
     pub fn over<E: From<InputError>>(
         rule: Rule,
         input: &Snapshot,
-        key: Option<MarkKey>,
-        promises: &Promises,
+        key: Option<FingerprintKey>,
+        promises: &IdOwners,
         mut holds: impl FnMut(&str) -> Result<bool, E>,
     ) -> Result<Self, E> {
         let mut sieve = Self::with(rule, key, promises.clone());
@@ -214,7 +217,7 @@ impl Sieve {
     }
 
     /// Judges the next row.
-    pub fn sift(&mut self, row: &Row) -> Sifted {
+    pub fn sift(&mut self, row: &Row) -> RowCheck {
         let weighed = self.scales.weigh(row);
         let settled = self.settle(row, weighed);
         self.sifted(row, settled)
@@ -226,14 +229,14 @@ impl Sieve {
     }
 
     /// What is settled, with the person.
-    pub(super) fn sifted(&self, row: &Row, settled: Settled) -> Sifted {
+    pub(super) fn sifted(&self, row: &Row, settled: Settled) -> RowCheck {
         match settled {
-            Settled::Excluded => Sifted::Excluded,
-            Settled::Invalid(faults) => Sifted::Invalid(faults),
+            Settled::Excluded => RowCheck::Excluded,
+            Settled::Invalid(faults) => RowCheck::Invalid(faults),
             Settled::Valid { repeats, mark } => {
                 match Registrant::parse(&row.fields(), &self.scales.rule) {
-                    Ok(registrant) => Sifted::Valid { registrant, repeats, mark },
-                    Err(faults) => Sifted::Invalid(faults),
+                    Ok(registrant) => RowCheck::Valid { registrant, repeats, mark },
+                    Err(faults) => RowCheck::Invalid(faults),
                 }
             }
         }

@@ -13,14 +13,14 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Granted, Intent, Ledger, LedgerError, Settlement, batch::Batch};
+use super::{Granted, Intent, Ledger, LedgerError, Transition, batch::Batch};
 
 /// The most requests in one transaction: enough that the disk does not set the pace (measured:
 /// the gain ends at some hundreds), few enough that nobody waits long.
 const GROUP: usize = 512;
 
 /// Writes to the ledger for many tasks.
-pub struct Scribe(Place);
+pub struct LedgerWriter(Place);
 
 enum Place {
     Thread {
@@ -34,10 +34,10 @@ enum Place {
 
 enum Order {
     Intend(Intent, oneshot::Sender<Result<Granted, LedgerError>>),
-    Settle(Settlement, oneshot::Sender<Result<(), LedgerError>>),
+    Settle(Transition, oneshot::Sender<Result<(), LedgerError>>),
 }
 
-impl Scribe {
+impl LedgerWriter {
     /// Hands the ledger to a thread of its own.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Scribe {
     ///
     /// # Errors
     /// [`LedgerError`] when it could not be written: the row does not count as done.
-    pub async fn settle(&self, settlement: Settlement) -> Result<(), LedgerError> {
+    pub async fn settle(&self, settlement: Transition) -> Result<(), LedgerError> {
         match &self.0 {
             Place::Here(ledger) => {
                 tokio::task::yield_now().await;

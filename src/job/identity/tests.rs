@@ -1,22 +1,22 @@
 use super::*;
 use crate::ledger::Seq;
 
-const A: Mark = Mark { email: 1, name: 1 };
-const B: Mark = Mark { email: 2, name: 2 };
-const C: Mark = Mark { email: 3, name: 3 };
-const BOTH: Mark = Mark { email: 1, name: 1 };
-const NAMES: Mark = Mark { email: 0, name: 1 };
+const A: PersonFingerprint = PersonFingerprint { email: 1, name: 1 };
+const B: PersonFingerprint = PersonFingerprint { email: 2, name: 2 };
+const C: PersonFingerprint = PersonFingerprint { email: 3, name: 3 };
+const BOTH: PersonFingerprint = PersonFingerprint { email: 1, name: 1 };
+const NAMES: PersonFingerprint = PersonFingerprint { email: 0, name: 1 };
 
-fn mark(email: u32, name: u32) -> Mark {
-    Mark { email, name }
+fn mark(email: u32, name: u32) -> PersonFingerprint {
+    PersonFingerprint { email, name }
 }
 
 /// The nth person.
-fn nth(n: u32) -> Mark {
+fn nth(n: u32) -> PersonFingerprint {
     mark(1_000 + n, 1_000 + n)
 }
 
-fn entry(seq: i64, person: Mark) -> Entry {
+fn entry(seq: i64, person: PersonFingerprint) -> Entry {
     Entry {
         seq: Seq::at(seq),
         state: State::Enrolled,
@@ -33,9 +33,9 @@ fn entry(seq: i64, person: Mark) -> Entry {
 
 /// A list whose rows stand in lines from 2 on: the number that the ledger has the row's id under
 /// with the person's mark there, and the mark that the row tells.
-fn noted(rows: &[(Option<(i64, Mark)>, Mark)]) -> People {
+fn noted(rows: &[(Option<(i64, PersonFingerprint)>, PersonFingerprint)]) -> People {
     let mut people = People::new(true);
-    let judgement = Judgement::new(false);
+    let judgement = IdentityReport::new(false);
     for (line, &(known, now)) in (2..).zip(rows) {
         match known {
             None => people.note_fresh(now, line),
@@ -49,16 +49,24 @@ fn noted(rows: &[(Option<(i64, Mark)>, Mark)]) -> People {
     people
 }
 
-fn judge(people: &People, told: Mark, ledger: &[(i64, Mark)]) -> Result<Judgement, IdsMoved> {
+fn judge(
+    people: &People,
+    told: PersonFingerprint,
+    ledger: &[(i64, PersonFingerprint)],
+) -> Result<IdentityReport, IdsMoved> {
     let ledger: Vec<_> = ledger.iter().map(|&(seq, mark)| (Seq::at(seq), mark)).collect();
-    let mut judgement = Judgement::new(false);
+    let mut judgement = IdentityReport::new(false);
     let list = List { told, column: "id", is_rejects_file: false };
     people.look_for_moves(&ledger, &list, &mut judgement)?;
     Ok(judgement)
 }
 
 /// The lines of those who are strangers by where people moved.
-fn judged(people: &People, told: Mark, ledger: &[(i64, Mark)]) -> Result<Vec<u64>, IdsMoved> {
+fn judged(
+    people: &People,
+    told: PersonFingerprint,
+    ledger: &[(i64, PersonFingerprint)],
+) -> Result<Vec<u64>, IdsMoved> {
     let mut lines: Vec<u64> = judge(people, told, ledger)?.strange.into_keys().collect();
     lines.sort_unstable();
     Ok(lines)
@@ -66,21 +74,21 @@ fn judged(people: &People, told: Mark, ledger: &[(i64, Mark)]) -> Result<Vec<u64
 
 #[test]
 fn both_halves_make_a_stranger_and_one_does_not() {
-    let judgement = Judgement::new(false);
+    let judgement = IdentityReport::new(false);
     for (before, now, wanted) in [
         (A, A, None),
-        (A, B, Some(Stranger::BothDiffer)),
+        (A, B, Some(IdentityMismatch::BothDiffer)),
         (A, mark(1, 2), None),
         (A, mark(2, 1), None),
-        (A, Mark::UNKNOWN, None),
-        (Mark::UNKNOWN, B, None),
+        (A, PersonFingerprint::UNKNOWN, None),
+        (PersonFingerprint::UNKNOWN, B, None),
         (mark(0, 1), mark(0, 2), None),
         (mark(0, 1), mark(2, 2), None),
         (mark(1, 0), mark(2, 2), None),
     ] {
         let entry = entry(1, before);
         assert_eq!(judgement.stranger(Some(&entry), now, 2), wanted, "{before:?} {now:?}");
-        assert_eq!(Judgement::new(true).stranger(Some(&entry), now, 2), None, "trusted");
+        assert_eq!(IdentityReport::new(true).stranger(Some(&entry), now, 2), None, "trusted");
         for state in State::ALL.into_iter().filter(|state| *state != State::Enrolled) {
             let entry = Entry { state, ..entry.clone() };
             assert_eq!(judgement.stranger(Some(&entry), now, 2), None, "nobody has its link");
@@ -97,7 +105,7 @@ fn a_changed_half_is_learnt_and_a_stranger_is_not() {
     let people = noted(&[
         (Some((1, A)), mark(1, 9)),
         (Some((2, B)), C),
-        (Some((3, Mark::UNKNOWN)), mark(0, 7)),
+        (Some((3, PersonFingerprint::UNKNOWN)), mark(0, 7)),
         (Some((4, mark(4, 4))), mark(0, 4)),
     ]);
     assert_eq!(people.learnt(), [(Seq::at(1), mark(1, 9)), (Seq::at(3), mark(0, 7))]);
@@ -162,7 +170,9 @@ fn of_people_known_by_one_thing_alone_few_are_corrected() {
     let ledger: Vec<_> = (1..=5).map(|n| (i64::from(n), nth(n))).collect();
     let rows = |changed: u32, of: u32| -> Vec<_> {
         let now = |n| if n <= changed { nth(100 + n) } else { nth(n) };
-        (1..=of).map(|n| (Some((i64::from(n), nth(n))), Mark { email: 0, ..now(n) })).collect()
+        (1..=of)
+            .map(|n| (Some((i64::from(n), nth(n))), PersonFingerprint { email: 0, ..now(n) }))
+            .collect()
     };
     for (changed, of, strangers) in
         [(1, 1, 0), (1, 2, 0), (2, 4, 0), (2, 3, 2), (3, 5, 3), (5, 5, 5)]
@@ -178,7 +188,7 @@ fn an_id_of_two_rows_is_the_one_whom_it_was_enrolled_for() {
         people.note_rival(&entry(1, A), mark, line, "x", false);
     };
     let promised = |line| {
-        let mut promises = Promises::default();
+        let mut promises = IdOwners::default();
         promises.add("x", line);
         promises
     };
@@ -204,10 +214,11 @@ fn an_id_of_two_rows_is_the_one_whom_it_was_enrolled_for() {
 #[test]
 fn ids_that_moved_are_told_from_accidents() {
     let enrolled = |count: u32| (1..=count).map(|n| (i64::from(n), nth(n))).collect::<Vec<_>>();
-    let shifted = |count: u32, from: u32| -> Vec<(Option<(i64, Mark)>, Mark)> {
-        let now = |n| if n < from { nth(n) } else { nth(if n == from { 900 } else { n - 1 }) };
-        (1..=count).map(|n| (Some((i64::from(n), nth(n))), now(n))).collect()
-    };
+    let shifted =
+        |count: u32, from: u32| -> Vec<(Option<(i64, PersonFingerprint)>, PersonFingerprint)> {
+            let now = |n| if n < from { nth(n) } else { nth(if n == from { 900 } else { n - 1 }) };
+            (1..=count).map(|n| (Some((i64::from(n), nth(n))), now(n))).collect()
+        };
     let verdict = |rows: &[_], told, count| judged(&noted(rows), told, &enrolled(count)).err();
     assert!(verdict(&shifted(9, 1), BOTH, 9).is_none(), "each is judged by itself");
     let Some(IdsMoved::ToOthers { rows, of, seen, first, .. }) = verdict(&shifted(12, 1), BOTH, 12)
@@ -226,8 +237,8 @@ fn ids_that_moved_are_told_from_accidents() {
     assert!(verdict(&others(20, 100), BOTH, 100).is_some());
     assert!(verdict(&others(19, 100), BOTH, 100).is_none());
     // A firm was renamed: all addresses changed, and no name.
-    let renamed = |told: Mark| -> Vec<_> {
-        let now = |n| Mark { name: nth(n).name * told.name, ..nth(7_000 + n) };
+    let renamed = |told: PersonFingerprint| -> Vec<_> {
+        let now = |n| PersonFingerprint { name: nth(n).name * told.name, ..nth(7_000 + n) };
         (1..=50).map(|n| (Some((i64::from(n), nth(n))), now(n))).collect()
     };
     assert!(verdict(&renamed(BOTH), BOTH, 50).is_none());
