@@ -27,8 +27,11 @@ use crate::{
     },
     input::{self, Mapping, Snapshot, Source},
     job::{
-        self, Ended, Event, Import, Planned, admission, client::GraphClient, conduct::Conduct,
-        preflight::Ruling, stop::Stop,
+        self, Ended, Event, Import, Planned,
+        client::GraphClient,
+        conduct::Conduct,
+        preflight::{self, Ruling},
+        stop::Stop,
     },
     ledger::{Identity, Ledger, RunEnd, RunTraffic},
     output::{Closing, Console, Files, Projection, Summary, TargetName, harmless, probe},
@@ -118,6 +121,7 @@ impl Enrolment<'_> {
         let buckets = Buckets::new(Pacer::new(pace.clone()), Pacer::new(reads));
         let client = GraphClient::new(
             transport,
+            self.host.clone(),
             tokens,
             job::start_clock(),
             buckets,
@@ -127,7 +131,6 @@ impl Enrolment<'_> {
         let import = Import {
             client: &client,
             target: &self.target,
-            host: &self.host,
             input: snapshot,
             conduct: &self.conduct,
             enable: self.enable,
@@ -187,7 +190,7 @@ impl Enrolment<'_> {
             Api::Webinar => console.say(format!("the webinar's audience: {}", ruling.mode)),
         }
         if self.target.api() == Api::Webinar && ruling.mode == Mode::Organization {
-            console.warn(admission::ORGANIZATION);
+            console.warn(preflight::ORGANIZATION);
         }
     }
 

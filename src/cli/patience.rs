@@ -34,7 +34,7 @@ impl Wait {
         let (traffic, now) = (client.traffic(), client.clock.now());
         match client.view().closed.filter(|closed| closed.by_server) {
             Some(closed) => Some(Self::Turn(second_of_end(closed.until.saturating_sub(now)))),
-            None if traffic.failed > 0 => Some(Self::Answer(client.trouble())),
+            None if traffic.failed > 0 => Some(Self::Answer(client.last_failure())),
             None if traffic.throttled > 0 => Some(Self::Turn(None)),
             None => None,
         }

@@ -8,10 +8,9 @@ use super::{
 };
 use crate::{
     graph::{http::Http, target::Api},
-    job::{self, client::GraphClient, preflight, refusal::Refusal, stop::Stop},
+    job::{self, client::GraphClient, preflight, stop::Stop},
     output::harmless,
-    pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
-    registrant::Mode,
+    pacing::{Buckets, Call, Pacer, Settings},
 };
 
 pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
@@ -33,56 +32,44 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
         .build()
         .map_err(|error| Failure::internal("no runtime", &error))?;
     runtime.block_on(async {
-        let client = line(reach)?;
+        let client = client(reach)?;
         match &args.action {
             RegistrationAction::Disable(_) => {
-                match client.ask(Call::Remove, &meeting.disable()).await {
+                match client.send_until_answered(Call::Remove, &meeting.disable()).await {
                     Ok(_) => print("the registration and its registrants are removed\n"),
-                    Err(refusal) => return Err(stopped(&client, refusal.into_stop(Api::Meeting))),
+                    Err(refusal) => {
+                        let stop = refusal.into_stop(Api::Meeting, "a registration");
+                        return Err(stopped(&client, stop));
+                    }
                 }
             }
-            RegistrationAction::Show(_) => match client.ask(Call::Read, &meeting.show()).await {
-                Ok(response) => tell(&preflight::read(&response)?),
-                Err(refusal) => return Err(stopped(&client, refusal.into_stop(Api::Meeting))),
-            },
-            RegistrationAction::Enable { .. } => {
-                let mode = enable.unwrap_or(Mode::Everyone);
-                // One registration a meeting: look first, and leave the one that is there alone.
-                match client.ask(Call::Read, &meeting.show()).await {
-                    Ok(response) => {
-                        let found = preflight::read(&response)?;
-                        if found.mode != mode {
-                            return Err(Failure {
-                                code: 6,
-                                sentence: format!(
-                                    "the meeting has a registration for {} already, and its mode cannot be changed; `registration disable` removes it, with every registrant",
-                                    found.mode
-                                ),
-                            });
-                        }
-                        tell(&found);
-                    }
-                    Err(Refusal::Word {
-                        verdict: Verdict::Systemic(Systemic::TargetGone), ..
-                    }) => {
-                        let answer = preflight::enable(&client, &meeting, mode).await;
-                        let response = answer.map_err(|stop| stopped(&client, stop))?;
-                        tell(&preflight::read(&response)?);
-                    }
-                    Err(refusal) => return Err(stopped(&client, refusal.into_stop(Api::Meeting))),
+            RegistrationAction::Show(_) | RegistrationAction::Enable { .. } => {
+                // One registration a meeting: one that is there is left alone.
+                let found = preflight::registration(&client, &meeting, enable).await;
+                let found = found.map_err(|stop| stopped(&client, stop))?;
+                if enable.is_some_and(|mode| found.mode != mode) {
+                    return Err(Failure {
+                        code: 6,
+                        sentence: format!(
+                            "the meeting has a registration for {} already, and its mode cannot be changed; `registration disable` removes it, with every registrant",
+                            found.mode
+                        ),
+                    });
                 }
+                tell(&found);
             }
         }
         Ok(0)
     })
 }
 
-fn line(reach: &ReachArgs) -> Result<GraphClient<Http>, Failure> {
+fn client(reach: &ReachArgs) -> Result<GraphClient<Http>, Failure> {
     let http = reach::http(&reach.graph);
     let (host, tokens) = reach::signed_in(&reach.graph, &reach.auth, &http)?;
     let pacer = || Pacer::new(Settings::default());
     Ok(GraphClient::new(
-        Http::new(host, &http)?,
+        Http::new(host.clone(), &http)?,
+        host,
         tokens,
         job::start_clock(),
         Buckets::new(pacer(), pacer()),

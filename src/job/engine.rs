@@ -20,9 +20,6 @@
 //!  held by the webinar before ─────────────► (adopted)
 //! ```
 
-mod look;
-mod spare;
-
 use std::{cell::Cell, collections::VecDeque, pin::pin, time::Duration};
 
 use futures_util::{
@@ -31,23 +28,19 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 
-use look::Listed;
-use spare::Spare;
-
 use super::{
-    client::{GraphClient, Traffic},
+    client::{GraphClient, Refusal, Traffic},
     conduct::{Conduct, Limit, OnUnknown},
-    links::follow,
-    reconcile::Reconciler,
-    remote::RemoteMatch,
-    row::{RowSender, SAME_ANSWER},
+    links::fetch_link,
+    reconcile::{Finding, Reconciler},
+    remote::{self, NoList, RemoteIndex, RemoteMatch, Wanted},
+    row::{RowEnd, RowSender, SAME_ANSWER, Work},
     stop::Stop,
-    work::{RowEnd, Work},
 };
 use crate::{
-    graph::{host::GraphHost, target::Target, transport::Transport},
-    ledger::LedgerWriter,
-    pacing::View,
+    graph::{target::Target, transport::Transport},
+    ledger::{LedgerWriter, NextState, Transition},
+    pacing::{Bucket, Verdict, View},
 };
 
 /// How soon after it was accepted a row may show on the list. Microsoft says nothing of it; a list
@@ -100,8 +93,6 @@ pub struct Engine<'a, T> {
     pub client: &'a GraphClient<T>,
     /// The target.
     pub target: &'a Target,
-    /// Where the target's lists come from.
-    pub host: &'a GraphHost,
     /// The ledger.
     pub writer: &'a LedgerWriter,
     /// How the run is to behave.
@@ -204,7 +195,7 @@ impl<T: Transport> Engine<'_, T> {
                 && let Some((work, sight)) =
                     state.links.pop_front().or_else(|| state.ahead.pop_front())
             {
-                following.push(follow(&sender, work, sight));
+                following.push(fetch_link(&sender, work, sight));
             }
             let stopped = self.client.stop.is_raised();
             let at_rest = in_hand.is_empty() && following.is_empty();
@@ -394,6 +385,165 @@ impl<T: Transport> Engine<'_, T> {
         {
             self.client.stop.raise(too_many(limit, rejects));
         }
+    }
+
+    async fn list(&self, begun: Duration, wanted: Wanted) -> Listed {
+        let (mut seen, mut held) = (RemoteIndex::cautious(), 0);
+        let result = remote::list(self.client, self.target, |members| {
+            held += members.len();
+            for member in members {
+                if wanted.has(&member) {
+                    seen.note(member);
+                }
+            }
+        })
+        .await;
+        Listed { begun, held, result: result.map(|()| seen) }
+    }
+
+    /// Acts on a list: rows are sent again, followed to their link, or looked for again.
+    async fn listed<I>(&self, state: &mut EngineState<I>, listed: Listed) {
+        let seen = match listed.result {
+            Ok(seen) => seen,
+            Err(why) => return self.unlisted(state, why),
+        };
+        for finding in state.doubts.judge(listed.begun, &seen, listed.held) {
+            let kept = match finding {
+                Finding::Missed(work) => {
+                    self.missed(state, work);
+                    Ok(())
+                }
+                Finding::Absent(mut work) => {
+                    work.remove_first = false;
+                    self.again(state, work, NextState::Ready).await
+                }
+                Finding::Held(work, sight) => self.held(state, work, sight).await,
+                Finding::Twice(work, sight) => {
+                    state.tally.enrolled -= 1;
+                    self.held(state, work, sight).await
+                }
+            };
+            if let Err(error) = kept {
+                self.client.stop.raise(Stop::Ledger(error));
+                return;
+            }
+        }
+        self.client.pacing(|buckets| {
+            buckets.of(Bucket::Writes).add_rows(state.again.len() as u64);
+        });
+    }
+
+    /// There is no list: rows stay as they are. One that failed is asked for again later; one that
+    /// was refused would be refused again.
+    fn unlisted<I>(&self, state: &mut EngineState<I>, why: NoList) {
+        let stopped = self.client.stop.is_raised();
+        if !stopped {
+            tracing::warn!(?why, "no list: nobody is judged by it");
+        }
+        let passing = match &why {
+            NoList::Odd(_)
+            | NoList::Refused(Refusal::Unknown | Refusal::Unreadable | Refusal::Failing(_)) => true,
+            NoList::Refused(Refusal::Stopped | Refusal::Answered { .. }) => false,
+        };
+        if passing && !stopped && state.doubts.postpone(|failed| self.in_a_while(failed)) {
+            return;
+        }
+        // What is forbidden to this list is forbidden to the next; nobody would be told.
+        if let NoList::Refused(refusal @ Refusal::Answered { verdict, .. }) = why
+            && matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn)
+            && !self.conduct.trust_ledger
+            && let Some(stop) = refusal.into_stop(self.target.api(), "a list")
+        {
+            self.client.stop.raise(stop);
+        }
+        state.tally.awaiting += state.doubts.sought() as u64;
+        state.doubts.give_up();
+    }
+
+    /// A row that the target holds.
+    async fn held<I>(
+        &self,
+        state: &mut EngineState<I>,
+        mut work: Work,
+        sight: RemoteMatch,
+    ) -> Result<(), String> {
+        let twice = !sight.extra.is_empty();
+        let (code, reason) = if twice {
+            ("listed-twice", "the target holds it twice")
+        } else {
+            ("listed", "the target holds it")
+        };
+        let in_doubt = NextState::Unknown { code: code.to_owned(), reason: reason.to_owned() };
+        match self.target {
+            Target::Meeting(_) => {
+                work.remove_first = true;
+                self.again(state, work, in_doubt).await
+            }
+            Target::Webinar(_) => {
+                // In doubt on disk until the one too many is cancelled.
+                if work.doubted && twice {
+                    self.keep(&work, in_doubt).await?;
+                }
+                state.links.push_back((work, sight));
+                Ok(())
+            }
+        }
+    }
+
+    /// A row is sent again.
+    async fn again<I>(
+        &self,
+        state: &mut EngineState<I>,
+        work: Work,
+        becomes: NextState,
+    ) -> Result<(), String> {
+        self.keep(&work, becomes).await?;
+        state.again.push_back(work);
+        Ok(())
+    }
+
+    async fn keep(&self, work: &Work, becomes: NextState) -> Result<(), String> {
+        let Some(seq) = work.seq else {
+            return Err("a row in doubt has no number in the ledger".to_owned());
+        };
+        let at = self.client.clock.stamp(self.client.clock.now());
+        let settlement = Transition { seq, attempt: None, becomes, at };
+        self.writer.settle(settlement).await.map_err(|error| error.to_string())
+    }
+}
+
+/// A list, and when it was begun.
+struct Listed {
+    begun: Duration,
+    /// How many members it had.
+    held: usize,
+    result: Result<RemoteIndex, NoList>,
+}
+
+/// How many rows are prepared ahead of their turn: enough that a free slot does not wait for an
+/// intent to reach the disk, few enough that a crash leaves few in doubt that were never sent. So
+/// it follows the need: twice as many when a slot waits, half when rows wait.
+struct Spare(usize);
+
+impl Spare {
+    /// A row that is prepared now and not ahead of anything.
+    const ONE: Self = Self(1);
+
+    /// Whether one more may be prepared.
+    fn admits<T: Transport>(&mut self, client: &GraphClient<T>) -> bool {
+        let unsent = client.unsent();
+        if client.waiting() > self.0.div_ceil(2) {
+            self.0 = (self.0 / 2).max(1);
+        } else if unsent >= self.0 && client.is_starved() {
+            self.0 = (self.0 * 2).min(Self::most(client.view().per_second));
+        }
+        unsent < self.0
+    }
+
+    fn most(per_second: Option<f64>) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows")]
+        let a_second = per_second.map_or(usize::MAX, |rate| rate.ceil() as usize);
+        a_second.max(4)
     }
 }
 

@@ -4,25 +4,19 @@
 //! plan (pure: rows × ledger → what to do), the engine, which acts on it. What comes out is the
 //! ledger; the files are its projection, in another room.
 
-pub mod admission;
 pub mod client;
 pub mod clock;
 pub mod conduct;
-mod contact;
 pub mod engine;
-pub mod exchange;
 pub mod identity;
 pub mod links;
-pub mod listing;
 pub mod plan;
 pub mod preflight;
 pub mod reconcile;
-pub mod refusal;
 pub mod remote;
 pub mod row;
 pub mod stop;
 mod walk;
-pub mod work;
 
 use std::time::Duration;
 
@@ -39,7 +33,7 @@ use remote::RemoteIndex;
 use stop::Stop;
 
 use crate::{
-    graph::{host::GraphHost, meeting::Registration, target::Target, transport::Transport},
+    graph::{meeting::Registration, target::Target, transport::Transport},
     input::{IdTrap, InputError, Snapshot},
     ledger::{Ledger, LedgerError},
     pacing::Settings,
@@ -52,8 +46,6 @@ pub struct Import<'a, T> {
     pub client: &'a GraphClient<T>,
     /// The target.
     pub target: &'a Target,
-    /// Where it is.
-    pub host: &'a GraphHost,
     /// The input's copy.
     pub input: &'a Snapshot,
     /// How to behave.

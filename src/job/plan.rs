@@ -7,7 +7,7 @@ use work_list::WorkList;
 use super::{
     identity::{IdentityMismatch, IdentityReport, IdsMoved, People, Unjudged},
     remote::{RemoteIndex, RemoteMatch},
-    work::Work,
+    row::Work,
 };
 use crate::{
     input::{IdTrap, InputError, Row, RowCheck, Snapshot, Validator, check_all},

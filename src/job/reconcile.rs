@@ -11,7 +11,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     remote::{RemoteIndex, RemoteMatch, Wanted},
-    work::Work,
+    row::Work,
 };
 
 /// Lost rows beyond which the run does not wait for its end to reconcile them.

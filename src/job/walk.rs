@@ -3,16 +3,17 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::{
-    Ended, Event, Import, JobError, Planned, clock, emptied,
+    Ended, Event, Import, JobError, Planned,
+    client::Refusal,
+    clock, emptied,
     engine::{self, Begin, Engine, Tally},
     identity::IdentityReport,
-    listing::{self, NoList},
     plan::{Plan, PlanError},
     preflight::{self, Ruling},
-    refusal,
     remote::RemoteIndex,
+    remote::{self, NoList},
     replaced,
-    stop::Stop,
+    stop::{self, Stop},
     vanished,
 };
 use crate::{
@@ -80,7 +81,7 @@ impl<T: Transport> Import<'_, T> {
         // A registration made in the place of the ledger's would leave every link of it dead.
         let bound = ledger.listed()?.registration.filter(|_| !self.conduct.trust_ledger);
         let enable = self.enable.filter(|_| bound.is_none());
-        let ruling = match preflight::rule(self.client, self.target, self.host, enable).await {
+        let ruling = match preflight::rule(self.client, self.target, enable).await {
             Ok(ruling) => ruling,
             Err(stop) => {
                 let gone = matches!(&stop, Some(Stop::TargetGone { api: Api::Meeting, .. }));
@@ -185,7 +186,6 @@ impl<T: Transport> Import<'_, T> {
         let engine = Engine {
             client: self.client,
             target: self.target,
-            host: self.host,
             writer: &writer,
             conduct: self.conduct,
             read: plan.read,
@@ -255,7 +255,7 @@ impl<T: Transport> Import<'_, T> {
         if self.conduct.trust_ledger || !ledger.has_enrolled_before(long_ago)? {
             return Ok(None);
         }
-        let Ok(page) = listing::first_page(self.client, self.target).await else { return Ok(None) };
+        let Ok(page) = remote::first_page(self.client, self.target).await else { return Ok(None) };
         if page.next_link.is_some() {
             return Ok(None);
         }
@@ -328,12 +328,12 @@ impl<T: Transport> Import<'_, T> {
 
     /// Lists the whole target; `false` where there is no list and the ledger is trusted.
     async fn list(&self, page: impl FnMut(Vec<Member>)) -> Result<bool, Option<Stop>> {
-        let why = match listing::list(self.client, self.target, self.host, page).await {
+        let why = match remote::list(self.client, self.target, page).await {
             Ok(()) => return Ok(true),
-            Err(NoList::Refused(refusal::Refusal::Stopped)) => return Err(None),
+            Err(NoList::Refused(Refusal::Stopped)) => return Err(None),
             Err(_) if self.conduct.trust_ledger => return Ok(false),
             Err(NoList::Odd(why)) => why,
-            Err(NoList::Refused(refusal)) => match refusal.into_stop(self.target.api()) {
+            Err(NoList::Refused(refusal)) => match refusal.into_stop(self.target.api(), "a list") {
                 Some(Stop::Unusable(why) | Stop::Failing(why)) => why,
                 stop => return Err(stop),
             },
@@ -357,7 +357,7 @@ impl<T: Transport> Import<'_, T> {
         // Whoever is signed in registers nobody else.
         // In doubt: an absent one would be posted.
         (ruling.of_a_person && (plan.to_post > 0 || !plan.in_doubt.is_empty()))
-            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, refusal::WEBINAR_ACCESS)))
+            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, stop::WEBINAR_ACCESS)))
     }
 
     fn set_pace(&self, plan: &Plan, ledger: &Ledger) -> Result<(), LedgerError> {

@@ -20,12 +20,10 @@ use crate::{
     },
     input::Input,
     job::{
-        self, admission,
-        client::GraphClient,
-        exchange::Exchange,
+        self,
+        client::{Exchange, GraphClient},
         preflight,
-        refusal::{WEBINAR_ACCESS, systemic},
-        stop::Stop,
+        stop::{Stop, WEBINAR_ACCESS, systemic},
     },
     ledger::Listed,
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
@@ -85,14 +83,20 @@ pub(super) async fn look(
         findings.mend("registration", Stop::Unusable(sentence));
         return;
     }
-    let transport = match Http::new(host, &http) {
+    let transport = match Http::new(host.clone(), &http) {
         Ok(transport) => transport,
         Err(error) => return findings.mend("registration", error),
     };
     let pacer = || Pacer::new(Settings::default());
     let buckets = Buckets::new(pacer(), pacer());
-    let client =
-        GraphClient::new(transport, tokens, job::start_clock(), buckets, fastrand::Rng::new());
+    let client = GraphClient::new(
+        transport,
+        host,
+        tokens,
+        job::start_clock(),
+        buckets,
+        fastrand::Rng::new(),
+    );
     match &target {
         Target::Meeting(meeting) => {
             let found = registration(args, &client, meeting, findings).await;
@@ -204,7 +208,7 @@ async fn webinar(
 ) -> Option<()> {
     let shown = reached(client, &webinar.show(), findings).await?;
     let about = told(&shown, "registration", wire::webinar, findings)?;
-    let mode = match admission::mode(&about) {
+    let mode = match preflight::mode(&about) {
         Ok(mode) => mode,
         Err(stop) => {
             findings.mend("registration", stop);
@@ -217,7 +221,7 @@ async fn webinar(
     };
     findings.ok("registration", format!("published, open to {mode}; {mails}"));
     if mode == Mode::Organization {
-        findings.note("audience", admission::ORGANIZATION);
+        findings.note("audience", preflight::ORGANIZATION);
     }
     let (exchange, _) = findings.hold("admission", ask(client, &webinar.configuration()).await)?;
     let said = told(&exchange, "admission", wire::configuration, findings)?;

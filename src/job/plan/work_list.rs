@@ -6,7 +6,7 @@ use crate::{
     input::{InputError, Row, Rows, Snapshot},
     job::{
         remote::{RemoteIndex, RemoteMatch},
-        work::Work,
+        row::Work,
     },
     ledger::sent_digest,
     registrant::{Fingerprinter, Registrant},
