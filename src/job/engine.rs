@@ -32,9 +32,9 @@ use super::{
     client::{GraphClient, Refusal, Traffic},
     conduct::{Conduct, Limit, OnUnknown},
     links::fetch_link,
-    reconcile::{Finding, Reconciler},
+    reconcile::{Acknowledged, Finding, ListSeen, Reconciler},
     remote::{self, NoList, RemoteIndex, RemoteMatch, Wanted},
-    row::{RowEnd, RowSender, SAME_ANSWER, Work},
+    row::{RowEnd, RowSender, SAME_ANSWER, Work, in_doubt},
     stop::Stop,
 };
 use crate::{
@@ -124,6 +124,7 @@ struct EngineState<I> {
     /// Rows of the plan that it held before.
     ahead: VecDeque<(Work, RemoteMatch)>,
     doubts: Reconciler,
+    acknowledged: Acknowledged,
     tally: Tally,
     /// Whether any row of this run has had an answer that decided it: until then one at a time.
     proven: bool,
@@ -155,7 +156,8 @@ impl<T: Transport> Engine<'_, T> {
     where
         I: Iterator<Item = Result<(Work, Option<RemoteMatch>), Stop>>,
     {
-        let mut doubts = Reconciler::new(self.conduct.max_attempts);
+        let mails = matches!(self.target, Target::Webinar(_));
+        let mut doubts = Reconciler::new(self.conduct.max_attempts, mails);
         for (work, ripe) in begin.lost {
             self.doubt(&mut doubts, work, ripe);
         }
@@ -166,6 +168,7 @@ impl<T: Transport> Engine<'_, T> {
             links: begin.found.into(),
             ahead: VecDeque::new(),
             doubts,
+            acknowledged: Acknowledged::default(),
             tally: Tally::default(),
             proven: false,
             spare: Spare::ONE,
@@ -209,7 +212,8 @@ impl<T: Transport> Engine<'_, T> {
                 && time <= self.client.clock.now()
             {
                 let now = self.client.clock.now();
-                list = Some(Box::pin(self.list(now, state.doubts.wanted(now))));
+                let (wanted, acknowledged) = (state.doubts.wanted(now), state.acknowledged.clone());
+                list = Some(Box::pin(self.list(now, idle, wanted, acknowledged)));
                 state.tally.lists += 1;
                 continue;
             }
@@ -272,7 +276,7 @@ impl<T: Transport> Engine<'_, T> {
 
     fn ripe_at<I>(&self, state: &EngineState<I>, idle: bool, listing: bool) -> Option<Duration> {
         let off = listing || self.client.stop.is_raised();
-        if off { None } else { state.doubts.ripe_at(idle) }
+        if off { None } else { state.doubts.next_list_at(idle) }
     }
 
     /// A row's result was lost.
@@ -293,8 +297,13 @@ impl<T: Transport> Engine<'_, T> {
 
     /// When to look again after so many looks that brought nothing.
     fn in_a_while(&self, looks: u32) -> Duration {
+        self.client.clock.now() + self.pause(looks)
+    }
+
+    /// How long to wait after so many looks that brought nothing.
+    fn pause(&self, looks: u32) -> Duration {
         let pause = self.conduct.settle.saturating_mul(1 << looks.min(16));
-        self.client.clock.now() + pause.clamp(SOON, LONGEST_PAUSE)
+        pause.clamp(SOON, LONGEST_PAUSE)
     }
 
     fn progress<I>(&self, state: &EngineState<I>, following: usize) -> Progress {
@@ -313,6 +322,7 @@ impl<T: Transport> Engine<'_, T> {
         let ripe = self.client.clock.now() + self.conduct.settle;
         match end {
             RowEnd::Enrolled => {
+                state.acknowledged.note(work.registrant.id.as_str(), work.answered_at);
                 state.tally.enrolled += 1;
                 state.proven = true;
                 state.streak = Streak::default();
@@ -326,7 +336,11 @@ impl<T: Transport> Engine<'_, T> {
                 self.count_refusal(state, code, message);
             }
             RowEnd::InDoubt => self.doubt(&mut state.doubts, work, ripe),
+            RowEnd::Removed => state.doubts.add(work, ripe),
             RowEnd::Accepted(sight) => {
+                if work.posted {
+                    state.acknowledged.note(work.registrant.id.as_str(), work.answered_at);
+                }
                 state.proven = true;
                 state.streak = Streak::default();
                 if let Some(sight) = sight {
@@ -361,7 +375,7 @@ impl<T: Transport> Engine<'_, T> {
                 let ripe = self.client.clock.now() + self.conduct.settle;
                 self.doubt(&mut state.doubts, work, ripe);
             }
-            RowEnd::Refused { .. } | RowEnd::Held(_) | RowEnd::NotAttempted => {}
+            RowEnd::Refused { .. } | RowEnd::Removed | RowEnd::Held(_) | RowEnd::NotAttempted => {}
         }
     }
 
@@ -387,18 +401,26 @@ impl<T: Transport> Engine<'_, T> {
         }
     }
 
-    async fn list(&self, begun: Duration, wanted: Wanted) -> Listed {
-        let (mut seen, mut held) = (RemoteIndex::cautious(), 0);
+    async fn list(
+        &self,
+        begun: Duration,
+        idle: bool,
+        wanted: Wanted,
+        acknowledged: Acknowledged,
+    ) -> Listed {
+        let (mut seen, mut held, mut fresh_to) = (RemoteIndex::cautious(), 0, None);
         let result = remote::list(self.client, self.target, |members| {
             held += members.len();
             for member in members {
+                fresh_to =
+                    fresh_to.max(member.posted.as_deref().and_then(|id| acknowledged.at(id)));
                 if wanted.has(&member) {
                     seen.note(member);
                 }
             }
         })
         .await;
-        Listed { begun, held, result: result.map(|()| seen) }
+        Listed { begun, idle, held, fresh_to, result: result.map(|()| seen) }
     }
 
     /// Acts on a list: rows are sent again, followed to their link, or looked for again.
@@ -407,20 +429,38 @@ impl<T: Transport> Engine<'_, T> {
             Ok(seen) => seen,
             Err(why) => return self.unlisted(state, why),
         };
-        for finding in state.doubts.judge(listed.begun, &seen, listed.held) {
+        let list = ListSeen {
+            begun: listed.begun,
+            begun_at: self.client.clock.stamp(listed.begun),
+            index: &seen,
+            held: listed.held,
+            fresh_to: listed.fresh_to,
+            idle: listed.idle,
+        };
+        let acknowledged = state.acknowledged.latest();
+        for finding in state.doubts.judge(&list, acknowledged, |lists| self.pause(lists)) {
             let kept = match finding {
                 Finding::Missed(work) => {
                     self.missed(state, work);
                     Ok(())
                 }
                 Finding::Absent(mut work) => {
-                    work.remove_first = false;
+                    (work.remove_first, work.removed) = (false, false);
                     self.again(state, work, NextState::Ready).await
                 }
                 Finding::Held(work, sight) => self.held(state, work, sight).await,
                 Finding::Twice(work, sight) => {
                     state.tally.enrolled -= 1;
                     self.held(state, work, sight).await
+                }
+                Finding::Once(_) => Ok(()),
+                Finding::NotRemoved(work) => {
+                    let reason = "the target goes on listing it after each DELETE that it answered";
+                    self.keep(&work, in_doubt("not-removed", reason)).await
+                }
+                Finding::StillTwice(work) => {
+                    state.tally.enrolled -= 1;
+                    self.keep(&work, in_doubt("listed-twice", "the target holds it twice")).await
                 }
             };
             if let Err(error) = kept {
@@ -473,7 +513,7 @@ impl<T: Transport> Engine<'_, T> {
         } else {
             ("listed", "the target holds it")
         };
-        let in_doubt = NextState::Unknown { code: code.to_owned(), reason: reason.to_owned() };
+        let in_doubt = in_doubt(code, reason);
         match self.target {
             Target::Meeting(_) => {
                 work.remove_first = true;
@@ -515,8 +555,12 @@ impl<T: Transport> Engine<'_, T> {
 /// A list, and when it was begun.
 struct Listed {
     begun: Duration,
+    /// Whether nothing else was under way or left to be sent then.
+    idle: bool,
     /// How many members it had.
     held: usize,
+    /// When the latest registrant of this run that it shows was acknowledged.
+    fresh_to: Option<i64>,
     result: Result<RemoteIndex, NoList>,
 }
 

@@ -297,9 +297,19 @@ fn email(registrant: &Registrant) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, StatusCode};
+
     use super::*;
     use crate::{
-        graph::list::Standing,
+        auth::Tokens,
+        graph::{
+            host::{GraphHost, TrustedHosts},
+            list::Standing,
+            meeting::Meeting,
+            transport::{Request, Response, TransportError},
+        },
+        job::clock::Clock,
+        pacing::{Buckets, Pacer, Settings},
         registrant::{Fields, Rule},
     };
 
@@ -394,5 +404,61 @@ mod tests {
         assert_eq!(taken(None), Some(true), "whose THEIRS is this list does not know");
         assert_eq!(taken(Some("r1")), Some(false));
         assert_eq!(taken(Some("r2")), Some(true));
+    }
+
+    #[test]
+    fn a_page_is_of_the_same_list_however_graph_writes_its_path() {
+        let list = "/beta/users/ada%40x.org/onlineMeetings/MSo%2Bx%3D/registration/registrants";
+        for same in [
+            "/beta/users('0b')/onlineMeetings('MSo+x=')/registration/registrants?$skiptoken=1",
+            "/beta/me/onlinemeetings/MSo%2bx%3d/registration/registrants",
+        ] {
+            assert!(is_same_collection(list, same), "{same}");
+        }
+        for other in [
+            "/beta/me/onlineMeetings/other/registration/registrants",
+            "/beta/me/onlineMeetings/mso+x=/registration/registrants",
+            "/beta/me/onlineMeetings/MSo+x=/attendanceReports",
+            "/v1.0/solutions/virtualEvents/webinars/MSo+x=/registrations",
+        ] {
+            assert!(!is_same_collection(list, other), "{other}");
+        }
+    }
+
+    /// Answers each request with a page of `members` and a next page.
+    struct Endless {
+        members: &'static str,
+        pages: std::cell::Cell<u32>,
+    }
+
+    impl Transport for Endless {
+        async fn send(&self, request: Request) -> Result<Response, TransportError> {
+            self.pages.set(self.pages.get() + 1);
+            let (path, page) = (request.target.split('?').next().unwrap_or(""), self.pages.get());
+            let body = format!(
+                r#"{{"value":[{}],"@odata.nextLink":"http://127.0.0.1:1{path}?page={page}"}}"#,
+                self.members
+            );
+            Ok(Response { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into() })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_never_ends_is_no_list() {
+        for members in ["", r#"{"id":"a1","tenantId":null,"userId":null}"#] {
+            let pacer = || Pacer::new(Settings::default());
+            let client = GraphClient::new(
+                Endless { members, pages: std::cell::Cell::new(0) },
+                GraphHost::parse("http://127.0.0.1:1", &TrustedHosts::default()).expect("a host"),
+                Tokens::none(),
+                Clock::starting(0),
+                Buckets::new(pacer(), pacer()),
+                fastrand::Rng::with_seed(1),
+            );
+            let target = Target::Meeting(Meeting::new("m1", None));
+            let listed = list(&client, &target, |_| {}).await;
+            assert!(matches!(listed, Err(NoList::Odd(_))), "{listed:?}");
+            assert!(client.traffic().requests < 10, "{:?}", client.traffic());
+        }
     }
 }

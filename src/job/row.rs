@@ -51,6 +51,12 @@ pub struct Work {
     pub line: u64,
     /// Whether a meeting holds it from an attempt whose answer was lost: DELETE first.
     pub remove_first: bool,
+    /// Whether it was removed, and no list has shown yet that it is gone.
+    pub removed: bool,
+    /// How often a list went on showing it after its DELETE was answered.
+    pub contradictions: u32,
+    /// When its latest attempt was answered or given up, in milliseconds since 1970.
+    pub answered_at: i64,
     /// Whether it was posted in this run.
     pub posted: bool,
     /// Whether its result was ever lost, in this run or an earlier one: then the server may hold it
@@ -76,6 +82,9 @@ impl Work {
             person,
             line,
             remove_first: false,
+            removed: false,
+            contradictions: 0,
+            answered_at: 0,
             posted: false,
             doubted: false,
             lost: 0,
@@ -99,6 +108,8 @@ pub enum RowEnd {
     },
     /// A POST or DELETE whose result was never learnt.
     InDoubt,
+    /// It was removed; the next list tells whether it is gone.
+    Removed,
     /// A webinar has it, and its link is to be had: of this registration, where it is known.
     Accepted(Option<Box<RemoteMatch>>),
     /// A webinar has it, and there is no link before its organizer acts.
@@ -127,8 +138,6 @@ pub struct RowSender<'a, T> {
 enum Outcome {
     /// Send again: not processed, or a fresh token is there.
     Again,
-    /// The row's life goes on with its POST.
-    Removed,
     /// It ends.
     End(RowEnd),
 }
@@ -171,6 +180,7 @@ impl<T: Transport> RowSender<'_, T> {
             let Ok(exchange) = self.client.send(Some(ready), call, &draft, request).await else {
                 return self.withdraw(seq, call).await;
             };
+            work.answered_at = self.client.clock.stamp(exchange.answered);
             if call == Call::Create {
                 self.client.count_post(std::mem::replace(&mut work.posted, true));
             }
@@ -187,7 +197,6 @@ impl<T: Transport> RowSender<'_, T> {
             tracing::trace!(request = %exchange.client_request_id, "its outcome is on disk");
             match outcome {
                 Outcome::Again => {}
-                Outcome::Removed => work.remove_first = false,
                 Outcome::End(end) => return end,
             }
         }
@@ -282,7 +291,10 @@ impl<T: Transport> RowSender<'_, T> {
         };
         match exchange.verdict {
             Verdict::Done if call == Call::Remove && is_removed(exchange) => {
-                (NextState::Ready, Outcome::Removed)
+                (work.remove_first, work.removed) = (false, true);
+                let reason =
+                    "it was removed to be posted again; the next list tells whether it is gone";
+                (in_doubt("removed", reason), Outcome::End(RowEnd::Removed))
             }
             // A DELETE that fails again and again is one row's trouble; a POST that cannot even be
             // sent is everybody's, and the line ends the run when that lasts.

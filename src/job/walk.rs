@@ -209,7 +209,8 @@ impl<T: Transport> Import<'_, T> {
     fn begin(&self, plan: &mut Plan, holdings: &RemoteIndex) -> Begin {
         let settle = clock::millis(self.conduct.settle);
         let mut begin = Begin::default();
-        for (work, since) in std::mem::take(&mut plan.in_doubt) {
+        for (mut work, since) in std::mem::take(&mut plan.in_doubt) {
+            work.answered_at = since;
             let ripe = self.client.clock.since(since.saturating_add(settle));
             // No longer than that, where a clock was set back since.
             begin.lost.push((work, ripe.min(self.conduct.settle)));
