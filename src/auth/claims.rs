@@ -25,7 +25,7 @@ pub enum Speaker {
 
 /// A token's own claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claims {
+pub struct TokenClaims {
     /// For whom it speaks.
     pub speaker: Speaker,
     /// Application permissions (`roles`).
@@ -44,7 +44,7 @@ pub struct Claims {
     pub expires: Option<u64>,
 }
 
-impl Claims {
+impl TokenClaims {
     /// Reads `token`; nothing where it is no JWT.
     #[must_use]
     pub fn read(token: &str) -> Option<Self> {
@@ -119,8 +119,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(claims: &serde_json::Value) -> Claims {
-        Claims::read(&token(claims)).expect("a JWT")
+    fn read(claims: &serde_json::Value) -> TokenClaims {
+        TokenClaims::read(&token(claims)).expect("a JWT")
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
     fn what_is_no_jwt_has_no_claims() {
         for text in ["", "opaque", "a.b", "a.b.c", "a.b.c.d", "EwB4A8l6BAAU.//8=.x", "..", "é.é.é"]
         {
-            assert_eq!(Claims::read(text), None, "{text}");
+            assert_eq!(TokenClaims::read(text), None, "{text}");
         }
     }
 }

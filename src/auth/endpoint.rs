@@ -14,9 +14,9 @@ use url::Url;
 use uuid::Uuid;
 
 use super::granted::{Effort, Granted};
-use super::{AuthError, Refusal, fixed};
+use super::{AuthError, TokenRefusal, fixed};
 use crate::graph::http::{HttpError, HttpOptions, client, exchange};
-use crate::graph::transport::{Failure, Response, TransportError};
+use crate::graph::transport::{Response, TransportError, TransportFailure};
 
 /// How long a patient attempt may last in all. An endpoint that is down for a minute stops no run;
 /// one that is down for longer is for the scheduler to come back to.
@@ -82,7 +82,7 @@ impl Asker {
                     let failure = AuthError::Unavailable { host: self.host.clone(), status };
                     (failure, retry_after(&answer.headers))
                 }
-                Ok(Err(TransportError { kind: Failure::Untrusted(distrust), .. }))
+                Ok(Err(TransportError { kind: TransportFailure::Untrusted(distrust), .. }))
                     if !self.heard.load(Ordering::Relaxed) =>
                 {
                     return Err(AuthError::Untrusted { host: self.host.clone(), distrust });
@@ -210,7 +210,7 @@ const ERRORS: [&str; 18] = [
     "identity_not_found",
 ];
 
-fn refusal(answer: &Response) -> Option<Refusal> {
+fn refusal(answer: &Response) -> Option<TokenRefusal> {
     #[derive(Deserialize)]
     struct Raw {
         error: String,
@@ -226,7 +226,7 @@ fn refusal(answer: &Response) -> Option<Refusal> {
         .strip_prefix("AADSTS")
         .and_then(|text| text.split(|other: char| !other.is_ascii_digit()).next()?.parse().ok());
     let error = ERRORS.into_iter().find(|error| *error == raw.error);
-    Some(Refusal {
+    Some(TokenRefusal {
         error: error.unwrap_or("an error without a known name"),
         codes: if raw.error_codes.is_empty() { Vec::from_iter(named) } else { raw.error_codes },
         trace_id: raw

@@ -103,7 +103,7 @@ pub enum AuthError {
     },
     /// The credential was refused.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(TokenRefusal),
     /// The token endpoint cannot be reached.
     #[error("{host} could not be reached for a token: {detail}; run again later")]
     Unreachable {
@@ -141,7 +141,7 @@ pub enum AuthError {
     NotSignedIn,
     /// The kept sign-in is no longer good.
     #[error("the kept sign-in has ended ({}): run `registrant-import login` again", .0.names())]
-    SignInEnded(Refusal),
+    SignInEnded(TokenRefusal),
     /// The code was not entered in time.
     #[error("nobody entered the code in time: run `registrant-import login` again")]
     CodeExpired,
@@ -171,7 +171,7 @@ fn ago(since: Duration) -> String {
 
 /// A token endpoint's no.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refusal {
+pub struct TokenRefusal {
     /// The `error` of RFC 6749, section 5.2, where it is a known one.
     pub error: &'static str,
     /// Microsoft's own numbers (`AADSTS…`), the most telling first.
@@ -180,7 +180,7 @@ pub struct Refusal {
     pub trace_id: Option<String>,
 }
 
-impl Refusal {
+impl TokenRefusal {
     /// The next step, where the number tells it.
     ///
     /// Numbers: "Microsoft Entra authentication & authorization error codes",
@@ -227,7 +227,7 @@ impl Refusal {
     }
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for TokenRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "the sign-in was refused ({}): {}", self.names(), self.advice())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{AuthError, Claims, clock};
+use super::{AuthError, TokenClaims, clock};
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Granted {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(not("it holds blanks, line ends or characters that no token has"));
         }
-        let lifetime = match Claims::read(text).and_then(|claims| claims.expires) {
+        let lifetime = match TokenClaims::read(text).and_then(|claims| claims.expires) {
             None => None,
             Some(end) => {
                 let left = clock::until(end);

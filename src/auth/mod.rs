@@ -30,9 +30,9 @@ mod sign_in;
 mod source;
 mod tokens;
 
-pub use claims::{Claims, Speaker};
+pub use claims::{Speaker, TokenClaims};
 pub use device::{DevicePrompt, sign_in};
-pub use error::{AuthError, Refusal};
+pub use error::{AuthError, TokenRefusal};
 pub use managed::ManagedSettings;
 pub use settings::AuthSettings;
 pub use sign_in::KeptSignIn;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::granted::{Effort, Granted};
 use super::source::Source;
-use super::{AuthError, AuthSettings, Claims, Method};
+use super::{AuthError, AuthSettings, Method, TokenClaims};
 
 /// How long before its end a token is replaced, at most: five minutes, as Microsoft's own libraries
 /// do (`expires_on` less 300 s in MSAL and in the Azure SDKs). A short token is replaced when a
@@ -58,7 +58,7 @@ struct State {
 #[derive(Clone, Debug)]
 struct Current {
     header: HeaderValue,
-    claims: Option<Claims>,
+    claims: Option<TokenClaims>,
     ends: Option<Instant>,
     /// From here on it is replaced when there is time.
     ahead: Option<Instant>,
@@ -75,7 +75,7 @@ impl Current {
             reason: "it holds characters that no token has",
         })?;
         header.set_sensitive(true);
-        let claims = Claims::read(text);
+        let claims = TokenClaims::read(text);
         let now = Instant::now();
         // An absurdly long life is as good as none.
         let after = |time: Duration| now.checked_add(time);
@@ -175,7 +175,7 @@ impl Tokens {
     ///
     /// # Errors
     /// As [`Tokens::bearer`].
-    pub async fn claims(&self) -> Result<Option<Claims>, AuthError> {
+    pub async fn claims(&self) -> Result<Option<TokenClaims>, AuthError> {
         self.bearer().await?;
         Ok(self.state().current.as_ref().and_then(|current| current.claims.clone()))
     }

@@ -20,7 +20,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::host::GraphHost;
-use super::transport::{Failure, Reach, Request, Response, Transport, TransportError};
+use super::transport::{Reach, Request, Response, Transport, TransportError, TransportFailure};
 
 /// How the program names itself to servers.
 pub const USER_AGENT: &str = concat!("registrant-import/", env!("CARGO_PKG_VERSION"));
@@ -145,7 +145,7 @@ impl Http {
         } else {
             Err(TransportError {
                 reach: Reach::NotSent,
-                kind: Failure::Connect,
+                kind: TransportFailure::Connect,
                 detail: "the path cannot be sent as it is: a part of it is `.`, `..` or unencoded"
                     .to_owned(),
             })
@@ -230,7 +230,7 @@ pub(crate) async fn exchange(
     let mut answer = request.send().await.map_err(|error| unsent_or_lost(&error))?;
     let too_large = || TransportError {
         reach: Reach::MaybeSent,
-        kind: Failure::TooLarge,
+        kind: TransportFailure::TooLarge,
         detail: format!("more than {max_answer} bytes"),
     };
     let announced = answer.content_length().unwrap_or(0);
@@ -274,7 +274,8 @@ fn unsent_or_lost(error: &reqwest::Error) -> TransportError {
 }
 
 fn lost(error: &reqwest::Error) -> TransportError {
-    let kind = if error.is_timeout() { Failure::TimedOut } else { Failure::Broken };
+    let kind =
+        if error.is_timeout() { TransportFailure::TimedOut } else { TransportFailure::Broken };
     TransportError { reach: Reach::MaybeSent, kind, detail: detail(error) }
 }
 

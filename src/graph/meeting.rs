@@ -8,10 +8,9 @@
 use http::Method;
 
 use super::{
-    draft::{Draft, segment},
-    list::{ListPage, Member, Standing},
-    transport::Response,
+    transport::{GraphRequest, Response, segment},
     wire,
+    wire::{ListPage, Member, MemberStanding},
 };
 use crate::registrant::{BadLink, JoinLink, Mode, Registrant, RegistrantId};
 
@@ -83,31 +82,31 @@ impl Meeting {
 
     /// GET of the registration.
     #[must_use]
-    pub fn show(&self) -> Draft {
-        Draft::new(Method::GET, self.registration.clone())
+    pub fn show(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, self.registration.clone())
     }
 
     /// POST of an external registration.
     #[must_use]
-    pub fn enable(&self, mode: Mode) -> Draft {
-        Draft {
+    pub fn enable(&self, mode: Mode) -> GraphRequest {
+        GraphRequest {
             body: Some(wire::meeting_registration(mode).into()),
-            ..Draft::new(Method::POST, self.registration.clone())
+            ..GraphRequest::new(Method::POST, self.registration.clone())
         }
     }
 
     /// DELETE of the registration, and of every registrant with it.
     #[must_use]
-    pub fn disable(&self) -> Draft {
-        Draft::new(Method::DELETE, self.registration.clone())
+    pub fn disable(&self) -> GraphRequest {
+        GraphRequest::new(Method::DELETE, self.registration.clone())
     }
 
     /// POST of one registrant.
     #[must_use]
-    pub fn enrol(&self, registrant: &Registrant) -> Draft {
-        Draft {
+    pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
+        GraphRequest {
             body: Some(wire::meeting_registrant(registrant).into()),
-            ..Draft::new(Method::POST, format!("{}/registrants", self.registration))
+            ..GraphRequest::new(Method::POST, format!("{}/registrants", self.registration))
         }
     }
 
@@ -115,18 +114,18 @@ impl Meeting {
     /// such a segment away, encoded or not (RFC 3986, 5.2.4; WHATWG URL, "double-dot path segment"),
     /// and the request would delete the registration itself.
     #[must_use]
-    pub fn remove(&self, id: &RegistrantId) -> Option<Draft> {
+    pub fn remove(&self, id: &RegistrantId) -> Option<GraphRequest> {
         if matches!(id.as_str(), "." | "..") {
             return None;
         }
         let target = format!("{}/registrants/{}", self.registration, segment(id.as_str()));
-        Some(Draft::new(Method::DELETE, target))
+        Some(GraphRequest::new(Method::DELETE, target))
     }
 
     /// GET of the first page of registrants.
     #[must_use]
-    pub fn list(&self) -> Draft {
-        Draft::new(Method::GET, format!("{}/registrants", self.registration))
+    pub fn list(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, format!("{}/registrants", self.registration))
     }
 
     /// Reads the answer to [`Meeting::show`] or [`Meeting::enable`].
@@ -177,7 +176,7 @@ impl Meeting {
                 email: None,
                 names: None,
                 server_id: None,
-                standing: Standing::Registered,
+                standing: MemberStanding::Registered,
             })
         });
         Some(ListPage { members: members.collect(), next_link: page.next_link })

@@ -1,7 +1,10 @@
 //! What registrants are enrolled in: a meeting or a webinar, and what their lists have in common.
 
 use super::{
-    draft::Draft, list::ListPage, meeting::Meeting, transport::Response, webinar::Webinar,
+    meeting::Meeting,
+    transport::{GraphRequest, Response},
+    webinar::Webinar,
+    wire::ListPage,
 };
 use crate::registrant::Registrant;
 
@@ -64,7 +67,7 @@ impl Target {
 
     /// POST of one registrant.
     #[must_use]
-    pub fn enrol(&self, registrant: &Registrant) -> Draft {
+    pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.enrol(registrant),
             Self::Webinar(webinar) => webinar.enrol(registrant),
@@ -73,7 +76,7 @@ impl Target {
 
     /// GET of the first page of the list.
     #[must_use]
-    pub fn list(&self) -> Draft {
+    pub fn list(&self) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.list(),
             Self::Webinar(webinar) => webinar.list(),

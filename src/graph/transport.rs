@@ -6,7 +6,40 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
+
+/// What may stand in a path segment as it is: RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Percent-encodes one path segment.
+pub(super) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// A request without its attempt's own parts (token, client-request-id). `Debug` shows neither path
+/// nor body: both hold ids.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GraphRequest {
+    /// The method.
+    pub method: Method,
+    /// Path and query, from the version segment on.
+    pub target: String,
+    /// The JSON body.
+    pub body: Option<Bytes>,
+}
+
+impl std::fmt::Debug for GraphRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GraphRequest").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+impl GraphRequest {
+    pub(super) fn new(method: Method, target: String) -> Self {
+        Self { method, target, body: None }
+    }
+}
 
 /// One request, ready to be sent. `Debug` shows neither path nor body: both hold ids.
 #[derive(Clone)]
@@ -76,7 +109,7 @@ pub struct TransportError {
     /// Whether the server may have got the request.
     pub reach: Reach,
     /// What went wrong.
-    pub kind: Failure,
+    pub kind: TransportFailure,
     /// The cause in words, without the URL.
     pub detail: String,
 }
@@ -92,7 +125,7 @@ pub enum Reach {
 
 /// What kind of failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum TransportFailure {
     /// No connection: route, proxy or TLS.
     Connect,
     /// No connection: nobody listens there.
@@ -109,7 +142,7 @@ pub enum Failure {
     TooLarge,
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for TransportFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Connect => "no connection",

@@ -9,10 +9,9 @@
 use http::Method;
 
 use super::{
-    draft::{Draft, segment},
-    list::{ListPage, Member, Standing},
-    transport::Response,
+    transport::{GraphRequest, Response, segment},
     wire,
+    wire::{ListPage, Member, MemberStanding},
 };
 use crate::registrant::{BadLink, JoinLink, Registrant, RegistrantId};
 
@@ -46,49 +45,49 @@ impl Webinar {
 
     /// GET of the webinar itself.
     #[must_use]
-    pub fn show(&self) -> Draft {
-        Draft::new(Method::GET, self.path.clone())
+    pub fn show(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, self.path.clone())
     }
 
     /// GET of what registrations are subject to.
     #[must_use]
-    pub fn configuration(&self) -> Draft {
-        Draft::new(Method::GET, format!("{}/registrationConfiguration", self.path))
+    pub fn configuration(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, format!("{}/registrationConfiguration", self.path))
     }
 
     /// GET of the questions that registrants are asked.
     #[must_use]
-    pub fn questions(&self) -> Draft {
-        Draft::new(Method::GET, format!("{}/registrationConfiguration/questions", self.path))
+    pub fn questions(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, format!("{}/registrationConfiguration/questions", self.path))
     }
 
     /// POST of one registration.
     #[must_use]
-    pub fn enrol(&self, registrant: &Registrant) -> Draft {
-        Draft {
+    pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
+        GraphRequest {
             body: Some(wire::webinar_registration(registrant).into()),
-            ..Draft::new(Method::POST, format!("{}/registrations", self.path))
+            ..GraphRequest::new(Method::POST, format!("{}/registrations", self.path))
         }
     }
 
     /// GET of the first page of registrations.
     #[must_use]
-    pub fn list(&self) -> Draft {
-        Draft::new(Method::GET, format!("{}/registrations", self.path))
+    pub fn list(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, format!("{}/registrations", self.path))
     }
 
     /// GET of a registration's sessions, where its link is.
     #[must_use]
-    pub fn sessions(&self, server_id: &str) -> Draft {
+    pub fn sessions(&self, server_id: &str) -> GraphRequest {
         let target = format!("{}/registrations/{}/sessions", self.path, segment(server_id));
-        Draft::new(Method::GET, target)
+        GraphRequest::new(Method::GET, target)
     }
 
     /// POST that cancels a registration. Asked twice it does no more than once.
     #[must_use]
-    pub fn cancel(&self, server_id: &str) -> Draft {
+    pub fn cancel(&self, server_id: &str) -> GraphRequest {
         let target = format!("{}/registrations/{}/cancel", self.path, segment(server_id));
-        Draft::new(Method::POST, target)
+        GraphRequest::new(Method::POST, target)
     }
 
     /// Reads a 2xx answer to [`Webinar::enrol`]; `None` where it cannot be told from it that Graph
@@ -144,7 +143,7 @@ impl Webinar {
 fn member(answer: wire::RegistrationMember) -> Member {
     Member {
         server_id: answer.address(),
-        standing: Standing::read(answer.status.as_deref()),
+        standing: MemberStanding::read(answer.status.as_deref()),
         posted: answer
             .outside
             .and_then(|outside| outside.registration_id)
@@ -196,7 +195,7 @@ mod tests {
         };
         assert_eq!(read(""), Some(None));
         let object = r##"{"@odata.type":"#microsoft.graph.virtualEventRegistration","id":"127962bb","status":"waitlisted"}"##;
-        assert_eq!(read(object), Some(Some((Some("127962bb".into()), Standing::Waitlisted))));
+        assert_eq!(read(object), Some(Some((Some("127962bb".into()), MemberStanding::Waitlisted))));
         for odd in ["<html>200</html>", r#"{"id":"12"#, r#"{"id":""}"#, r#"{"id":".."}"#, "{}"] {
             assert_eq!(read(odd), None, "{odd}");
         }
@@ -222,10 +221,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                (Some("A 1"), Some("emilee@contoso.com"), Some("r1"), Standing::Registered),
-                (None, Some("b@contoso.com"), Some("r2"), Standing::Waitlisted),
-                (None, None, None, Standing::Canceled),
-                (None, None, None, Standing::Other),
+                (Some("A 1"), Some("emilee@contoso.com"), Some("r1"), MemberStanding::Registered),
+                (None, Some("b@contoso.com"), Some("r2"), MemberStanding::Waitlisted),
+                (None, None, None, MemberStanding::Canceled),
+                (None, None, None, MemberStanding::Other),
             ]
         );
     }
@@ -237,7 +236,7 @@ mod tests {
             email: None,
             names: None,
             server_id: Some(server.to_owned()),
-            standing: Standing::Registered,
+            standing: MemberStanding::Registered,
         };
         let read = |url: &str| {
             let body = format!(r#"{{"value":[{{"joinWebUrl":{url}}}]}}"#);

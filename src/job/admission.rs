@@ -6,7 +6,11 @@ use std::sync::Arc;
 use super::{line::Line, listing::UNREADABLE, stop::Stop};
 use crate::{
     graph::{
-        draft::Draft, host::GraphHost, target::Api, transport::Transport, webinar::Webinar, wire,
+        host::GraphHost,
+        target::Api,
+        transport::{GraphRequest, Transport},
+        webinar::Webinar,
+        wire,
     },
     pacing::Call,
     registrant::{Form, Mode},
@@ -136,7 +140,7 @@ pub fn mode(about: &wire::WebinarAnswer) -> Result<Mode, Stop> {
 /// asked for again.
 async fn read<T: Transport, R>(
     line: &Line<T>,
-    draft: &Draft,
+    draft: &GraphRequest,
     what: &str,
     read: impl Fn(&[u8]) -> Option<R>,
 ) -> Result<R, Option<Stop>> {

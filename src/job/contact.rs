@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::stop::Stop;
-use crate::graph::transport::{Failure, Response, TransportError};
+use crate::graph::transport::{Response, TransportError, TransportFailure};
 
 /// What is known of the way to Graph.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Contact {
             Err(error) => {
                 *self.trouble.borrow_mut() = error.kind.to_string();
                 match error.kind {
-                    Failure::Untrusted(distrust) if !self.heard.get() => {
+                    TransportFailure::Untrusted(distrust) if !self.heard.get() => {
                         Some(Stop::Untrusted(distrust))
                     }
                     _ => None,
@@ -58,7 +58,7 @@ mod tests {
         let untrusted = || {
             Err(TransportError {
                 reach: Reach::NotSent,
-                kind: Failure::Untrusted(Distrust::Expired),
+                kind: TransportFailure::Untrusted(Distrust::Expired),
                 detail: String::new(),
             })
         };

@@ -244,7 +244,7 @@ fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::list::{Member, Standing};
+    use crate::graph::wire::{Member, MemberStanding};
     use crate::registrant::{Fields, Mark, Mode, Registrant, Rule};
 
     const S: Duration = Duration::from_secs(1);
@@ -264,7 +264,7 @@ mod tests {
                     email: None,
                     names: None,
                     server_id: None,
-                    standing: Standing::Registered,
+                    standing: MemberStanding::Registered,
                 });
             }
         }

@@ -8,8 +8,7 @@ use uuid::Uuid;
 use super::{clock::millis, refusal::words};
 use crate::{
     graph::{
-        draft::Draft,
-        transport::{Reach, Request, Response, TransportError},
+        transport::{GraphRequest, Reach, Request, Response, TransportError},
         wire::GraphError,
     },
     pacing::{Heard, RetryAfter, Verdict},
@@ -78,7 +77,11 @@ impl Exchange {
 }
 
 /// What is sent of a draft.
-pub(super) fn request(draft: &Draft, authorization: Option<HeaderValue>, id: Uuid) -> Request {
+pub(super) fn request(
+    draft: &GraphRequest,
+    authorization: Option<HeaderValue>,
+    id: Uuid,
+) -> Request {
     debug_assert!(draft.method != Method::HEAD, "an answer needs a body to be read");
     Request {
         method: draft.method.clone(),

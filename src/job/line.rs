@@ -22,10 +22,7 @@ use super::{
 };
 use crate::{
     auth::{self, Speaker, Tokens},
-    graph::{
-        draft::Draft,
-        transport::{Response, Transport, TransportError},
-    },
+    graph::transport::{GraphRequest, Response, Transport, TransportError},
     pacing::{Answer, Bucket, Buckets, Call, Step, Systemic, Ticket, Verdict, View, verdict},
 };
 
@@ -205,7 +202,7 @@ impl<T: Transport> Line<T> {
         &self,
         prepared: Option<Prepared<'_>>,
         call: Call,
-        draft: &Draft,
+        draft: &GraphRequest,
         id: Uuid,
     ) -> Result<Exchange, ()> {
         let bucket = if call == Call::Read { Bucket::Reads } else { Bucket::Writes };
@@ -239,7 +236,7 @@ impl<T: Transport> Line<T> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn ask(&self, call: Call, draft: &Draft) -> Result<Response, Refusal> {
+    pub async fn ask(&self, call: Call, draft: &GraphRequest) -> Result<Response, Refusal> {
         self.inquire(call, draft).await?.result.map_err(|_| Refusal::Unknown)
     }
 
@@ -247,7 +244,7 @@ impl<T: Transport> Line<T> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn inquire(&self, call: Call, draft: &Draft) -> Result<Exchange, Refusal> {
+    pub async fn inquire(&self, call: Call, draft: &GraphRequest) -> Result<Exchange, Refusal> {
         let mut signed_in_again = false;
         let mut errors = 0;
         loop {

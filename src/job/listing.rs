@@ -6,11 +6,10 @@ use std::collections::HashSet;
 use super::{line::Line, refusal::Refusal};
 use crate::{
     graph::{
-        draft::Draft,
         host::GraphHost,
-        list::{ListPage, Member},
         target::Target,
-        transport::Transport,
+        transport::{GraphRequest, Transport},
+        wire::{ListPage, Member},
     },
     pacing::Call,
 };
@@ -47,7 +46,7 @@ pub async fn list<T: Transport>(
         if !visited.insert(place.clone()) {
             return Err(NoList::Odd("the list's pages run in a circle".to_owned()));
         }
-        next = Draft { target: place, ..next };
+        next = GraphRequest { target: place, ..next };
     }
 }
 
@@ -62,7 +61,7 @@ pub async fn first_page<T: Transport>(line: &Line<T>, target: &Target) -> Result
 async fn one<T: Transport>(
     line: &Line<T>,
     target: &Target,
-    draft: &Draft,
+    draft: &GraphRequest,
 ) -> Result<ListPage, NoList> {
     for _ in 0..UNREADABLE {
         let response = line.ask(Call::Read, draft).await.map_err(NoList::Refused)?;

@@ -20,10 +20,9 @@ use super::{
 };
 use crate::{
     graph::{
-        draft::Draft,
         meeting::{Enrolled, Meeting},
         target::Target,
-        transport::{Failure, Transport},
+        transport::{GraphRequest, Transport, TransportFailure},
         webinar::{Accepted, Webinar},
     },
     ledger::{Attempt, Becomes, Granted, Intent, LedgerError, Purpose, Scribe, Seq, Settlement},
@@ -118,7 +117,7 @@ impl<T: Transport> Desk<'_, T> {
     }
 
     /// The next request of this row; `None` where the target cannot name it in a path.
-    fn draft(&self, work: &Work) -> Option<(Call, Draft)> {
+    fn draft(&self, work: &Work) -> Option<(Call, GraphRequest)> {
         match self.target {
             Target::Meeting(meeting) if work.remove_first => {
                 meeting.remove(&work.registrant.id).map(|draft| (Call::Remove, draft))
@@ -347,8 +346,8 @@ fn lost(exchange: &Exchange) -> (&'static str, String) {
     let code = match &exchange.result {
         Ok(_) => "server-error",
         Err(error) => match error.kind {
-            Failure::TimedOut => "timed-out",
-            Failure::TooLarge => "unreadable-answer",
+            TransportFailure::TimedOut => "timed-out",
+            TransportFailure::TooLarge => "unreadable-answer",
             _ => "connection-lost",
         },
     };

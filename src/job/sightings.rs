@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    graph::list::Member,
+    graph::wire::Member,
     registrant::{Details, Registrant, RegistrantId},
 };
 
@@ -189,7 +189,7 @@ fn email(registrant: &Registrant) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        graph::list::Standing,
+        graph::wire::MemberStanding,
         registrant::{Fields, Rule},
     };
 
@@ -204,7 +204,7 @@ mod tests {
         Registrant::parse(&fields, &Rule::webinar()).expect("valid")
     }
 
-    fn member(posted: Option<&str>, email: &str, server: &str, standing: Standing) -> Member {
+    fn member(posted: Option<&str>, email: &str, server: &str, standing: MemberStanding) -> Member {
         Member {
             posted: posted.map(str::to_owned),
             email: Some(email.to_owned()),
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_posted_id_counts_before_the_address() {
-        use Standing::{Canceled, Registered, Waitlisted};
+        use MemberStanding::{Canceled, Registered, Waitlisted};
         let ada = row("A", "Ada@x.org");
         let by_id = member(Some("A"), "other@x.org", "r1", Registered);
         let by_email = member(None, "ada@x.org", "r2", Registered);
@@ -241,11 +241,11 @@ mod tests {
     #[test]
     fn an_address_that_the_ledger_gave_to_another_id_is_somebody_elses() {
         let ada = row("A", "ada@x.org");
-        let held = member(Some("OURS"), "ada@x.org", "r1", Standing::Registered);
+        let held = member(Some("OURS"), "ada@x.org", "r1", MemberStanding::Registered);
         assert_eq!(seen(&[held], &ada), Some(("r1".into(), 0, true)));
-        let strangers = member(Some("THEIRS"), "ada@x.org", "r1", Standing::Registered);
+        let strangers = member(Some("THEIRS"), "ada@x.org", "r1", MemberStanding::Registered);
         assert_eq!(seen(&[strangers], &ada), Some(("r1".into(), 0, false)));
-        let over = member(Some("OURS"), "ada@x.org", "r1", Standing::Canceled);
+        let over = member(Some("OURS"), "ada@x.org", "r1", MemberStanding::Canceled);
         assert_eq!(seen(&[over], &ada), Some(("r1".into(), 0, false)), "a place given up");
     }
 
@@ -253,7 +253,7 @@ mod tests {
     fn an_id_that_was_given_again_is_not_the_same_person() {
         let other = |address: &str, first: &str, last: &str| Member {
             names: Some((first.to_owned(), last.to_owned())),
-            ..member(Some("A"), address, "r1", Standing::Registered)
+            ..member(Some("A"), address, "r1", MemberStanding::Registered)
         };
         let ada = row("A", "ada@x.org");
         for (address, first, last, taken) in [
@@ -279,7 +279,7 @@ mod tests {
     fn a_registration_that_was_taken_over_stays_its_rows() {
         let ada = row("A", "ada@x.org");
         let mut seen = Sightings::cautious();
-        seen.note(member(Some("THEIRS"), "ada@x.org", "r1", Standing::Registered));
+        seen.note(member(Some("THEIRS"), "ada@x.org", "r1", MemberStanding::Registered));
         let taken = |known| seen.of_known(&ada, known).map(|sight| sight.taken);
         assert_eq!(taken(None), Some(true), "whose THEIRS is this list does not know");
         assert_eq!(taken(Some("r1")), Some(false));

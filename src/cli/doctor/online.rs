@@ -7,14 +7,13 @@ use std::{
 
 use super::{finding::Findings, offline::Reach, permissions};
 use crate::{
-    auth::{AuthError, Claims, Speaker, Tokens},
+    auth::{AuthError, Speaker, TokenClaims, Tokens},
     cli::{args::RunArgs, failure::Failure},
     graph::{
-        draft::Draft,
         http::Http,
         meeting::{Meeting, Registration},
         target::{Api, Target},
-        transport::Response,
+        transport::{GraphRequest, Response},
         webinar::Webinar,
         wire,
     },
@@ -114,7 +113,7 @@ fn refused(error: &AuthError) -> Failure {
 /// Who the token speaks for, for how long, and whether it is for Graph at all.
 fn sign_in(
     tokens: &Tokens,
-    claims: Option<&Claims>,
+    claims: Option<&TokenClaims>,
     graph: &str,
     simulated: bool,
     findings: &mut Findings,
@@ -153,7 +152,7 @@ fn sign_in(
     }
 }
 
-fn may(claims: &Claims, api: Api, findings: &mut Findings) {
+fn may(claims: &TokenClaims, api: Api, findings: &mut Findings) {
     match permissions::judge(api, claims) {
         permissions::Granted::Enough(names) => findings.ok("permissions", names.join(", ")),
         permissions::Granted::Unknown => {
@@ -175,7 +174,11 @@ fn may(claims: &Claims, api: Api, findings: &mut Findings) {
 }
 
 /// The first question to Graph: whether it answers at all.
-async fn reached(line: &Line<Http>, draft: &Draft, findings: &mut Findings) -> Option<Exchange> {
+async fn reached(
+    line: &Line<Http>,
+    draft: &GraphRequest,
+    findings: &mut Findings,
+) -> Option<Exchange> {
     let (exchange, taken) = match ask(line, draft).await {
         Ok(asked) => asked,
         Err(stop) => {
@@ -350,7 +353,7 @@ async fn list(args: &RunArgs, line: &Line<Http>, target: &Target, findings: &mut
 }
 
 /// Sends one reading request, a few times where the answer is "not now" or the token was stale.
-async fn ask(line: &Line<Http>, draft: &Draft) -> Result<(Exchange, Duration), Stop> {
+async fn ask(line: &Line<Http>, draft: &GraphRequest) -> Result<(Exchange, Duration), Stop> {
     let begun = tokio::time::Instant::now();
     let mut last = "no answer".to_owned();
     let mut signed_in_again = false;

@@ -6,23 +6,23 @@ use std::{error::Error, io};
 
 use tokio_rustls::rustls::{CertificateError, Error as TlsError};
 
-use crate::graph::transport::{Distrust, Failure};
+use crate::graph::transport::{Distrust, TransportFailure};
 
 /// What hyper-util's connector calls a name that it could not resolve. Its type is private.
 const UNRESOLVED: &str = "dns error";
 
 /// What kept a request from being sent.
-pub(super) fn unconnected(error: &reqwest::Error) -> Failure {
+pub(super) fn unconnected(error: &reqwest::Error) -> TransportFailure {
     if let Some(distrust) = causes(error).find_map(distrust) {
-        Failure::Untrusted(distrust)
+        TransportFailure::Untrusted(distrust)
     } else if error.is_timeout() {
-        Failure::TimedOut
+        TransportFailure::TimedOut
     } else if causes(error).any(|cause| cause.to_string() == UNRESOLVED) {
-        Failure::NoName
+        TransportFailure::NoName
     } else if causes(error).any(is_refused) {
-        Failure::Refused
+        TransportFailure::Refused
     } else {
-        Failure::Connect
+        TransportFailure::Connect
     }
 }
 
