@@ -46,7 +46,6 @@ pub struct TokenClaims {
 
 impl TokenClaims {
     /// Reads `token`; nothing where it is no JWT.
-    #[must_use]
     pub fn read(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (Some(_), Some(payload), Some(_), None) =
@@ -82,7 +81,6 @@ impl TokenClaims {
     }
 
     /// Whether the audience, where there is one, is Graph at `graph_host`.
-    #[must_use]
     pub fn is_for(&self, graph_host: &str) -> bool {
         self.audience.as_deref().is_none_or(|audience| {
             audience == GRAPH_APP_ID

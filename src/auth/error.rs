@@ -152,7 +152,6 @@ pub enum AuthError {
 
 impl AuthError {
     /// Whether running again later may help (exit 5), without anything being mended (else exit 6).
-    #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -185,7 +184,6 @@ impl TokenRefusal {
     ///
     /// Numbers: "Microsoft Entra authentication & authorization error codes",
     /// `reference-error-codes.md` of entra-docs.
-    #[must_use]
     pub fn advice(&self) -> &'static str {
         for code in &self.codes {
             return match code {

@@ -48,7 +48,6 @@ impl ManagedSettings {
     }
 
     /// Whether an Azure service offers its identity here.
-    #[must_use]
     pub fn is_service(&self) -> bool {
         self.endpoint.is_some() && self.header.is_some()
     }

@@ -70,7 +70,6 @@ impl Method {
     ];
 
     /// The word that `--auth` takes.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Token => "token",

@@ -61,7 +61,6 @@ pub struct AuthSettings {
 
 impl AuthSettings {
     /// Reads the standard variables through `variable`; an empty one counts as not set.
-    #[must_use]
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
         let text = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
         let secret = |name: &str| text(name).map(SecretString::from);

@@ -43,7 +43,6 @@ struct Line<'a> {
 
 impl KeptSignIn {
     /// In `folder`, which is made when it is needed.
-    #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
         Self(folder.join(NAME))
     }
@@ -59,13 +58,11 @@ impl KeptSignIn {
     }
 
     /// The file.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
     /// Whether anything is kept.
-    #[must_use]
     pub fn exists(&self) -> bool {
         fs::symlink_metadata(&self.0).is_ok()
     }

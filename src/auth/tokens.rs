@@ -115,7 +115,6 @@ impl Tokens {
     }
 
     /// For a rehearsal: a header that is no credential, and no sign-in.
-    #[must_use]
     pub fn none() -> Self {
         Self::from_source(None, Source::None)
     }
@@ -150,7 +149,6 @@ impl Tokens {
 
     /// The header for a request that leaves this instant, without waiting; nothing where a token has
     /// to be fetched first ([`Tokens::bearer`]).
-    #[must_use]
     pub fn current(&self) -> Option<HeaderValue> {
         match self.look(None) {
             Look::Good(header) | Look::Ageing(header) => Some(header),
@@ -181,7 +179,6 @@ impl Tokens {
     }
 
     /// What can be told to a person.
-    #[must_use]
     pub fn describe(&self) -> Description {
         let ends = self.state().current.as_ref().and_then(|current| current.ends);
         Description {

@@ -28,7 +28,6 @@ pub enum Api {
 
 impl Api {
     /// `meeting` or `webinar`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Meeting => "meeting",
@@ -39,7 +38,6 @@ impl Api {
 
 impl Target {
     /// The API that it belongs to.
-    #[must_use]
     pub fn api(&self) -> Api {
         match self {
             Self::Meeting(_) => Api::Meeting,
@@ -48,7 +46,6 @@ impl Target {
     }
 
     /// The target's id.
-    #[must_use]
     pub fn id(&self) -> &str {
         match self {
             Self::Meeting(meeting) => meeting.id(),
@@ -57,7 +54,6 @@ impl Target {
     }
 
     /// A meeting's organizer, where one was named.
-    #[must_use]
     pub fn organizer(&self) -> Option<&str> {
         match self {
             Self::Meeting(meeting) => meeting.organizer(),
@@ -66,7 +62,6 @@ impl Target {
     }
 
     /// POST of one registrant.
-    #[must_use]
     pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.enrol(registrant),
@@ -75,7 +70,6 @@ impl Target {
     }
 
     /// GET of the first page of the list.
-    #[must_use]
     pub fn list(&self) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.list(),
@@ -84,7 +78,6 @@ impl Target {
     }
 
     /// Reads a page of [`Target::list`]; `None` when it is none.
-    #[must_use]
     pub fn read_page(&self, response: &Response) -> Option<ListPage> {
         match self {
             Self::Meeting(_) => Meeting::read_page(response),

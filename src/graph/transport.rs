@@ -39,6 +39,10 @@ impl GraphRequest {
     pub(super) fn new(method: Method, target: String) -> Self {
         Self { method, target, body: None }
     }
+
+    pub(super) fn with(self, body: Vec<u8>) -> Self {
+        Self { body: Some(body.into()), ..self }
+    }
 }
 
 /// One request, ready to be sent. `Debug` shows neither path nor body: both hold ids.
@@ -90,13 +94,11 @@ impl std::fmt::Debug for Response {
 impl Response {
     /// The request's id at Microsoft, for a support case: a GUID, or it is not taken for one, because
     /// it is shown and logged.
-    #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.header("request-id").filter(|id| Uuid::try_parse(id).is_ok())
     }
 
     /// A header's value, where it is there once and is text.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }

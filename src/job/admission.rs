@@ -9,8 +9,7 @@ use crate::{
         host::GraphHost,
         target::Api,
         transport::{GraphRequest, Transport},
-        webinar::Webinar,
-        wire,
+        webinar::{self, Webinar},
     },
     pacing::Call,
     registrant::{Form, Mode},
@@ -82,14 +81,15 @@ pub(super) async fn look<T: Transport>(
     webinar: &Webinar,
     host: &GraphHost,
 ) -> Result<(Mode, Arc<Form>, Admission), Option<Stop>> {
-    let about = read(line, &webinar.show(), "the webinar", wire::webinar).await?;
+    let about = read(line, &webinar.show(), "the webinar", webinar::webinar).await?;
     let mode = mode(&about).map_err(Some)?;
     let what = "the webinar's registration configuration";
-    let said = read(line, &webinar.configuration(), what, wire::configuration).await?;
+    let said = read(line, &webinar.configuration(), what, webinar::configuration).await?;
     let mut questions = Vec::new();
     let mut next = webinar.questions();
     for _ in 0..MOST_PAGES {
-        let (page, further) = read(line, &next, "the webinar's questions", wire::questions).await?;
+        let (page, further) =
+            read(line, &next, "the webinar's questions", webinar::questions).await?;
         questions.extend(page);
         let Some(further) = further else {
             let admission = Admission {
@@ -110,7 +110,7 @@ pub(super) async fn look<T: Transport>(
 ///
 /// # Errors
 /// [`Stop::Unusable`].
-pub fn mode(about: &wire::WebinarAnswer) -> Result<Mode, Stop> {
+pub fn mode(about: &webinar::WebinarAnswer) -> Result<Mode, Stop> {
     let unusable = |why: String| Err(Stop::Unusable(why));
     match about.status.as_deref() {
         Some("published") => {}
@@ -121,7 +121,7 @@ pub fn mode(about: &wire::WebinarAnswer) -> Result<Mode, Stop> {
             return unusable("the webinar was cancelled; nobody can be registered".to_owned());
         }
         other => {
-            let other = other.filter(|word| wire::is_word(word)).unwrap_or("unknown");
+            let other = other.unwrap_or("unknown");
             return unusable(format!(
                 "the webinar's status is `{other}`, not `published`; Teams takes registrations for published webinars only"
             ));
@@ -177,7 +177,7 @@ mod tests {
     fn only_a_published_webinar_of_a_known_audience_takes_rows() {
         let about = |status: &str, audience: &str| {
             let body = format!(r#"{{"status":"{status}","audience":"{audience}"}}"#);
-            mode(&wire::webinar(body.as_bytes()).expect("a webinar"))
+            mode(&webinar::webinar(body.as_bytes()).expect("a webinar"))
         };
         assert_eq!(about("published", "everyone"), Ok(Mode::Everyone));
         assert_eq!(about("published", "organization"), Ok(Mode::Organization));

@@ -14,8 +14,7 @@ use crate::{
         meeting::{Meeting, Registration},
         target::{Api, Target},
         transport::{GraphRequest, Response},
-        webinar::Webinar,
-        wire,
+        webinar::{self, Webinar},
     },
     input::Input,
     job::{
@@ -201,7 +200,7 @@ async fn webinar(
     findings: &mut Findings,
 ) -> Option<()> {
     let shown = reached(line, &webinar.show(), findings).await?;
-    let about = told(&shown, "registration", wire::webinar, findings)?;
+    let about = told(&shown, "registration", webinar::webinar, findings)?;
     let mode = match admission::mode(&about) {
         Ok(mode) => mode,
         Err(stop) => {
@@ -218,7 +217,7 @@ async fn webinar(
         findings.note("audience", admission::ORGANIZATION);
     }
     let (exchange, _) = findings.hold("admission", ask(line, &webinar.configuration()).await)?;
-    let said = told(&exchange, "admission", wire::configuration, findings)?;
+    let said = told(&exchange, "admission", webinar::configuration, findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
@@ -229,7 +228,7 @@ async fn webinar(
     );
     findings.ok("admission", text);
     let (exchange, _) = findings.hold("questions", ask(line, &webinar.questions()).await)?;
-    let (questions, further) = told(&exchange, "questions", wire::questions, findings)?;
+    let (questions, further) = told(&exchange, "questions", webinar::questions, findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     if further.is_some() {
         let text = format!(
