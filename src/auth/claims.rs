@@ -4,6 +4,8 @@
 //! (Microsoft's "Access tokens", `access-tokens.md` of entra-docs), so nothing depends on the
 //! claims being there, and a token that is no JWT has none. Names and addresses in it are not kept.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -47,14 +49,10 @@ pub struct TokenClaims {
 impl TokenClaims {
     /// Reads `token`; nothing where it is no JWT.
     pub fn read(token: &str) -> Option<Self> {
-        let mut parts = token.split('.');
-        let (Some(_), Some(payload), Some(_), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return None;
-        };
+        let parts: Vec<&str> = token.split('.').collect();
+        let [_, payload, _] = parts[..] else { return None };
         let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        let raw: Raw = serde_json::from_slice(&json).ok()?;
+        let raw: RawClaims = serde_json::from_slice(&json).ok()?;
         let scopes: Vec<String> =
             raw.scp.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
         let speaker = match raw.idtyp.as_deref() {
@@ -89,8 +87,14 @@ impl TokenClaims {
     }
 }
 
+/// The wall clock as claims count it: seconds since 1970, UTC. Everything else in this module is timed
+/// by tokio's clock, which tests can move.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 #[derive(Deserialize)]
-struct Raw {
+struct RawClaims {
     idtyp: Option<String>,
     #[serde(default)]
     roles: Vec<String>,

@@ -14,26 +14,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-mod assertion;
-mod azure_cli;
+mod application;
 mod claims;
-mod clock;
-mod command;
 mod device;
-mod endpoint;
 mod error;
-mod fixed;
-mod granted;
+mod external;
 mod managed;
+mod request;
 mod settings;
 mod sign_in;
-mod source;
 mod tokens;
 
 pub use claims::{Speaker, TokenClaims};
 pub use device::{DevicePrompt, sign_in};
 pub use error::{AuthError, TokenRefusal};
-pub use managed::ManagedSettings;
 pub use settings::AuthSettings;
 pub use sign_in::KeptSignIn;
 pub use tokens::{Description, Tokens};

@@ -16,7 +16,6 @@ use http::{HeaderValue, Method};
 use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
 use tokio_rustls::rustls::{CertificateError, Error as TlsError};
 use url::Url;
-use uuid::Uuid;
 
 use super::host::GraphHost;
 use super::transport::{
@@ -143,15 +142,12 @@ impl Http {
 impl Transport for Http {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let url = self.address(&request.target)?;
-        let mut id = Uuid::encode_buffer();
-        let id = request.client_request_id.hyphenated().encode_lower(&mut id);
-        let id = HeaderValue::from_str(id).expect("a UUID is a header's value");
         let post = request.method == Method::POST;
         let mut builder = self
             .client
             .request(request.method, url)
             .header(ACCEPT, JSON)
-            .header(CLIENT_REQUEST_ID, id);
+            .header(CLIENT_REQUEST_ID, request.client_request_id.to_string());
         if let Some(authorization) = request.authorization {
             builder = builder.header(AUTHORIZATION, authorization);
         }
