@@ -32,7 +32,6 @@ pub enum AuthError {
     /// The authority's host.
     #[error("the sign-in host (AZURE_AUTHORITY_HOST): {0}")]
     Host(#[from] HostError),
-    /// The HTTP client.
     #[error(transparent)]
     Http(#[from] HttpError),
     /// A file that cannot be read.

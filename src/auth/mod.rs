@@ -2,8 +2,8 @@
 //!
 //! Promises a token that is good for the next request: fetched once for all who ask, renewed ahead
 //! of its end, and once more after a 401. What Graph lets the holder do is Graph's to say; a token's
-//! own claims are read here, to explain, and never verified. No secret is shown by any type of this
-//! room, and none is sent but to a host that [`crate::graph::host`] permits.
+//! own claims are read here, to explain, and never verified. No type of this module shows a secret, and
+//! none is sent but to a host that [`crate::graph::host`] permits.
 //!
 //! Everything is written here, without `azure_identity` 1.0.0. That crate covers the same two kinds of
 //! managed identity and no more (App Service and virtual machines), has no device code, adds 32
@@ -52,7 +52,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// Every method.
     pub const ALL: [Self; 7] = [
         Self::Token,
         Self::ClientSecret,

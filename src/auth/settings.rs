@@ -89,8 +89,8 @@ impl AuthSettings {
     /// 4. `IDENTITY_ENDPOINT` with `IDENTITY_HEADER`, that is an Azure service's managed identity;
     /// 5. a sign-in that `login` keeps.
     ///
-    /// A virtual machine's managed identity and the Azure CLI are never tried unasked: to look
-    /// whether they are there takes time, and the people and machines behind them are often not
+    /// A virtual machine's managed identity and the Azure CLI are never tried unasked: to find
+    /// out whether they are there takes time, and the people and machines behind them are often not
     /// those who are meant to enrol anybody.
     ///
     /// # Errors

@@ -54,7 +54,6 @@ impl KeptSignIn {
         Some(Self::in_folder(&state.join("registrant-import")))
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -195,7 +194,7 @@ mod tests {
         fs::set_permissions(place.path(), fs::Permissions::from_mode(0o644)).expect("set");
         let error = place.read().err().expect("refused");
         assert!(error.to_string().contains("others may read it"), "{error}");
-        place.write(&kept("canary")).expect("mended");
+        place.write(&kept("canary")).expect("written");
         assert!(place.read().is_ok());
         fs::write(place.path(), "{\"refresh_token\": \"canary\"").expect("damaged");
         let error = place.read().err().expect("refused");

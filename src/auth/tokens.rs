@@ -96,7 +96,7 @@ impl TokenSource {
         }
     }
 
-    /// Whether a better token lies ready, at the price of a glance: a file that changed.
+    /// Whether a better token is to be had at once: a file that changed.
     fn has_news(&self) -> bool {
         matches!(self, Self::File(file) if file.has_changed())
     }

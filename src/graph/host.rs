@@ -27,7 +27,6 @@ pub enum Cloud {
 }
 
 impl Cloud {
-    /// Every cloud, the default first.
     pub const ALL: [Self; 4] = [Self::Global, Self::UsGov, Self::Dod, Self::China];
 
     /// The word that `--cloud` takes.
@@ -237,16 +236,10 @@ impl fmt::Display for GraphHost {
 pub enum HostError {
     /// `--cloud` has four values.
     #[error("there is no cloud {given:?}: choose global, usgov, dod or china")]
-    UnknownCloud {
-        /// What was given.
-        given: String,
-    },
+    UnknownCloud { given: String },
     /// `--trust-host` takes a name.
     #[error("{given:?} is not a host name: write it without scheme, port and path")]
-    NotAHost {
-        /// What was given.
-        given: String,
-    },
+    NotAHost { given: String },
     /// Not `https://HOST[:PORT]`. The text itself is not repeated: it may hold a password.
     #[error("the address cannot be used: {reason}")]
     NotAnAddress {
@@ -255,25 +248,16 @@ pub enum HostError {
     },
     /// Plain `http` beyond this machine.
     #[error("no credential is sent to {host} over plain http: use https")]
-    Insecure {
-        /// The host.
-        host: String,
-    },
+    Insecure { host: String },
     /// Not one of Microsoft's hosts.
     #[error(
         "no credential is sent to {host}: it is none of Microsoft's hosts; if it is yours, add \
          --trust-host {host}"
     )]
-    Untrusted {
-        /// The host.
-        host: String,
-    },
+    Untrusted { host: String },
     /// A page that sends the reader to another host.
     #[error("the list goes on at another address ({host}), which gets no credential from here")]
-    ForeignLink {
-        /// The other host.
-        host: String,
-    },
+    ForeignLink { host: String },
     /// A next page that is no address.
     #[error("the list goes on at something that is no address")]
     BadLink,

@@ -3,7 +3,7 @@
 //! Promises that a request is sent at most once, whatever happens; that every wait ends; that an
 //! answer is bounded in size; and that [`Reach::NotSent`] is said only where no byte of the request
 //! can have left this machine. That word decides whether a row may be posted again without asking,
-//! so each doubt is `MaybeSent`. Retries, redirects and the meaning of a status are other rooms'.
+//! so each doubt is `MaybeSent`. Retries, redirects and the meaning of a status are for others.
 
 use std::error::Error;
 use std::io;
@@ -85,17 +85,13 @@ pub enum HttpError {
     /// The file of `--ca-file`.
     #[error("the certificates in {} cannot be used: {reason}", path.display())]
     CaFile {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
     /// The TLS library or a proxy setting.
     #[error("the HTTP client cannot be set up: {reason}")]
-    Setup {
-        /// What it said.
-        reason: String,
-    },
+    Setup { reason: String },
 }
 
 /// Sends requests to one Graph host.

@@ -68,7 +68,6 @@ impl Meeting {
         }
     }
 
-    /// The meeting's id.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -89,7 +88,7 @@ impl Meeting {
             odata_type: "#microsoft.graph.externalMeetingRegistration",
             allowed_registrant: mode.as_str(),
         };
-        GraphRequest::new(Method::POST, self.registration.clone()).with(encode(&body))
+        GraphRequest::new(Method::POST, self.registration.clone()).with_body(encode(&body))
     }
 
     /// DELETE of the registration, and of every registrant with it.
@@ -110,7 +109,7 @@ impl Meeting {
             user_id,
         };
         let target = format!("{}/registrants", self.registration);
-        GraphRequest::new(Method::POST, target).with(encode(&body))
+        GraphRequest::new(Method::POST, target).with_body(encode(&body))
     }
 
     /// DELETE of one registrant. `None` for the ids `.` and `..`: every URL parser on the way folds

@@ -8,12 +8,10 @@ use super::{
 };
 use crate::registrant::Registrant;
 
-/// One target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An online meeting with external registration.
     Meeting(Meeting),
-    /// A webinar.
     Webinar(Webinar),
 }
 
@@ -45,7 +43,6 @@ impl Target {
         }
     }
 
-    /// The target's id.
     pub fn id(&self) -> &str {
         match self {
             Self::Meeting(meeting) => meeting.id(),

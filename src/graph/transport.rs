@@ -1,8 +1,9 @@
-//! How one request reaches Graph and one answer comes back.
+//! How one request reaches Graph and one answer comes back: what a target wants asked
+//! ([`GraphRequest`]), an attempt at it ([`Request`]), and what carries it ([`Transport`]).
 //!
 //! Two implementations exist: sockets ([`super::http::Http`]), and the simulator called directly,
 //! for deterministic tests under paused time. Neither retries, follows a redirect or interprets a
-//! status: a transport reports what happened, the verdict is another room's.
+//! status: a transport reports what happened; what it means is the verdict's matter.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -21,11 +22,9 @@ pub(super) fn segment(text: &str) -> String {
 /// nor body: both hold ids.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GraphRequest {
-    /// The method.
     pub method: Method,
     /// Path and query, from the version segment on.
     pub target: String,
-    /// The JSON body.
     pub body: Option<Bytes>,
 }
 
@@ -40,7 +39,7 @@ impl GraphRequest {
         Self { method, target, body: None }
     }
 
-    pub(super) fn with(self, body: Vec<u8>) -> Self {
+    pub(super) fn with_body(self, body: Vec<u8>) -> Self {
         Self { body: Some(body.into()), ..self }
     }
 }
@@ -48,14 +47,12 @@ impl GraphRequest {
 /// One request, ready to be sent. `Debug` shows neither path nor body: both hold ids.
 #[derive(Clone)]
 pub struct Request {
-    /// The method.
     pub method: Method,
     /// Path and query as they stand in the request line, percent-encoded, from the version
     /// segment on: `/beta/me/onlineMeetings/…`.
     pub target: String,
     /// The `Authorization` header, marked sensitive.
     pub authorization: Option<HeaderValue>,
-    /// A JSON body.
     pub body: Option<Bytes>,
     /// Sent as `client-request-id`: a fresh one each attempt.
     pub client_request_id: Uuid,
@@ -65,9 +62,7 @@ pub struct Request {
 /// body: it may hold a link.
 #[derive(Clone)]
 pub struct Response {
-    /// The status.
     pub status: StatusCode,
-    /// All headers.
     pub headers: HeaderMap,
     /// The body, empty where there is none.
     pub body: Bytes,

@@ -24,7 +24,14 @@ use crate::registrant::{
     RegistrantId,
 };
 
-/// One webinar.
+/// The time zone that is sent where neither the list nor a setting names one: the reference requires
+/// `preferredTimezone`. UTC is the one zone whose Windows name every system knows.
+pub const DEFAULT_TIMEZONE: &str = "UTC";
+
+/// The language that is sent where neither the list nor a setting names one: the reference requires
+/// `preferredLanguage`, and writes `en-us` in all of its examples.
+pub const DEFAULT_LANGUAGE: &str = "en-us";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webinar {
     id: String,
@@ -39,13 +46,11 @@ pub struct Accepted {
 }
 
 impl Webinar {
-    /// The webinar `id`.
     pub fn new(id: &str) -> Self {
         let path = format!("/v1.0/solutions/virtualEvents/webinars/{}", segment(id));
         Self { id: id.to_owned(), path }
     }
 
-    /// The webinar's id.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -68,7 +73,7 @@ impl Webinar {
     /// POST of one registration.
     pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
         let target = format!("{}/registrations", self.path);
-        GraphRequest::new(Method::POST, target).with(webinar_registration(registrant))
+        GraphRequest::new(Method::POST, target).with_body(webinar_registration(registrant))
     }
 
     /// GET of the first page of registrations.
@@ -135,6 +140,31 @@ impl Webinar {
     }
 }
 
+/// One registration, in an answer to its POST or in a list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RegistrationMember {
+    id: Option<String>,
+    email: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    status: Option<String>,
+    external_registration_information: Option<PostedInformation>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PostedInformation {
+    registration_id: Option<String>,
+}
+
+/// One session of a registration, with the person's link.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionMember {
+    join_web_url: Option<String>,
+}
+
 impl From<RegistrationMember> for Member {
     fn from(answer: RegistrationMember) -> Self {
         let posted = answer.external_registration_information.and_then(|it| it.registration_id);
@@ -148,14 +178,6 @@ impl From<RegistrationMember> for Member {
         }
     }
 }
-
-/// The time zone that is sent where neither the list nor a setting names one: the reference requires
-/// `preferredTimezone`. UTC is the one zone whose Windows name every system knows.
-pub const DEFAULT_TIMEZONE: &str = "UTC";
-
-/// The language that is sent where neither the list nor a setting names one: the reference requires
-/// `preferredLanguage`, and writes `en-us` in all of its examples.
-pub const DEFAULT_LANGUAGE: &str = "en-us";
 
 /// The body of "Create virtualEventRegistration". An application registers a person by name and
 /// address; a signed-in person registers nobody but themselves, and the reference's example for that
@@ -320,31 +342,6 @@ fn question(read: &Value) -> Option<Question> {
 /// A member whose value is one of Graph's own words, and may be shown.
 fn word(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty() && is_word(text)).map(str::to_owned)
-}
-
-/// One registration, in an answer to its POST or in a list.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RegistrationMember {
-    id: Option<String>,
-    email: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    status: Option<String>,
-    external_registration_information: Option<PostedInformation>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PostedInformation {
-    registration_id: Option<String>,
-}
-
-/// One session of a registration, with the person's link.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SessionMember {
-    join_web_url: Option<String>,
 }
 
 #[cfg(test)]

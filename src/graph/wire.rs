@@ -67,7 +67,7 @@ pub struct Member {
     pub email: Option<String>,
     /// First and last name; only a webinar's.
     pub names: Option<(String, String)>,
-    /// The server's own id of it, under which it is looked up; only a webinar's.
+    /// The server's own id of it, under which it is found; only a webinar's.
     pub server_id: Option<String>,
     /// How it stands.
     pub standing: MemberStanding,
@@ -76,7 +76,6 @@ pub struct Member {
 /// One page of a target's list.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ListPage {
-    /// The members on this page.
     pub members: Vec<Member>,
     /// The absolute URL of the next page.
     pub next_link: Option<String>,
