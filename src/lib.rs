@@ -8,7 +8,7 @@
 /// (contract, section 9). It lies below the program's own target, so that its level follows.
 const LOG_IDS: &str = "registrant_import::ids";
 
-mod notation;
+mod parse;
 mod private;
 
 pub mod registrant;

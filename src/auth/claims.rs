@@ -4,6 +4,8 @@
 //! (Microsoft's "Access tokens", `access-tokens.md` of entra-docs), so nothing depends on the
 //! claims being there, and a token that is no JWT has none. Names and addresses in it are not kept.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -25,7 +27,7 @@ pub enum Speaker {
 
 /// A token's own claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claims {
+pub struct TokenClaims {
     /// For whom it speaks.
     pub speaker: Speaker,
     /// Application permissions (`roles`).
@@ -44,18 +46,13 @@ pub struct Claims {
     pub expires: Option<u64>,
 }
 
-impl Claims {
+impl TokenClaims {
     /// Reads `token`; nothing where it is no JWT.
-    #[must_use]
     pub fn read(token: &str) -> Option<Self> {
-        let mut parts = token.split('.');
-        let (Some(_), Some(payload), Some(_), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return None;
-        };
+        let parts: Vec<&str> = token.split('.').collect();
+        let [_, payload, _] = parts[..] else { return None };
         let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        let raw: Raw = serde_json::from_slice(&json).ok()?;
+        let raw: RawClaims = serde_json::from_slice(&json).ok()?;
         let scopes: Vec<String> =
             raw.scp.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
         let speaker = match raw.idtyp.as_deref() {
@@ -82,7 +79,6 @@ impl Claims {
     }
 
     /// Whether the audience, where there is one, is Graph at `graph_host`.
-    #[must_use]
     pub fn is_for(&self, graph_host: &str) -> bool {
         self.audience.as_deref().is_none_or(|audience| {
             audience == GRAPH_APP_ID
@@ -91,8 +87,14 @@ impl Claims {
     }
 }
 
+/// The wall clock as claims count it: seconds since 1970, UTC. Everything else in this module is timed
+/// by tokio's clock, which tests can move.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 #[derive(Deserialize)]
-struct Raw {
+struct RawClaims {
     idtyp: Option<String>,
     #[serde(default)]
     roles: Vec<String>,
@@ -119,8 +121,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(claims: &serde_json::Value) -> Claims {
-        Claims::read(&token(claims)).expect("a JWT")
+    fn read(claims: &serde_json::Value) -> TokenClaims {
+        TokenClaims::read(&token(claims)).expect("a JWT")
     }
 
     #[test]
@@ -160,7 +162,7 @@ mod tests {
     fn what_is_no_jwt_has_no_claims() {
         for text in ["", "opaque", "a.b", "a.b.c", "a.b.c.d", "EwB4A8l6BAAU.//8=.x", "..", "é.é.é"]
         {
-            assert_eq!(Claims::read(text), None, "{text}");
+            assert_eq!(TokenClaims::read(text), None, "{text}");
         }
     }
 }

@@ -8,13 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::endpoint::{Endpoint, TokenAnswer};
-use super::granted::{Effort, Granted};
-use super::sign_in::{Kept, KeptSignIn};
-use super::{AuthError, AuthSettings};
+use super::request::{Effort, GrantedToken, TokenAnswer, TokenEndpoint};
+use super::settings::AuthSettings;
+use super::sign_in::{KeptSignIn, SignInRecord};
+use super::{AuthError, Method};
 
 /// The `grant_type` of RFC 8628, section 3.4.
-const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Pause between two questions where the server names none, and by how much `slow_down` lengthens
 /// it: RFC 8628, sections 3.2 and 3.5.
@@ -43,20 +43,18 @@ pub async fn sign_in(
     settings: &AuthSettings,
     show: impl FnOnce(&DevicePrompt),
 ) -> Result<(), AuthError> {
-    let sign_in = settings.sign_in()?;
-    sign_in.begin(show).await
+    DeviceSignIn::new(settings)?.begin(show).await
 }
 
 /// A sign-in that is kept, or is to be.
 #[derive(Debug)]
-pub(crate) struct SignIn {
-    endpoint: Endpoint,
+pub(super) struct DeviceSignIn {
+    endpoint: TokenEndpoint,
     kept: KeptSignIn,
-    scope: String,
 }
 
 #[derive(Deserialize)]
-struct Started {
+struct DeviceCodeAnswer {
     device_code: SecretString,
     user_code: String,
     verification_uri: String,
@@ -64,13 +62,24 @@ struct Started {
     interval: Option<u64>,
 }
 
-impl SignIn {
-    pub(crate) fn new(endpoint: Endpoint, kept: KeptSignIn, scope: String) -> Self {
-        Self { endpoint, kept, scope }
+impl DeviceSignIn {
+    pub(super) fn new(settings: &AuthSettings) -> Result<Self, AuthError> {
+        let missing = |setting| AuthError::Missing { method: Method::DeviceCode, setting };
+        let kept = settings.kept.clone().ok_or_else(|| missing("XDG_STATE_HOME or HOME"))?;
+        // The application and tenant that signed in are kept with the sign-in, so that what runs
+        // later needs no variable.
+        let (client_id, tenant) = kept.read()?.map(|it| (it.client_id, it.tenant)).unzip();
+        let client_id = settings.client_id.clone().or(client_id);
+        let client_id = client_id.ok_or_else(|| missing("AZURE_CLIENT_ID"))?;
+        // `organizations`: whatever tenant the person belongs to.
+        let tenant = settings.tenant.clone().or(tenant);
+        let tenant = tenant.unwrap_or_else(|| "organizations".to_owned());
+        let scope = format!("{} offline_access", settings.cloud.scope());
+        Ok(Self { endpoint: TokenEndpoint::new(settings, &tenant, &client_id, scope)?, kept })
     }
 
     async fn begin(&self, show: impl FnOnce(&DevicePrompt)) -> Result<(), AuthError> {
-        let code: Started = self.endpoint.device(&[("scope", &self.scope)]).await?;
+        let code: DeviceCodeAnswer = self.endpoint.device_code().await?;
         // Both are shown on a terminal, which must get no commands from afar.
         if [&code.user_code, &code.verification_uri].iter().any(|it| it.contains(char::is_control))
         {
@@ -86,7 +95,7 @@ impl SignIn {
                 return Err(AuthError::CodeExpired);
             }
             let fields =
-                [("grant_type", DEVICE_CODE), ("device_code", code.device_code.expose_secret())];
+                [("grant_type", GRANT_TYPE), ("device_code", code.device_code.expose_secret())];
             match self.endpoint.token(&fields, Effort::Patient).await {
                 Ok(answer) => return self.keep(&answer, None),
                 Err(AuthError::Refused(refusal)) => match refusal.error {
@@ -102,12 +111,12 @@ impl SignIn {
     }
 
     /// A token by the kept refresh token, which is replaced by the newer one that comes with it.
-    pub(crate) async fn fetch(&self, effort: Effort) -> Result<Granted, AuthError> {
+    pub(super) async fn fetch(&self, effort: Effort) -> Result<GrantedToken, AuthError> {
         let kept = self.kept.read()?.filter(|kept| self.is_ours(kept));
         let kept = kept.ok_or(AuthError::NotSignedIn)?;
         let fields = [
             ("grant_type", "refresh_token"),
-            ("scope", &self.scope),
+            ("scope", &self.endpoint.scope),
             ("refresh_token", kept.refresh_token.expose_secret()),
         ];
         let answer = self.endpoint.token(&fields, effort).await.map_err(|error| match error {
@@ -121,25 +130,25 @@ impl SignIn {
     }
 
     /// A refresh token goes to the host, tenant and application that it came from, or nowhere.
-    fn is_ours(&self, kept: &Kept) -> bool {
+    fn is_ours(&self, kept: &SignInRecord) -> bool {
         kept.authority == self.endpoint.authority()
-            && kept.tenant == self.endpoint.tenant()
-            && kept.client_id == self.endpoint.client_id()
+            && kept.tenant == self.endpoint.tenant
+            && kept.client_id == self.endpoint.client_id
     }
 
-    fn keep(&self, answer: &TokenAnswer, old: Option<&Kept>) -> Result<(), AuthError> {
+    fn keep(&self, answer: &TokenAnswer, old: Option<&SignInRecord>) -> Result<(), AuthError> {
         let Some(refresh_token) = &answer.refresh_token else {
             // Optional on refresh (RFC 6749, section 6): the old one then stays good.
-            return if old.is_some() { Ok(()) } else { Err(self.endpoint.bad_answer()) };
+            return old.map(|_| ()).ok_or_else(|| self.endpoint.bad_answer());
         };
-        let same = |old: &Kept| old.refresh_token.expose_secret() == refresh_token.expose_secret();
-        if old.is_some_and(same) {
+        let old = old.map(|old| old.refresh_token.expose_secret());
+        if old == Some(refresh_token.expose_secret()) {
             return Ok(());
         }
-        self.kept.write(&Kept {
+        self.kept.write(&SignInRecord {
             authority: self.endpoint.authority(),
-            tenant: self.endpoint.tenant().to_owned(),
-            client_id: self.endpoint.client_id().to_owned(),
+            tenant: self.endpoint.tenant.clone(),
+            client_id: self.endpoint.client_id.clone(),
             refresh_token: refresh_token.clone(),
         })
     }

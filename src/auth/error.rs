@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Method;
-use crate::graph::host::HostError;
-use crate::graph::http::HttpError;
-use crate::graph::transport::Distrust;
+use crate::graph::{host::HostError, http::HttpError, transport::Distrust};
 
 /// No token, for a reason. No variant holds a secret, and none holds a server's free text: that
 /// names people.
@@ -17,10 +15,7 @@ pub enum AuthError {
         "there is no sign-in method {given:?}: choose token, client-secret, client-certificate, \
          managed-identity, workload-identity, azure-cli or device-code"
     )]
-    UnknownMethod {
-        /// What was given.
-        given: String,
-    },
+    UnknownMethod { given: String },
     /// Nothing says how to sign in.
     #[error(
         "no credential was found: set GRAPH_TOKEN, or AZURE_TENANT_ID and AZURE_CLIENT_ID with \
@@ -30,118 +25,57 @@ pub enum AuthError {
     NoCredential,
     /// A method lacks one of its settings.
     #[error("--auth {method} needs {setting}")]
-    Missing {
-        /// The method.
-        method: Method,
-        /// The variable or option.
-        setting: &'static str,
-    },
+    Missing { method: Method, setting: &'static str },
     /// A setting that cannot be right. Its value is not repeated.
     #[error("{setting} cannot be used: {reason}")]
-    Setting {
-        /// The variable or option.
-        setting: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    Setting { setting: &'static str, reason: String },
     /// The authority's host.
     #[error("the sign-in host (AZURE_AUTHORITY_HOST): {0}")]
     Host(#[from] HostError),
-    /// The HTTP client.
     #[error(transparent)]
     Http(#[from] HttpError),
     /// A file that cannot be read.
     #[error("{setting} {}: {reason}", path.display())]
-    File {
-        /// The variable or option that names it.
-        setting: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    File { setting: &'static str, path: PathBuf, reason: String },
     /// What came is not a token.
     #[error("{origin} gave no token: {reason}")]
-    NotAToken {
-        /// Where it came from.
-        origin: String,
-        /// What is wrong.
-        reason: &'static str,
-    },
+    NotAToken { origin: String, reason: &'static str },
     /// The token has ended, by its own word.
     #[error("by this machine's clock the token from {origin} has expired{}: get a new one", ago(*since))]
-    Expired {
-        /// Where it came from.
-        origin: String,
-        /// How long ago.
-        since: Duration,
-    },
+    Expired { origin: String, since: Duration },
     /// Graph refused a token, and its origin has no other.
     #[error(
         "Graph refused the token (401) and {origin} gives the same one again: get a new one, made \
          for Microsoft Graph"
     )]
-    Same {
-        /// Where it came from.
-        origin: String,
-    },
-    /// A command failed.
+    Same { origin: String },
+    /// A command failed. What it wrote is never part of the reason.
     #[error("{command} gave no token: {reason}")]
-    Command {
-        /// Which one.
-        command: &'static str,
-        /// What went wrong; never what it wrote.
-        reason: String,
-    },
+    Command { command: &'static str, reason: String },
     /// A command did not end in time.
     #[error("{command} gave no token within {} s: run again later", limit.as_secs())]
-    CommandTimedOut {
-        /// Which one.
-        command: &'static str,
-        /// How long it had.
-        limit: Duration,
-    },
+    CommandTimedOut { command: &'static str, limit: Duration },
     /// The credential was refused.
     #[error("{0}")]
-    Refused(Refusal),
-    /// The token endpoint cannot be reached.
+    Refused(TokenRefusal),
+    /// The token endpoint cannot be reached. The detail holds neither address nor secret.
     #[error("{host} could not be reached for a token: {detail}; run again later")]
-    Unreachable {
-        /// Its host.
-        host: String,
-        /// What happened, without address or secret.
-        detail: String,
-    },
+    Unreachable { host: String, detail: String },
     /// The token endpoint's certificate is not trusted.
     #[error("the certificate that {host} shows for a token {distrust}")]
-    Untrusted {
-        /// Its host.
-        host: String,
-        /// What is wrong with it.
-        distrust: Distrust,
-    },
+    Untrusted { host: String, distrust: Distrust },
     /// The token endpoint answers, but not now.
     #[error("{host} has no token to give now (HTTP {status}); run again later")]
-    Unavailable {
-        /// Its host.
-        host: String,
-        /// Its last status.
-        status: u16,
-    },
+    Unavailable { host: String, status: u16 },
     /// The token endpoint answers what no token endpoint answers.
     #[error("{host} answered HTTP {status} without a token: is it a token endpoint?")]
-    BadAnswer {
-        /// Its host.
-        host: String,
-        /// The status.
-        status: u16,
-    },
+    BadAnswer { host: String, status: u16 },
     /// Nobody has signed in, or not for this application.
     #[error("nobody is signed in: run `registrant-import login` first")]
     NotSignedIn,
     /// The kept sign-in is no longer good.
     #[error("the kept sign-in has ended ({}): run `registrant-import login` again", .0.names())]
-    SignInEnded(Refusal),
+    SignInEnded(TokenRefusal),
     /// The code was not entered in time.
     #[error("nobody entered the code in time: run `registrant-import login` again")]
     CodeExpired,
@@ -151,8 +85,7 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// Whether running again later may help (exit 5), without anything being mended (else exit 6).
-    #[must_use]
+    /// Whether running again later may help (exit 5), without anything being corrected (else exit 6).
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -171,7 +104,7 @@ fn ago(since: Duration) -> String {
 
 /// A token endpoint's no.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refusal {
+pub struct TokenRefusal {
     /// The `error` of RFC 6749, section 5.2, where it is a known one.
     pub error: &'static str,
     /// Microsoft's own numbers (`AADSTS…`), the most telling first.
@@ -180,12 +113,11 @@ pub struct Refusal {
     pub trace_id: Option<String>,
 }
 
-impl Refusal {
+impl TokenRefusal {
     /// The next step, where the number tells it.
     ///
     /// Numbers: "Microsoft Entra authentication & authorization error codes",
     /// `reference-error-codes.md` of entra-docs.
-    #[must_use]
     pub fn advice(&self) -> &'static str {
         for code in &self.codes {
             return match code {
@@ -227,7 +159,7 @@ impl Refusal {
     }
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for TokenRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "the sign-in was refused ({}): {}", self.names(), self.advice())
     }

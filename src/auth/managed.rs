@@ -11,9 +11,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::AuthError;
-use super::endpoint::{Asker, is_passing};
-use super::granted::{Effort, Granted};
-use crate::graph::host::{Cloud, is_loopback};
+use super::request::{Effort, GrantedToken, TokenAnswer, TokenClient, is_passing};
+use super::settings::AuthSettings;
+use crate::graph::host::is_loopback;
 use crate::graph::http::HttpOptions;
 use crate::graph::transport::Response;
 
@@ -22,66 +22,30 @@ use crate::graph::transport::Response;
 const METADATA: &str = "http://169.254.169.254/";
 
 /// How long a connection to it may take: beyond Azure nothing answers at this address.
-const CONNECT: Duration = Duration::from_secs(3);
-
-/// What Azure puts into the environment.
-#[derive(Clone, Debug, Default)]
-pub struct ManagedSettings {
-    /// `IDENTITY_ENDPOINT`.
-    pub endpoint: Option<String>,
-    /// `IDENTITY_HEADER`.
-    pub header: Option<SecretString>,
-    /// `IMDS_ENDPOINT`: with the endpoint above, Azure Arc.
-    pub arc: bool,
-    /// `AZURE_POD_IDENTITY_AUTHORITY_HOST`, instead of the metadata service's address.
-    pub metadata: Option<String>,
-}
-
-impl ManagedSettings {
-    pub(crate) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        Self {
-            endpoint: variable("IDENTITY_ENDPOINT"),
-            header: variable("IDENTITY_HEADER").map(SecretString::from),
-            arc: variable("IMDS_ENDPOINT").is_some(),
-            metadata: variable("AZURE_POD_IDENTITY_AUTHORITY_HOST"),
-        }
-    }
-
-    /// Whether an Azure service offers its identity here.
-    #[must_use]
-    pub fn is_service(&self) -> bool {
-        self.endpoint.is_some() && self.header.is_some()
-    }
-}
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
 /// A managed identity.
 #[derive(Debug)]
-pub(crate) struct Managed {
-    asker: Asker,
+pub(super) struct ManagedIdentity {
+    client: TokenClient,
     url: Url,
     /// Marked sensitive.
     header: Option<HeaderValue>,
 }
 
-impl Managed {
-    pub(crate) fn new(
-        settings: &ManagedSettings,
-        cloud: Cloud,
-        client_id: Option<&str>,
-        options: &HttpOptions,
-    ) -> Result<Self, AuthError> {
-        let (setting, address, path, version) = match (&settings.endpoint, &settings.header) {
-            (Some(endpoint), Some(_)) => {
-                ("IDENTITY_ENDPOINT", endpoint.as_str(), None, "2019-08-01")
-            }
-            (Some(_), None) if settings.arc => {
+impl ManagedIdentity {
+    pub(super) fn new(settings: &AuthSettings) -> Result<Self, AuthError> {
+        let service = settings.identity_endpoint.as_deref().zip(settings.identity_header.as_ref());
+        let (setting, address, path, version) = match service {
+            Some((endpoint, _)) => ("IDENTITY_ENDPOINT", endpoint, None, "2019-08-01"),
+            None if settings.identity_endpoint.is_some() && settings.arc => {
                 return Err(AuthError::Setting {
                     setting: "--auth managed-identity",
                     reason: "Azure Arc is not supported: use --token-command".to_owned(),
                 });
             }
-            _ => {
-                let address = settings.metadata.as_deref().unwrap_or(METADATA);
+            None => {
+                let address = settings.metadata_host.as_deref().unwrap_or(METADATA);
                 let path = Some("/metadata/identity/oauth2/token");
                 ("AZURE_POD_IDENTITY_AUTHORITY_HOST", address, path, "2018-02-01")
             }
@@ -101,18 +65,17 @@ impl Managed {
         }
         url.query_pairs_mut()
             .append_pair("api-version", version)
-            .append_pair("resource", &format!("https://{}", cloud.graph_host()))
-            .extend_pairs(client_id.map(|id| ("client_id", id)));
-        let connect_timeout = options.connect_timeout.min(CONNECT);
+            .append_pair("resource", &format!("https://{}", settings.cloud.graph_host()))
+            .extend_pairs(settings.client_id.as_deref().map(|id| ("client_id", id)));
+        let connect_timeout = settings.http.connect_timeout.min(CONNECT_LIMIT);
+        let options = HttpOptions { connect_timeout, http1: true, ..settings.http.clone() };
         // Direct: a proxy would be asked for its own address.
-        let options = HttpOptions { connect_timeout, http1: true, ..options.clone() };
-        let asker = Asker::new(&url, &options, true)?;
-        let header = settings.header.as_ref().filter(|_| settings.is_service());
-        let header = header.map(secret_header).transpose()?;
-        Ok(Self { asker, url, header })
+        let client = TokenClient::new(&url, &options, true)?;
+        let header = service.map(|(_, secret)| secret_header(secret)).transpose()?;
+        Ok(Self { client, url, header })
     }
 
-    pub(crate) async fn fetch(&self, effort: Effort) -> Result<Granted, AuthError> {
+    pub(super) async fn fetch(&self, effort: Effort) -> Result<GrantedToken, AuthError> {
         let build = |client: &reqwest::Client| {
             let request = client.get(self.url.clone());
             match &self.header {
@@ -120,11 +83,11 @@ impl Managed {
                 None => request.header("Metadata", "true"),
             }
         };
-        let answer = self.asker.ask(effort, build, is_late).await?;
-        self.asker.read(&answer)?.granted(self.origin())
+        let answer: TokenAnswer = self.client.ask(effort, build, is_late).await?;
+        answer.granted(self.origin())
     }
 
-    pub(crate) fn origin(&self) -> &'static str {
+    pub(super) fn origin(&self) -> &'static str {
         if self.header.is_some() { "this Azure service" } else { "this virtual machine" }
     }
 }

@@ -1,9 +1,9 @@
 //! Credentials in, a bearer token out.
 //!
-//! IdOwners a token that is good for the next request: fetched once for all who ask, renewed ahead
+//! Promises a token that is good for the next request: fetched once for all who ask, renewed ahead
 //! of its end, and once more after a 401. What Graph lets the holder do is Graph's to say; a token's
-//! own claims are read here, to explain, and never verified. No secret is shown by any type of this
-//! room, and none is sent but to a host that [`crate::graph::host`] permits.
+//! own claims are read here, to explain, and never verified. No type of this module shows a secret, and
+//! none is sent but to a host that [`crate::graph::host`] permits.
 //!
 //! Everything is written here, without `azure_identity` 1.0.0. That crate covers the same two kinds of
 //! managed identity and no more (App Service and virtual machines), has no device code, adds 32
@@ -14,26 +14,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-mod assertion;
-mod azure_cli;
+mod application;
 mod claims;
-mod clock;
-mod command;
 mod device;
-mod endpoint;
 mod error;
-mod fixed;
-mod granted;
+mod external;
 mod managed;
+mod request;
 mod settings;
 mod sign_in;
-mod source;
 mod tokens;
 
 pub use claims::{Claims, Speaker};
 pub use device::{DevicePrompt, sign_in};
-pub use error::{AuthError, Refusal};
-pub use managed::ManagedSettings;
+pub use error::{AuthError, TokenRefusal};
 pub use settings::AuthSettings;
 pub use sign_in::KeptSignIn;
 pub use tokens::{Description, Tokens};
@@ -58,7 +52,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// Every method.
     pub const ALL: [Self; 7] = [
         Self::Token,
         Self::ClientSecret,
@@ -70,7 +63,6 @@ impl Method {
     ];
 
     /// The word that `--auth` takes.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Token => "token",

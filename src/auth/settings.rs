@@ -9,15 +9,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use url::Url;
 
-use super::assertion::Certificate;
-use super::azure_cli::AzureCli;
-use super::command::TokenCommand;
-use super::device::SignIn;
-use super::endpoint::{Endpoint, FederatedFile};
-use super::fixed::{TokenFile, TokenText};
-use super::managed::{Managed, ManagedSettings};
 use super::sign_in::KeptSignIn;
-use super::source::Source;
 use super::{AuthError, Method};
 use crate::graph::host::{Cloud, HostError, TrustedHosts};
 use crate::graph::http::HttpOptions;
@@ -53,15 +45,20 @@ pub struct AuthSettings {
     pub federated_token_file: Option<PathBuf>,
     /// `AZURE_AUTHORITY_HOST`, instead of the cloud's.
     pub authority: Option<String>,
-    /// What Azure puts into the environment of its services.
-    pub managed: ManagedSettings,
+    /// `IDENTITY_ENDPOINT`, which Azure puts into the environment of its services.
+    pub identity_endpoint: Option<String>,
+    /// `IDENTITY_HEADER`, likewise.
+    pub identity_header: Option<SecretString>,
+    /// Whether there is an `IMDS_ENDPOINT`: with `IDENTITY_ENDPOINT`, Azure Arc.
+    pub arc: bool,
+    /// `AZURE_POD_IDENTITY_AUTHORITY_HOST`, instead of the metadata service's address.
+    pub metadata_host: Option<String>,
     /// Where `login` keeps its sign-in; none where there is no home.
     pub kept: Option<KeptSignIn>,
 }
 
 impl AuthSettings {
     /// Reads the standard variables through `variable`; an empty one counts as not set.
-    #[must_use]
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
         let text = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
         let secret = |name: &str| text(name).map(SecretString::from);
@@ -75,7 +72,10 @@ impl AuthSettings {
             certificate_password: secret("AZURE_CLIENT_CERTIFICATE_PASSWORD"),
             federated_token_file: path("AZURE_FEDERATED_TOKEN_FILE"),
             authority: text("AZURE_AUTHORITY_HOST"),
-            managed: ManagedSettings::from_variables(text),
+            identity_endpoint: text("IDENTITY_ENDPOINT"),
+            identity_header: secret("IDENTITY_HEADER"),
+            arc: text("IMDS_ENDPOINT").is_some(),
+            metadata_host: text("AZURE_POD_IDENTITY_AUTHORITY_HOST"),
             kept: KeptSignIn::from_variables(text),
             ..Self::default()
         }
@@ -89,8 +89,8 @@ impl AuthSettings {
     /// 4. `IDENTITY_ENDPOINT` with `IDENTITY_HEADER`, that is an Azure service's managed identity;
     /// 5. a sign-in that `login` keeps.
     ///
-    /// A virtual machine's managed identity and the Azure CLI are never tried unasked: to look
-    /// whether they are there takes time, and the people and machines behind them are often not
+    /// A virtual machine's managed identity and the Azure CLI are never tried unasked: to find
+    /// out whether they are there takes time, and the people and machines behind them are often not
     /// those who are meant to enrol anybody.
     ///
     /// # Errors
@@ -100,122 +100,36 @@ impl AuthSettings {
             return Ok(method);
         }
         let application = self.tenant.is_some() && self.client_id.is_some();
+        let service = self.identity_endpoint.is_some() && self.identity_header.is_some();
         let given = [
             (self.token_file.is_some() || self.token_command.is_some(), Method::Token),
             (self.token.is_some(), Method::Token),
             (application && self.client_secret.is_some(), Method::ClientSecret),
             (application && self.certificate.is_some(), Method::ClientCertificate),
             (application && self.federated_token_file.is_some(), Method::WorkloadIdentity),
-            (self.managed.is_service(), Method::ManagedIdentity),
+            (service, Method::ManagedIdentity),
             (self.kept.as_ref().is_some_and(KeptSignIn::exists), Method::DeviceCode),
         ];
         let method = given.into_iter().find_map(|(given, method)| given.then_some(method));
         method.ok_or(AuthError::NoCredential)
     }
 
-    pub(crate) fn source(&self, method: Method) -> Result<Source, AuthError> {
-        let missing = |setting| AuthError::Missing { method, setting };
-        Ok(match method {
-            Method::Token => self.token_source()?,
-            Method::ClientSecret => {
-                let secret =
-                    self.client_secret.clone().ok_or_else(|| missing("AZURE_CLIENT_SECRET"))?;
-                Source::ClientSecret(self.application(method)?, secret)
-            }
-            Method::ClientCertificate => {
-                let path = self.certificate.clone();
-                let path = path.ok_or_else(|| missing("AZURE_CLIENT_CERTIFICATE_PATH"))?;
-                let certificate = Certificate::new(path, self.certificate_password.clone());
-                Source::ClientCertificate(self.application(method)?, certificate)
-            }
-            Method::WorkloadIdentity => {
-                let path = self.federated_token_file.clone();
-                let path = path.ok_or_else(|| missing("AZURE_FEDERATED_TOKEN_FILE"))?;
-                Source::Workload(self.application(method)?, FederatedFile::new(path))
-            }
-            Method::ManagedIdentity => {
-                let client_id = self.client_id.as_deref();
-                Source::Managed(Managed::new(&self.managed, self.cloud, client_id, &self.http)?)
-            }
-            Method::AzureCli => {
-                let tenant = self.tenant.as_deref().map(plain_tenant).transpose()?;
-                Source::AzureCli(AzureCli::new(self.cloud, tenant))
-            }
-            Method::DeviceCode => Source::SignIn(self.sign_in()?),
-        })
-    }
-
-    /// The kept sign-in, or what `login` needs to make one.
-    pub(crate) fn sign_in(&self) -> Result<SignIn, AuthError> {
-        let method = Method::DeviceCode;
-        let missing = |setting| AuthError::Missing { method, setting };
-        let kept = self.kept.clone().ok_or_else(|| missing("XDG_STATE_HOME or HOME"))?;
-        // The application and tenant that signed in are kept with the sign-in, so that what runs
-        // later needs no variable.
-        let known = kept.identity()?;
-        let client_id = self.client_id.clone().or_else(|| known.as_ref().map(|it| it.0.clone()));
-        let client_id = client_id.ok_or_else(|| missing("AZURE_CLIENT_ID"))?;
-        // `organizations`: whatever tenant the person belongs to.
-        let tenant = self.tenant.clone().or_else(|| known.map(|it| it.1));
-        let tenant = tenant.unwrap_or_else(|| "organizations".to_owned());
-        let scope = format!("{} offline_access", self.cloud.scope());
-        let endpoint = self.endpoint(&tenant, &client_id, scope.clone())?;
-        Ok(SignIn::new(endpoint, kept, scope))
-    }
-
-    fn token_source(&self) -> Result<Source, AuthError> {
-        match (&self.token_file, &self.token_command, &self.token) {
-            (Some(_), Some(_), _) => Err(AuthError::Setting {
-                setting: "--token-command",
-                reason: "there is a --token-file too: give one of them".to_owned(),
-            }),
-            (Some(path), None, _) => Ok(Source::File(TokenFile::new(path.clone()))),
-            (None, Some(line), _) => Ok(Source::Command(TokenCommand::parse(line)?)),
-            (None, None, Some(token)) => {
-                Ok(Source::Text(TokenText::new("GRAPH_TOKEN", token.clone())))
-            }
-            (None, None, None) => Err(AuthError::Missing {
-                method: Method::Token,
-                setting: "GRAPH_TOKEN, --token-file or --token-command",
-            }),
-        }
-    }
-
-    fn application(&self, method: Method) -> Result<Endpoint, AuthError> {
-        let missing = |setting| AuthError::Missing { method, setting };
-        let tenant = self.tenant.as_deref().ok_or_else(|| missing("AZURE_TENANT_ID"))?;
-        let client_id = self.client_id.as_deref().ok_or_else(|| missing("AZURE_CLIENT_ID"))?;
-        self.endpoint(tenant, client_id, self.cloud.scope())
-    }
-
-    fn endpoint(
-        &self,
-        tenant: &str,
-        client_id: &str,
-        scope: String,
-    ) -> Result<Endpoint, AuthError> {
-        let tenant = plain_tenant(tenant)?;
-        Endpoint::new(&self.authority()?, &self.http, tenant, client_id.trim(), scope)
-    }
-
     /// Who issues tokens: checked, without a path.
-    fn authority(&self) -> Result<Url, AuthError> {
+    pub(super) fn authority(&self) -> Result<Url, AuthError> {
         let given = match self.authority.as_deref().map(str::trim) {
             None => format!("https://{}", self.cloud.login_host()),
             Some(text) if text.contains("://") => text.to_owned(),
             Some(host) => format!("https://{host}"),
         };
-        let url = Url::parse(&given)
-            .map_err(|_| HostError::NotAnAddress { reason: "write https://HOST" })?;
+        let not = |reason| HostError::NotAnAddress { reason };
+        let url = Url::parse(&given).map_err(|_| not("write https://HOST"))?;
         let plain = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
             && url.username().is_empty()
             && url.password().is_none();
         if !plain {
-            return Err(
-                HostError::NotAnAddress { reason: "write https://HOST, and no more" }.into()
-            );
+            return Err(not("write https://HOST, and no more").into());
         }
         self.trusted.permit(&url)?;
         let host = url.host_str().unwrap_or_default();
@@ -232,7 +146,7 @@ impl AuthSettings {
 }
 
 /// A tenant is a GUID, a domain or a word: anything else would change the address it is put into.
-fn plain_tenant(tenant: &str) -> Result<&str, AuthError> {
+pub(super) fn plain_tenant(tenant: &str) -> Result<&str, AuthError> {
     let tenant = tenant.trim();
     let plain = tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     if plain && tenant.bytes().any(|byte| byte.is_ascii_alphanumeric()) {

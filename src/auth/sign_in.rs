@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::AuthError;
 
-const NAME: &str = "sign-in.json";
+const FILE_NAME: &str = "sign-in.json";
 
 /// A larger file is none of ours.
 const MAX_FILE: u64 = 64 * 1024;
@@ -23,33 +23,29 @@ const MAX_FILE: u64 = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptSignIn(PathBuf);
 
-/// What is kept.
-#[derive(Deserialize)]
-pub(crate) struct Kept {
-    pub(crate) authority: String,
-    pub(crate) tenant: String,
-    pub(crate) client_id: String,
-    pub(crate) refresh_token: SecretString,
+/// What is kept. To be written as JSON is a refresh token's only way out, and this file its only
+/// place.
+#[derive(Deserialize, Serialize)]
+pub(super) struct SignInRecord {
+    pub(super) authority: String,
+    pub(super) tenant: String,
+    pub(super) client_id: String,
+    #[serde(serialize_with = "exposed")]
+    pub(super) refresh_token: SecretString,
 }
 
-/// The same, to be written: a secret has no way into a file but this.
-#[derive(Serialize)]
-struct Line<'a> {
-    authority: &'a str,
-    tenant: &'a str,
-    client_id: &'a str,
-    refresh_token: &'a str,
+fn exposed<S: Serializer>(secret: &SecretString, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(secret.expose_secret())
 }
 
 impl KeptSignIn {
     /// In `folder`, which is made when it is needed.
-    #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        Self(folder.join(NAME))
+        Self(folder.join(FILE_NAME))
     }
 
     /// In the program's folder under `$XDG_STATE_HOME`, by default `~/.local/state`.
-    pub(crate) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let state = variable("XDG_STATE_HOME")
             .map(PathBuf::from)
             // The XDG base directory specification: a relative path is to be ignored.
@@ -58,72 +54,55 @@ impl KeptSignIn {
         Some(Self::in_folder(&state.join("registrant-import")))
     }
 
-    /// The file.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
     /// Whether anything is kept.
-    #[must_use]
     pub fn exists(&self) -> bool {
         fs::symlink_metadata(&self.0).is_ok()
     }
 
-    /// The application and tenant of the sign-in, where there is one.
-    pub(crate) fn identity(&self) -> Result<Option<(String, String)>, AuthError> {
-        Ok(self.read()?.map(|kept| (kept.client_id, kept.tenant)))
-    }
-
-    pub(crate) fn read(&self) -> Result<Option<Kept>, AuthError> {
-        let link = match fs::symlink_metadata(&self.0) {
-            Ok(link) => link,
+    pub(super) fn read(&self) -> Result<Option<SignInRecord>, AuthError> {
+        let text = match self.read_private() {
+            Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.fault(error.to_string())),
         };
-        // Before it is opened: to open a pipe is to wait for whoever writes into it.
-        if !link.is_file() {
-            return Err(self.fault("it is no plain file, so it is not read".to_owned()));
-        }
-        let file = File::open(&self.0).map_err(|error| self.fault(error.to_string()))?;
-        let opened = file.metadata().map_err(|error| self.fault(error.to_string()))?;
-        self.check(&link, &opened)?;
-        let mut text = Zeroizing::new(Vec::new());
-        file.take(MAX_FILE)
-            .read_to_end(&mut text)
-            .map_err(|error| self.fault(error.to_string()))?;
         serde_json::from_slice(&text).map(Some).map_err(|_| {
             self.fault("it is damaged: delete it and run `registrant-import login`".to_owned())
         })
     }
 
-    /// What was opened must be what was looked at, and be closed to others.
-    fn check(&self, link: &fs::Metadata, opened: &fs::Metadata) -> Result<(), AuthError> {
+    /// Reads the file, where it is a plain one and closed to others.
+    fn read_private(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let place = fs::symlink_metadata(&self.0)?;
+        // Before it is opened: to open a pipe is to wait for whoever writes into it.
+        if !place.is_file() {
+            return Err(io::Error::other("it is no plain file, so it is not read"));
+        }
+        let file = File::open(&self.0)?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
-            if (link.dev(), link.ino()) != (opened.dev(), opened.ino()) {
-                return Err(self.fault("it was replaced while it was opened".to_owned()));
+            let opened = file.metadata()?;
+            if (place.dev(), place.ino()) != (opened.dev(), opened.ino()) {
+                return Err(io::Error::other("it was replaced while it was opened"));
             }
             if opened.mode() & 0o077 != 0 {
-                let reason = "others may read it: run `registrant-import login` again, and end \
-                              the old sign-in (revoke its sessions)";
-                return Err(self.fault(reason.to_owned()));
+                return Err(io::Error::other(
+                    "others may read it: run `registrant-import login` again, and end the old \
+                     sign-in (revoke its sessions)",
+                ));
             }
         }
-        #[cfg(not(unix))]
-        let _ = (link, opened);
-        Ok(())
+        let mut text = Zeroizing::new(Vec::new());
+        file.take(MAX_FILE).read_to_end(&mut text)?;
+        Ok(text)
     }
 
-    pub(crate) fn write(&self, kept: &Kept) -> Result<(), AuthError> {
-        let line = Line {
-            authority: &kept.authority,
-            tenant: &kept.tenant,
-            client_id: &kept.client_id,
-            refresh_token: kept.refresh_token.expose_secret(),
-        };
-        let text = serde_json::to_vec(&line).map(Zeroizing::new);
+    pub(super) fn write(&self, record: &SignInRecord) -> Result<(), AuthError> {
+        let text = serde_json::to_vec(record).map(Zeroizing::new);
         let text = text.map_err(|error| self.fault(error.to_string()))?;
         self.replace(&text).map_err(|error| self.fault(error.to_string()))
     }
@@ -153,13 +132,14 @@ fn private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-    fn kept(token: &str) -> Kept {
-        Kept {
+    fn kept(token: &str) -> SignInRecord {
+        SignInRecord {
             authority: "login.example".to_owned(),
             tenant: "tenant".to_owned(),
             client_id: "client".to_owned(),
@@ -214,7 +194,7 @@ mod tests {
         fs::set_permissions(place.path(), fs::Permissions::from_mode(0o644)).expect("set");
         let error = place.read().err().expect("refused");
         assert!(error.to_string().contains("others may read it"), "{error}");
-        place.write(&kept("canary")).expect("mended");
+        place.write(&kept("canary")).expect("written");
         assert!(place.read().is_ok());
         fs::write(place.path(), "{\"refresh_token\": \"canary\"").expect("damaged");
         let error = place.read().err().expect("refused");

@@ -1,22 +1,26 @@
 //! The token that everybody uses.
 //!
-//! IdOwners that one refresh serves all who wait for it, its failure included; that while a token is
+//! Promises that one refresh serves all who wait for it, its failure included; that while a token is
 //! good nobody waits for the next one but the one who fetches it; and that a token which Graph
 //! refused is handed out to nobody again.
 
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
-use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::granted::{Effort, Granted};
-use super::source::Source;
-use super::{AuthError, AuthSettings, Claims, Method};
+use super::application::Application;
+use super::claims::Claims;
+use super::device::DeviceSignIn;
+use super::external::{AzureCli, TokenCommand, TokenFile};
+use super::managed::ManagedIdentity;
+use super::request::{Effort, GrantedToken};
+use super::settings::AuthSettings;
+use super::{AuthError, Method};
 
 /// How long before its end a token is replaced, at most: five minutes, as Microsoft's own libraries
 /// do (`expires_on` less 300 s in MSAL and in the Azure SDKs). A short token is replaced when a
@@ -28,14 +32,110 @@ const AHEAD: Duration = Duration::from_secs(300);
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// After an attempt ahead of time, successful or not, the next waits so long.
-const PAUSE: Duration = Duration::from_secs(30);
+const PAUSE_AHEAD: Duration = Duration::from_secs(30);
+
+/// Where a token comes from, ready to be asked.
+#[derive(Debug)]
+enum TokenSource {
+    /// No sign-in at all: a rehearsal.
+    None,
+    /// `GRAPH_TOKEN`: it is what it is.
+    Variable(SecretString),
+    File(TokenFile),
+    Command(TokenCommand),
+    Application(Application),
+    Managed(ManagedIdentity),
+    AzureCli(AzureCli),
+    DeviceSignIn(DeviceSignIn),
+    #[cfg(test)]
+    Script(tests::Script),
+}
+
+impl TokenSource {
+    fn new(method: Method, settings: &AuthSettings) -> Result<Self, AuthError> {
+        Ok(match method {
+            Method::Token => {
+                match (&settings.token_file, &settings.token_command, &settings.token) {
+                    (Some(_), Some(_), _) => {
+                        return Err(AuthError::Setting {
+                            setting: "--token-command",
+                            reason: "there is a --token-file too: give one of them".to_owned(),
+                        });
+                    }
+                    (Some(path), None, _) => Self::File(TokenFile::new(path.clone())),
+                    (None, Some(line), _) => Self::Command(TokenCommand::parse(line)?),
+                    (None, None, Some(token)) => Self::Variable(token.clone()),
+                    (None, None, None) => {
+                        let setting = "GRAPH_TOKEN, --token-file or --token-command";
+                        return Err(AuthError::Missing { method, setting });
+                    }
+                }
+            }
+            Method::ClientSecret | Method::ClientCertificate | Method::WorkloadIdentity => {
+                Self::Application(Application::new(settings, method)?)
+            }
+            Method::ManagedIdentity => Self::Managed(ManagedIdentity::new(settings)?),
+            Method::AzureCli => Self::AzureCli(AzureCli::new(settings)?),
+            Method::DeviceCode => Self::DeviceSignIn(DeviceSignIn::new(settings)?),
+        })
+    }
+
+    /// Gets a token. Nothing is kept here: each call asks anew.
+    async fn fetch(&self, effort: Effort) -> Result<GrantedToken, AuthError> {
+        match self {
+            Self::None => GrantedToken::from_text("none", &self.origin()),
+            Self::Variable(token) => GrantedToken::from_text(token.expose_secret(), &self.origin()),
+            Self::File(file) => file.fetch(),
+            Self::Command(command) => command.fetch().await,
+            Self::Application(application) => application.fetch(effort).await,
+            Self::Managed(managed) => managed.fetch(effort).await,
+            Self::AzureCli(cli) => cli.fetch().await,
+            Self::DeviceSignIn(sign_in) => sign_in.fetch(effort).await,
+            #[cfg(test)]
+            Self::Script(script) => script.fetch(effort).await,
+        }
+    }
+
+    /// Whether a better token is to be had at once: a file that changed.
+    fn has_news(&self) -> bool {
+        matches!(self, Self::File(file) if file.has_changed())
+    }
+
+    /// Where a token comes from, in words for a message.
+    fn origin(&self) -> String {
+        match self {
+            Self::None => "a run without a credential".to_owned(),
+            Self::Variable(_) => "GRAPH_TOKEN".to_owned(),
+            Self::File(file) => file.origin(),
+            Self::Command(_) => "--token-command".to_owned(),
+            Self::Application(application) => application.host().to_owned(),
+            Self::Managed(managed) => managed.origin().to_owned(),
+            Self::AzureCli(_) => "the Azure CLI".to_owned(),
+            Self::DeviceSignIn(_) => "the kept sign-in".to_owned(),
+            #[cfg(test)]
+            Self::Script(_) => "the script".to_owned(),
+        }
+    }
+
+    /// Who signs in, in words for a person: names no one.
+    fn identity(&self) -> String {
+        match self {
+            Self::None => "nobody: a rehearsal".to_owned(),
+            Self::Application(application) => application.identity(),
+            Self::Managed(managed) => format!("the managed identity of {}", managed.origin()),
+            Self::AzureCli(_) => "whoever is signed in to the Azure CLI".to_owned(),
+            Self::DeviceSignIn(_) => "whoever signed in by `login`".to_owned(),
+            _ => format!("the token from {}", self.origin()),
+        }
+    }
+}
 
 /// Hands out bearer tokens.
 #[derive(Debug)]
 pub struct Tokens {
     method: Option<Method>,
-    source: Source,
-    state: Mutex<State>,
+    source: TokenSource,
+    state: Mutex<TokenState>,
     /// Held by the one who fetches.
     turn: tokio::sync::Mutex<()>,
     /// Told that a fetch has ended.
@@ -43,8 +143,8 @@ pub struct Tokens {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    current: Option<Current>,
+struct TokenState {
+    current: Option<CurrentToken>,
     /// How many fetches have ended.
     fetches: u64,
     /// How the last one ended, where it failed.
@@ -56,7 +156,7 @@ struct State {
 }
 
 #[derive(Clone, Debug)]
-struct Current {
+struct CurrentToken {
     header: HeaderValue,
     claims: Option<Claims>,
     ends: Option<Instant>,
@@ -66,8 +166,8 @@ struct Current {
     last: Option<Instant>,
 }
 
-impl Current {
-    fn new(granted: &Granted, origin: &str) -> Result<Self, AuthError> {
+impl CurrentToken {
+    fn new(granted: &GrantedToken, origin: &str) -> Result<Self, AuthError> {
         let text = granted.token.expose_secret();
         let value = Zeroizing::new(format!("Bearer {text}"));
         let mut header = HeaderValue::from_str(&value).map_err(|_| AuthError::NotAToken {
@@ -94,14 +194,11 @@ impl Current {
     }
 }
 
-/// What the state has for one who asks.
-enum Look {
-    /// A token to use.
-    Good(HeaderValue),
-    /// A token to use, and time to replace it.
-    Ageing(HeaderValue),
-    /// None; so many fetches had ended by then.
-    Empty(u64),
+/// A token that may be used.
+struct CachedToken {
+    header: HeaderValue,
+    /// Whether it is time to replace it.
+    ageing: bool,
 }
 
 impl Tokens {
@@ -111,16 +208,15 @@ impl Tokens {
     /// [`AuthError`] when no method is chosen, or the method lacks a setting or has a wrong one.
     pub fn new(settings: &AuthSettings) -> Result<Self, AuthError> {
         let method = settings.method()?;
-        Ok(Self::from_source(Some(method), settings.source(method)?))
+        Ok(Self::from_source(Some(method), TokenSource::new(method, settings)?))
     }
 
     /// For a rehearsal: a header that is no credential, and no sign-in.
-    #[must_use]
     pub fn none() -> Self {
-        Self::from_source(None, Source::None)
+        Self::from_source(None, TokenSource::None)
     }
 
-    fn from_source(method: Option<Method>, source: Source) -> Self {
+    fn from_source(method: Option<Method>, source: TokenSource) -> Self {
         let (state, turn) = (Mutex::default(), tokio::sync::Mutex::new(()));
         Self { method, source, state, turn, fetched: Notify::new() }
     }
@@ -130,32 +226,23 @@ impl Tokens {
     /// # Errors
     /// [`AuthError`] when there is no good token and none can be had.
     pub async fn bearer(&self) -> Result<HeaderValue, AuthError> {
-        match self.look(None) {
-            Look::Good(header) => Ok(header),
-            Look::Ageing(header) => {
-                let Ok(turn) = self.turn.try_lock() else { return Ok(header) };
-                if let Ok(header) = self.fetch(Effort::Once).await {
-                    return Ok(header);
-                }
-                drop(turn);
-                // A failure is no matter yet, unless the old token ended or was refused meanwhile.
-                match self.look(None) {
-                    Look::Good(header) | Look::Ageing(header) => Ok(header),
-                    Look::Empty(seen) => self.wait_for(None, seen).await,
-                }
+        let mut cached = self.cached(None);
+        if let Ok(CachedToken { header, ageing: true }) = cached {
+            let Ok(turn) = self.turn.try_lock() else { return Ok(header) };
+            if let Ok(header) = self.fetch(Effort::Once).await {
+                return Ok(header);
             }
-            Look::Empty(seen) => self.wait_for(None, seen).await,
+            drop(turn);
+            // A failure is no matter yet, unless the old token ended or was refused meanwhile.
+            cached = self.cached(None);
         }
+        self.or_fetched(cached, None).await
     }
 
     /// The header for a request that leaves this instant, without waiting; nothing where a token has
     /// to be fetched first ([`Tokens::bearer`]).
-    #[must_use]
     pub fn current(&self) -> Option<HeaderValue> {
-        match self.look(None) {
-            Look::Good(header) | Look::Ageing(header) => Some(header),
-            Look::Empty(_) => None,
-        }
+        self.cached(None).ok().map(|cached| cached.header)
     }
 
     /// The header to repeat a request with that Graph answered by 401 when it carried `refused`.
@@ -165,10 +252,7 @@ impl Tokens {
     /// # Errors
     /// [`AuthError::Same`] when the origin has no other token; else as [`Tokens::bearer`].
     pub async fn refreshed(&self, refused: &HeaderValue) -> Result<HeaderValue, AuthError> {
-        match self.look(Some(refused)) {
-            Look::Good(header) | Look::Ageing(header) => Ok(header),
-            Look::Empty(seen) => self.wait_for(Some(refused), seen).await,
-        }
+        self.or_fetched(self.cached(Some(refused)), Some(refused)).await
     }
 
     /// The claims of the token in use, fetched where there is none yet; nothing where it is no JWT.
@@ -181,7 +265,6 @@ impl Tokens {
     }
 
     /// What can be told to a person.
-    #[must_use]
     pub fn describe(&self) -> Description {
         let ends = self.state().current.as_ref().and_then(|current| current.ends);
         Description {
@@ -207,7 +290,7 @@ impl Tokens {
             }
             // Whoever is fetching may bring what is wanted.
             let _turn = self.turn.lock().await;
-            if let Look::Ageing(_) = self.look(None) {
+            if self.cached(None).is_ok_and(|cached| cached.ageing) {
                 // A failure is no matter yet: it pauses, and the token has a while to live.
                 let _ = self.fetch(Effort::Once).await;
             }
@@ -224,63 +307,66 @@ impl Tokens {
         current.last.is_none_or(|last| due < last).then_some(due)
     }
 
-    async fn wait_for(
+    /// The token that was there, else one that is fetched when it is this one's turn.
+    async fn or_fetched(
         &self,
+        cached: Result<CachedToken, u64>,
         refused: Option<&HeaderValue>,
-        seen: u64,
     ) -> Result<HeaderValue, AuthError> {
+        let fetches = match cached {
+            Ok(cached) => return Ok(cached.header),
+            Err(fetches) => fetches,
+        };
         let _turn = self.turn.lock().await;
-        match self.look(refused) {
-            Look::Good(header) | Look::Ageing(header) => return Ok(header),
-            Look::Empty(now) if now != seen => {
-                // Somebody tried while this one waited. Trying again for each would make a queue
-                // of patient attempts out of one.
+        match self.cached(refused) {
+            Ok(cached) => return Ok(cached.header),
+            // Somebody tried while this one waited. Trying again for each would make a queue of
+            // patient attempts out of one.
+            Err(now) if now != fetches => {
                 if let Some(failure) = self.state().failure.clone() {
                     return Err(failure);
                 }
             }
-            Look::Empty(_) => {}
+            Err(_) => {}
         }
         self.fetch(Effort::Patient).await
     }
 
-    fn look(&self, refused: Option<&HeaderValue>) -> Look {
+    /// The token in use, where it is good and is not `refused`.
+    ///
+    /// # Errors
+    /// How many fetches have ended by now.
+    fn cached(&self, refused: Option<&HeaderValue>) -> Result<CachedToken, u64> {
         let news = self.source.has_news();
         let now = Instant::now();
         let mut state = self.state();
         let past = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
-        let Some(current) = &state.current else { return Look::Empty(state.fetches) };
+        let Some(current) = &state.current else { return Err(state.fetches) };
         if Some(&current.header) == refused {
             state.refused = state.current.take().map(|current| current.header);
-            return Look::Empty(state.fetches);
+            return Err(state.fetches);
         }
         if past(current.last) {
-            return Look::Empty(state.fetches);
+            return Err(state.fetches);
         }
-        let header = current.header.clone();
         let rested = state.pause.is_none_or(|pause| pause <= now);
-        if news || (past(current.ahead) && rested) {
-            Look::Ageing(header)
-        } else {
-            Look::Good(header)
-        }
+        let ageing = news || (past(current.ahead) && rested);
+        Ok(CachedToken { header: current.header.clone(), ageing })
     }
 
     /// Only for the one whose turn it is.
     async fn fetch(&self, effort: Effort) -> Result<HeaderValue, AuthError> {
-        let result = match self.source.fetch(effort).await {
-            Ok(granted) => Current::new(&granted, &self.source.origin()),
-            Err(error) => Err(error),
-        };
-        let result = self.note(result, effort);
+        let granted = self.source.fetch(effort).await;
+        let result = granted.and_then(|granted| CurrentToken::new(&granted, &self.source.origin()));
+        let result = self.store(result, effort);
         self.fetched.notify_waiters();
         result
     }
 
-    /// Keeps how a fetch ended.
-    fn note(
+    /// Stores how a fetch ended.
+    fn store(
         &self,
-        result: Result<Current, AuthError>,
+        result: Result<CurrentToken, AuthError>,
         effort: Effort,
     ) -> Result<HeaderValue, AuthError> {
         let mut state = self.state();
@@ -291,7 +377,7 @@ impl Tokens {
             _ => Ok(current),
         });
         state.fetches += 1;
-        state.pause = Instant::now().checked_add(PAUSE);
+        state.pause = Instant::now().checked_add(PAUSE_AHEAD);
         match result {
             Ok(current) => {
                 let lasts = current.ends.map(|end| end.saturating_duration_since(Instant::now()));
@@ -320,7 +406,7 @@ impl Tokens {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TokenState> {
         // No code that holds it can panic half-way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -337,15 +423,5 @@ pub struct Description {
     pub lasts: Option<Duration>,
 }
 
-impl fmt::Display for Description {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.identity)?;
-        match self.lasts {
-            Some(lasts) => write!(f, ", for {} more minutes", lasts.as_secs() / 60),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Zoned, civil::Time};
 
-pub(super) use crate::{notation::duration, output::grouped};
+pub(super) use crate::{output::grouped, parse::duration};
 
 /// `HH:MM` of the local clock.
 pub(super) fn time_of_day(text: &str) -> Result<Time, String> {

@@ -1,6 +1,6 @@
 //! Which hosts may see a credential, and where Graph and its sign-in live in each cloud.
 //!
-//! IdOwners that a [`GraphHost`] is a known Graph host or a trusted one over `https`, or this very
+//! Promises that a [`GraphHost`] is a known Graph host or a trusted one over `https`, or this very
 //! machine, and that a next page is fetched from the host that the first page came from. A token
 //! handed to another host is as good as published, so there is no way round this check: every
 //! address that gets a credential is made here.
@@ -27,11 +27,9 @@ pub enum Cloud {
 }
 
 impl Cloud {
-    /// Every cloud, the default first.
     pub const ALL: [Self; 4] = [Self::Global, Self::UsGov, Self::Dod, Self::China];
 
     /// The word that `--cloud` takes.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Global => "global",
@@ -42,7 +40,6 @@ impl Cloud {
     }
 
     /// The host of Microsoft Graph.
-    #[must_use]
     pub fn graph_host(self) -> &'static str {
         match self {
             Self::Global => "graph.microsoft.com",
@@ -53,7 +50,6 @@ impl Cloud {
     }
 
     /// The host that issues tokens.
-    #[must_use]
     pub fn login_host(self) -> &'static str {
         match self {
             Self::Global => "login.microsoftonline.com",
@@ -66,13 +62,11 @@ impl Cloud {
     ///
     /// Only the global one: each of their reference pages says so, and the metadata of the others
     /// does not hold them.
-    #[must_use]
     pub fn offers_registration(self) -> bool {
         self == Self::Global
     }
 
     /// The scope that a token for Graph is asked with: every permission already granted.
-    #[must_use]
     pub fn scope(self) -> String {
         format!("https://{}/.default", self.graph_host())
     }
@@ -104,11 +98,7 @@ impl TrustedHosts {
     ///
     /// # Errors
     /// [`HostError::NotAHost`] for anything else.
-    pub fn new<I>(hosts: I) -> Result<Self, HostError>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
+    pub fn new(hosts: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, HostError> {
         hosts
             .into_iter()
             .map(|host| {
@@ -164,7 +154,6 @@ impl GraphHost {
     ///
     /// # Panics
     /// Never: the four names are addresses.
-    #[must_use]
     pub fn of(cloud: Cloud) -> Self {
         let origin = Url::parse(&format!("https://{}/", cloud.graph_host()))
             .expect("Microsoft's host names are addresses");
@@ -179,38 +168,34 @@ impl GraphHost {
     pub fn parse(text: &str, trusted: &TrustedHosts) -> Result<Self, HostError> {
         let origin = Url::parse(text.trim())
             .map_err(|_| HostError::NotAnAddress { reason: "write https://HOST" })?;
+        let not = |reason| Err(HostError::NotAnAddress { reason });
         if !matches!(origin.scheme(), "http" | "https") {
-            return Err(HostError::NotAnAddress { reason: "write https://HOST" });
+            return not("write https://HOST");
         }
         if !origin.username().is_empty() || origin.password().is_some() {
-            return Err(HostError::NotAnAddress { reason: "a user name has no place in it" });
+            return not("a user name has no place in it");
         }
         if origin.query().is_some() || origin.fragment().is_some() {
-            return Err(HostError::NotAnAddress { reason: "leave out everything after the host" });
+            return not("leave out everything after the host");
         }
         if origin.path() != "/" {
-            return Err(HostError::NotAnAddress {
-                reason: "leave out the path: the program itself adds the version, /v1.0 or /beta",
-            });
+            return not("leave out the path: the program itself adds the version, /v1.0 or /beta");
         }
         trusted.permit(&origin)?;
         Ok(Self { origin })
     }
 
     /// Scheme, host and port, ending in `/`.
-    #[must_use]
     pub fn origin(&self) -> &Url {
         &self.origin
     }
 
     /// Whether this is the machine itself.
-    #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.origin.host().as_ref().is_some_and(is_loopback)
     }
 
     /// The cloud whose Graph this is; none for a simulator or a gateway.
-    #[must_use]
     pub fn cloud(&self) -> Option<Cloud> {
         Cloud::ALL.into_iter().find(|cloud| self.origin.host_str() == Some(cloud.graph_host()))
     }
@@ -251,16 +236,10 @@ impl fmt::Display for GraphHost {
 pub enum HostError {
     /// `--cloud` has four values.
     #[error("there is no cloud {given:?}: choose global, usgov, dod or china")]
-    UnknownCloud {
-        /// What was given.
-        given: String,
-    },
+    UnknownCloud { given: String },
     /// `--trust-host` takes a name.
     #[error("{given:?} is not a host name: write it without scheme, port and path")]
-    NotAHost {
-        /// What was given.
-        given: String,
-    },
+    NotAHost { given: String },
     /// Not `https://HOST[:PORT]`. The text itself is not repeated: it may hold a password.
     #[error("the address cannot be used: {reason}")]
     NotAnAddress {
@@ -269,25 +248,16 @@ pub enum HostError {
     },
     /// Plain `http` beyond this machine.
     #[error("no credential is sent to {host} over plain http: use https")]
-    Insecure {
-        /// The host.
-        host: String,
-    },
+    Insecure { host: String },
     /// Not one of Microsoft's hosts.
     #[error(
         "no credential is sent to {host}: it is none of Microsoft's hosts; if it is yours, add \
          --trust-host {host}"
     )]
-    Untrusted {
-        /// The host.
-        host: String,
-    },
+    Untrusted { host: String },
     /// A page that sends the reader to another host.
     #[error("the list goes on at another address ({host}), which gets no credential from here")]
-    ForeignLink {
-        /// The other host.
-        host: String,
-    },
+    ForeignLink { host: String },
     /// A next page that is no address.
     #[error("the list goes on at something that is no address")]
     BadLink,

@@ -1,26 +1,26 @@
 //! The [`Transport`] over sockets.
 //!
-//! IdOwners that a request is sent at most once, whatever happens; that every wait ends; that an
+//! Promises that a request is sent at most once, whatever happens; that every wait ends; that an
 //! answer is bounded in size; and that [`Reach::NotSent`] is said only where no byte of the request
 //! can have left this machine. That word decides whether a row may be posted again without asking,
-//! so each doubt is `MaybeSent`. Retries, redirects and the meaning of a status are other rooms'.
+//! so each doubt is `MaybeSent`. Retries, redirects and the meaning of a status are for others.
 
-mod cause;
-
-use std::error::Error as _;
+use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method};
 use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
+use tokio_rustls::rustls::{CertificateError, Error as TlsError};
 use url::Url;
-use uuid::Uuid;
 
 use super::host::GraphHost;
-use super::transport::{Failure, Reach, Request, Response, Transport, TransportError};
+use super::transport::{
+    Distrust, Reach, Request, Response, Transport, TransportError, TransportFailure,
+};
 
 /// How the program names itself to servers.
 pub const USER_AGENT: &str = concat!("registrant-import/", env!("CARGO_PKG_VERSION"));
@@ -85,17 +85,13 @@ pub enum HttpError {
     /// The file of `--ca-file`.
     #[error("the certificates in {} cannot be used: {reason}", path.display())]
     CaFile {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
     /// The TLS library or a proxy setting.
     #[error("the HTTP client cannot be set up: {reason}")]
-    Setup {
-        /// What it said.
-        reason: String,
-    },
+    Setup { reason: String },
 }
 
 /// Sends requests to one Graph host.
@@ -104,8 +100,6 @@ pub struct Http {
     client: Client,
     base: GraphHost,
     max_answer: usize,
-    /// The last address and what it was made of: nearly all requests of a run go to one.
-    last: Arc<Mutex<Option<(String, Url)>>>,
 }
 
 impl Http {
@@ -115,7 +109,7 @@ impl Http {
     /// [`HttpError`] when the certificates cannot be read or the TLS library refuses.
     pub fn new(base: GraphHost, options: &HttpOptions) -> Result<Self, HttpError> {
         let client = client(options, base.is_loopback())?;
-        Ok(Self { client, base, max_answer: options.max_answer, last: Arc::default() })
+        Ok(Self { client, base, max_answer: options.max_answer })
     }
 
     /// The whole address of `target`, or a refusal where it would become another one.
@@ -124,18 +118,6 @@ impl Http {
     /// and a DELETE of one person one of the whole registration. `%2E%2E` counts as `..`, so no
     /// encoding helps, and such a request must not leave.
     fn address(&self, target: &str) -> Result<Url, TransportError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((made_of, url)) if made_of == target => Ok(url.clone()),
-            _ => {
-                let url = self.new_address(target)?;
-                *last = Some((target.to_owned(), url.clone()));
-                Ok(url)
-            }
-        }
-    }
-
-    fn new_address(&self, target: &str) -> Result<Url, TransportError> {
         let path = target.split('?').next().unwrap_or_default();
         let mut url = self.base.origin().clone();
         url.set_path(path);
@@ -145,7 +127,7 @@ impl Http {
         } else {
             Err(TransportError {
                 reach: Reach::NotSent,
-                kind: Failure::Connect,
+                kind: TransportFailure::Connect,
                 detail: "the path cannot be sent as it is: a part of it is `.`, `..` or unencoded"
                     .to_owned(),
             })
@@ -156,15 +138,12 @@ impl Http {
 impl Transport for Http {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let url = self.address(&request.target)?;
-        let mut id = Uuid::encode_buffer();
-        let id = request.client_request_id.hyphenated().encode_lower(&mut id);
-        let id = HeaderValue::from_str(id).expect("a UUID is a header's value");
         let post = request.method == Method::POST;
         let mut builder = self
             .client
             .request(request.method, url)
             .header(ACCEPT, JSON)
-            .header(CLIENT_REQUEST_ID, id);
+            .header(CLIENT_REQUEST_ID, request.client_request_id.to_string());
         if let Some(authorization) = request.authorization {
             builder = builder.header(AUTHORIZATION, authorization);
         }
@@ -230,31 +209,22 @@ pub(crate) async fn exchange(
     let mut answer = request.send().await.map_err(|error| unsent_or_lost(&error))?;
     let too_large = || TransportError {
         reach: Reach::MaybeSent,
-        kind: Failure::TooLarge,
+        kind: TransportFailure::TooLarge,
         detail: format!("more than {max_answer} bytes"),
     };
     let announced = answer.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |announced| announced > max_answer) {
         return Err(too_large());
     }
-    // Most answers come in one piece, which is not copied.
-    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
+    let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&error))? {
-        if chunk.len() > max_answer - first.len().max(whole.len()) {
+        if chunk.len() > max_answer - body.len() {
             return Err(too_large());
         }
-        if first.is_empty() {
-            first = chunk;
-            continue;
-        }
-        if whole.is_empty() {
-            whole.extend_from_slice(&first);
-        }
-        whole.extend_from_slice(&chunk);
+        body.extend_from_slice(&chunk);
     }
-    let body = if whole.is_empty() { first } else { whole.freeze() };
     let headers = std::mem::take(answer.headers_mut());
-    Ok(Response { status: answer.status(), headers, body })
+    Ok(Response { status: answer.status(), headers, body: body.freeze() })
 }
 
 /// What a failure to get the head of an answer means.
@@ -266,7 +236,7 @@ pub(crate) async fn exchange(
 fn unsent_or_lost(error: &reqwest::Error) -> TransportError {
     // A builder's error is an address or header that reqwest refuses before it does anything.
     if error.is_connect() || error.is_builder() {
-        let kind = cause::unconnected(error);
+        let kind = unconnected(error);
         TransportError { reach: Reach::NotSent, kind, detail: detail(error) }
     } else {
         lost(error)
@@ -274,8 +244,62 @@ fn unsent_or_lost(error: &reqwest::Error) -> TransportError {
 }
 
 fn lost(error: &reqwest::Error) -> TransportError {
-    let kind = if error.is_timeout() { Failure::TimedOut } else { Failure::Broken };
+    let kind =
+        if error.is_timeout() { TransportFailure::TimedOut } else { TransportFailure::Broken };
     TransportError { reach: Reach::MaybeSent, kind, detail: detail(error) }
+}
+
+/// What hyper-util's connector calls a name that it could not resolve. Its type is private.
+const UNRESOLVED: &str = "dns error";
+
+/// What kept a request from being sent, by the types of what went wrong: what a run does never follows
+/// from words.
+fn unconnected(error: &reqwest::Error) -> TransportFailure {
+    if let Some(distrust) = causes(error).find_map(distrust) {
+        TransportFailure::Untrusted(distrust)
+    } else if error.is_timeout() {
+        TransportFailure::TimedOut
+    } else if causes(error).any(|cause| cause.to_string() == UNRESOLVED) {
+        TransportFailure::NoName
+    } else if causes(error).any(is_refused) {
+        TransportFailure::Refused
+    } else {
+        TransportFailure::Connect
+    }
+}
+
+/// The errors behind an error, each once. An [`io::Error`] gives what it wraps as its own words and
+/// never as its source, so it is opened.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| {
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        }
+    })
+}
+
+fn is_refused(cause: &(dyn Error + 'static)) -> bool {
+    cause
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// What is wrong with the server's certificate, where that is what is wrong.
+fn distrust(cause: &(dyn Error + 'static)) -> Option<Distrust> {
+    let Some(TlsError::InvalidCertificate(fault)) = cause.downcast_ref() else { return None };
+    Some(match fault {
+        CertificateError::UnknownIssuer => Distrust::UnknownAuthority,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Distrust::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Distrust::NotYet
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Distrust::AnotherHost
+        }
+        _ => Distrust::Other,
+    })
 }
 
 /// The causes in words. reqwest's own words are left out: they end in the URL, which holds ids.

@@ -6,14 +6,14 @@
 //! 12 December 2024), so an answer without a link is never taken for a success.
 
 use http::Method;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
-    draft::{Draft, segment},
-    list::{ListPage, Member, Standing},
-    transport::Response,
-    wire,
+    transport::{GraphRequest, Response, segment},
+    wire::{ListPage, Member, MemberStanding, WirePage, encode, is_word},
 };
-use crate::registrant::{BadLink, JoinLink, Mode, Registrant, RegistrantId};
+use crate::registrant::{BadLink, Details, JoinLink, Mode, Registrant, RegistrantId};
 
 /// One online meeting, addressed through its organizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,6 @@ pub struct Enrolled {
 
 impl Meeting {
     /// The meeting `id` of `organizer`; without one, of the signed-in user (`/me`).
-    #[must_use]
     pub fn new(id: &str, organizer: Option<&str>) -> Self {
         let owner = organizer.map_or_else(|| "me".to_owned(), |o| format!("users/{}", segment(o)));
         Self {
@@ -69,64 +68,64 @@ impl Meeting {
         }
     }
 
-    /// The meeting's id.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// The organizer, where one was named.
-    #[must_use]
     pub fn organizer(&self) -> Option<&str> {
         self.organizer.as_deref()
     }
 
     /// GET of the registration.
-    #[must_use]
-    pub fn show(&self) -> Draft {
-        Draft::new(Method::GET, self.registration.clone())
+    pub fn show(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, self.registration.clone())
     }
 
     /// POST of an external registration.
-    #[must_use]
-    pub fn enable(&self, mode: Mode) -> Draft {
-        Draft {
-            body: Some(wire::meeting_registration(mode).into()),
-            ..Draft::new(Method::POST, self.registration.clone())
-        }
+    pub fn enable(&self, mode: Mode) -> GraphRequest {
+        let body = EnableBody {
+            odata_type: "#microsoft.graph.externalMeetingRegistration",
+            allowed_registrant: mode.as_str(),
+        };
+        GraphRequest::new(Method::POST, self.registration.clone()).with_body(encode(&body))
     }
 
     /// DELETE of the registration, and of every registrant with it.
-    #[must_use]
-    pub fn disable(&self) -> Draft {
-        Draft::new(Method::DELETE, self.registration.clone())
+    pub fn disable(&self) -> GraphRequest {
+        GraphRequest::new(Method::DELETE, self.registration.clone())
     }
 
     /// POST of one registrant.
-    #[must_use]
-    pub fn enrol(&self, registrant: &Registrant) -> Draft {
-        Draft {
-            body: Some(wire::meeting_registrant(registrant).into()),
-            ..Draft::new(Method::POST, format!("{}/registrants", self.registration))
-        }
+    pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
+        let (tenant_id, user_id) = match &registrant.details {
+            Details::Organization { tenant_id, user_id } => (Some(*tenant_id), Some(*user_id)),
+            Details::Everyone | Details::Webinar(_) => (None, None),
+        };
+        let body = RegistrantBody {
+            odata_type: "#microsoft.graph.externalMeetingRegistrant",
+            id: registrant.id.as_str(),
+            tenant_id,
+            user_id,
+        };
+        let target = format!("{}/registrants", self.registration);
+        GraphRequest::new(Method::POST, target).with_body(encode(&body))
     }
 
     /// DELETE of one registrant. `None` for the ids `.` and `..`: every URL parser on the way folds
     /// such a segment away, encoded or not (RFC 3986, 5.2.4; WHATWG URL, "double-dot path segment"),
     /// and the request would delete the registration itself.
-    #[must_use]
-    pub fn remove(&self, id: &RegistrantId) -> Option<Draft> {
+    pub fn remove(&self, id: &RegistrantId) -> Option<GraphRequest> {
         if matches!(id.as_str(), "." | "..") {
             return None;
         }
         let target = format!("{}/registrants/{}", self.registration, segment(id.as_str()));
-        Some(Draft::new(Method::DELETE, target))
+        Some(GraphRequest::new(Method::DELETE, target))
     }
 
     /// GET of the first page of registrants.
-    #[must_use]
-    pub fn list(&self) -> Draft {
-        Draft::new(Method::GET, format!("{}/registrants", self.registration))
+    pub fn list(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, format!("{}/registrants", self.registration))
     }
 
     /// Reads the answer to [`Meeting::show`] or [`Meeting::enable`].
@@ -134,14 +133,14 @@ impl Meeting {
     /// # Errors
     /// [`RegistrationError`] when rows cannot be held against it.
     pub fn read_registration(response: &Response) -> Result<Registration, RegistrationError> {
-        let answer: wire::RegistrationAnswer =
+        let answer: RegistrationAnswer =
             serde_json::from_slice(&response.body).map_err(|_| RegistrationError::Unreadable)?;
         let teams_own = answer.registration_page_web_url.is_some()
             || answer.odata_type.is_some_and(|t| t.ends_with(".meetingRegistration"));
         if teams_own {
             return Err(RegistrationError::TeamsOwn);
         }
-        let mode = answer.allowed_registrant.filter(|mode| wire::is_word(mode));
+        let mode = answer.allowed_registrant.filter(|mode| is_word(mode));
         let mode = mode.ok_or(RegistrationError::Unreadable)?;
         let mode = mode.parse().map_err(|_| RegistrationError::UnknownMode(mode))?;
         Ok(Registration { id: answer.id.filter(|id| !id.is_empty()), mode })
@@ -159,37 +158,82 @@ impl Meeting {
         if response.body.is_empty() {
             return Err(Some(BadLink::Missing));
         }
-        let answer: wire::RegistrantAnswer =
-            serde_json::from_slice(&response.body).map_err(|_| None)?;
+        let answer: MeetingMember = serde_json::from_slice(&response.body).map_err(|_| None)?;
         let link = JoinLink::of(answer.join_web_url.as_deref(), id).map_err(Some)?;
         Ok(Enrolled { link, registrant_id: answer.id.filter(|own| !own.is_empty()) })
     }
 
     /// Reads a page of [`Meeting::list`]; `None` when it is none.
-    #[must_use]
     pub fn read_page(response: &Response) -> Option<ListPage> {
-        let page: wire::Page<wire::RegistrantAnswer> =
-            serde_json::from_slice(&response.body).ok()?;
+        let page: WirePage<MeetingMember> = serde_json::from_slice(&response.body).ok()?;
         let members = page.value.into_iter().filter_map(|member| {
-            let posted = Some(member.id?);
             Some(Member {
-                posted,
+                posted: Some(member.id?),
                 email: None,
                 names: None,
                 server_id: None,
-                standing: Standing::Registered,
+                standing: MemberStanding::Registered,
             })
         });
         Some(ListPage { members: members.collect(), next_link: page.next_link })
     }
 }
 
+/// The body of "Create externalMeetingRegistrant": in mode `everyone` the type and the id,
+/// nothing else; in mode `organization` the two GUIDs as well.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RegistrantBody<'a> {
+    #[serde(rename = "@odata.type")]
+    odata_type: &'static str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Uuid>,
+}
+
+/// The body of "Create externalMeetingRegistration".
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EnableBody {
+    #[serde(rename = "@odata.type")]
+    odata_type: &'static str,
+    allowed_registrant: &'static str,
+}
+
+/// The answer to a registrant's POST, or one member of the list. Only what is used; the answer's
+/// `userId` and `tenantId` are not (the reference's own example has them swapped).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MeetingMember {
+    /// The server's own id; the list's is the posted one.
+    id: Option<String>,
+    /// The link; null in lists.
+    join_web_url: Option<String>,
+}
+
+/// The answer to a registration's GET or POST.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RegistrationAnswer {
+    /// Tells an external registration from one of Teams' own kind.
+    #[serde(rename = "@odata.type")]
+    odata_type: Option<String>,
+    id: Option<String>,
+    allowed_registrant: Option<String>,
+    /// Only a registration of Teams' own kind has a page; some answers leave `@odata.type` out.
+    registration_page_web_url: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::registrant::{Fields, Rule};
 
     fn answer(body: &str) -> Response {
         Response {
@@ -265,5 +309,58 @@ mod tests {
         let future = r#"{"id":"f2","allowedRegistrant":"unknownFutureValue"}"#;
         assert_eq!(read(future), Err(RegistrationError::UnknownMode("unknownFutureValue".into())));
         assert_eq!(read("[]"), Err(RegistrationError::Unreadable));
+    }
+
+    fn body(request: &GraphRequest) -> Value {
+        serde_json::from_slice(request.body.as_ref().expect("a body")).expect("JSON")
+    }
+
+    #[test]
+    fn everyone_sends_the_type_and_the_id_and_nothing_else() {
+        let fields = Fields {
+            id: Some("9d96988d-a66a-46ce-aad7-0b245615b297"),
+            tenant_id: Some("909c6581-5130-43e9-88f3-fcb3582cde37"),
+            ..Fields::default()
+        };
+        let registrant = Registrant::parse(&fields, &Rule::Meeting(Mode::Everyone)).expect("valid");
+        assert_eq!(
+            body(&Meeting::new("m", None).enrol(&registrant)),
+            json!({
+                "@odata.type": "#microsoft.graph.externalMeetingRegistrant",
+                "id": "9d96988d-a66a-46ce-aad7-0b245615b297"
+            })
+        );
+    }
+
+    #[test]
+    fn organization_sends_both_guids_hyphenated_and_in_lower_case() {
+        let fields = Fields {
+            id: Some("é \"1\""),
+            tenant_id: Some("{909C6581-5130-43E9-88F3-FCB3582CDE37}"),
+            user_id: Some("cc515404b55c466eb896992c918ecc01"),
+            ..Fields::default()
+        };
+        let registrant =
+            Registrant::parse(&fields, &Rule::Meeting(Mode::Organization)).expect("valid");
+        assert_eq!(
+            body(&Meeting::new("m", None).enrol(&registrant)),
+            json!({
+                "@odata.type": "#microsoft.graph.externalMeetingRegistrant",
+                "id": "é \"1\"",
+                "tenantId": "909c6581-5130-43e9-88f3-fcb3582cde37",
+                "userId": "cc515404-b55c-466e-b896-992c918ecc01"
+            })
+        );
+    }
+
+    #[test]
+    fn enabling_sends_the_type_and_the_mode() {
+        assert_eq!(
+            body(&Meeting::new("m", None).enable(Mode::Organization)),
+            json!({
+                "@odata.type": "#microsoft.graph.externalMeetingRegistration",
+                "allowedRegistrant": "organization"
+            })
+        );
     }
 }

@@ -1,10 +1,8 @@
-//! Microsoft Graph: wire types apart from the domain, transports that send one attempt and never
-//! loop, the hosts that may get a credential, and the targets.
+//! Microsoft Graph: its targets' requests and answers, the hosts that may get a credential, and the
+//! transport that sends one attempt and never loops.
 
-pub mod draft;
 pub mod host;
 pub mod http;
-pub mod list;
 pub mod meeting;
 pub mod target;
 pub mod transport;

@@ -1,16 +1,17 @@
 //! What registrants are enrolled in: a meeting or a webinar, and what their lists have in common.
 
 use super::{
-    draft::Draft, list::ListPage, meeting::Meeting, transport::Response, webinar::Webinar,
+    meeting::Meeting,
+    transport::{GraphRequest, Response},
+    webinar::Webinar,
+    wire::ListPage,
 };
 use crate::registrant::Registrant;
 
-/// One target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An online meeting with external registration.
     Meeting(Meeting),
-    /// A webinar.
     Webinar(Webinar),
 }
 
@@ -25,7 +26,6 @@ pub enum Api {
 
 impl Api {
     /// `meeting` or `webinar`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Meeting => "meeting",
@@ -36,7 +36,6 @@ impl Api {
 
 impl Target {
     /// The API that it belongs to.
-    #[must_use]
     pub fn api(&self) -> Api {
         match self {
             Self::Meeting(_) => Api::Meeting,
@@ -44,8 +43,6 @@ impl Target {
         }
     }
 
-    /// The target's id.
-    #[must_use]
     pub fn id(&self) -> &str {
         match self {
             Self::Meeting(meeting) => meeting.id(),
@@ -54,7 +51,6 @@ impl Target {
     }
 
     /// A meeting's organizer, where one was named.
-    #[must_use]
     pub fn organizer(&self) -> Option<&str> {
         match self {
             Self::Meeting(meeting) => meeting.organizer(),
@@ -63,8 +59,7 @@ impl Target {
     }
 
     /// POST of one registrant.
-    #[must_use]
-    pub fn enrol(&self, registrant: &Registrant) -> Draft {
+    pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.enrol(registrant),
             Self::Webinar(webinar) => webinar.enrol(registrant),
@@ -72,8 +67,7 @@ impl Target {
     }
 
     /// GET of the first page of the list.
-    #[must_use]
-    pub fn list(&self) -> Draft {
+    pub fn list(&self) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.list(),
             Self::Webinar(webinar) => webinar.list(),
@@ -81,7 +75,6 @@ impl Target {
     }
 
     /// Reads a page of [`Target::list`]; `None` when it is none.
-    #[must_use]
     pub fn read_page(&self, response: &Response) -> Option<ListPage> {
         match self {
             Self::Meeting(_) => Meeting::read_page(response),

@@ -1,24 +1,58 @@
-//! How one request reaches Graph and one answer comes back.
+//! How one request reaches Graph and one answer comes back: what a target wants asked
+//! ([`GraphRequest`]), an attempt at it ([`Request`]), and what carries it ([`Transport`]).
 //!
 //! Two implementations exist: sockets ([`super::http::Http`]), and the simulator called directly,
 //! for deterministic tests under paused time. Neither retries, follows a redirect or interprets a
-//! status: a transport reports what happened, the verdict is another room's.
+//! status: a transport reports what happened; what it means is the verdict's matter.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
+
+/// What may stand in a path segment as it is: RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Percent-encodes one path segment.
+pub(super) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// A request without its attempt's own parts (token, client-request-id). `Debug` shows neither path
+/// nor body: both hold ids.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GraphRequest {
+    pub method: Method,
+    /// Path and query, from the version segment on.
+    pub target: String,
+    pub body: Option<Bytes>,
+}
+
+impl std::fmt::Debug for GraphRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GraphRequest").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+impl GraphRequest {
+    pub(super) fn new(method: Method, target: String) -> Self {
+        Self { method, target, body: None }
+    }
+
+    pub(super) fn with_body(self, body: Vec<u8>) -> Self {
+        Self { body: Some(body.into()), ..self }
+    }
+}
 
 /// One request, ready to be sent. `Debug` shows neither path nor body: both hold ids.
 #[derive(Clone)]
 pub struct Request {
-    /// The method.
     pub method: Method,
     /// Path and query as they stand in the request line, percent-encoded, from the version
     /// segment on: `/beta/me/onlineMeetings/…`.
     pub target: String,
     /// The `Authorization` header, marked sensitive.
     pub authorization: Option<HeaderValue>,
-    /// A JSON body.
     pub body: Option<Bytes>,
     /// Sent as `client-request-id`: a fresh one each attempt.
     pub client_request_id: Uuid,
@@ -28,9 +62,7 @@ pub struct Request {
 /// body: it may hold a link.
 #[derive(Clone)]
 pub struct Response {
-    /// The status.
     pub status: StatusCode,
-    /// All headers.
     pub headers: HeaderMap,
     /// The body, empty where there is none.
     pub body: Bytes,
@@ -57,13 +89,11 @@ impl std::fmt::Debug for Response {
 impl Response {
     /// The request's id at Microsoft, for a support case: a GUID, or it is not taken for one, because
     /// it is shown and logged.
-    #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.header("request-id").filter(|id| Uuid::try_parse(id).is_ok())
     }
 
     /// A header's value, where it is there once and is text.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -76,7 +106,7 @@ pub struct TransportError {
     /// Whether the server may have got the request.
     pub reach: Reach,
     /// What went wrong.
-    pub kind: Failure,
+    pub kind: TransportFailure,
     /// The cause in words, without the URL.
     pub detail: String,
 }
@@ -92,7 +122,7 @@ pub enum Reach {
 
 /// What kind of failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum TransportFailure {
     /// No connection: route, proxy or TLS.
     Connect,
     /// No connection: nobody listens there.
@@ -109,7 +139,7 @@ pub enum Failure {
     TooLarge,
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for TransportFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Connect => "no connection",

@@ -2,21 +2,36 @@
 //!
 //! Builds each request's path and body and reads each answer; sends nothing. Paths and statuses
 //! are those of Microsoft Graph's reference (virtualEventWebinar: get, list and create
-//! registrations; virtualEventRegistration: get, cancel, list sessions). No answer to a POST holds
+//! registrations; virtualEventWebinarRegistrationConfiguration: get, list questions;
+//! virtualEventRegistration: get, cancel, list sessions). No answer to a POST holds
 //! a link: an application gets 204 and nothing else. The link is in the sessions of the
 //! registration, which has to be found first.
+//!
+//! The reference's examples contradict each other (a webinar bare or wrapped in `value`, members
+//! left out), so what is read of a webinar is read member by member: one that is missing or of
+//! another type is not known, and hinders no other.
 
 use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
-    draft::{Draft, segment},
-    list::{ListPage, Member, Standing},
-    transport::Response,
-    wire,
+    transport::{GraphRequest, Response, segment},
+    wire::{ListPage, Member, MemberStanding, WirePage, encode, is_word},
 };
-use crate::registrant::{BadLink, JoinLink, Registrant, RegistrantId};
+use crate::registrant::{
+    Answer, AnswerInput, AnswerValue, Attendee, BadLink, Details, JoinLink, Question, Registrant,
+    RegistrantId,
+};
 
-/// One webinar.
+/// The time zone that is sent where neither the list nor a setting names one: the reference requires
+/// `preferredTimezone`. UTC is the one zone whose Windows name every system knows.
+pub const DEFAULT_TIMEZONE: &str = "UTC";
+
+/// The language that is sent where neither the list nor a setting names one: the reference requires
+/// `preferredLanguage`, and writes `en-us` in all of its examples.
+pub const DEFAULT_LANGUAGE: &str = "en-us";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webinar {
     id: String,
@@ -31,84 +46,68 @@ pub struct Accepted {
 }
 
 impl Webinar {
-    /// The webinar `id`.
-    #[must_use]
     pub fn new(id: &str) -> Self {
         let path = format!("/v1.0/solutions/virtualEvents/webinars/{}", segment(id));
         Self { id: id.to_owned(), path }
     }
 
-    /// The webinar's id.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// GET of the webinar itself.
-    #[must_use]
-    pub fn show(&self) -> Draft {
-        Draft::new(Method::GET, self.path.clone())
+    pub fn show(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, self.path.clone())
     }
 
     /// GET of what registrations are subject to.
-    #[must_use]
-    pub fn configuration(&self) -> Draft {
-        Draft::new(Method::GET, format!("{}/registrationConfiguration", self.path))
+    pub fn configuration(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, format!("{}/registrationConfiguration", self.path))
     }
 
     /// GET of the questions that registrants are asked.
-    #[must_use]
-    pub fn questions(&self) -> Draft {
-        Draft::new(Method::GET, format!("{}/registrationConfiguration/questions", self.path))
+    pub fn questions(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, format!("{}/registrationConfiguration/questions", self.path))
     }
 
     /// POST of one registration.
-    #[must_use]
-    pub fn enrol(&self, registrant: &Registrant) -> Draft {
-        Draft {
-            body: Some(wire::webinar_registration(registrant).into()),
-            ..Draft::new(Method::POST, format!("{}/registrations", self.path))
-        }
+    pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
+        let target = format!("{}/registrations", self.path);
+        GraphRequest::new(Method::POST, target).with_body(webinar_registration(registrant))
     }
 
     /// GET of the first page of registrations.
-    #[must_use]
-    pub fn list(&self) -> Draft {
-        Draft::new(Method::GET, format!("{}/registrations", self.path))
+    pub fn list(&self) -> GraphRequest {
+        GraphRequest::new(Method::GET, format!("{}/registrations", self.path))
     }
 
     /// GET of a registration's sessions, where its link is.
-    #[must_use]
-    pub fn sessions(&self, server_id: &str) -> Draft {
+    pub fn sessions(&self, server_id: &str) -> GraphRequest {
         let target = format!("{}/registrations/{}/sessions", self.path, segment(server_id));
-        Draft::new(Method::GET, target)
+        GraphRequest::new(Method::GET, target)
     }
 
     /// POST that cancels a registration. Asked twice it does no more than once.
-    #[must_use]
-    pub fn cancel(&self, server_id: &str) -> Draft {
+    pub fn cancel(&self, server_id: &str) -> GraphRequest {
         let target = format!("{}/registrations/{}/cancel", self.path, segment(server_id));
-        Draft::new(Method::POST, target)
+        GraphRequest::new(Method::POST, target)
     }
 
     /// Reads a 2xx answer to [`Webinar::enrol`]; `None` where it cannot be told from it that Graph
     /// itself has taken the registration: an answer that was cut, or a gateway's page.
-    #[must_use]
     pub fn read_accepted(response: &Response) -> Option<Accepted> {
         if response.body.is_empty() {
             return Some(Accepted { member: None });
         }
-        let answer: wire::RegistrationMember = serde_json::from_slice(&response.body).ok()?;
-        let member = Some(member(answer)).filter(|member| member.server_id.is_some());
-        member.map(|member| Accepted { member: Some(member) })
+        let answer: RegistrationMember = serde_json::from_slice(&response.body).ok()?;
+        let member = Member::from(answer);
+        member.server_id.is_some().then_some(Accepted { member: Some(member) })
     }
 
     /// Reads a page of [`Webinar::list`]; `None` when it is none.
-    #[must_use]
     pub fn read_page(response: &Response) -> Option<ListPage> {
-        let page: wire::Page<wire::RegistrationMember> =
-            serde_json::from_slice(&response.body).ok()?;
-        let members = page.value.into_iter().map(member).collect();
+        let page: WirePage<RegistrationMember> = serde_json::from_slice(&response.body).ok()?;
+        let members = page.value.into_iter().map(Member::from).collect();
         Some(ListPage { members, next_link: page.next_link })
     }
 
@@ -124,7 +123,7 @@ impl Webinar {
         id: &RegistrantId,
         member: &Member,
     ) -> Result<JoinLink, Option<BadLink>> {
-        let page: wire::Page<wire::SessionMember> =
+        let page: WirePage<SessionMember> =
             serde_json::from_slice(&response.body).map_err(|_| None)?;
         let urls = page.value.into_iter().filter_map(|session| session.join_web_url);
         let url = urls.map(|url| url.trim().to_owned()).find(|url| !url.is_empty());
@@ -141,25 +140,220 @@ impl Webinar {
     }
 }
 
-fn member(answer: wire::RegistrationMember) -> Member {
-    Member {
-        server_id: answer.address(),
-        standing: Standing::read(answer.status.as_deref()),
-        posted: answer
-            .outside
-            .and_then(|outside| outside.registration_id)
-            .filter(|posted| !posted.is_empty()),
-        email: answer.email.map(|email| email.trim().to_lowercase()),
-        names: answer.first_name.zip(answer.last_name),
+/// One registration, in an answer to its POST or in a list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RegistrationMember {
+    id: Option<String>,
+    email: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    status: Option<String>,
+    external_registration_information: Option<PostedInformation>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PostedInformation {
+    registration_id: Option<String>,
+}
+
+/// One session of a registration, with the person's link.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionMember {
+    join_web_url: Option<String>,
+}
+
+impl From<RegistrationMember> for Member {
+    fn from(answer: RegistrationMember) -> Self {
+        let posted = answer.external_registration_information.and_then(|it| it.registration_id);
+        Self {
+            // One that can stand in a path: see [`Meeting::remove`](super::meeting::Meeting::remove).
+            server_id: answer.id.filter(|id| !matches!(id.as_str(), "" | "." | "..")),
+            standing: MemberStanding::read(answer.status.as_deref()),
+            posted: posted.filter(|posted| !posted.is_empty()),
+            email: answer.email.map(|email| email.trim().to_lowercase()),
+            names: answer.first_name.zip(answer.last_name),
+        }
     }
+}
+
+/// The body of "Create virtualEventRegistration". An application registers a person by name and
+/// address; a signed-in person registers nobody but themselves, and the reference's example for that
+/// has neither.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RegisterBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    external_registration_information: ExternalInformation<'a>,
+    preferred_timezone: &'a str,
+    preferred_language: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    registration_question_answers: Vec<AnswerBody<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExternalInformation<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referrer: Option<&'a str>,
+    registration_id: &'a str,
+}
+
+/// One answer. As in the examples, the members of the other types are there and empty.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AnswerBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question_id: Option<&'a str>,
+    /// Stands for the id where the form was never read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a str>,
+    value: Option<&'a str>,
+    boolean_value: Option<bool>,
+    multi_choice_values: &'a [String],
+}
+
+impl<'a> From<&'a Answer> for AnswerBody<'a> {
+    fn from(answer: &'a Answer) -> Self {
+        let question_id = answer.question_id.as_deref();
+        let display_name = question_id.is_none().then_some(answer.question.as_str());
+        let (value, boolean_value, multi_choice_values): (_, _, &[String]) = match &answer.value {
+            AnswerValue::Text(text) => (Some(text.as_str()), None, &[]),
+            AnswerValue::Flag(flag) => (None, Some(*flag), &[]),
+            AnswerValue::Choices(choices) => (None, None, choices),
+        };
+        Self { question_id, display_name, value, boolean_value, multi_choice_values }
+    }
+}
+
+/// The JSON by which an application registers `registrant` for a webinar.
+pub fn webinar_registration(registrant: &Registrant) -> Vec<u8> {
+    let attendee = match &registrant.details {
+        Details::Webinar(attendee) => Some(&**attendee),
+        Details::Everyone | Details::Organization { .. } => None,
+    };
+    let or =
+        |given: fn(&Attendee) -> Option<&str>, default| attendee.and_then(given).unwrap_or(default);
+    encode(&RegisterBody {
+        first_name: attendee.map(|person| person.first_name.as_str()),
+        last_name: attendee.map(|person| person.last_name.as_str()),
+        email: attendee.map(|person| person.email.as_str()),
+        external_registration_information: ExternalInformation {
+            referrer: attendee.and_then(|attendee| attendee.referrer.as_deref()),
+            registration_id: registrant.id.as_str(),
+        },
+        preferred_timezone: or(|them| them.preferred_timezone.as_deref(), DEFAULT_TIMEZONE),
+        preferred_language: or(|them| them.preferred_language.as_deref(), DEFAULT_LANGUAGE),
+        registration_question_answers: attendee
+            .map_or_else(Vec::new, |attendee| attendee.answers.iter().map(Into::into).collect()),
+    })
+}
+
+/// What a webinar says of itself. `None`: it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebinarAnswer {
+    /// Who may register: `everyone` or `organization`.
+    pub audience: Option<String>,
+    /// `draft`, `published` or `canceled`.
+    pub status: Option<String>,
+    /// Whether Teams mails everybody who is registered (`isAttendeeEmailNotificationEnabled`).
+    pub mails_attendees: Option<bool>,
+}
+
+/// Reads the answer to a webinar's GET, bare or wrapped; `None` if it is no object.
+pub fn webinar(body: &[u8]) -> Option<WebinarAnswer> {
+    let read = serde_json::from_slice::<Value>(body).ok()?;
+    let webinar = match &read["value"] {
+        Value::Array(only) if only.len() == 1 => &only[0],
+        wrapped @ Value::Object(_) => wrapped,
+        _ => &read,
+    };
+    webinar.as_object()?;
+    Some(WebinarAnswer {
+        audience: word(&webinar["audience"]),
+        status: word(&webinar["status"]),
+        mails_attendees: webinar["settings"]["isAttendeeEmailNotificationEnabled"].as_bool(),
+    })
+}
+
+/// How a webinar takes registrations. `None`: it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// How many may register.
+    pub capacity: Option<u64>,
+    /// Whether the organizer approves each.
+    pub manual_approval: Option<bool>,
+    /// Whether those beyond the capacity wait.
+    pub waitlist: Option<bool>,
+}
+
+/// Reads the answer to a registration configuration's GET; `None` if it is no object.
+pub fn configuration(body: &[u8]) -> Option<Configuration> {
+    let read = serde_json::from_slice::<Value>(body).ok()?;
+    read.as_object()?;
+    Some(Configuration {
+        capacity: read["capacity"].as_u64(),
+        manual_approval: read["isManualApprovalEnabled"].as_bool(),
+        waitlist: read["isWaitlistEnabled"].as_bool(),
+    })
+}
+
+/// Reads a page of the form's questions, and where the next page is; `None` if it is no page. A
+/// question without an id cannot be answered, and is left out.
+pub fn questions(body: &[u8]) -> Option<(Vec<Question>, Option<String>)> {
+    let read = serde_json::from_slice::<Value>(body).ok()?;
+    let questions = read["value"].as_array()?.iter().filter_map(question).collect();
+    Some((questions, read["@odata.nextLink"].as_str().map(str::to_owned)))
+}
+
+/// One question, custom or predefined: the latter has a `label`, and no type of its own.
+fn question(read: &Value) -> Option<Question> {
+    let text = |member: &str| read[member].as_str().filter(|text| !text.trim().is_empty());
+    let id = text("id")?.to_owned();
+    let choices = || -> Vec<String> {
+        let choices = read["answerChoices"].as_array().into_iter().flatten();
+        choices.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    Some(Question {
+        display_name: text("displayName").or(text("label")).unwrap_or(&id).to_owned(),
+        id,
+        required: read["isRequired"].as_bool().unwrap_or(false),
+        input: match text("answerInputType") {
+            // Without choices that can be read Graph judges the text.
+            Some("singleChoice") => match choices() {
+                none if none.is_empty() => AnswerInput::Text,
+                choices => AnswerInput::SingleChoice(choices),
+            },
+            Some("multiChoice") => AnswerInput::MultiChoice(choices()),
+            Some("boolean") => AnswerInput::Boolean,
+            // `text`, `multilineText`, none, and what Microsoft may add: then Graph judges the text.
+            _ => AnswerInput::Text,
+        },
+    })
+}
+
+/// A member whose value is one of Graph's own words, and may be shown.
+fn word(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty() && is_word(text)).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
+    use serde_json::json;
 
     use super::*;
+    use crate::registrant::{Fields, Form, Rule};
 
     fn answer(body: &str) -> Response {
         Response {
@@ -196,7 +390,7 @@ mod tests {
         };
         assert_eq!(read(""), Some(None));
         let object = r##"{"@odata.type":"#microsoft.graph.virtualEventRegistration","id":"127962bb","status":"waitlisted"}"##;
-        assert_eq!(read(object), Some(Some((Some("127962bb".into()), Standing::Waitlisted))));
+        assert_eq!(read(object), Some(Some((Some("127962bb".into()), MemberStanding::Waitlisted))));
         for odd in ["<html>200</html>", r#"{"id":"12"#, r#"{"id":""}"#, r#"{"id":".."}"#, "{}"] {
             assert_eq!(read(odd), None, "{odd}");
         }
@@ -222,10 +416,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                (Some("A 1"), Some("emilee@contoso.com"), Some("r1"), Standing::Registered),
-                (None, Some("b@contoso.com"), Some("r2"), Standing::Waitlisted),
-                (None, None, None, Standing::Canceled),
-                (None, None, None, Standing::Other),
+                (Some("A 1"), Some("emilee@contoso.com"), Some("r1"), MemberStanding::Registered),
+                (None, Some("b@contoso.com"), Some("r2"), MemberStanding::Waitlisted),
+                (None, None, None, MemberStanding::Canceled),
+                (None, None, None, MemberStanding::Other),
             ]
         );
     }
@@ -237,7 +431,7 @@ mod tests {
             email: None,
             names: None,
             server_id: Some(server.to_owned()),
-            standing: Standing::Registered,
+            standing: MemberStanding::Registered,
         };
         let read = |url: &str| {
             let body = format!(r#"{{"value":[{{"joinWebUrl":{url}}}]}}"#);
@@ -258,5 +452,152 @@ mod tests {
         let none = Webinar::read_link(&answer(r#"{"value":[]}"#), &id("A"), &of("A", "r1"));
         assert_eq!(none.err(), Some(Some(BadLink::Missing)));
         assert_eq!(Webinar::read_link(&answer("<p>"), &id("A"), &of("A", "r1")).err(), Some(None));
+    }
+
+    fn parsed<T>(reader: fn(&[u8]) -> Option<T>, body: &Value) -> Option<T> {
+        reader(body.to_string().as_bytes())
+    }
+
+    const QUESTIONS: [&str; 4] = ["city", "local", "cities", "why"];
+
+    fn form() -> Form {
+        let page = json!({"value": [
+            {"id": "city", "displayName": "City", "answerInputType": "singleChoice",
+             "answerChoices": ["Seattle", "London"]},
+            {"id": "local", "displayName": "Local", "answerInputType": "boolean"},
+            {"id": "cities", "displayName": "Cities", "answerInputType": "multiChoice",
+             "answerChoices": ["Seattle", "London"]},
+            {"id": "why", "displayName": "Why", "answerInputType": "multilineText"},
+        ]});
+        Form { questions: parsed(questions, &page).expect("a page").0 }
+    }
+
+    fn fields<'a>() -> Fields<'a> {
+        Fields {
+            id: Some("é \"1\""),
+            first_name: Some(" Diane "),
+            last_name: Some("Demoss"),
+            email: Some("DianeDemoss@contoso.com"),
+            ..Fields::default()
+        }
+    }
+
+    fn body(fields: &Fields<'_>) -> Value {
+        let rule = Rule::Webinar(Arc::new(form()));
+        let registrant = Registrant::parse(fields, &rule).expect("valid");
+        serde_json::from_slice(&webinar_registration(&registrant)).expect("JSON")
+    }
+
+    #[test]
+    fn the_least_that_is_sent_is_what_the_reference_requires_and_the_id() {
+        let least = json!({
+            "firstName": "Diane", "lastName": "Demoss", "email": "DianeDemoss@contoso.com",
+            "externalRegistrationInformation": {"registrationId": "é \"1\""},
+            "preferredTimezone": "UTC", "preferredLanguage": "en-us",
+        });
+        assert_eq!(body(&fields()), least);
+    }
+
+    #[test]
+    fn an_answer_uses_the_member_of_its_type_and_leaves_the_others_empty() {
+        let cells = ["LONDON", "ja", "London;Seattle", "Because.\nReally."];
+        let given = Fields {
+            answers: QUESTIONS.into_iter().zip(cells).collect(),
+            referrer: Some("Fabrikam"),
+            preferred_timezone: Some("Pacific Standard Time"),
+            preferred_language: Some("de-de"),
+            ..fields()
+        };
+        let sent = body(&given);
+        assert_eq!(sent["externalRegistrationInformation"]["referrer"], "Fabrikam");
+        assert_eq!(sent["preferredTimezone"], "Pacific Standard Time");
+        assert_eq!(sent["preferredLanguage"], "de-de");
+        assert_eq!(
+            sent["registrationQuestionAnswers"],
+            json!([
+                {"questionId": "city", "value": "London", "booleanValue": null,
+                 "multiChoiceValues": []},
+                {"questionId": "local", "value": null, "booleanValue": true,
+                 "multiChoiceValues": []},
+                {"questionId": "cities", "value": null, "booleanValue": null,
+                 "multiChoiceValues": ["Seattle", "London"]},
+                {"questionId": "why", "value": "Because.\nReally.", "booleanValue": null,
+                 "multiChoiceValues": []},
+            ])
+        );
+        let empty =
+            Fields { answers: QUESTIONS.map(|question| (question, " ")).to_vec(), ..fields() };
+        assert!(body(&empty).get("registrationQuestionAnswers").is_none());
+    }
+
+    #[test]
+    fn a_question_is_read_with_as_much_as_there_is() {
+        let page = json!({"value": [
+            {"id": "a", "displayName": "Job title", "isRequired": true, "label": "jobTitle"},
+            {"id": "b", "displayName": null, "isRequired": null, "label": "city"},
+            {"id": "c", "displayName": 7, "answerInputType": "unknownFutureValue"},
+            {"id": "d", "displayName": "D", "answerInputType": "singleChoice",
+             "answerChoices": ["x", null]},
+            {"displayName": "no id"},
+            null,
+        ], "@odata.nextLink": "https://graph.microsoft.com/next"});
+        let (read, next) = parsed(questions, &page).expect("a page");
+        let told: Vec<(&str, &str, bool)> = read
+            .iter()
+            .map(|question| {
+                (question.id.as_str(), question.display_name.as_str(), question.required)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [("a", "Job title", true), ("b", "city", false), ("c", "c", false), ("d", "D", false)]
+        );
+        assert_eq!(read[3].input, AnswerInput::SingleChoice(vec!["x".into()]));
+        assert!(read[..3].iter().all(|question| question.input == AnswerInput::Text));
+        assert_eq!(next.as_deref(), Some("https://graph.microsoft.com/next"));
+        for no_page in [json!({}), json!([]), json!({"value": {}}), json!(null)] {
+            assert_eq!(parsed(questions, &no_page), None, "{no_page}");
+        }
+        assert_eq!(questions(b"<html>"), None);
+        assert_eq!(parsed(questions, &json!({"value": []})), Some((vec![], None)));
+    }
+
+    #[test]
+    fn a_webinar_is_read_bare_and_wrapped() {
+        let bare = json!({
+            "audience": "organization", "status": "published",
+            "settings": {"isAttendeeEmailNotificationEnabled": false},
+        });
+        let wanted = WebinarAnswer {
+            audience: Some("organization".into()),
+            status: Some("published".into()),
+            mails_attendees: Some(false),
+        };
+        for shape in [bare.clone(), json!({"value": bare}), json!({"value": [bare]})] {
+            assert_eq!(parsed(webinar, &shape), Some(wanted.clone()), "{shape}");
+        }
+        let hostile = json!({"audience": "ada\u{1b}[2J", "status": 1, "settings": null});
+        assert_eq!(parsed(webinar, &hostile), Some(WebinarAnswer::default()));
+        for none in [json!([]), json!(7), json!(null)] {
+            assert_eq!(parsed(webinar, &none), None, "{none}");
+        }
+        let two = json!({"value": [bare, bare]});
+        assert_eq!(parsed(webinar, &two), Some(WebinarAnswer::default()), "which one is not known");
+    }
+
+    #[test]
+    fn a_configuration_says_what_it_says() {
+        let full =
+            json!({"capacity": 1000, "isManualApprovalEnabled": true, "isWaitlistEnabled": false});
+        let wanted = Configuration {
+            capacity: Some(1000),
+            manual_approval: Some(true),
+            waitlist: Some(false),
+        };
+        assert_eq!(parsed(configuration, &full), Some(wanted));
+        let odd =
+            json!({"capacity": -1, "isManualApprovalEnabled": "yes", "registrationWebUrl": ""});
+        assert_eq!(parsed(configuration, &odd), Some(Configuration::default()));
+        assert_eq!(configuration(b""), None);
     }
 }

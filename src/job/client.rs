@@ -22,10 +22,9 @@ use super::{
 use crate::{
     auth::{self, Speaker, Tokens},
     graph::{
-        draft::Draft,
         host::GraphHost,
         target::Api,
-        transport::{Failure, Reach, Request, Response, Transport, TransportError},
+        transport::{GraphRequest, TransportFailure, Reach, Request, Response, Transport, TransportError},
         wire::GraphError,
     },
     pacing::{
@@ -216,7 +215,7 @@ impl<T: Transport> GraphClient<T> {
         &self,
         prepared: Option<Prepared<'_>>,
         call: Call,
-        draft: &Draft,
+        draft: &GraphRequest,
         id: Uuid,
     ) -> Result<Exchange, ()> {
         let bucket = if call == Call::Read { Bucket::Reads } else { Bucket::Writes };
@@ -254,7 +253,7 @@ impl<T: Transport> GraphClient<T> {
     pub async fn send_until_answered(
         &self,
         call: Call,
-        draft: &Draft,
+        draft: &GraphRequest,
     ) -> Result<Exchange, Refusal> {
         let mut signed_in_again = false;
         let mut backoff = self.backoff();
@@ -292,7 +291,7 @@ impl<T: Transport> GraphClient<T> {
     /// [`Refusal`]; [`Refusal::Unreadable`] where each of several answers was none.
     pub async fn fetch<R>(
         &self,
-        draft: &Draft,
+        draft: &GraphRequest,
         read: impl Fn(&Response) -> Option<R>,
     ) -> Result<R, Refusal> {
         let mut backoff = self.backoff();
@@ -433,7 +432,7 @@ impl<T: Transport> GraphClient<T> {
             }
             Err(error) => {
                 *self.last_failure.borrow_mut() = error.kind.to_string();
-                if let Failure::Untrusted(distrust) = error.kind
+                if let TransportFailure::Untrusted(distrust) = error.kind
                     && !self.answered.get()
                 {
                     self.stop.raise(Stop::Untrusted(distrust));
@@ -537,7 +536,7 @@ impl Exchange {
 }
 
 /// What is sent of a draft.
-fn request(draft: &Draft, authorization: Option<HeaderValue>, id: Uuid) -> Request {
+fn request(draft: &GraphRequest, authorization: Option<HeaderValue>, id: Uuid) -> Request {
     debug_assert!(draft.method != Method::HEAD, "an answer needs a body to be read");
     Request {
         method: draft.method.clone(),

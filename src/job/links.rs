@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     graph::{
-        list::{Member, Standing},
         target::Target,
         transport::Transport,
         webinar::Webinar,
+        wire::{Member, MemberStanding},
     },
     ledger::{Granted, NextState, Purpose, Transition},
     pacing::{Call, Systemic, Verdict},
@@ -87,7 +87,7 @@ impl<T: Transport> LinkFetcher<'_, T> {
             adopted: work.adopted,
         };
         let (becomes, end) = match standing {
-            Standing::Registered => {
+            MemberStanding::Registered => {
                 return match server_id {
                     Some(server_id) => self.fetch(work, &member, &server_id).await,
                     None => {
@@ -101,25 +101,25 @@ impl<T: Transport> LinkFetcher<'_, T> {
                     }
                 };
             }
-            Standing::PendingApproval => (
+            MemberStanding::PendingApproval => (
                 awaiting("pending-approval", "the organizer has not approved it yet"),
                 RowEnd::Awaiting,
             ),
-            Standing::Waitlisted => (
+            MemberStanding::Waitlisted => (
                 awaiting("waitlisted", "the webinar is full; it is on the waiting list"),
                 RowEnd::Awaiting,
             ),
-            Standing::Other => (
+            MemberStanding::Other => (
                 awaiting(
                     "unknown-status",
                     "its registration has a status that this program does not know",
                 ),
                 RowEnd::Awaiting,
             ),
-            Standing::RejectedByOrganizer => {
+            MemberStanding::RejectedByOrganizer => {
                 (refused("rejected-by-organizer", REJECTED), RowEnd::TurnedAway)
             }
-            Standing::Canceled => (refused("canceled", CANCELED), RowEnd::TurnedAway),
+            MemberStanding::Canceled => (refused("canceled", CANCELED), RowEnd::TurnedAway),
         };
         self.settle(work, None, becomes, end).await
     }

@@ -10,12 +10,10 @@ use super::{
 use crate::{
     auth::Speaker,
     graph::{
-        draft::Draft,
         meeting::{Meeting, Registration, RegistrationError},
         target::{Api, Target},
-        transport::{Response, Transport},
-        webinar::Webinar,
-        wire,
+        transport::{GraphRequest, Response, Transport},
+        webinar::{self, Webinar},
     },
     pacing::{Call, Systemic, Verdict},
     registrant::{Form, Mode, Rule},
@@ -210,10 +208,10 @@ async fn admission<T: Transport>(
     client: &GraphClient<T>,
     webinar: &Webinar,
 ) -> Result<(Mode, Arc<Form>, Admission), Option<Stop>> {
-    let about = fetch(client, &webinar.show(), "the webinar", wire::webinar).await?;
+    let about = fetch(client, &webinar.show(), "the webinar", webinar::webinar).await?;
     let mode = mode(&about).map_err(Some)?;
     let what = "the webinar's registration configuration";
-    let said = fetch(client, &webinar.configuration(), what, wire::configuration).await?;
+    let said = fetch(client, &webinar.configuration(), what, webinar::configuration).await?;
     let admission = Admission {
         capacity: said.capacity,
         waitlist: said.waitlist.unwrap_or(false),
@@ -224,7 +222,7 @@ async fn admission<T: Transport>(
     let mut next = webinar.questions();
     for _ in 0..MOST_PAGES {
         let (page, further) =
-            fetch(client, &next, "the webinar's questions", wire::questions).await?;
+            fetch(client, &next, "the webinar's questions", webinar::questions).await?;
         questions.extend(page);
         let Some(further) = further else {
             return Ok((mode, Arc::new(Form { questions }), admission));
@@ -239,7 +237,7 @@ async fn admission<T: Transport>(
 ///
 /// # Errors
 /// [`Stop::Unusable`].
-pub fn mode(about: &wire::WebinarAnswer) -> Result<Mode, Stop> {
+pub fn mode(about: &webinar::WebinarAnswer) -> Result<Mode, Stop> {
     let unusable = |why: String| Err(Stop::Unusable(why));
     match about.status.as_deref() {
         Some("published") => {}
@@ -250,7 +248,7 @@ pub fn mode(about: &wire::WebinarAnswer) -> Result<Mode, Stop> {
             return unusable("the webinar was cancelled; nobody can be registered".to_owned());
         }
         other => {
-            let other = other.filter(|word| wire::is_word(word)).unwrap_or("unknown");
+            let other = other.unwrap_or("unknown");
             return unusable(format!(
                 "the webinar's status is `{other}`, not `published`; Teams takes registrations for published webinars only"
             ));
@@ -268,7 +266,7 @@ pub fn mode(about: &wire::WebinarAnswer) -> Result<Mode, Stop> {
 /// GETs what every row needs to be known.
 async fn fetch<T: Transport, R>(
     client: &GraphClient<T>,
-    draft: &Draft,
+    draft: &GraphRequest,
     what: &str,
     read: impl Fn(&[u8]) -> Option<R>,
 ) -> Result<R, Option<Stop>> {
@@ -299,7 +297,7 @@ mod tests {
     fn only_a_published_webinar_of_a_known_audience_takes_rows() {
         let about = |status: &str, audience: &str| {
             let body = format!(r#"{{"status":"{status}","audience":"{audience}"}}"#);
-            mode(&wire::webinar(body.as_bytes()).expect("a webinar"))
+            mode(&webinar::webinar(body.as_bytes()).expect("a webinar"))
         };
         assert_eq!(about("published", "everyone"), Ok(Mode::Everyone));
         assert_eq!(about("published", "organization"), Ok(Mode::Organization));

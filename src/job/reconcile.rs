@@ -411,7 +411,7 @@ impl Acknowledged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::list::{Member, Standing};
+    use crate::graph::wire::{Member, MemberStanding};
     use crate::registrant::{Fields, Mode, PersonFingerprint, Registrant, Rule};
 
     const S: Duration = Duration::from_secs(1);
@@ -431,7 +431,7 @@ mod tests {
                     email: None,
                     names: None,
                     server_id: None,
-                    standing: Standing::Registered,
+                    standing: MemberStanding::Registered,
                 });
             }
         }

@@ -12,10 +12,9 @@ use std::collections::{HashMap, HashSet};
 use super::client::{GraphClient, Refusal};
 use crate::{
     graph::{
-        draft::Draft,
-        list::{ListPage, Member},
+        wire::{ListPage, Member},
         target::Target,
-        transport::Transport,
+        transport::{GraphRequest, Transport},
     },
     registrant::{Details, Registrant, RegistrantId},
 };
@@ -71,7 +70,7 @@ pub async fn list<T: Transport>(
         if !visited.insert(place.clone()) {
             return odd("the list's pages run in a circle");
         }
-        next = Draft { target: place, ..next };
+        next = GraphRequest { target: place, ..next };
     }
     odd("the list has no end")
 }
@@ -304,7 +303,7 @@ mod tests {
         auth::Tokens,
         graph::{
             host::{GraphHost, TrustedHosts},
-            list::Standing,
+            wire::MemberStanding,
             meeting::Meeting,
             transport::{Request, Response, TransportError},
         },
@@ -324,7 +323,7 @@ mod tests {
         Registrant::parse(&fields, &Rule::webinar()).expect("valid")
     }
 
-    fn member(posted: Option<&str>, email: &str, server: &str, standing: Standing) -> Member {
+    fn member(posted: Option<&str>, email: &str, server: &str, standing: MemberStanding) -> Member {
         Member {
             posted: posted.map(str::to_owned),
             email: Some(email.to_owned()),
@@ -344,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_posted_id_counts_before_the_address() {
-        use Standing::{Canceled, Registered, Waitlisted};
+        use MemberStanding::{Canceled, Registered, Waitlisted};
         let ada = row("A", "Ada@x.org");
         let by_id = member(Some("A"), "other@x.org", "r1", Registered);
         let by_email = member(None, "ada@x.org", "r2", Registered);
@@ -361,11 +360,11 @@ mod tests {
     #[test]
     fn an_address_that_the_ledger_gave_to_another_id_is_somebody_elses() {
         let ada = row("A", "ada@x.org");
-        let held = member(Some("OURS"), "ada@x.org", "r1", Standing::Registered);
+        let held = member(Some("OURS"), "ada@x.org", "r1", MemberStanding::Registered);
         assert_eq!(seen(&[held], &ada), Some(("r1".into(), 0, true)));
-        let strangers = member(Some("THEIRS"), "ada@x.org", "r1", Standing::Registered);
+        let strangers = member(Some("THEIRS"), "ada@x.org", "r1", MemberStanding::Registered);
         assert_eq!(seen(&[strangers], &ada), Some(("r1".into(), 0, false)));
-        let over = member(Some("OURS"), "ada@x.org", "r1", Standing::Canceled);
+        let over = member(Some("OURS"), "ada@x.org", "r1", MemberStanding::Canceled);
         assert_eq!(seen(&[over], &ada), Some(("r1".into(), 0, false)), "a place given up");
     }
 
@@ -373,7 +372,7 @@ mod tests {
     fn an_id_that_was_given_again_is_not_the_same_person() {
         let other = |address: &str, first: &str, last: &str| Member {
             names: Some((first.to_owned(), last.to_owned())),
-            ..member(Some("A"), address, "r1", Standing::Registered)
+            ..member(Some("A"), address, "r1", MemberStanding::Registered)
         };
         let ada = row("A", "ada@x.org");
         for (address, first, last, taken) in [
@@ -399,7 +398,7 @@ mod tests {
     fn a_registration_that_was_taken_over_stays_its_rows() {
         let ada = row("A", "ada@x.org");
         let mut seen = RemoteIndex::cautious();
-        seen.note(member(Some("THEIRS"), "ada@x.org", "r1", Standing::Registered));
+        seen.note(member(Some("THEIRS"), "ada@x.org", "r1", MemberStanding::Registered));
         let taken = |known| seen.of_known(&ada, known).map(|sight| sight.taken);
         assert_eq!(taken(None), Some(true), "whose THEIRS is this list does not know");
         assert_eq!(taken(Some("r1")), Some(false));

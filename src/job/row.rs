@@ -17,10 +17,9 @@ use super::{
 };
 use crate::{
     graph::{
-        draft::Draft,
         meeting::{Enrolled, Meeting},
         target::Target,
-        transport::{Failure, Transport},
+        transport::{GraphRequest, Transport, TransportFailure},
         webinar::{Accepted, Webinar},
     },
     ledger::{
@@ -203,7 +202,7 @@ impl<T: Transport> RowSender<'_, T> {
     }
 
     /// The next request of this row; `None` where the target cannot name it in a path.
-    fn draft(&self, work: &Work) -> Option<(Call, Draft)> {
+    fn draft(&self, work: &Work) -> Option<(Call, GraphRequest)> {
         match self.target {
             Target::Meeting(meeting) if work.remove_first => {
                 meeting.remove(&work.registrant.id).map(|draft| (Call::Remove, draft))
@@ -436,8 +435,8 @@ fn lost(exchange: &Exchange) -> (&'static str, String) {
     let code = match &exchange.result {
         Ok(_) => "server-error",
         Err(error) => match error.kind {
-            Failure::TimedOut => "timed-out",
-            Failure::TooLarge => "unreadable-answer",
+            TransportFailure::TimedOut => "timed-out",
+            TransportFailure::TooLarge => "unreadable-answer",
             _ => "connection-lost",
         },
     };

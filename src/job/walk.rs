@@ -17,7 +17,7 @@ use super::{
     vanished,
 };
 use crate::{
-    graph::{list::Member, target::Api, transport::Transport},
+    graph::{target::Api, transport::Transport, wire::Member},
     input::{InputError, Row},
     ledger::{Ledger, LedgerError, LedgerWriter, RunEnd},
     pacing::{Bucket, Learnt, Pacer, Settings},

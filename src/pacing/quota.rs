@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::notation;
+use crate::parse;
 
 /// A number of calls in a span of time: `0.5/s`, `15/30s`, `600/m`, `1000/h`.
 ///
@@ -115,7 +115,7 @@ fn window(text: &str) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: u32 = if number.is_empty() { 1 } else { number.parse().ok()? };
-    let unit = notation::unit(match unit.trim() {
+    let unit = parse::unit(match unit.trim() {
         "sec" => "s",
         "min" => "m",
         unit => unit,

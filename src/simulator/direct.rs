@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time;
 
-use crate::graph::transport::{Failure, Reach, Request, Response, Transport, TransportError};
+use crate::graph::transport::{
+    Reach, Request, Response, Transport, TransportError, TransportFailure,
+};
 
 use super::{
     Simulator,
@@ -65,7 +67,7 @@ impl Direct {
         let visit = self.simulator.visit();
         match time::timeout(self.patience, self.journey(&visit, &call)).await {
             Ok(result) => result,
-            Err(_) => Err(failed(Failure::TimedOut, "no answer within the time limit")),
+            Err(_) => Err(failed(TransportFailure::TimedOut, "no answer within the time limit")),
         }
     }
 
@@ -81,20 +83,23 @@ impl Direct {
             Fate::Answer(answer) => Ok(answer),
             Fate::NoConnection => Err(TransportError {
                 reach: Reach::NotSent,
-                kind: Failure::Connect,
+                kind: TransportFailure::Connect,
                 detail: "connection refused".to_owned(),
             }),
-            Fate::Reset { .. } => Err(failed(Failure::Broken, "connection reset by peer")),
-            Fate::CutBody { .. } => {
-                Err(failed(Failure::Broken, "connection closed before the body was complete"))
-            }
+            Fate::Reset { .. } => Err(failed(TransportFailure::Broken, "connection reset by peer")),
+            Fate::CutBody { .. } => Err(failed(
+                TransportFailure::Broken,
+                "connection closed before the body was complete",
+            )),
             Fate::SlowBody(answer) => {
                 let seconds = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
                 rest(Duration::from_secs(seconds)).await;
                 Ok(answer)
             }
             Fate::Silence(_) | Fate::Stall => std::future::pending().await,
-            Fate::Flood { .. } => Err(failed(Failure::TooLarge, "the answer is too large")),
+            Fate::Flood { .. } => {
+                Err(failed(TransportFailure::TooLarge, "the answer is too large"))
+            }
         }
     }
 }
@@ -106,7 +111,7 @@ async fn rest(time: Duration) {
     }
 }
 
-fn failed(kind: Failure, detail: &str) -> TransportError {
+fn failed(kind: TransportFailure, detail: &str) -> TransportError {
     TransportError { reach: Reach::MaybeSent, kind, detail: detail.to_owned() }
 }
 

@@ -1,8 +1,8 @@
 //! How quotas, outages and questions are written: `15/30s`, `token:10s..20s`,
 //! `choice:City=Ghent;London`.
 
-pub(super) use crate::notation::duration;
-use crate::notation::unit;
+pub(super) use crate::parse::duration;
+use crate::parse::unit;
 
 use super::{Outage, Question, QuestionKind, Quota, Scope};
 

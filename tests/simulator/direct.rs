@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use registrant_import::{
-    graph::transport::{Failure, Reach},
+    graph::transport::{Reach, TransportFailure},
     simulator::{
         Answer, Call, Caller, Config, DateForm, Direct, Fault, Faults, Latency, Limit, Outage,
         Question, Quota, RegistrationStatus, Scope, SecondPost, Simulator, TokenRule, WebinarPrid,
@@ -317,7 +317,7 @@ async fn an_outage_lasts_as_long_as_it_says() {
 }
 
 /// What a transport reports for one fault on a POST, and after how long.
-async fn failure(fault: Fault) -> (Reach, Failure, Duration) {
+async fn failure(fault: Fault) -> (Reach, TransportFailure, Duration) {
     let faults = Faults::default().script("ada@example.org", None, fault);
     let simulator = Simulator::new(Config { faults, ..Config::default() });
     let direct = Direct::new(&simulator).with_patience(Duration::from_secs(20));
@@ -339,11 +339,14 @@ async fn failure(fault: Fault) -> (Reach, Failure, Duration) {
 async fn what_is_no_answer_is_told_as_a_transport_tells_it() {
     use Reach::{MaybeSent, NotSent};
     let none = Duration::ZERO;
-    assert_eq!(failure(Fault::NoConnection).await, (NotSent, Failure::Connect, none));
-    assert_eq!(failure(Fault::ResetBeforeCommit).await, (MaybeSent, Failure::Broken, none));
-    assert_eq!(failure(Fault::ResetAfterCommit).await, (MaybeSent, Failure::Broken, none));
+    assert_eq!(failure(Fault::NoConnection).await, (NotSent, TransportFailure::Connect, none));
+    assert_eq!(
+        failure(Fault::ResetBeforeCommit).await,
+        (MaybeSent, TransportFailure::Broken, none)
+    );
+    assert_eq!(failure(Fault::ResetAfterCommit).await, (MaybeSent, TransportFailure::Broken, none));
     let patience = Duration::from_secs(20);
-    assert_eq!(failure(Fault::Stall).await, (MaybeSent, Failure::TimedOut, patience));
+    assert_eq!(failure(Fault::Stall).await, (MaybeSent, TransportFailure::TimedOut, patience));
 }
 
 #[tokio::test(start_paused = true)]

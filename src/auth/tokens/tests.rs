@@ -9,7 +9,7 @@ use super::*;
 /// A source that does as it is told: takes its time, then gives the next answer, and at the end
 /// fresh tokens of an hour.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Script(Arc<Inner>);
+pub(super) struct Script(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -35,10 +35,10 @@ impl Script {
     }
 
     fn tokens(&self) -> Arc<Tokens> {
-        Arc::new(Tokens::from_source(Some(Method::Token), Source::Script(self.clone())))
+        Arc::new(Tokens::from_source(Some(Method::Token), TokenSource::Script(self.clone())))
     }
 
-    pub(crate) async fn fetch(&self, _: Effort) -> Result<Granted, AuthError> {
+    pub(super) async fn fetch(&self, _: Effort) -> Result<GrantedToken, AuthError> {
         let call = self.0.calls.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.0.takes).await;
         let answer = self.0.answers.lock().expect("no panic").pop_front();
@@ -47,7 +47,7 @@ impl Script {
             None => (format!("token-{call}"), 3600),
         };
         let lifetime = Some(Duration::from_secs(seconds));
-        Ok(Granted { token: token.into(), lifetime, refresh_in: None })
+        Ok(GrantedToken { token: token.into(), lifetime, refresh_in: None })
     }
 }
 

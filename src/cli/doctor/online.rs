@@ -7,16 +7,14 @@ use std::{
 
 use super::{finding::Findings, offline::Reach, permissions};
 use crate::{
-    auth::{AuthError, Claims, Speaker, Tokens},
+    auth::{AuthError, TokenClaims, Speaker, Tokens},
     cli::{args::RunArgs, failure::Failure},
     graph::{
-        draft::Draft,
         http::Http,
         meeting::{Meeting, Registration},
         target::{Api, Target},
-        transport::Response,
-        webinar::Webinar,
-        wire,
+        transport::{GraphRequest, Response},
+        webinar::{self, Webinar},
     },
     input::Input,
     job::{
@@ -119,7 +117,7 @@ fn refused(error: &AuthError) -> Failure {
 /// Who the token speaks for, for how long, and whether it is for Graph at all.
 fn sign_in(
     tokens: &Tokens,
-    claims: Option<&Claims>,
+    claims: Option<&TokenClaims>,
     graph: &str,
     simulated: bool,
     findings: &mut Findings,
@@ -158,7 +156,7 @@ fn sign_in(
     }
 }
 
-fn may(claims: &Claims, api: Api, findings: &mut Findings) {
+fn may(claims: &TokenClaims, api: Api, findings: &mut Findings) {
     match permissions::judge(api, claims) {
         permissions::Granted::Enough(names) => findings.ok("permissions", names.join(", ")),
         permissions::Granted::Unknown => {
@@ -182,7 +180,7 @@ fn may(claims: &Claims, api: Api, findings: &mut Findings) {
 /// The first question to Graph: whether it answers at all.
 async fn reached(
     client: &GraphClient<Http>,
-    draft: &Draft,
+    draft: &GraphRequest,
     findings: &mut Findings,
 ) -> Option<Exchange> {
     let (exchange, taken) = match ask(client, draft).await {
@@ -207,7 +205,7 @@ async fn webinar(
     findings: &mut Findings,
 ) -> Option<()> {
     let shown = reached(client, &webinar.show(), findings).await?;
-    let about = told(&shown, "registration", wire::webinar, findings)?;
+    let about = told(&shown, "registration", webinar::webinar, findings)?;
     let mode = match preflight::mode(&about) {
         Ok(mode) => mode,
         Err(stop) => {
@@ -224,7 +222,7 @@ async fn webinar(
         findings.note("audience", preflight::ORGANIZATION);
     }
     let (exchange, _) = findings.hold("admission", ask(client, &webinar.configuration()).await)?;
-    let said = told(&exchange, "admission", wire::configuration, findings)?;
+    let said = told(&exchange, "admission", webinar::configuration, findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
@@ -235,7 +233,7 @@ async fn webinar(
     );
     findings.ok("admission", text);
     let (exchange, _) = findings.hold("questions", ask(client, &webinar.questions()).await)?;
-    let (questions, further) = told(&exchange, "questions", wire::questions, findings)?;
+    let (questions, further) = told(&exchange, "questions", webinar::questions, findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     if further.is_some() {
         let text = format!(
@@ -364,7 +362,7 @@ async fn list(
 }
 
 /// Sends one reading request, a few times where the answer is "not now" or the token was stale.
-async fn ask(client: &GraphClient<Http>, draft: &Draft) -> Result<(Exchange, Duration), Stop> {
+async fn ask(client: &GraphClient<Http>, draft: &GraphRequest) -> Result<(Exchange, Duration), Stop> {
     let begun = tokio::time::Instant::now();
     let mut last = "no answer".to_owned();
     let mut signed_in_again = false;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use ::http::{Method, StatusCode};
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use uuid::Uuid;
@@ -76,7 +77,7 @@ async fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-async fn fail(http: &Http) -> (Reach, Failure) {
+async fn fail(http: &Http) -> (Reach, TransportFailure) {
     let error = http.send(post("/beta/x/canary-path")).await.expect_err("no answer");
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("canary"), "{shown}");
@@ -131,20 +132,20 @@ async fn without_a_connection_nothing_was_sent() {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
     let address = socket.local_addr().expect("an address");
-    assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, Failure::Refused));
+    assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, TransportFailure::Refused));
 
     // TLS that is no TLS, and TLS that never comes.
     let garbage = serve(|mut stream, _| async move {
         let _ = stream.write_all(b"this is not TLS at all, sorry\r\n").await;
     })
     .await;
-    assert_eq!(fail(&http("https", garbage)).await, (Reach::NotSent, Failure::Connect));
+    assert_eq!(fail(&http("https", garbage)).await, (Reach::NotSent, TransportFailure::Connect));
     let silent = serve(|stream, _| async move {
         tokio::time::sleep(Duration::from_secs(60)).await;
         drop(stream);
     })
     .await;
-    assert_eq!(fail(&http("https", silent)).await, (Reach::NotSent, Failure::TimedOut));
+    assert_eq!(fail(&http("https", silent)).await, (Reach::NotSent, TransportFailure::TimedOut));
 }
 
 #[tokio::test]
@@ -159,7 +160,7 @@ async fn a_connection_that_takes_too_long_was_not_used() {
         let knock = TcpStream::connect(address);
         queue.push(tokio::time::timeout(Duration::from_millis(50), knock).await);
     }
-    assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, Failure::TimedOut));
+    assert_eq!(fail(&http("http", address)).await, (Reach::NotSent, TransportFailure::TimedOut));
 }
 
 #[tokio::test]
@@ -169,7 +170,7 @@ async fn a_reset_after_the_request_leaves_doubt() {
         stream.set_zero_linger().expect("an option");
     })
     .await;
-    assert_eq!(fail(&http("http", address)).await, (Reach::MaybeSent, Failure::Broken));
+    assert_eq!(fail(&http("http", address)).await, (Reach::MaybeSent, TransportFailure::Broken));
 }
 
 #[tokio::test]
@@ -183,8 +184,8 @@ async fn silence_ends_by_the_time_limits() {
     })
     .await;
     let http = http("http", address);
-    assert_eq!(fail(&http).await, (Reach::MaybeSent, Failure::TimedOut), "no answer");
-    assert_eq!(fail(&http).await, (Reach::MaybeSent, Failure::TimedOut), "half an answer");
+    assert_eq!(fail(&http).await, (Reach::MaybeSent, TransportFailure::TimedOut), "no answer");
+    assert_eq!(fail(&http).await, (Reach::MaybeSent, TransportFailure::TimedOut), "half an answer");
 }
 
 #[tokio::test]
@@ -198,7 +199,7 @@ async fn a_trickle_ends_by_the_total_time_limit() {
     })
     .await;
     let begun = Instant::now();
-    assert_eq!(fail(&http("http", address)).await, (Reach::MaybeSent, Failure::TimedOut));
+    assert_eq!(fail(&http("http", address)).await, (Reach::MaybeSent, TransportFailure::TimedOut));
     assert!(begun.elapsed() >= options().total_timeout, "the read limit did not fire");
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
@@ -219,7 +220,7 @@ async fn a_cut_answer_is_no_answer() {
         })
         .await;
         let outcome = fail(&http("http", address)).await;
-        assert_eq!(outcome, (Reach::MaybeSent, Failure::Broken), "{}", cut.escape_ascii());
+        assert_eq!(outcome, (Reach::MaybeSent, TransportFailure::Broken), "{}", cut.escape_ascii());
     }
 }
 
@@ -239,8 +240,8 @@ async fn a_huge_answer_does_not_fill_the_memory() {
     })
     .await;
     let http = http("http", address);
-    assert_eq!(fail(&http).await, (Reach::MaybeSent, Failure::TooLarge), "announced");
-    assert_eq!(fail(&http).await, (Reach::MaybeSent, Failure::TooLarge), "not announced");
+    assert_eq!(fail(&http).await, (Reach::MaybeSent, TransportFailure::TooLarge), "announced");
+    assert_eq!(fail(&http).await, (Reach::MaybeSent, TransportFailure::TooLarge), "not announced");
     let written = WRITTEN.load(Ordering::Relaxed);
     assert!(written < 64 * 1024 * 1024, "{written} bytes were taken");
 }
@@ -264,7 +265,7 @@ async fn a_compressed_answer_is_bounded_by_what_it_becomes() {
         }
     })
     .await;
-    assert_eq!(fail(&http("http", address)).await, (Reach::MaybeSent, Failure::TooLarge));
+    assert_eq!(fail(&http("http", address)).await, (Reach::MaybeSent, TransportFailure::TooLarge));
 }
 
 #[tokio::test]
@@ -312,7 +313,7 @@ async fn a_post_on_a_reused_connection_is_never_sent_twice() {
     .await;
     let http = http("http", address);
     assert!(http.send(post("/beta/x")).await.is_ok());
-    assert_eq!(fail(&http).await, (Reach::MaybeSent, Failure::Broken));
+    assert_eq!(fail(&http).await, (Reach::MaybeSent, TransportFailure::Broken));
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(SEEN.load(Ordering::SeqCst), 2);
 }

@@ -21,7 +21,7 @@ impl Transport for Failing {
         let now = self.start.elapsed();
         if self.from <= now && now < self.until {
             let detail = "reset".to_owned();
-            let (reach, kind) = (Reach::MaybeSent, Failure::Broken);
+            let (reach, kind) = (Reach::MaybeSent, TransportFailure::Broken);
             return Err(TransportError { reach, kind, detail });
         }
         Ok(Response { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() })
@@ -42,8 +42,8 @@ fn client(from: u64, until: u64) -> GraphClient<Failing> {
     )
 }
 
-fn draft() -> Draft {
-    Draft { method: Method::GET, target: "/beta/me".to_owned(), body: None }
+fn draft() -> GraphRequest {
+    GraphRequest { method: Method::GET, target: "/beta/me".to_owned(), body: None }
 }
 
 /// A server that asks for a long wait is silent for as long, and that is no outage.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 use registrant_import::{
-    graph::wire::{configuration, questions, webinar, webinar_registration},
+    graph::webinar::{configuration, questions, webinar, webinar_registration},
     registrant::{AnswerInput, Fields, Form, Question, Registrant, Rule},
     simulator::{self, Call, Config, Direct, QuestionKind, Simulator},
 };
@@ -136,7 +136,7 @@ fn the_documentations_answers_are_read() {
     let settings = held(name).expect("beside it");
     assert_eq!(
         configuration(&settings),
-        Some(registrant_import::graph::wire::Configuration::default())
+        Some(registrant_import::graph::webinar::Configuration::default())
     );
 }
 

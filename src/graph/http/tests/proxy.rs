@@ -53,7 +53,7 @@ async fn child_for_graph() {
         return; // Without the parent's proxy it would leave this machine.
     }
     let http = Http::new(GraphHost::of(Cloud::Global), &options()).expect("a client");
-    assert_eq!(fail(&http).await, (Reach::NotSent, Failure::Connect), "the proxy says no");
+    assert_eq!(fail(&http).await, (Reach::NotSent, TransportFailure::Connect), "the proxy says no");
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ impl Server {
 #[tokio::test]
 async fn an_unknown_authority_is_refused_and_a_given_one_is_trusted() {
     let server = server("127.0.0.1").await;
-    let fault = Failure::Untrusted(Distrust::UnknownAuthority);
+    let fault = TransportFailure::Untrusted(Distrust::UnknownAuthority);
     assert_eq!(fail(&server.http(false, false)).await, (Reach::NotSent, fault));
     assert!(server.http(true, false).send(post("/beta/x")).await.is_ok());
 }
@@ -117,7 +117,7 @@ async fn an_unknown_authority_is_refused_and_a_given_one_is_trusted() {
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused() {
     let server = server("other.example").await;
-    let fault = Failure::Untrusted(Distrust::AnotherHost);
+    let fault = TransportFailure::Untrusted(Distrust::AnotherHost);
     assert_eq!(fail(&server.http(true, false)).await, (Reach::NotSent, fault));
 }
 
@@ -132,7 +132,7 @@ async fn a_certificate_out_of_its_time_is_told_as_that() {
     for (from, to, distrust) in [(2000, 2001, Distrust::Expired), (3000, 3001, Distrust::NotYet)] {
         let server = serve_as("127.0.0.1", years(from, to), versions).await;
         let outcome = fail(&server.http(true, false)).await;
-        assert_eq!(outcome, (Reach::NotSent, Failure::Untrusted(distrust)));
+        assert_eq!(outcome, (Reach::NotSent, TransportFailure::Untrusted(distrust)));
     }
 }
 
@@ -198,7 +198,7 @@ async fn a_request_that_http_2_hands_back_is_not_sent_again() {
         REQUESTS.store(0, Ordering::SeqCst);
         let server = serve_tls("127.0.0.1", |it| refuse(it, kind, own, payload)).await;
         let outcome = fail(&server.http(true, false)).await;
-        assert_eq!(outcome, (Reach::MaybeSent, Failure::Broken));
+        assert_eq!(outcome, (Reach::MaybeSent, TransportFailure::Broken));
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(REQUESTS.load(Ordering::SeqCst), 1);
     }

@@ -1,6 +1,7 @@
-//! A client's certificate as proof: a short-lived JWT, signed by its private key.
+//! An application's sign-in: by a secret, by a certificate, or by a workload's federated token.
 //!
-//! Form: "Microsoft identity platform application authentication certificate credentials",
+//! A certificate proves itself by a short-lived JWT that its private key signs. Its form: "Microsoft
+//! identity platform application authentication certificate credentials",
 //! `certificate-credentials.md` of entra-docs: PS256, and the certificate named by `x5t#S256`.
 
 use std::path::{Path, PathBuf};
@@ -21,16 +22,25 @@ use tokio::process::Command;
 use url::Url;
 use uuid::Uuid;
 
-use super::{AuthError, clock, command};
+use super::claims::now;
+use super::external::{read_text, run_command};
+use super::request::{Effort, GrantedToken, TokenEndpoint};
+use super::settings::AuthSettings;
+use super::{AuthError, Method};
 
-const SETTING: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+/// The `client_assertion_type` of RFC 7523, section 2.2.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+
+const FEDERATED_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 
 /// How long an assertion is good, in seconds: the ten minutes of Microsoft's own libraries (MSAL,
 /// `ClientCredential`).
-const LIFE: u64 = 600;
+const ASSERTION_LIFE: u64 = 600;
 
 /// How long ago it says to have begun, in seconds, for clocks that differ.
-const SLACK: u64 = 60;
+const CLOCK_SLACK: u64 = 60;
 
 /// How to make a PEM file of a PKCS #12 one.
 const CONVERT: &str = "convert it once: openssl pkcs12 -in FILE.pfx -nodes -out FILE.pem";
@@ -39,33 +49,112 @@ const CONVERT: &str = "convert it once: openssl pkcs12 -in FILE.pfx -nodes -out 
 const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
 
 /// How long `openssl` may take to open a file: it takes some hundredths of a second.
-const OPENING: Duration = Duration::from_secs(20);
+const OPENSSL_LIMIT: Duration = Duration::from_secs(20);
 
 /// A larger file is no certificate with its key.
 const MAX_FILE: u64 = 256 * 1024;
 
+/// An application that signs in as itself.
+#[derive(Debug)]
+pub(super) struct Application {
+    endpoint: TokenEndpoint,
+    proof: Proof,
+}
+
+#[derive(Debug)]
+enum Proof {
+    Secret(SecretString),
+    Certificate(Certificate),
+    /// A file whose token its issuer replaces: read anew each time.
+    Federated(PathBuf),
+}
+
+impl Application {
+    pub(super) fn new(settings: &AuthSettings, method: Method) -> Result<Self, AuthError> {
+        let missing = |setting| AuthError::Missing { method, setting };
+        let proof = match method {
+            Method::ClientCertificate => Proof::Certificate(Certificate {
+                path: settings.certificate.clone().ok_or_else(|| missing(CERTIFICATE))?,
+                password: settings.certificate_password.clone(),
+            }),
+            Method::WorkloadIdentity => {
+                let path = settings.federated_token_file.clone();
+                Proof::Federated(path.ok_or_else(|| missing(FEDERATED_FILE))?)
+            }
+            _ => {
+                let secret = settings.client_secret.clone();
+                Proof::Secret(secret.ok_or_else(|| missing("AZURE_CLIENT_SECRET"))?)
+            }
+        };
+        let tenant = settings.tenant.as_deref().ok_or_else(|| missing("AZURE_TENANT_ID"))?;
+        let client_id = settings.client_id.as_deref().ok_or_else(|| missing("AZURE_CLIENT_ID"))?;
+        let scope = settings.cloud.scope();
+        Ok(Self { endpoint: TokenEndpoint::new(settings, tenant, client_id, scope)?, proof })
+    }
+
+    pub(super) async fn fetch(&self, effort: Effort) -> Result<GrantedToken, AuthError> {
+        let endpoint = &self.endpoint;
+        // The `grant_type` of RFC 6749, section 4.4.
+        let grant = [("scope", endpoint.scope.as_str()), ("grant_type", "client_credentials")];
+        let assertion = match &self.proof {
+            Proof::Secret(secret) => {
+                let fields = [&grant[..], &[("client_secret", secret.expose_secret())]].concat();
+                return endpoint.token(&fields, effort).await?.granted(endpoint.host());
+            }
+            Proof::Certificate(certificate) => {
+                certificate.assertion(&endpoint.client_id, &endpoint.token_url).await?
+            }
+            Proof::Federated(path) => federated(path)?,
+        };
+        let proof = [
+            ("client_assertion_type", JWT_BEARER),
+            ("client_assertion", assertion.expose_secret()),
+        ];
+        endpoint.token(&[grant, proof].concat(), effort).await?.granted(endpoint.host())
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.endpoint.host()
+    }
+
+    /// Who signs in, in words for a person.
+    pub(super) fn identity(&self) -> String {
+        let TokenEndpoint { client_id, tenant, .. } = &self.endpoint;
+        let proof = match self.proof {
+            Proof::Secret(_) => "its secret",
+            Proof::Certificate(_) => "its certificate",
+            Proof::Federated(_) => "a federated token",
+        };
+        format!("application {client_id} in tenant {tenant} by {proof}")
+    }
+}
+
+fn federated(path: &Path) -> Result<SecretString, AuthError> {
+    let text = read_text(FEDERATED_FILE, path)?;
+    match text.trim() {
+        "" => Err(AuthError::File {
+            setting: FEDERATED_FILE,
+            path: path.to_owned(),
+            reason: "it is empty".to_owned(),
+        }),
+        token => Ok(token.into()),
+    }
+}
+
 /// A certificate with its private key in a PEM or PKCS #12 (PFX) file, read anew each time, so that
 /// a renewed one is taken up by a run that goes on.
 #[derive(Debug)]
-pub(crate) struct Certificate {
+struct Certificate {
     path: PathBuf,
     /// A PKCS #12 file's.
     password: Option<SecretString>,
 }
 
 impl Certificate {
-    pub(crate) fn new(path: PathBuf, password: Option<SecretString>) -> Self {
-        Self { path, password }
-    }
-
     /// A proof that `client_id` is who it says, for `audience`.
-    pub(crate) async fn assertion(
-        &self,
-        client_id: &str,
-        audience: &Url,
-    ) -> Result<SecretString, AuthError> {
+    async fn assertion(&self, client_id: &str, audience: &Url) -> Result<SecretString, AuthError> {
         let (key, certificate) = self.read().await?;
-        let now = clock::now();
+        let now = now();
         let header = json!({
             "alg": "PS256",
             "typ": "JWT",
@@ -77,8 +166,8 @@ impl Certificate {
             "sub": client_id,
             "jti": Uuid::new_v4().to_string(),
             "iat": now,
-            "nbf": now - SLACK,
-            "exp": now + LIFE,
+            "nbf": now - CLOCK_SLACK,
+            "exp": now + ASSERTION_LIFE,
         });
         let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(&header), part(&claims));
@@ -134,7 +223,7 @@ impl Certificate {
                 .env_clear()
                 .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
                 .env("PASSWORD", self.password.as_ref().map_or("", |text| text.expose_secret()));
-            match command::output("openssl", command, OPENING).await {
+            match run_command("openssl", command, OPENSSL_LIMIT).await {
                 Ok(text) => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
                 // The first try tells the cause: files of today are the rule.
                 Err(AuthError::Command { reason, .. }) => {
@@ -154,7 +243,7 @@ impl Certificate {
     }
 
     fn fault(&self, reason: String) -> AuthError {
-        AuthError::File { setting: SETTING, path: self.path.clone(), reason }
+        AuthError::File { setting: CERTIFICATE, path: self.path.clone(), reason }
     }
 }
 
@@ -199,7 +288,7 @@ mod tests {
 
         let audience = Url::parse("https://login.microsoftonline.com/t/oauth2/v2.0/token");
         let audience = audience.expect("an address");
-        let assertion = Certificate::new(path, None).assertion("client", &audience).await;
+        let assertion = Certificate { path, password: None }.assertion("client", &audience).await;
         let assertion = assertion.expect("signed");
         let (message, signature) = assertion.expose_secret().rsplit_once('.').expect("a signature");
         let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64");
@@ -217,8 +306,8 @@ mod tests {
         assert_eq!((&header["alg"], &header["x5t#S256"]), (&json!("PS256"), &json!(thumbprint)));
         assert_eq!((&claims["iss"], &claims["sub"]), (&json!("client"), &json!("client")));
         assert_eq!(claims["aud"], json!(audience.as_str()));
-        let life = claims["exp"].as_u64().expect("a time") - clock::now();
-        assert!((LIFE - 5..=LIFE).contains(&life), "{life}");
+        let life = claims["exp"].as_u64().expect("a time") - now();
+        assert!((ASSERTION_LIFE - 5..=ASSERTION_LIFE).contains(&life), "{life}");
     }
 
     #[tokio::test]
@@ -238,7 +327,7 @@ mod tests {
             (Vec::new(), "no private key"),
         ] {
             fs::write(&path, content).expect("a file");
-            let read = Certificate::new(path.clone(), None).read().await;
+            let read = Certificate { path: path.clone(), password: None }.read().await;
             let error = read.expect_err("no pair").to_string();
             assert!(error.contains(word), "{error}");
         }
@@ -270,8 +359,9 @@ mod tests {
         let pem = key.serialize_pem() + &certificate.pem();
         for options in [&[][..], &["-legacy"]] {
             let Some(path) = packed(folder.path(), &pem, options) else { continue };
-            let with = |password: Option<&str>| {
-                Certificate::new(path.clone(), password.map(SecretString::from))
+            let with = |password: Option<&str>| Certificate {
+                path: path.clone(),
+                password: password.map(SecretString::from),
             };
             let (_, found) = with(Some("s3cret")).read().await.expect("a pair");
             assert_eq!(&found, certificate.der());
