@@ -25,7 +25,7 @@ mod settings;
 mod sign_in;
 mod tokens;
 
-pub use claims::{Speaker, TokenClaims};
+pub use claims::{Claims, Speaker};
 pub use device::{DevicePrompt, sign_in};
 pub use error::{AuthError, TokenRefusal};
 pub use settings::AuthSettings;

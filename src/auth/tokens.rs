@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::application::Application;
-use super::claims::TokenClaims;
+use super::claims::Claims;
 use super::device::DeviceSignIn;
 use super::external::{AzureCli, TokenCommand, TokenFile};
 use super::managed::ManagedIdentity;
@@ -158,7 +158,7 @@ struct TokenState {
 #[derive(Clone, Debug)]
 struct CurrentToken {
     header: HeaderValue,
-    claims: Option<TokenClaims>,
+    claims: Option<Claims>,
     ends: Option<Instant>,
     /// From here on it is replaced when there is time.
     ahead: Option<Instant>,
@@ -175,7 +175,7 @@ impl CurrentToken {
             reason: "it holds characters that no token has",
         })?;
         header.set_sensitive(true);
-        let claims = TokenClaims::read(text);
+        let claims = Claims::read(text);
         let now = Instant::now();
         // An absurdly long life is as good as none.
         let after = |time: Duration| now.checked_add(time);
@@ -259,7 +259,7 @@ impl Tokens {
     ///
     /// # Errors
     /// As [`Tokens::bearer`].
-    pub async fn claims(&self) -> Result<Option<TokenClaims>, AuthError> {
+    pub async fn claims(&self) -> Result<Option<Claims>, AuthError> {
         self.bearer().await?;
         Ok(self.state().current.as_ref().and_then(|current| current.claims.clone()))
     }
