@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::claims::now;
 use super::external::{read_text, run_command};
-use super::request::{Effort, GrantedToken, TokenEndpoint};
+use super::request::{AuthEndpoint, Effort, GrantedToken};
 use super::settings::AuthSettings;
 use super::{AuthError, Method};
 
@@ -57,7 +57,7 @@ const MAX_FILE: u64 = 256 * 1024;
 /// An application that signs in as itself.
 #[derive(Debug)]
 pub(super) struct Application {
-    endpoint: TokenEndpoint,
+    endpoint: AuthEndpoint,
     proof: Proof,
 }
 
@@ -89,7 +89,7 @@ impl Application {
         let tenant = settings.tenant.as_deref().ok_or_else(|| missing("AZURE_TENANT_ID"))?;
         let client_id = settings.client_id.as_deref().ok_or_else(|| missing("AZURE_CLIENT_ID"))?;
         let scope = settings.cloud.scope();
-        Ok(Self { endpoint: TokenEndpoint::new(settings, tenant, client_id, scope)?, proof })
+        Ok(Self { endpoint: AuthEndpoint::new(settings, tenant, client_id, scope)?, proof })
     }
 
     pub(super) async fn fetch(&self, effort: Effort) -> Result<GrantedToken, AuthError> {
@@ -119,7 +119,7 @@ impl Application {
 
     /// Who signs in, in words for a person.
     pub(super) fn identity(&self) -> String {
-        let TokenEndpoint { client_id, tenant, .. } = &self.endpoint;
+        let AuthEndpoint { client_id, tenant, .. } = &self.endpoint;
         let proof = match self.proof {
             Proof::Secret(_) => "its secret",
             Proof::Certificate(_) => "its certificate",

@@ -27,7 +27,7 @@ pub enum Speaker {
 
 /// A token's own claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenClaims {
+pub struct Claims {
     /// For whom it speaks.
     pub speaker: Speaker,
     /// Application permissions (`roles`).
@@ -46,7 +46,7 @@ pub struct TokenClaims {
     pub expires: Option<u64>,
 }
 
-impl TokenClaims {
+impl Claims {
     /// Reads `token`; nothing where it is no JWT.
     pub fn read(token: &str) -> Option<Self> {
         let parts: Vec<&str> = token.split('.').collect();
@@ -121,8 +121,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(claims: &serde_json::Value) -> TokenClaims {
-        TokenClaims::read(&token(claims)).expect("a JWT")
+    fn read(claims: &serde_json::Value) -> Claims {
+        Claims::read(&token(claims)).expect("a JWT")
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
     fn what_is_no_jwt_has_no_claims() {
         for text in ["", "opaque", "a.b", "a.b.c", "a.b.c.d", "EwB4A8l6BAAU.//8=.x", "..", "é.é.é"]
         {
-            assert_eq!(TokenClaims::read(text), None, "{text}");
+            assert_eq!(Claims::read(text), None, "{text}");
         }
     }
 }

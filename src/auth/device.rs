@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::request::{Effort, GrantedToken, TokenAnswer, TokenEndpoint};
+use super::request::{AuthEndpoint, Effort, GrantedToken, TokenAnswer};
 use super::settings::AuthSettings;
 use super::sign_in::{KeptSignIn, SignInRecord};
 use super::{AuthError, Method};
@@ -49,7 +49,7 @@ pub async fn sign_in(
 /// A sign-in that is kept, or is to be.
 #[derive(Debug)]
 pub(super) struct DeviceSignIn {
-    endpoint: TokenEndpoint,
+    endpoint: AuthEndpoint,
     kept: KeptSignIn,
 }
 
@@ -75,7 +75,7 @@ impl DeviceSignIn {
         let tenant = settings.tenant.clone().or(tenant);
         let tenant = tenant.unwrap_or_else(|| "organizations".to_owned());
         let scope = format!("{} offline_access", settings.cloud.scope());
-        Ok(Self { endpoint: TokenEndpoint::new(settings, &tenant, &client_id, scope)?, kept })
+        Ok(Self { endpoint: AuthEndpoint::new(settings, &tenant, &client_id, scope)?, kept })
     }
 
     async fn begin(&self, show: impl FnOnce(&DevicePrompt)) -> Result<(), AuthError> {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
-use super::claims::{TokenClaims, now};
+use super::claims::{Claims, now};
 use super::error::{AuthError, TokenRefusal};
 use super::settings::{AuthSettings, plain_tenant};
 use crate::graph::host::is_loopback;
@@ -77,7 +77,7 @@ impl GrantedToken {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(not("it holds blanks, line ends or characters that no token has"));
         }
-        let (now, end) = (now(), TokenClaims::read(text).and_then(|claims| claims.expires));
+        let (now, end) = (now(), Claims::read(text).and_then(|claims| claims.expires));
         if let Some(end) = end.filter(|end| *end <= now) {
             let since = Duration::from_secs(now - end);
             return Err(AuthError::Expired { origin: origin.to_owned(), since });
@@ -282,7 +282,7 @@ fn refusal(answer: &Response) -> Option<TokenRefusal> {
 
 /// Where an application asks for its tokens. Its addresses hold no secret.
 #[derive(Debug)]
-pub(super) struct TokenEndpoint {
+pub(super) struct AuthEndpoint {
     client: TokenClient,
     pub(super) token_url: Url,
     pub(super) tenant: String,
@@ -290,7 +290,7 @@ pub(super) struct TokenEndpoint {
     pub(super) scope: String,
 }
 
-impl TokenEndpoint {
+impl AuthEndpoint {
     pub(super) fn new(
         settings: &AuthSettings,
         tenant: &str,

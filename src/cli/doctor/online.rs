@@ -7,7 +7,7 @@ use std::{
 
 use super::{finding::Findings, offline::Reach, permissions};
 use crate::{
-    auth::{AuthError, TokenClaims, Speaker, Tokens},
+    auth::{AuthError, Claims, Speaker, Tokens},
     cli::{args::RunArgs, failure::Failure},
     graph::{
         http::Http,
@@ -117,7 +117,7 @@ fn refused(error: &AuthError) -> Failure {
 /// Who the token speaks for, for how long, and whether it is for Graph at all.
 fn sign_in(
     tokens: &Tokens,
-    claims: Option<&TokenClaims>,
+    claims: Option<&Claims>,
     graph: &str,
     simulated: bool,
     findings: &mut Findings,
@@ -156,7 +156,7 @@ fn sign_in(
     }
 }
 
-fn may(claims: &TokenClaims, api: Api, findings: &mut Findings) {
+fn may(claims: &Claims, api: Api, findings: &mut Findings) {
     match permissions::judge(api, claims) {
         permissions::Granted::Enough(names) => findings.ok("permissions", names.join(", ")),
         permissions::Granted::Unknown => {

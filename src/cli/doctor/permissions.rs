@@ -5,7 +5,7 @@
 //! more, while the same pages still explain application access; the older name is asked for.
 
 use crate::{
-    auth::{Speaker, TokenClaims},
+    auth::{Claims, Speaker},
     graph::target::Api,
 };
 
@@ -32,7 +32,7 @@ pub(super) enum Granted {
 }
 
 /// Judges the token by its own claims.
-pub(super) fn judge(api: Api, claims: &TokenClaims) -> Granted {
+pub(super) fn judge(api: Api, claims: &Claims) -> Granted {
     let (needs, granted) = match (api, claims.speaker) {
         (_, Speaker::Unknown) => return Granted::Unknown,
         (Api::Webinar, Speaker::Person) => (WEBINAR_PERSON, &claims.scopes),
@@ -55,9 +55,9 @@ pub(super) fn judge(api: Api, claims: &TokenClaims) -> Granted {
 mod tests {
     use super::*;
 
-    fn claims(speaker: Speaker, granted: &[&str]) -> TokenClaims {
+    fn claims(speaker: Speaker, granted: &[&str]) -> Claims {
         let granted: Vec<String> = granted.iter().map(|&name| name.to_owned()).collect();
-        TokenClaims {
+        Claims {
             speaker,
             roles: granted.clone(),
             scopes: granted,
