@@ -86,6 +86,7 @@ fn most(rows: u64, fit: impl Fn(u64) -> bool) -> u64 {
 /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10".
 pub(super) fn announcement(planned: &Planned<'_>, expected: &Expected) -> String {
     let Planned { plan, pace, .. } = planned;
+    let plan = &plan.counts;
     let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
     let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];
     let mut count = |number: u64, what: &str| {
@@ -95,14 +96,14 @@ pub(super) fn announcement(planned: &Planned<'_>, expected: &Expected) -> String
     };
     count(plan.already, "already enrolled");
     count(plan.held, "on the webinar already, whose links are fetched");
-    count(plan.awaiting.len() as u64, "on the webinar without a link yet");
-    count(plan.in_doubt.len() as u64, "left in doubt by an earlier run, to be looked up");
+    count(plan.awaiting, "on the webinar without a link yet");
+    count(plan.in_doubt, "left in doubt by an earlier run, to be looked up");
     count(plan.foreign, "on the server that this ledger never sent");
     count(plan.changed, "changed since they were enrolled");
     count(plan.strangers, "with somebody else's id");
     count(plan.invalid, "invalid");
     count(plan.excluded, "left out by filters");
-    let rows = plan.to_post + plan.in_doubt.len() as u64;
+    let rows = plan.to_post + plan.in_doubt;
     parts.join(", ") + &expected.told(rows, *pace)
 }
 

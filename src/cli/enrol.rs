@@ -11,7 +11,6 @@ use super::{
     announcement::{Expected, announcement},
     args::{AccountArgs, ConductArgs, FileArgs, InputArgs, PaceArgs},
     deadline::Deadline,
-    drafting::Drafting,
     failure::Failure,
     keep::Before,
     notation::grouped,
@@ -87,12 +86,10 @@ impl Enrolment<'_> {
             .build()
             .map_err(|error| Failure::internal("no runtime", &error))?;
         let tokens = std::mem::replace(&mut self.tokens, Tokens::none());
-        let mut files =
-            Drafting::new(&snapshot, &self.enrolled, &self.rejects, self.files.formula_safe);
-        let enrol = self.enrol(ledger, &snapshot, tokens, &mut signals, &mut files, console);
+        let enrol = self.enrol(ledger, &snapshot, tokens, &mut signals, console);
         let (ended, client, planned) = runtime.block_on(enrol)?;
         console.end("the run is over; writing the files");
-        let mut done = self.finish(ended, files, &client, &snapshot, &before, console)?;
+        let mut done = self.finish(ended, &client, &snapshot, &before, console)?;
         done.planned = planned;
         Ok(done)
     }
@@ -103,7 +100,6 @@ impl Enrolment<'_> {
         snapshot: &Snapshot,
         tokens: Tokens,
         signals: &mut Signals,
-        files: &mut Drafting<'_>,
         console: &mut Console,
     ) -> Result<(Ended, GraphClient<Http>, Option<u64>), Failure> {
         let seed = fastrand::u64(..);
@@ -144,9 +140,8 @@ impl Enrolment<'_> {
             }
         };
         let work = job::import(&import, ledger, |event| {
-            files.hear(&event);
             if let Event::Planned(Planned { plan, .. }) = &event {
-                planned.set(Some(plan.to_post));
+                planned.set(Some(plan.counts.to_post));
             }
             self.tell(&event, snapshot, deadline.as_ref(), console);
         });
@@ -212,12 +207,13 @@ impl Enrolment<'_> {
             Event::Ruled(ruling) => self.tell_rule(ruling, console),
             Event::Planned(planned) => {
                 let Planned { plan, ruling, held, .. } = planned;
+                let counts = &plan.counts;
                 tracing::info!(
-                    read = plan.read,
-                    to_post = plan.to_post,
-                    already = plan.already,
-                    in_doubt = plan.in_doubt.len(),
-                    invalid = plan.invalid,
+                    read = counts.read,
+                    to_post = counts.to_post,
+                    already = counts.already,
+                    in_doubt = counts.in_doubt,
+                    invalid = counts.invalid,
                     "planned"
                 );
                 // Where the list ended, and what looks like an accident in it: told by its rows.
@@ -226,26 +222,24 @@ impl Enrolment<'_> {
                 }
                 console.say(announcement(planned, &self.expected(deadline)));
                 if let Some(admission) = &ruling.admission {
-                    for warning in admission.warnings(plan.to_post, *held) {
+                    for warning in admission.warnings(counts.to_post, *held) {
                         console.warn(warning);
                     }
                 }
-                if plan.duplicates > 0 {
-                    console.warn(repeats_warning(input.mapping(), plan.duplicates));
+                if counts.duplicates > 0 {
+                    console.warn(repeats_warning(input.mapping(), counts.duplicates));
                 }
-                people::warn(plan, input, self.conduct.trust_ids, console);
-                if plan.not_sent > 0 {
+                people::warn(plan, console);
+                if counts.not_sent > 0 {
                     console.warn(format!(
                         "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",
-                        grouped(plan.not_sent)
+                        grouped(counts.not_sent)
                     ));
                 }
-                let rows =
-                    plan.to_post + plan.held + (plan.in_doubt.len() + plan.awaiting.len()) as u64;
-                console.begin(rows, plan.already);
+                let rows = counts.to_post + counts.held + counts.in_doubt + counts.awaiting;
+                console.begin(rows, counts.already);
             }
             Event::Going(progress) => console.progress(progress),
-            Event::Drawing { .. } | Event::Noted(_) => {}
         }
     }
 
@@ -253,25 +247,22 @@ impl Enrolment<'_> {
     fn finish(
         &self,
         ended: Ended,
-        files: Drafting<'_>,
         client: &GraphClient<Http>,
         snapshot: &Snapshot,
         before: &Before<'_>,
         console: &Console,
     ) -> Result<Done, Failure> {
-        let Ended { mut ledger, ruled, judgement, tally, stop } = ended;
+        let Ended { mut ledger, ruled, plan, stop, .. } = ended;
         let mode = ruled.as_ref().map(|(_, mode)| *mode);
-        let rule = match ruled {
-            Some((rule, _)) => rule,
-            None => known_rule(self.target.api(), &ledger),
-        };
         let now = client.clock.stamp(client.clock.now());
-        // A run that came to no plan has not looked at the people, and its files show links as well.
-        let trust_ids = self.conduct.trust_ids;
-        let judged =
-            judgement.map_or_else(|| people::judge(snapshot, &rule, &ledger, trust_ids), Ok);
-        let judgement = match judged {
-            Ok(judgement) => judgement,
+        // A run that came to no plan has decided about nobody, and its files show links as well.
+        let offline = || {
+            let rule =
+                ruled.map_or_else(|| known_rule(self.target.api(), &ledger), |(rule, _)| rule);
+            people::plan(snapshot, rule, &ledger, self.conduct.trust_ids)
+        };
+        let plan = match plan.map_or_else(offline, Ok) {
+            Ok(plan) => plan,
             Err(failure) => {
                 if let Some(stop) = &stop {
                     tell_stop(stop, console);
@@ -282,14 +273,13 @@ impl Enrolment<'_> {
         };
         let projection = Projection {
             input: snapshot,
-            rule,
+            plan: &plan,
             ledger: &ledger,
-            judgement: &judgement,
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.in_full())),
             formula_safe: self.files.formula_safe,
         };
         let kept = if self.rehearsal { None } else { before.keep(&ledger, now, console)? };
-        let (counts, reasons) = files.write(&tally, &projection)?;
+        let (counts, reasons) = projection.write(&self.enrolled, &self.rejects)?;
         let mut summary = Summary::new(
             TargetName {
                 kind: self.target.api().word(),

@@ -41,12 +41,11 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<u8, Failure
     input.require(&rule)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
     let snapshot = input.snapshot(folder)?;
-    let judgement = people::judge(&snapshot, &rule, &ledger, false)?;
+    let plan = people::plan(&snapshot, rule, &ledger, false)?;
     let projection = Projection {
         input: &snapshot,
-        rule,
+        plan: &plan,
         ledger: &ledger,
-        judgement: &judgement,
         stopped: None,
         formula_safe: args.files.formula_safe,
     };

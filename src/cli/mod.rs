@@ -11,7 +11,6 @@ mod choices;
 mod completions;
 mod deadline;
 mod doctor;
-mod drafting;
 mod enrol;
 mod export;
 mod failure;

@@ -3,21 +3,22 @@
 use super::{failure::Failure, notation::grouped};
 use crate::{
     input::Snapshot,
-    job::{self, JobError, identity::IdentityReport, plan::Plan},
+    job::{JobError, plan::Plan, remote::RemoteIndex},
     ledger::{Ledger, RunEnd},
     output::Console,
     registrant::Rule,
 };
 
-/// What is to be found out about the people of a list before files with links are written, where no
-/// run has found it out.
-pub(super) fn judge(
+/// What is to be decided about the rows before files with links are written, where no run has decided
+/// it.
+pub(super) fn plan(
     input: &Snapshot,
-    rule: &Rule,
+    rule: Rule,
     ledger: &Ledger,
     trust_ids: bool,
-) -> Result<IdentityReport, Failure> {
-    job::judge(input, rule, ledger, trust_ids).map_err(|error| named(error, ledger))
+) -> Result<Plan, Failure> {
+    let plan = Plan::of(input, rule, ledger, RemoteIndex::default(), trust_ids);
+    plan.map_err(|error| named(error, ledger))
 }
 
 /// Writes into the ledger that a run ended with this, and without files.
@@ -35,30 +36,11 @@ fn named(error: JobError, ledger: &Ledger) -> Failure {
 }
 
 /// Says what the plan noted of people and nothing was done about.
-pub(super) fn warn(plan: &Plan, input: &Snapshot, trust_ids: bool, console: &Console) {
-    if let Some(lone) = plan.people.lone().filter(|_| !trust_ids) {
-        console.warn(lone_warning(input, lone));
-    }
+pub(super) fn warn(plan: &Plan, console: &Console) {
     // A webinar knows them by their address, and makes no second registration of it.
-    let again = plan.judgement.again().filter(|_| matches!(plan.rule, Rule::Meeting(_)));
-    if let Some(again) = again {
+    if let Some(again) = plan.again.filter(|_| matches!(plan.rule, Rule::Meeting(_))) {
         console.warn(again_warning(again));
     }
-}
-
-/// What is said where people are told by one thing alone, and that has changed.
-fn lone_warning(input: &Snapshot, (rows, first): (u64, u64)) -> String {
-    let (what, other) = match input.tells_people() {
-        (true, false) => ("e-mail address", "name"),
-        (false, true) => ("name", "e-mail address"),
-        _ => ("name or e-mail address", "other of the two"),
-    };
-    let (tell, its) =
-        if rows == 1 { ("row tells", "its id was") } else { ("rows tell", "their ids were") };
-    format!(
-        "{} {tell} another {what} than {its} enrolled with, and no {other} to know the person by (the first is line {first}): taken as corrected; whoever is somebody else needs an id of their own, for the link is not theirs",
-        grouped(rows)
-    )
 }
 
 /// What is said where people who are known have new ids, and their former ones are gone.

@@ -5,12 +5,20 @@
 //! (`email` is an alternate key of virtualEventRegistration in Microsoft's metadata), whoever made
 //! it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::BuildHasher,
+    sync::LazyLock,
+};
 
 use crate::{
     graph::list::Member,
     registrant::{Details, Registrant, RegistrantId},
 };
+
+/// Drawn anew for each process, so that nobody can make ids that collide.
+static KEYS: LazyLock<foldhash::quality::RandomState> =
+    LazyLock::new(foldhash::quality::RandomState::default);
 
 /// Whom to look for, so that a list of many leaves little behind.
 #[derive(Default)]
@@ -58,6 +66,8 @@ pub struct RemoteIndex {
     /// else's.
     cautious: bool,
     holding: u64,
+    /// Of a meeting's list, which may be long: hashes of its ids, in order.
+    ids: Vec<u64>,
 }
 
 /// What was seen of one registrant.
@@ -90,6 +100,22 @@ impl RemoteIndex {
         if let Some(id) = member.posted.clone() {
             self.by_id.entry(id).or_default().push(member);
         }
+    }
+
+    /// Notes a meeting's member, of whom the list tells the id alone.
+    pub fn note_id(&mut self, id: &str) {
+        self.ids.push(KEYS.hash_one(id));
+    }
+
+    /// To be done once all ids are noted.
+    pub fn sort_ids(&mut self) {
+        self.ids.sort_unstable();
+    }
+
+    /// Whether a meeting's list shows this id.
+    #[must_use]
+    pub fn shows(&self, id: &str) -> bool {
+        self.ids.binary_search(&KEYS.hash_one(id)).is_ok()
     }
 
     /// How many of the members noted hold a place.
