@@ -23,9 +23,9 @@ use std::{
     fmt,
 };
 
-use super::{JobError, plan::Decision};
+use super::decision::{Decision, IdentityMismatch};
 use crate::{
-    ledger::{Entry, LedgerError, Seq, State},
+    ledger::{Entry, Seq, State},
     registrant::{Likeness, PersonFingerprint},
 };
 
@@ -34,18 +34,6 @@ const MANY: u64 = 10;
 
 /// One row in so many is a large share of a list.
 const LARGE_SHARE: u64 = 5;
-
-/// Why a row is taken for somebody else than the one whom its id was enrolled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentityMismatch {
-    /// Both the name and the address are others.
-    BothDiffer,
-    /// One of the two is all that can be compared, and it is another.
-    OneDiffers,
-    /// The name or the address is another, and by both this person came from another id, or the
-    /// former one is found under another.
-    Moved,
-}
 
 /// A row whose id the ledger has somebody for, and does not have quite so.
 #[derive(Clone, Copy, Debug)]
@@ -147,12 +135,12 @@ impl People {
 
     /// Judges the people of the rows that were decided so, each id's being its row's. `ledger` tells
     /// everybody whom it knows.
-    pub(super) fn judge(
+    pub(super) fn judge<E: From<IdsMoved>>(
         &self,
         rows: &[Decision],
         list: &PeopleList<'_>,
-        ledger: impl FnOnce(&mut dyn FnMut(Seq, PersonFingerprint)) -> Result<(), LedgerError>,
-    ) -> Result<Judgement, JobError> {
+        ledger: impl FnOnce(&mut dyn FnMut(Seq, PersonFingerprint)) -> Result<(), E>,
+    ) -> Result<Judgement, E> {
         let differs = |known: &&KnownPerson| known.judged && known.likeness().differ > 0;
         let changed: Vec<&KnownPerson> = self.known.iter().filter(differs).collect();
         if changed.is_empty() && self.fresh.is_empty() {

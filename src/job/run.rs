@@ -5,21 +5,29 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 use super::{
-    Ended, Event, Import, JobError, Planned, clock,
-    engine::{self, Begin, Engine, Tally},
+    client::GraphClient,
+    clock,
+    conduct::Conduct,
+    engine::{self, Begin, Engine, Progress, Tally},
     listing::{self, NoList},
-    plan::Plan,
+    plan::{JobError, Plan},
     preflight::{self, Ruling},
     refusal::{self, Refusal},
     remote::RemoteIndex,
     stop::Stop,
 };
 use crate::{
-    graph::{list::Member, meeting::Registration, target::Api, transport::Transport},
-    input::InputError,
+    graph::{
+        host::GraphHost,
+        list::Member,
+        meeting::Registration,
+        target::{Api, Target},
+        transport::Transport,
+    },
+    input::{InputError, Snapshot},
     ledger::{Ledger, LedgerError, LedgerWriter, RunEnd},
     pacing::{Bucket, Learnt, Pacer, Settings},
-    registrant::Rule,
+    registrant::{Mode, Rule},
 };
 
 /// Whoever was enrolled longer ago than this stands on the list, however late it is. Microsoft says
@@ -28,6 +36,64 @@ const ON_THE_LIST: Duration = Duration::from_secs(60 * 60);
 
 /// Under this name the ledger keeps what the pace of writes has learnt.
 const WRITES: &str = "writes";
+
+/// What an import works with.
+pub struct Import<'a, T> {
+    /// The line to Graph.
+    pub client: &'a GraphClient<T>,
+    /// The target.
+    pub target: &'a Target,
+    /// Where it is.
+    pub host: &'a GraphHost,
+    /// The input's copy.
+    pub input: &'a Snapshot,
+    /// How to behave.
+    pub conduct: &'a Conduct,
+    /// Create a meeting's missing registration with this mode.
+    pub enable: Option<Mode>,
+    /// The pace of writes: ceiling, concurrency, seed. Rows and what was learnt are filled in.
+    pub pace: Settings,
+    /// When to stop starting new requests, since the start, and the option that says so.
+    pub deadline: Option<(Duration, &'static str)>,
+    /// Keep the ledger in this thread, for deterministic tests under paused time.
+    pub in_this_thread: bool,
+}
+
+/// What is told while it goes on.
+pub enum Event<'a> {
+    /// The target's rule is known.
+    Ruled(&'a Ruling),
+    /// The plan is made, nothing is posted yet.
+    Planned(&'a Planned<'a>),
+    /// A tick of the engine.
+    Going(&'a Progress),
+}
+
+/// What is told once the plan is made.
+pub struct Planned<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Under what rule.
+    pub ruling: &'a Ruling,
+    /// How many the webinar holds; 0 where it was not listed.
+    pub held: u64,
+    /// Rows per second, where that is known: from the ceiling or from an earlier run.
+    pub pace: Option<f64>,
+}
+
+/// How an import ended. The ledger holds the rest.
+pub struct Ended {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The target's rule and mode, where they were learnt.
+    pub ruled: Option<(Rule, Mode)>,
+    /// What was decided about the rows; `None` where the run came to no plan.
+    pub plan: Option<Plan>,
+    /// What was done.
+    pub tally: Tally,
+    /// Why it stopped early.
+    pub stop: Option<Stop>,
+}
 
 /// Why a run ends before its first POST.
 enum Early {

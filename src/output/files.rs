@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use super::{
     atomic::{AtomicFile, FileError},
     cells,
-    outcome::{Counts, Outcome, Rejected, RunSoFar, outcome},
+    outcome::{Counts, Outcome, Rejected, RunSoFar, faults_in_words, outcome},
     reasons::Reasons,
 };
 use crate::{
     input::{ENROLLED_COLUMNS, Header, InputError, Row, Snapshot, parse_row},
-    job::plan::{Action, Decision, Plan, changed_since},
+    job::{
+        decision::{Action, Decision, changed_since},
+        plan::Plan,
+    },
     ledger::{Entry, Ledger, LedgerError, sent_digest},
     registrant::{Fault, RegistrantId},
 };
@@ -221,12 +224,4 @@ impl Rejects {
     pub fn commit(self) -> Result<PathBuf, FileError> {
         self.file.commit()
     }
-}
-
-/// `_code` is the first fault's; `_reason` tells every fault, each with its code.
-pub(super) fn faults_in_words(faults: &[Fault]) -> (String, String) {
-    let code = faults.first().map_or("invalid", |fault| fault.code.as_str());
-    let reason: Vec<String> =
-        faults.iter().map(|fault| format!("{}: {}", fault.code, fault.sentence)).collect();
-    (code.to_owned(), reason.join("; "))
 }

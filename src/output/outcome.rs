@@ -4,12 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::files::faults_in_words;
 use crate::{
-    job::{
-        identity::IdentityMismatch,
-        plan::{Action, Refused},
-    },
+    job::decision::{Action, IdentityMismatch, Refused},
     ledger::{Entry, State},
     registrant::{Fault, JoinLink, Rule},
 };
@@ -230,4 +226,12 @@ fn told_of(mismatch: IdentityMismatch) -> &'static str {
             "this id was enrolled for another name or e-mail address, and the list tells nothing else of the person, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
         }
     }
+}
+
+/// `_code` is the first fault's; `_reason` tells every fault, each with its code.
+pub(super) fn faults_in_words(faults: &[Fault]) -> (String, String) {
+    let code = faults.first().map_or("invalid", |fault| fault.code.as_str());
+    let reason: Vec<String> =
+        faults.iter().map(|fault| format!("{}: {}", fault.code, fault.sentence)).collect();
+    (code.to_owned(), reason.join("; "))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::job::plan::{Action, Refused, decide};
+use crate::job::decision::{Action, Refused, decide};
 
 const A: PersonFingerprint = PersonFingerprint { email: 1, name: 1 };
 const B: PersonFingerprint = PersonFingerprint { email: 2, name: 2 };
@@ -54,13 +54,9 @@ fn judge(
 ) -> Result<Judgement, IdsMoved> {
     let (people, decisions) = noted(rows);
     let list = PeopleList { told, column: "id", is_rejects_file: false };
-    let judged = people.judge(&decisions, &list, |tell| {
+    people.judge(&decisions, &list, |tell| {
         ledger.iter().for_each(|&(seq, print)| tell(Seq::at(seq), print));
         Ok(())
-    });
-    judged.map_err(|error| match error {
-        JobError::Moved(moved) => moved,
-        error => panic!("{error}"),
     })
 }
 
