@@ -1,11 +1,11 @@
 //! What is said and done about the people of a list, where the ledger knows them.
 
-use super::{failure::Failure, notation::grouped};
+use super::failure::Failure;
 use crate::{
     input::Snapshot,
     job::{self, JobError, identity::IdentityReport, plan::Plan},
     ledger::{Ledger, RunEnd},
-    output::Console,
+    output::{Console, grouped},
     registrant::Rule,
 };
 

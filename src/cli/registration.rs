@@ -1,52 +1,33 @@
 //! `registration show|enable|disable`: the meeting's external registration.
 
 use super::{
-    args::{ReachArgs, RegistrationAction, RegistrationArgs},
-    failure::Failure,
-    print::print,
-    reach,
+    failure::{Failure, runtime},
+    logging::print,
+    settings::{GraphSettings, RegistrationSettings, RegistrationTask},
 };
 use crate::{
     graph::{http::Http, target::Api},
     job::{self, client::GraphClient, preflight, refusal::Refusal, stop::Stop},
     output::harmless,
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
-    registrant::Mode,
 };
 
-pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
-    let (reach, enable) = match &args.action {
-        RegistrationAction::Show(reach) | RegistrationAction::Disable(reach) => (reach, None),
-        RegistrationAction::Enable { allow, reach } => (reach, Some(*allow)),
-    };
-    if reach.target.webinar.is_some() {
-        return Err(Failure::usage(
-            "this command is for meetings; a webinar's registration is set up in Teams by its organizer (`doctor --webinar ID` shows what it admits)",
-        ));
-    }
-    if reach.target.meeting.is_none() {
-        return Err(Failure::usage("no meeting is named: give --meeting ID"));
-    }
-    let meeting = reach::meeting(&reach.target)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::internal("no runtime", &error))?;
-    runtime.block_on(async {
-        let client = line(reach)?;
-        match &args.action {
-            RegistrationAction::Disable(_) => {
+pub(super) fn registration(settings: &RegistrationSettings) -> Result<u8, Failure> {
+    let meeting = &settings.meeting;
+    runtime()?.block_on(async {
+        let client = connect(&settings.graph)?;
+        match settings.task {
+            RegistrationTask::Disable => {
                 match client.ask(Call::Remove, &meeting.disable()).await {
                     Ok(_) => print("the registration and its registrants are removed\n"),
                     Err(refusal) => return Err(stopped(&client, refusal.into_stop(Api::Meeting))),
                 }
             }
-            RegistrationAction::Show(_) => match client.ask(Call::Read, &meeting.show()).await {
+            RegistrationTask::Show => match client.ask(Call::Read, &meeting.show()).await {
                 Ok(response) => tell(&preflight::read(&response)?),
                 Err(refusal) => return Err(stopped(&client, refusal.into_stop(Api::Meeting))),
             },
-            RegistrationAction::Enable { .. } => {
-                let mode = enable.unwrap_or(Mode::Everyone);
+            RegistrationTask::Enable(mode) => {
                 // One registration a meeting: look first, and leave the one that is there alone.
                 match client.ask(Call::Read, &meeting.show()).await {
                     Ok(response) => {
@@ -65,7 +46,7 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
                     Err(Refusal::Word {
                         verdict: Verdict::Systemic(Systemic::TargetGone), ..
                     }) => {
-                        let answer = preflight::enable(&client, &meeting, mode).await;
+                        let answer = preflight::enable(&client, meeting, mode).await;
                         let response = answer.map_err(|stop| stopped(&client, stop))?;
                         tell(&preflight::read(&response)?);
                     }
@@ -77,12 +58,11 @@ pub(super) fn registration(args: &RegistrationArgs) -> Result<u8, Failure> {
     })
 }
 
-fn line(reach: &ReachArgs) -> Result<GraphClient<Http>, Failure> {
-    let http = reach::http(&reach.graph);
-    let (host, tokens) = reach::signed_in(&reach.graph, &reach.auth, &http)?;
+fn connect(graph: &GraphSettings) -> Result<GraphClient<Http>, Failure> {
+    let tokens = graph.tokens()?;
     let pacer = || Pacer::new(Settings::default());
     Ok(GraphClient::new(
-        Http::new(host, &http)?,
+        Http::new(graph.host.clone(), &graph.http)?,
         tokens,
         job::start_clock(),
         Buckets::new(pacer(), pacer()),

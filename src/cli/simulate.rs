@@ -2,17 +2,21 @@
 
 use std::net::Ipv4Addr;
 
-use super::{args::SimulateArgs, failure::Failure, print::print, signals::Signals};
+use super::{
+    failure::{Failure, runtime},
+    logging::print,
+    settings::SimulateSettings,
+    signals::Signals,
+};
 use crate::{
     output::{AtomicFile, Console},
     simulator::{Served, Simulator, Tls},
 };
 
-pub(super) fn simulate(args: &SimulateArgs, console: &Console) -> Result<u8, Failure> {
-    let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
-    let simulator = Simulator::new(config);
-    let address = (Ipv4Addr::LOCALHOST, args.port).into();
-    let served = match &args.tls {
+pub(super) fn simulate(settings: &SimulateSettings, console: &Console) -> Result<u8, Failure> {
+    let simulator = Simulator::new(settings.simulator.clone());
+    let address = (Ipv4Addr::LOCALHOST, settings.port).into();
+    let served = match &settings.tls {
         None => Served::start_on(&simulator, address),
         Some(path) => {
             let tls =
@@ -24,12 +28,9 @@ pub(super) fn simulate(args: &SimulateArgs, console: &Console) -> Result<u8, Fai
         }
     };
     let served =
-        served.map_err(|error| Failure::usage(format!("--port {}: {error}", args.port)))?;
+        served.map_err(|error| Failure::usage(format!("--port {}: {error}", settings.port)))?;
     print(&format!("{}\n", served.url()));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::internal("no runtime", &error))?;
+    let runtime = runtime()?;
     let mut signals = Signals::listen(console.teller("serving the simulated Graph"));
     signals.drain("");
     let stop = runtime.block_on(signals.stop());
