@@ -324,7 +324,7 @@ pub(super) struct InputArgs {
     pub(super) id_prefix: Option<String>,
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Files")]
 pub(super) struct FileArgs {
     /// The enrolled file [default: the CSV's name with .enrolled.csv]
@@ -341,7 +341,7 @@ pub(super) struct FileArgs {
     pub(super) formula_safe: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Files")]
 pub(super) struct AccountArgs {
     /// Write a report of the run to this file: one page without names, ids and links
@@ -443,7 +443,7 @@ pub(super) struct GraphArgs {
     pub(super) http1: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Sign-in")]
 pub(super) struct AuthArgs {
     /// How to sign in: token, client-secret, client-certificate, managed-identity,

@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::{
     failure::Failure,
-    settings::{DoctorSettings, GraphSettings, LedgerSettings},
+    paths::LedgerSettings,
+    settings::{DoctorSettings, FileParts, GraphSettings, InputSettings},
 };
 use crate::{
     auth::Tokens,
@@ -191,7 +192,7 @@ fn offline<'a>(settings: &'a DoctorSettings, findings: &mut Findings) -> Option<
 
 /// Reads the export to its end: what is no text may stand in its last row.
 fn input(settings: &DoctorSettings, rule: Rule, findings: &mut Findings) -> Option<Input> {
-    let Some(source) = &settings.source else {
+    let Some(InputSettings { source, options }) = &settings.files.input else {
         findings.skipped("input", "no CSV is named");
         return None;
     };
@@ -199,9 +200,9 @@ fn input(settings: &DoctorSettings, rule: Rule, findings: &mut Findings) -> Opti
         findings.skipped("input", "standard input is left for `run`");
         return None;
     }
-    let opened = findings.hold("input", input::open(source, &settings.options))?;
+    let opened = findings.hold("input", input::open(source, options))?;
     let read = || -> Result<_, Failure> {
-        let mut rows = input::open(source, &settings.options)?.into_rows()?;
+        let mut rows = input::open(source, options)?.into_rows()?;
         let survey = survey::<Failure>(&mut rows, rule, |_, _| Ok(()))?;
         match survey.trap {
             Some(trap) => Err(trap.into()),
@@ -223,13 +224,14 @@ fn files(settings: &DoctorSettings, findings: &mut Findings) {
     if findings.hold("files", settings.paths.as_ref()).is_none() {
         return;
     }
-    for (path, option) in [(&settings.report, "--report"), (&settings.metrics, "--metrics")] {
+    let FileParts { input, enrolled, rejects, report, metrics, .. } = &settings.files;
+    for (path, option) in [(report, "--report"), (metrics, "--metrics")] {
         if let Some(path) = path {
             writable(path, option, findings);
         }
     }
-    let named = [(&settings.enrolled, "--output"), (&settings.rejects, "--rejects")];
-    if settings.source.is_some()
+    let named = [(enrolled, "--output"), (rejects, "--rejects")];
+    if input.is_some()
         && let Some(failure) = named.iter().find_map(|(path, _)| path.as_ref().err())
     {
         return findings.mend("files", failure);

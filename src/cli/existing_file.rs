@@ -11,7 +11,7 @@ use std::{
 
 use memchr::memmem;
 
-use super::{failure::Failure, settings};
+use super::{failure::Failure, paths};
 use crate::{
     input::Source,
     ledger::{Ledger, LedgerError},
@@ -115,8 +115,8 @@ pub(super) fn spare_real_files(
         name.contains(".rejects.").then(|| name.replacen(".rejects.", ".enrolled.", 1));
     let by_its_name = by_its_name.map(|name| rejects.with_file_name(name));
     // Only where it is the place that a real run takes by itself.
-    let is_default = settings::beside(source, "rejects.csv").is_some_and(|path| path == rejects);
-    let by_the_input = settings::beside(source, "enrolled.csv").filter(|_| is_default);
+    let is_default = paths::beside(source, "rejects.csv").is_some_and(|path| path == rejects);
+    let by_the_input = paths::beside(source, "enrolled.csv").filter(|_| is_default);
     let beside = by_its_name.into_iter().chain(by_the_input).find(|beside| is_real(beside));
     match beside {
         Some(beside) if is_rejects_with_rows(rejects) => Err(Failure::usage(format!(

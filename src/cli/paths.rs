@@ -1,10 +1,96 @@
-//! A file that is written is never one that is read, kept, or written as something else: every path
-//! of a command and what it is for, checked before anything is touched or asked.
+//! Where files stand: names made from the CSV's, a ledger for each target, and the check that they
+//! are held apart. A file that is written is never one that is read, kept, or written as something
+//! else, which is found out before anything is touched or asked.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use super::failure::Failure;
-use crate::{input::Source, ledger, output};
+use crate::{
+    auth::{AuthSettings, KeptSignIn},
+    graph::target::Api,
+    input::Source,
+    ledger::{self, Identity, Reading, short_digest},
+    output,
+};
+
+/// `attendees.csv` → `attendees.enrolled.csv`; `.csv.gz` loses both, for the files are not packed.
+/// Standard input has no such name.
+pub(super) fn beside(source: &Source, ending: &str) -> Option<PathBuf> {
+    let Source::File(csv) = source else { return None };
+    let name = csv.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
+    Some(csv.with_file_name(format!("{stem}.{ending}")))
+}
+
+/// A ledger, and where it is.
+pub(super) struct LedgerSettings {
+    pub(super) path: PathBuf,
+    /// The target that it belongs to.
+    pub(super) identity: Identity,
+    /// Whether another one was named, which belongs to a meeting and stays as it is.
+    pub(super) is_beside_the_named: bool,
+}
+
+/// The ledger of a target: as given, or its own. A meeting's ledger that is named for a webinar
+/// stays as it is, and the webinar's stands beside it: the same command goes on with another target.
+pub(super) fn own_ledger(
+    given: Option<&Path>,
+    identity: Identity,
+) -> Result<LedgerSettings, Failure> {
+    let path = if let Some(path) = given {
+        let of_a_meeting = || {
+            let reading = Reading::glance(path).ok()?;
+            Some(reading.target().ok()?.kind == Api::Meeting.word())
+        };
+        let moved = identity.kind == Api::Webinar.word() && of_a_meeting().unwrap_or(false);
+        if moved { beside_a_meetings(path, &identity) } else { path.to_owned() }
+    } else {
+        let state = state_folder(std::env::var_os("XDG_STATE_HOME"), std::env::home_dir())?;
+        state.join("registrant-import").join(ledger_name(&identity))
+    };
+    let is_beside_the_named = given.is_some_and(|given| given != path);
+    Ok(LedgerSettings { path, identity, is_beside_the_named })
+}
+
+/// `$XDG_STATE_HOME`, which must be absolute (XDG base directory specification), else
+/// `~/.local/state`.
+fn state_folder(xdg: Option<OsString>, home: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let xdg = xdg.filter(|path| !path.is_empty()).map(PathBuf::from);
+    match (xdg, home) {
+        (Some(path), _) if path.is_absolute() => Ok(path),
+        (_, Some(home)) => Ok(home.join(".local/state")),
+        (Some(path), None) => Err(Failure::usage(format!(
+            "XDG_STATE_HOME is `{}`, which is no absolute path, and HOME is not set: mend one of them, or name the ledger with --ledger",
+            path.display()
+        ))),
+        (None, None) => Err(Failure::usage(
+            "neither XDG_STATE_HOME nor HOME is set: name the ledger with --ledger",
+        )),
+    }
+}
+
+/// `attendees.ledger` → `attendees.webinar-<8 digits>.ledger`.
+fn beside_a_meetings(path: &Path, target: &Identity) -> PathBuf {
+    let digest = short_digest(target.to_string().as_bytes());
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}.{}-{}{ending}", target.kind, &digest[..8]))
+}
+
+/// A name that a person recognises and that no other target has.
+fn ledger_name(target: &Identity) -> String {
+    let readable: String = target
+        .name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(24)
+        .collect();
+    format!("{}-{readable}-{}.ledger", target.kind, short_digest(target.to_string().as_bytes()))
+}
 
 /// The paths of one command.
 #[derive(Default)]
@@ -30,6 +116,15 @@ impl Paths {
         if let Some(Source::File(path)) = source {
             self.read("the input itself", Some(path));
         }
+    }
+
+    pub(super) fn credentials(&mut self, sign_in: Option<&AuthSettings>) {
+        let Some(sign_in) = sign_in else { return };
+        self.read("the token's file", sign_in.token_file.as_deref());
+        self.read("the authority's certificates (--ca-file)", sign_in.http.ca_file.as_deref());
+        self.read("the client's certificate", sign_in.certificate.as_deref());
+        self.read("the workload's token", sign_in.federated_token_file.as_deref());
+        self.read("the kept sign-in", sign_in.kept.as_ref().map(KeptSignIn::path));
     }
 
     pub(super) fn ledger(&mut self, ledger: Option<&Path>) {
@@ -117,10 +212,11 @@ fn place(path: &Path) -> PathBuf {
     real.unwrap_or(path)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn one_file_is_known_under_all_its_names() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -137,5 +233,65 @@ mod tests {
         std::os::unix::fs::symlink(at("hard"), at("soft")).expect("a link");
         assert!(is_same(&at("sub/a"), &at("soft")));
         assert!(!is_same(&at("sub/a"), &at("sub/b")));
+    }
+
+    #[test]
+    fn the_files_stand_beside_the_input() {
+        for (csv, enrolled) in [
+            ("a/attendees.csv", "a/attendees.enrolled.csv"),
+            ("attendees", "attendees.enrolled.csv"),
+            ("list.2026.csv", "list.2026.enrolled.csv"),
+            ("list.csv.gz", "list.enrolled.csv"),
+        ] {
+            let source = Source::File(PathBuf::from(csv));
+            assert_eq!(beside(&source, "enrolled.csv"), Some(PathBuf::from(enrolled)));
+        }
+        assert_eq!(beside(&Source::Stdin, "enrolled.csv"), None);
+    }
+
+    #[test]
+    fn a_webinars_ledger_stands_beside_the_meetings_that_was_named() {
+        let webinar = Identity {
+            kind: "webinar".to_owned(),
+            name: "W@T".to_owned(),
+            organizer: None,
+            graph: "https://graph.microsoft.com".to_owned(),
+        };
+        let name = |path: &str| {
+            beside_a_meetings(Path::new(path), &webinar).to_string_lossy().into_owned()
+        };
+        let digest = &short_digest(webinar.to_string().as_bytes())[..8];
+        assert_eq!(name("a/b.ledger"), format!("a/b.webinar-{digest}.ledger"));
+        assert_eq!(name("books"), format!("books.webinar-{digest}"));
+    }
+
+    #[test]
+    fn the_state_folder_is_absolute_or_the_fault_is_told() {
+        let folder = |xdg: Option<&str>, home: Option<&str>| {
+            state_folder(xdg.map(OsString::from), home.map(PathBuf::from))
+        };
+        assert_eq!(folder(Some("/x"), None).expect("a folder"), Path::new("/x"));
+        for xdg in [Some("x"), Some(""), None] {
+            let found = folder(xdg, Some("/h")).expect("a folder");
+            assert_eq!(found, Path::new("/h/.local/state"));
+        }
+        let told = folder(Some("state"), None).expect_err("no folder").sentence;
+        assert!(told.starts_with("XDG_STATE_HOME is `state`, which is no absolute path"), "{told}");
+        let told = folder(Some(""), None).expect_err("no folder").sentence;
+        assert!(told.starts_with("neither XDG_STATE_HOME nor HOME is set"), "{told}");
+    }
+
+    #[test]
+    fn each_target_has_a_ledger_of_its_own() {
+        let identity = |name: &str, organizer: Option<&str>| Identity {
+            kind: "meeting".to_owned(),
+            name: name.to_owned(),
+            organizer: organizer.map(str::to_owned),
+            graph: "https://graph.microsoft.com".to_owned(),
+        };
+        let name = ledger_name(&identity("MSpk/YzE3=", None));
+        assert!(name.starts_with("meeting-MSpk-YzE3--"), "{name}");
+        assert_ne!(name, ledger_name(&identity("MSpk-YzE3=", None)));
+        assert_ne!(name, ledger_name(&identity("MSpk/YzE3=", Some("ada@example.org"))));
     }
 }

@@ -4,9 +4,10 @@ use super::{
     existing_file::spare_real_files,
     failure::{Failure, USAGE},
     logging::print,
+    paths::LedgerSettings,
     progress::forecast,
     run::{Done, ImportRun},
-    settings::{GraphSettings, LedgerSettings, RehearseSettings, identity},
+    settings::{GraphSettings, RehearseSettings, identity},
 };
 use crate::{
     auth::{AuthSettings, Method, Tokens},

@@ -9,9 +9,11 @@ use super::{
     existing_file::ExistingFile,
     failure::{Failure, runtime},
     logging::print,
-    login, people,
+    login,
+    paths::LedgerSettings,
+    people,
     progress::{Announcer, announce_waits},
-    settings::{GraphSettings, ImportSettings, LedgerSettings, RunSettings},
+    settings::{GraphSettings, ImportSettings, RunSettings},
     signals::Signals,
 };
 use crate::{

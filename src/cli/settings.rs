@@ -6,7 +6,6 @@
 //! does not fail for lack of a CSV. Resolving writes nothing and asks nobody.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,24 +18,24 @@ use url::Url;
 use super::{
     args::{
         AccountArgs, AuthArgs, CheckArgs, Cli, Command, ConductArgs, FileArgs, GraphArgs,
-        InputArgs, LedgerArgs, LogFormat, LoginArgs, OnUnknownArg, PaceArgs, RegistrationAction,
+        InputArgs, JobArgs, LedgerArgs, LogFormat, OnUnknownArg, PaceArgs, RegistrationAction,
         RehearseArgs, RunArgs, TalkArgs, TargetArgs,
     },
     failure::Failure,
-    paths::Paths,
+    paths::{self, LedgerSettings, Paths, own_ledger},
 };
 use crate::{
-    auth::{AuthSettings, KeptSignIn, Method, Tokens},
+    auth::{AuthSettings, Method, Tokens},
     graph::{
         host::{Cloud, GraphHost, TrustedHosts},
         http::HttpOptions,
         meeting::Meeting,
-        target::{Api, Target},
+        target::Target,
         webinar::Webinar,
     },
     input::{Keep, Options, Source},
     job::conduct::{Conduct, OnUnknown},
-    ledger::{Identity, Reading, short_digest},
+    ledger::Identity,
     output::{ProgressMode, Talk},
     pacing::Quota,
     registrant::Mode,
@@ -108,15 +107,6 @@ pub(super) struct GraphSettings {
     pub(super) sign_in: AuthSettings,
 }
 
-#[derive(Clone)]
-pub(super) struct LedgerSettings {
-    pub(super) path: PathBuf,
-    /// The target that it belongs to.
-    pub(super) identity: Identity,
-    /// Whether another one was named, which belongs to a meeting and stays as it is.
-    pub(super) is_beside_the_named: bool,
-}
-
 pub(super) struct RunSettings {
     pub(super) import: ImportSettings,
     pub(super) target: Target,
@@ -170,12 +160,7 @@ pub(super) struct SimulateSettings {
 /// `run` of the first.
 pub(super) struct DoctorSettings {
     pub(super) job_file: Option<PathBuf>,
-    pub(super) source: Option<Source>,
-    pub(super) options: Options,
-    pub(super) enrolled: Result<PathBuf, Failure>,
-    pub(super) rejects: Result<PathBuf, Failure>,
-    pub(super) report: Option<PathBuf>,
-    pub(super) metrics: Option<PathBuf>,
+    pub(super) files: FileParts,
     /// Whether no path is two things.
     pub(super) paths: Result<(), Failure>,
     pub(super) target: Result<Target, Failure>,
@@ -185,10 +170,19 @@ pub(super) struct DoctorSettings {
     pub(super) ledger: Option<Result<LedgerSettings, Failure>>,
     /// `--ledger`, as given.
     named_ledger: Option<PathBuf>,
-    pub(super) pace: PaceSettings,
+    pace: PaceSettings,
     pub(super) conduct: Conduct,
+}
+
+/// What is read and written beside the ledger, each file resolved by itself.
+pub(super) struct FileParts {
+    pub(super) input: Option<InputSettings>,
+    pub(super) enrolled: Result<PathBuf, Failure>,
+    pub(super) rejects: Result<PathBuf, Failure>,
+    pub(super) report: Option<PathBuf>,
+    pub(super) metrics: Option<PathBuf>,
     pub(super) json: bool,
-    pub(super) formula_safe: bool,
+    formula_safe: bool,
 }
 
 impl TalkSettings {
@@ -240,20 +234,12 @@ impl Settings {
                 Ok(Self::Explain { ledger: looked_into(&args.ledger, log)?, id: args.id })
             }
             Command::Export(args) => {
-                let source = args.input.csv.clone();
-                let (enrolled, rejects) = outputs(source.as_ref(), &args.files);
+                let files = FileParts::resolve(&args.input, &args.files, AccountArgs::default());
                 let ledger = named_ledger(&args.ledger);
-                let mut paths = Paths::default();
-                paths.input(source.as_ref());
-                paths.write("--output", enrolled.as_deref().ok());
-                paths.write("--rejects", rejects.as_deref().ok());
+                let mut paths = files.paths();
                 paths.ledger(ledger.as_deref().ok());
                 paths.log(log).check()?;
-                let input = input(source, args.input.options())?;
-                let (report, metrics) = (None, None);
-                let FileArgs { json, formula_safe, .. } = args.files;
-                let (enrolled, rejects) = (enrolled?, rejects?);
-                let files = FileSettings { enrolled, rejects, report, metrics, json, formula_safe };
+                let (input, files) = files.complete()?;
                 Ok(Self::Export(Box::new(ExportSettings { input, files, ledger: ledger? })))
             }
             Command::Simulate(args) => {
@@ -264,7 +250,10 @@ impl Settings {
                 let settings = SimulateSettings { port: args.port, tls: args.tls, simulator };
                 Ok(Self::Simulate(Box::new(settings)))
             }
-            Command::Login(args) => login(&args, log).map(Box::new).map(Self::Login),
+            Command::Login(args) => {
+                let auth = AuthArgs { auth: Some(Method::DeviceCode), ..AuthArgs::default() };
+                online(&args.job, &args.graph, &auth, log)?.map(Box::new).map(Self::Login)
+            }
             Command::Completions { shell } => {
                 Paths::default().log(log).check()?;
                 Ok(Self::Completions(shell))
@@ -277,17 +266,59 @@ impl Settings {
     }
 }
 
+impl FileParts {
+    fn resolve(input: &InputArgs, files: &FileArgs, account: AccountArgs) -> Self {
+        let named = |given: &Option<PathBuf>, ending: &str| {
+            match (given, &input.csv) {
+            (Some(path), _) => Ok(path.clone()),
+            (None, Some(source)) => paths::beside(source, ending).ok_or_else(|| {
+                Failure::usage(
+                    "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
+                )
+            }),
+            (None, None) => Err(no_input()),
+        }
+        };
+        Self {
+            enrolled: named(&files.output, "enrolled.csv"),
+            rejects: named(&files.rejects, "rejects.csv"),
+            input: input.settings(),
+            report: account.report,
+            metrics: account.metrics,
+            json: files.json,
+            formula_safe: files.formula_safe,
+        }
+    }
+
+    fn paths(&self) -> Paths {
+        let mut paths = Paths::default();
+        paths.input(self.input.as_ref().map(|input| &input.source));
+        paths.write("--output", self.enrolled.as_deref().ok());
+        paths.write("--rejects", self.rejects.as_deref().ok());
+        paths.write("--report", self.report.as_deref());
+        paths.write("--metrics", self.metrics.as_deref());
+        paths
+    }
+
+    /// All of them, or the first fault.
+    fn complete(self) -> Result<(InputSettings, FileSettings), Failure> {
+        let input = self.input.ok_or_else(no_input)?;
+        let (enrolled, rejects) = (self.enrolled?, self.rejects?);
+        let Self { report, metrics, json, formula_safe, .. } = self;
+        Ok((input, FileSettings { enrolled, rejects, report, metrics, json, formula_safe }))
+    }
+}
+
 impl DoctorSettings {
     fn resolve(args: RunArgs) -> Self {
-        let (enrolled, rejects) = outputs(args.input.csv.as_ref(), &args.files);
         let (pace, conduct) = (args.pace.settings(), args.conduct.conduct(&args.pace));
         let target = target(&args.target);
         let http = HttpOptions {
             total_timeout: pace.timeout,
             pool: conduct.concurrency,
-            ..http(&args.graph)
+            ..args.graph.http()
         };
-        let graph = graph(&args.graph, &args.auth, http);
+        let graph = GraphSettings::resolve(&args.graph, &args.auth, http);
         let ledger = match (&target, &graph) {
             (Ok(target), Ok(graph)) => {
                 Some(own_ledger(args.ledger.as_deref(), identity(target, &graph.host)))
@@ -296,12 +327,7 @@ impl DoctorSettings {
         };
         Self {
             job_file: args.job.job,
-            options: args.input.options(),
-            source: args.input.csv,
-            enrolled,
-            rejects,
-            report: args.account.report,
-            metrics: args.account.metrics,
+            files: FileParts::resolve(&args.input, &args.files, args.account),
             paths: Ok(()),
             target,
             enable: args.enable,
@@ -310,26 +336,15 @@ impl DoctorSettings {
             named_ledger: args.ledger,
             pace,
             conduct,
-            json: args.files.json,
-            formula_safe: args.files.formula_safe,
         }
     }
 
     /// Every path that could be resolved, the log aside.
     fn every_path(&self) -> Paths {
-        let mut paths = Paths::default();
-        paths.input(self.source.as_ref());
+        let mut paths = self.files.paths();
         paths.read("the job file", self.job_file.as_deref());
-        if let Ok(graph) = &self.graph {
-            credentials(&mut paths, &graph.sign_in);
-        }
-        paths.write("--output", self.enrolled.as_deref().ok());
-        paths.write("--rejects", self.rejects.as_deref().ok());
-        paths.write("--report", self.report.as_deref());
-        paths.write("--metrics", self.metrics.as_deref());
-        if let Some(Ok(ledger)) = &self.ledger {
-            paths.ledger(Some(&ledger.path));
-        }
+        paths.credentials(self.graph.as_ref().ok().map(|graph| &graph.sign_in));
+        paths.ledger(self.ledger.iter().flatten().next().map(|ledger| &*ledger.path));
         // For a webinar it may be a meeting's, which stays as it is.
         paths.ledger(self.named_ledger.as_deref());
         paths
@@ -337,15 +352,7 @@ impl DoctorSettings {
 
     /// What a run needs, or its first fault.
     fn complete(self) -> Result<RunSettings, Failure> {
-        let input = input(self.source, self.options)?;
-        let files = FileSettings {
-            enrolled: self.enrolled?,
-            rejects: self.rejects?,
-            report: self.report,
-            metrics: self.metrics,
-            json: self.json,
-            formula_safe: self.formula_safe,
-        };
+        let (input, files) = self.files.complete()?;
         let import = ImportSettings { input, files, pace: self.pace, conduct: self.conduct };
         let (target, graph) = (self.target?, self.graph?);
         let ledger = self.ledger.expect("target and host are known")?;
@@ -354,21 +361,11 @@ impl DoctorSettings {
 }
 
 fn rehearse(args: RehearseArgs, log: Option<&Path>) -> Result<RehearseSettings, Failure> {
-    let source = args.input.csv.clone();
-    let (enrolled, rejects) = outputs(source.as_ref(), &args.files);
-    let AccountArgs { report, metrics } = args.account;
-    let mut paths = Paths::default();
-    paths.input(source.as_ref());
+    let files = FileParts::resolve(&args.input, &args.files, args.account);
+    let mut paths = files.paths();
     paths.read("the job file", args.job.job.as_deref());
-    paths.write("--output", enrolled.as_deref().ok());
-    paths.write("--rejects", rejects.as_deref().ok());
-    paths.write("--report", report.as_deref());
-    paths.write("--metrics", metrics.as_deref());
     paths.log(log).check()?;
-    let input = input(source, args.input.options())?;
-    let FileArgs { json, formula_safe, .. } = args.files;
-    let (enrolled, rejects) = (enrolled?, rejects?);
-    let files = FileSettings { enrolled, rejects, report, metrics, json, formula_safe };
+    let (input, files) = files.complete()?;
     let conduct = args.conduct.conduct(&args.pace);
     // A webinar's id names its tenant; a meeting's organizer is named, because an application has
     // no `/me`.
@@ -382,14 +379,13 @@ fn rehearse(args: RehearseArgs, log: Option<&Path>) -> Result<RehearseSettings, 
 }
 
 fn check(args: CheckArgs, log: Option<&Path>) -> Result<CheckSettings, Failure> {
+    let input = args.input.settings();
     let mut paths = Paths::default();
-    paths.input(args.input.csv.as_ref());
+    paths.input(input.as_ref().map(|input| &input.source));
     paths.read("the job file", args.job.job.as_deref());
     paths.write("--rejects", args.rejects.as_deref());
     paths.log(log).check()?;
-    let options = args.input.options();
-    let input = input(args.input.csv, options)?;
-    let mode = (!args.webinar).then_some(args.mode);
+    let (input, mode) = (input.ok_or_else(no_input)?, (!args.webinar).then_some(args.mode));
     Ok(CheckSettings { input, mode, rejects: args.rejects, json: args.json })
 }
 
@@ -402,13 +398,7 @@ fn registration(
         RegistrationAction::Enable { allow, reach } => (RegistrationTask::Enable(allow), reach),
         RegistrationAction::Disable(args) => (RegistrationTask::Disable, args),
     };
-    let graph = graph(&args.graph, &args.auth, http(&args.graph));
-    let mut paths = Paths::default();
-    paths.read("the job file", args.job.job.as_deref());
-    if let Ok(graph) = &graph {
-        credentials(&mut paths, &graph.sign_in);
-    }
-    paths.log(log).check()?;
+    let graph = online(&args.job, &args.graph, &args.auth, log)?;
     if args.target.webinar.is_some() {
         return Err(Failure::usage(
             "this command is for meetings; a webinar's registration is set up in Teams by its organizer (`doctor --webinar ID` shows what it admits)",
@@ -420,17 +410,18 @@ fn registration(
     Ok(RegistrationSettings { task, meeting: meeting(&args.target)?, graph: graph? })
 }
 
-fn login(args: &LoginArgs, log: Option<&Path>) -> Result<GraphSettings, Failure> {
-    let by_code =
-        AuthArgs { auth: Some(Method::DeviceCode), token_file: None, token_command: None };
-    let graph = graph(&args.graph, &by_code, http(&args.graph));
+/// Graph for a command that reads no list and writes no file but a log.
+fn online(
+    job: &JobArgs,
+    graph: &GraphArgs,
+    auth: &AuthArgs,
+    log: Option<&Path>,
+) -> Result<Result<GraphSettings, Failure>, Failure> {
+    let graph = GraphSettings::resolve(graph, auth, graph.http());
     let mut paths = Paths::default();
-    paths.read("the job file", args.job.job.as_deref());
-    if let Ok(graph) = &graph {
-        credentials(&mut paths, &graph.sign_in);
-    }
-    paths.log(log).check()?;
-    graph
+    paths.read("the job file", job.job.as_deref());
+    paths.credentials(graph.as_ref().ok().map(|graph| &graph.sign_in));
+    paths.log(log).check().map(|()| graph)
 }
 
 /// The ledger that `status` or `explain` reads.
@@ -446,22 +437,15 @@ fn simulator<E: ToString>(config: Result<Config, E>) -> Result<Config, Failure> 
     config.map_err(|error| Failure::usage(error.to_string()))
 }
 
-fn credentials(paths: &mut Paths, sign_in: &AuthSettings) {
-    paths.read("the token's file", sign_in.token_file.as_deref());
-    paths.read("the authority's certificates (--ca-file)", sign_in.http.ca_file.as_deref());
-    paths.read("the client's certificate", sign_in.certificate.as_deref());
-    paths.read("the workload's token", sign_in.federated_token_file.as_deref());
-    paths.read("the kept sign-in", sign_in.kept.as_ref().map(KeptSignIn::path));
-}
-
 impl InputArgs {
-    fn options(&self) -> Options {
+    /// The input; `None` where none is named.
+    fn settings(&self) -> Option<InputSettings> {
         let columns = self.keep.iter().flat_map(|keep| match keep {
             Keep::Columns(columns) => columns.clone(),
             Keep::Nothing | Keep::All => Vec::new(),
         });
         let columns: Vec<String> = columns.collect();
-        Options {
+        let options = Options {
             delimiter: self.delimiter,
             encoding: self.encoding,
             skip_lines: self.skip_lines,
@@ -475,7 +459,8 @@ impl InputArgs {
                 (false, false) => Keep::Columns(columns),
             },
             id_prefix: self.id_prefix.clone(),
-        }
+        };
+        self.csv.clone().map(|source| InputSettings { source, options })
     }
 }
 
@@ -504,41 +489,8 @@ impl PaceArgs {
     }
 }
 
-fn input(source: Option<Source>, options: Options) -> Result<InputSettings, Failure> {
-    source.map(|source| InputSettings { source, options }).ok_or_else(no_input)
-}
-
 fn no_input() -> Failure {
     Failure::usage("no CSV is named: give a file, or `-` for standard input")
-}
-
-/// Enrolled file and rejects file: as given, or named after the CSV.
-fn outputs(
-    source: Option<&Source>,
-    files: &FileArgs,
-) -> (Result<PathBuf, Failure>, Result<PathBuf, Failure>) {
-    let named = |given: &Option<PathBuf>, ending: &str| {
-        match (given, source) {
-        (Some(path), _) => Ok(path.clone()),
-        (None, Some(source)) => beside(source, ending).ok_or_else(|| {
-            Failure::usage(
-                "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
-            )
-        }),
-        (None, None) => Err(no_input()),
-    }
-    };
-    (named(&files.output, "enrolled.csv"), named(&files.rejects, "rejects.csv"))
-}
-
-/// `attendees.csv` → `attendees.enrolled.csv`; `.csv.gz` loses both, for the files are not packed.
-/// Standard input has no such name.
-pub(super) fn beside(source: &Source, ending: &str) -> Option<PathBuf> {
-    let Source::File(csv) = source else { return None };
-    let name = csv.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
-    Some(csv.with_file_name(format!("{stem}.{ending}")))
 }
 
 fn target(args: &TargetArgs) -> Result<Target, Failure> {
@@ -560,35 +512,37 @@ fn meeting(args: &TargetArgs) -> Result<Meeting, Failure> {
     Ok(Meeting::new(id, args.organizer.as_deref()))
 }
 
-fn http(graph: &GraphArgs) -> HttpOptions {
-    HttpOptions { ca_file: graph.ca_file.clone(), http1: graph.http1, ..HttpOptions::default() }
-}
-
-fn graph(graph: &GraphArgs, auth: &AuthArgs, http: HttpOptions) -> Result<GraphSettings, Failure> {
-    let trusted = TrustedHosts::new(&graph.trust_host)?;
-    let host = match &graph.graph_url {
-        Some(url) => GraphHost::parse(url, &trusted)?,
-        None => GraphHost::of(graph.cloud),
-    };
-    if !graph.cloud.offers_registration() && graph.graph_url.is_none() {
-        return Err(Failure::usage(format!(
-            "--cloud {}: Microsoft offers the registration APIs in the global cloud only",
-            graph.cloud.name()
-        )));
+impl GraphArgs {
+    fn http(&self) -> HttpOptions {
+        HttpOptions { ca_file: self.ca_file.clone(), http1: self.http1, ..HttpOptions::default() }
     }
-    let sign_in = AuthSettings {
-        method: auth.auth,
-        cloud: graph.cloud,
-        trusted,
-        http: http.clone(),
-        token_file: auth.token_file.clone(),
-        token_command: auth.token_command.clone(),
-        ..AuthSettings::from_variables(|name| std::env::var(name).ok())
-    };
-    Ok(GraphSettings { host, http, sign_in })
 }
 
 impl GraphSettings {
+    fn resolve(graph: &GraphArgs, auth: &AuthArgs, http: HttpOptions) -> Result<Self, Failure> {
+        let trusted = TrustedHosts::new(&graph.trust_host)?;
+        let host = match &graph.graph_url {
+            Some(url) => GraphHost::parse(url, &trusted)?,
+            None => GraphHost::of(graph.cloud),
+        };
+        if !graph.cloud.offers_registration() && graph.graph_url.is_none() {
+            return Err(Failure::usage(format!(
+                "--cloud {}: Microsoft offers the registration APIs in the global cloud only",
+                graph.cloud.name()
+            )));
+        }
+        let sign_in = AuthSettings {
+            method: auth.auth,
+            cloud: graph.cloud,
+            trusted,
+            http: http.clone(),
+            token_file: auth.token_file.clone(),
+            token_command: auth.token_command.clone(),
+            ..AuthSettings::from_variables(|name| std::env::var(name).ok())
+        };
+        Ok(Self { host, http, sign_in })
+    }
+
     pub(super) fn tokens(&self) -> Result<Tokens, Failure> {
         // A simulator on this machine may want no token at all.
         let nothing_said = self.sign_in.method.is_none() && self.sign_in.method().is_err();
@@ -633,60 +587,6 @@ fn named_ledger(args: &LedgerArgs) -> Result<PathBuf, Failure> {
         None => GraphHost::of(Cloud::Global),
     };
     Ok(own_ledger(args.ledger.as_deref(), identity(&target, &host))?.path)
-}
-
-/// The ledger of a target: as given, or its own. A meeting's ledger that is named for a webinar
-/// stays as it is, and the webinar's stands beside it: the same command goes on with another target.
-fn own_ledger(given: Option<&Path>, identity: Identity) -> Result<LedgerSettings, Failure> {
-    let path = if let Some(path) = given {
-        let of_a_meeting = || {
-            let reading = Reading::glance(path).ok()?;
-            Some(reading.target().ok()?.kind == Api::Meeting.word())
-        };
-        let moved = identity.kind == Api::Webinar.word() && of_a_meeting().unwrap_or(false);
-        if moved { beside_a_meetings(path, &identity) } else { path.to_owned() }
-    } else {
-        let state = state_folder(std::env::var_os("XDG_STATE_HOME"), std::env::home_dir())?;
-        state.join("registrant-import").join(ledger_name(&identity))
-    };
-    let is_beside_the_named = given.is_some_and(|given| given != path);
-    Ok(LedgerSettings { path, identity, is_beside_the_named })
-}
-
-/// `$XDG_STATE_HOME`, which must be absolute (XDG base directory specification), else
-/// `~/.local/state`.
-fn state_folder(xdg: Option<OsString>, home: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let xdg = xdg.filter(|path| !path.is_empty()).map(PathBuf::from);
-    match (xdg, home) {
-        (Some(path), _) if path.is_absolute() => Ok(path),
-        (_, Some(home)) => Ok(home.join(".local/state")),
-        (Some(path), None) => Err(Failure::usage(format!(
-            "XDG_STATE_HOME is `{}`, which is no absolute path, and HOME is not set: mend one of them, or name the ledger with --ledger",
-            path.display()
-        ))),
-        (None, None) => Err(Failure::usage(
-            "neither XDG_STATE_HOME nor HOME is set: name the ledger with --ledger",
-        )),
-    }
-}
-
-/// `attendees.ledger` → `attendees.webinar-<8 digits>.ledger`.
-fn beside_a_meetings(path: &Path, target: &Identity) -> PathBuf {
-    let digest = short_digest(target.to_string().as_bytes());
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-    path.with_file_name(format!("{stem}.{}-{}{ending}", target.kind, &digest[..8]))
-}
-
-/// A name that a person recognises and that no other target has.
-fn ledger_name(target: &Identity) -> String {
-    let readable: String = target
-        .name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(24)
-        .collect();
-    format!("{}-{readable}-{}.ledger", target.kind, short_digest(target.to_string().as_bytes()))
 }
 
 /// The earlier of `--finish-by` and `--max-duration`: nothing new is started after it.
@@ -745,66 +645,6 @@ fn until(time: Time, now: &Zoned) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_files_stand_beside_the_input() {
-        for (csv, enrolled) in [
-            ("a/attendees.csv", "a/attendees.enrolled.csv"),
-            ("attendees", "attendees.enrolled.csv"),
-            ("list.2026.csv", "list.2026.enrolled.csv"),
-            ("list.csv.gz", "list.enrolled.csv"),
-        ] {
-            let source = Source::File(PathBuf::from(csv));
-            assert_eq!(beside(&source, "enrolled.csv"), Some(PathBuf::from(enrolled)));
-        }
-        assert_eq!(beside(&Source::Stdin, "enrolled.csv"), None);
-    }
-
-    #[test]
-    fn a_webinars_ledger_stands_beside_the_meetings_that_was_named() {
-        let webinar = Identity {
-            kind: "webinar".to_owned(),
-            name: "W@T".to_owned(),
-            organizer: None,
-            graph: "https://graph.microsoft.com".to_owned(),
-        };
-        let name = |path: &str| {
-            beside_a_meetings(Path::new(path), &webinar).to_string_lossy().into_owned()
-        };
-        let digest = &short_digest(webinar.to_string().as_bytes())[..8];
-        assert_eq!(name("a/b.ledger"), format!("a/b.webinar-{digest}.ledger"));
-        assert_eq!(name("books"), format!("books.webinar-{digest}"));
-    }
-
-    #[test]
-    fn the_state_folder_is_absolute_or_the_fault_is_told() {
-        let folder = |xdg: Option<&str>, home: Option<&str>| {
-            state_folder(xdg.map(OsString::from), home.map(PathBuf::from))
-        };
-        assert_eq!(folder(Some("/x"), None).expect("a folder"), Path::new("/x"));
-        for xdg in [Some("x"), Some(""), None] {
-            let found = folder(xdg, Some("/h")).expect("a folder");
-            assert_eq!(found, Path::new("/h/.local/state"));
-        }
-        let told = folder(Some("state"), None).expect_err("no folder").sentence;
-        assert!(told.starts_with("XDG_STATE_HOME is `state`, which is no absolute path"), "{told}");
-        let told = folder(Some(""), None).expect_err("no folder").sentence;
-        assert!(told.starts_with("neither XDG_STATE_HOME nor HOME is set"), "{told}");
-    }
-
-    #[test]
-    fn each_target_has_a_ledger_of_its_own() {
-        let identity = |name: &str, organizer: Option<&str>| Identity {
-            kind: "meeting".to_owned(),
-            name: name.to_owned(),
-            organizer: organizer.map(str::to_owned),
-            graph: "https://graph.microsoft.com".to_owned(),
-        };
-        let name = ledger_name(&identity("MSpk/YzE3=", None));
-        assert!(name.starts_with("meeting-MSpk-YzE3--"), "{name}");
-        assert_ne!(name, ledger_name(&identity("MSpk-YzE3=", None)));
-        assert_ne!(name, ledger_name(&identity("MSpk/YzE3=", Some("ada@example.org"))));
-    }
 
     fn deadline(now: &str, finish_by: Option<&str>, minutes: Option<u64>) -> String {
         let now: Zoned = format!("2026-11-21T{now}+00:00[UTC]").parse().expect("a time");

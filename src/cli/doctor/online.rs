@@ -64,7 +64,7 @@ pub(in crate::cli) fn doctor(settings: &DoctorSettings) -> Result<u8, Failure> {
         }
     }
     let text = findings.text();
-    print(&if settings.json { findings.json() } else { harmless(&text).into_owned() });
+    print(&if settings.files.json { findings.json() } else { harmless(&text).into_owned() });
     Ok(findings.exit_code())
 }
 
