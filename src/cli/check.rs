@@ -9,7 +9,7 @@ use crate::{
     registrant::{Fault, FaultCode, Field, Mode, Rule},
 };
 
-/// What `--json` prints (contract, section 10).
+/// What `--json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Checked<'a> {

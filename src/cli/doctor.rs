@@ -22,7 +22,7 @@ use crate::{
     graph::target::{Api, Target},
     input::{self, Input, Source, survey},
     job,
-    ledger::{LedgerError, Listed, Reading, State},
+    ledger::{Identity, LedgerError, Listed, Reading, State},
     output::{grouped, probe},
     registrant::{Mode, Rule},
 };
@@ -82,7 +82,11 @@ impl Findings {
     }
 
     /// Notes the fault, or gives the value to go on with.
-    fn hold<T, E: Into<Failure>>(&mut self, name: &'static str, result: Result<T, E>) -> Option<T> {
+    fn check<T, E: Into<Failure>>(
+        &mut self,
+        name: &'static str,
+        result: Result<T, E>,
+    ) -> Option<T> {
         result.map_err(|error| self.mend(name, error)).ok()
     }
 
@@ -150,7 +154,7 @@ fn offline<'a>(settings: &'a DoctorSettings, findings: &mut Findings) -> Option<
             None => "flags and environment are understood".to_owned(),
         },
     );
-    let target = findings.hold("target", settings.target.as_ref());
+    let target = findings.check("target", settings.target.as_ref());
     if let Some(target) = target {
         let whose = match target {
             Target::Webinar(_) => "",
@@ -159,7 +163,7 @@ fn offline<'a>(settings: &'a DoctorSettings, findings: &mut Findings) -> Option<
         };
         findings.ok("target", format!("{} {}{whose}", target.api().word(), target.id()));
     }
-    let graph = findings.hold("host", settings.graph.as_ref());
+    let graph = findings.check("host", settings.graph.as_ref());
     if let Some(graph) = graph {
         findings.ok("host", graph.host.to_string());
     }
@@ -169,19 +173,19 @@ fn offline<'a>(settings: &'a DoctorSettings, findings: &mut Findings) -> Option<
     };
     let input = input(settings, rule, findings);
     files(settings, findings);
-    let mut known = None;
-    match settings.ledger.as_ref() {
+    let ledger = match &settings.ledger {
+        Some(place) => findings
+            .check("ledger", place.as_ref())
+            .and_then(|LedgerSettings { path, identity, .. }| ledger(path, identity, findings)),
         None => {
             findings.skipped("ledger", "whose it would be is not known without a target");
-            clock(None, findings);
+            None
         }
-        Some(place) => match findings.hold("ledger", place.as_ref()) {
-            Some(place) => known = ledger(place, findings),
-            None => clock(None, findings),
-        },
-    }
+    };
+    let (known, last) = ledger.unzip();
+    clock(last.flatten(), findings);
     let graph = graph?;
-    let tokens = findings.hold("credential", graph.tokens())?;
+    let tokens = findings.check("credential", graph.tokens())?;
     let told = tokens.describe();
     match told.method {
         Some(method) => findings.ok("credential", format!("{method}: {}", told.identity)),
@@ -200,7 +204,7 @@ fn input(settings: &DoctorSettings, rule: Rule, findings: &mut Findings) -> Opti
         findings.skipped("input", "standard input is left for `run`");
         return None;
     }
-    let opened = findings.hold("input", input::open(source, options))?;
+    let opened = findings.check("input", input::open(source, options))?;
     let read = || -> Result<_, Failure> {
         let mut rows = input::open(source, options)?.into_rows()?;
         let survey = survey::<Failure>(&mut rows, rule, |_, _| Ok(()))?;
@@ -209,7 +213,7 @@ fn input(settings: &DoctorSettings, rule: Rule, findings: &mut Findings) -> Opti
             None => Ok(survey.read),
         }
     };
-    let rows = findings.hold("input", read())?;
+    let rows = findings.check("input", read())?;
     findings.ok(
         "input",
         format!(
@@ -221,7 +225,7 @@ fn input(settings: &DoctorSettings, rule: Rule, findings: &mut Findings) -> Opti
 }
 
 fn files(settings: &DoctorSettings, findings: &mut Findings) {
-    if findings.hold("files", settings.paths.as_ref()).is_none() {
+    if findings.check("files", settings.paths.as_ref()).is_none() {
         return;
     }
     let FileParts { input, enrolled, rejects, report, metrics, .. } = &settings.files;
@@ -245,28 +249,20 @@ fn files(settings: &DoctorSettings, findings: &mut Findings) {
 
 fn writable(path: &Path, option: &'static str, findings: &mut Findings) {
     let name = option.trim_start_matches('-');
-    if findings.hold(name, probe(path, option)).is_some() {
+    if findings.check(name, probe(path, option)).is_some() {
         findings.ok(name, format!("{} can be written", path.display()));
     }
 }
 
-/// Looks at the ledger, or at the place where it would be, and at the clock by it.
-fn ledger(settings: &LedgerSettings, findings: &mut Findings) -> Option<Listed> {
-    let LedgerSettings { path, identity, .. } = settings;
-    let reading = match Reading::glance(path) {
-        Ok(reading) => reading,
-        Err(error) if matches!(error.kind(), LedgerError::Absent) => {
-            absent(path, findings);
-            clock(None, findings);
-            return None;
-        }
-        Err(error) => {
-            findings.mend("ledger", error);
-            clock(None, findings);
-            return None;
-        }
-    };
+/// What the ledger knows of the target, and when it was written last; `None` where there is none, or
+/// none that can be read.
+fn ledger(
+    path: &Path,
+    identity: &Identity,
+    findings: &mut Findings,
+) -> Option<(Listed, Option<i64>)> {
     let read = || -> Result<_, LedgerError> {
+        let reading = Reading::glance(path)?;
         let found = reading.target()?;
         if found != *identity {
             let wanted = identity.to_string();
@@ -277,38 +273,33 @@ fn ledger(settings: &LedgerSettings, findings: &mut Findings) -> Option<Listed> 
         }
         Ok((reading.counts()?, reading.runs(1)?, reading.listed()?))
     };
-    match read().map_err(|error| error.at(path)) {
+    let (counts, runs, listed) = match read().map_err(|error| error.at(path)) {
+        Ok(read) => read,
+        Err(error) if matches!(error.kind(), LedgerError::Absent) => {
+            let probed = probe(&nearest_folder(path).join("ledger"), "--ledger");
+            if findings.check("ledger", probed).is_some() {
+                findings.ok("ledger", format!("{}: the first run makes it", path.display()));
+            }
+            return None;
+        }
         Err(error) => {
             findings.mend("ledger", error);
-            clock(None, findings);
-            None
+            return None;
         }
-        Ok((counts, runs, listed)) => {
-            if let Some(why) = unwritable(path) {
-                findings.mend("ledger", Failure::usage(why));
-            } else {
-                findings.ok(
-                    "ledger",
-                    format!(
-                        "{}: {} enrolled, {} in doubt; no run holds it",
-                        path.display(),
-                        grouped(counts.of(State::Enrolled)),
-                        grouped(counts.in_doubt())
-                    ),
-                );
-            }
-            clock(runs.first().map(|run| run.ended_at.unwrap_or(run.started_at)), findings);
-            Some(listed)
-        }
+    };
+    match unwritable(path) {
+        Some(why) => findings.mend("ledger", Failure::usage(why)),
+        None => findings.ok(
+            "ledger",
+            format!(
+                "{}: {} enrolled, {} in doubt; no run holds it",
+                path.display(),
+                grouped(counts.of(State::Enrolled)),
+                grouped(counts.in_doubt())
+            ),
+        ),
     }
-}
-
-fn absent(path: &Path, findings: &mut Findings) {
-    let folder = nearest_folder(path);
-    match probe(&folder.join("ledger"), "--ledger") {
-        Ok(()) => findings.ok("ledger", format!("{}: the first run makes it", path.display())),
-        Err(error) => findings.mend("ledger", error),
-    }
+    Some((listed, runs.first().map(|run| run.ended_at.unwrap_or(run.started_at))))
 }
 
 /// The folder that is there already: the others are made by the run.

@@ -11,7 +11,7 @@ use std::{
 
 use memchr::memmem;
 
-use super::{failure::Failure, paths};
+use super::{failure::Failure, paths::beside};
 use crate::{
     input::Source,
     ledger::{Ledger, LedgerError},
@@ -115,14 +115,14 @@ pub(super) fn spare_real_files(
         name.contains(".rejects.").then(|| name.replacen(".rejects.", ".enrolled.", 1));
     let by_its_name = by_its_name.map(|name| rejects.with_file_name(name));
     // Only where it is the place that a real run takes by itself.
-    let is_default = paths::beside(source, "rejects.csv").is_some_and(|path| path == rejects);
-    let by_the_input = paths::beside(source, "enrolled.csv").filter(|_| is_default);
-    let beside = by_its_name.into_iter().chain(by_the_input).find(|beside| is_real(beside));
-    match beside {
-        Some(beside) if is_rejects_with_rows(rejects) => Err(Failure::usage(format!(
+    let is_default = beside(source, "rejects.csv").is_ok_and(|path| path == rejects);
+    let by_the_input = beside(source, "enrolled.csv").ok().filter(|_| is_default);
+    let real = by_its_name.into_iter().chain(by_the_input).find(|path| is_real(path));
+    match real {
+        Some(real) if is_rejects_with_rows(rejects) => Err(Failure::usage(format!(
             "{} holds the rejected rows of the run that wrote {}, and a rehearsal would replace them; name another file with --rejects",
             rejects.display(),
-            beside.display()
+            real.display()
         ))),
         _ => Ok(()),
     }

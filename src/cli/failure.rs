@@ -55,17 +55,17 @@ impl From<&Failure> for Failure {
     }
 }
 
-impl From<InputError> for Failure {
-    fn from(error: InputError) -> Self {
-        Self::usage(error.to_string())
-    }
+macro_rules! faults_of_what_was_given {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::usage(error.to_string())
+            }
+        })*
+    };
 }
 
-impl From<IdTrap> for Failure {
-    fn from(trap: IdTrap) -> Self {
-        Self::usage(trap.to_string())
-    }
-}
+faults_of_what_was_given!(InputError, IdTrap, HttpError, AuthError);
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
@@ -89,18 +89,6 @@ impl From<LedgerError> for Failure {
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
         Self::usage(format!("--graph-url: {error}"))
-    }
-}
-
-impl From<HttpError> for Failure {
-    fn from(error: HttpError) -> Self {
-        Self::usage(error.to_string())
-    }
-}
-
-impl From<AuthError> for Failure {
-    fn from(error: AuthError) -> Self {
-        Self::usage(error.to_string())
     }
 }
 

@@ -1,7 +1,8 @@
 //! The command line: what the user typed → settings of parsed types → a command.
 //!
-//! Every command ends in an exit code (contract, section 8); a fault is one sentence on standard
-//! error that names what is at fault and the next step.
+//! [`job_file`] lays flags, variables and job file over each other, [`settings`] resolves them once,
+//! and each command takes the settings that it needs. A command ends in an exit code (README, *Exit
+//! codes*); a fault is one sentence on standard error that names what is at fault and the next step.
 
 mod args;
 mod check;
@@ -22,7 +23,6 @@ mod rehearse;
 mod run;
 mod settings;
 mod signals;
-mod simulate;
 mod status;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -35,6 +35,7 @@ use settings::{Settings, TalkSettings};
 use crate::output::{Console, Talk};
 
 /// Runs the command that `args` name, the program's own name first.
+#[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     ExitCode::from(failure::guard(|| obey(args)))
@@ -78,7 +79,7 @@ fn execute(settings: &Settings, console: &mut Console) -> Result<u8, Failure> {
         Settings::Status { ledger, json } => status::status(ledger, *json),
         Settings::Explain { ledger, id } => status::explain(ledger, id),
         Settings::Export(export) => export::export(export, console),
-        Settings::Simulate(simulate) => simulate::simulate(simulate, console),
+        Settings::Simulate(simulate) => rehearse::simulate(simulate, console),
         Settings::Doctor(run) => doctor::doctor(run),
         Settings::Login(graph) => login::login(graph, console),
         Settings::Completions(shell) => Ok(man::completions(*shell)),

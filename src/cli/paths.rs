@@ -17,13 +17,16 @@ use crate::{
 };
 
 /// `attendees.csv` → `attendees.enrolled.csv`; `.csv.gz` loses both, for the files are not packed.
-/// Standard input has no such name.
-pub(super) fn beside(source: &Source, ending: &str) -> Option<PathBuf> {
-    let Source::File(csv) = source else { return None };
+pub(super) fn beside(source: &Source, ending: &str) -> Result<PathBuf, Failure> {
+    let Source::File(csv) = source else {
+        return Err(Failure::usage(
+            "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
+        ));
+    };
     let name = csv.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
     let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
-    Some(csv.with_file_name(format!("{stem}.{ending}")))
+    Ok(csv.with_file_name(format!("{stem}.{ending}")))
 }
 
 /// A ledger, and where it is.
@@ -118,8 +121,7 @@ impl Paths {
         }
     }
 
-    pub(super) fn credentials(&mut self, sign_in: Option<&AuthSettings>) {
-        let Some(sign_in) = sign_in else { return };
+    pub(super) fn credentials(&mut self, sign_in: &AuthSettings) {
         self.read("the token's file", sign_in.token_file.as_deref());
         self.read("the authority's certificates (--ca-file)", sign_in.http.ca_file.as_deref());
         self.read("the client's certificate", sign_in.certificate.as_deref());
@@ -146,19 +148,16 @@ impl Paths {
         self.written.extend(path.map(written));
     }
 
-    /// The same for a command that leaves these files alone.
-    pub(super) fn unwritten(mut self) -> Self {
-        let written = std::mem::take(&mut self.written);
-        self.read.extend(written.into_iter().map(|file| ("a file of the run", file.path)));
-        self
+    /// For a command that writes none of these files.
+    pub(super) fn leave_alone(&mut self) {
+        let written = self.written.drain(..).map(|file| ("a file of the run", file.path));
+        self.read.extend(written);
     }
 
-    /// The same with the log.
-    pub(super) fn log(mut self, path: Option<&Path>) -> Self {
-        let log =
-            |path: &Path| Written { option: "--log-file", path: path.to_owned(), replaced: false };
+    pub(super) fn log(&mut self, path: Option<&Path>) {
+        let option = "--log-file";
+        let log = |path: &Path| Written { option, path: path.to_owned(), replaced: false };
         self.written.extend(path.map(log));
-        self
     }
 
     /// Refuses a file that is written and is anything else as well.
@@ -244,9 +243,9 @@ mod tests {
             ("list.csv.gz", "list.enrolled.csv"),
         ] {
             let source = Source::File(PathBuf::from(csv));
-            assert_eq!(beside(&source, "enrolled.csv"), Some(PathBuf::from(enrolled)));
+            assert_eq!(beside(&source, "enrolled.csv").expect("a name"), Path::new(enrolled));
         }
-        assert_eq!(beside(&Source::Stdin, "enrolled.csv"), None);
+        assert!(beside(&Source::Stdin, "enrolled.csv").is_err());
     }
 
     #[test]

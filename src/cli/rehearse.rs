@@ -1,13 +1,17 @@
-//! `rehearse`: the same pipeline, end to end, against the simulator inside this process.
+//! What the simulated Graph is there for: `rehearse`, the same pipeline, end to end, against the
+//! simulator inside this process, and `simulate`, which serves it to others on this machine.
+
+use std::net::Ipv4Addr;
 
 use super::{
     existing_file::spare_real_files,
-    failure::{Failure, USAGE},
+    failure::{Failure, USAGE, runtime},
     logging::print,
     paths::LedgerSettings,
     progress::forecast,
     run::{Done, ImportRun},
-    settings::{GraphSettings, RehearseSettings, identity},
+    settings::{GraphSettings, RehearseSettings, SimulateSettings, identity},
+    signals::Signals,
 };
 use crate::{
     auth::{AuthSettings, Method, Tokens},
@@ -17,9 +21,9 @@ use crate::{
         target::Api,
     },
     ledger::RunTraffic,
-    output::{Console, Counts, Summary, grouped, length},
+    output::{AtomicFile, Console, Counts, Summary, grouped, length},
     pacing::Quota,
-    simulator::{Limit, Served, Simulator},
+    simulator::{Limit, Served, Simulator, Tls},
 };
 
 pub(super) fn rehearse(settings: &RehearseSettings, console: &mut Console) -> Result<u8, Failure> {
@@ -131,4 +135,30 @@ fn percent(part: u64, whole: u64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "counts and milliseconds of a run")]
 fn fraction(number: u64) -> f64 {
     number as f64
+}
+
+/// Serves the simulated Graph until it is interrupted.
+pub(super) fn simulate(settings: &SimulateSettings, console: &Console) -> Result<u8, Failure> {
+    let simulator = Simulator::new(settings.simulator.clone());
+    let address = (Ipv4Addr::LOCALHOST, settings.port).into();
+    let served = match &settings.tls {
+        None => Served::start_on(&simulator, address),
+        Some(path) => {
+            let tls =
+                Tls::generate().map_err(|error| Failure::internal("no certificate", &error))?;
+            let mut file = AtomicFile::create_public(path, "--tls")?;
+            file.write(tls.authority().as_bytes())?;
+            file.commit()?;
+            Served::start_tls(&simulator, address, &tls)
+        }
+    };
+    let served =
+        served.map_err(|error| Failure::usage(format!("--port {}: {error}", settings.port)))?;
+    print(&format!("{}\n", served.url()));
+    let runtime = runtime()?;
+    let mut signals = Signals::listen(console.teller("serving the simulated Graph"));
+    signals.drain("");
+    let stop = runtime.block_on(signals.stop());
+    drop(served);
+    Ok(stop.exit_code())
 }

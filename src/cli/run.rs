@@ -26,8 +26,8 @@ use crate::{
     job::{self, Ended, Event, Import, Planned, client::GraphClient, stop::Stop},
     ledger::{Ledger, Reading, RunEnd, RunTraffic},
     output::{
-        Closing, Console, FileError, Files, Metrics, Projection, Reasons, Report, Summary,
-        TargetName, harmless, length, probe,
+        Closing, Console, Files, Metrics, Projection, Reasons, Report, Summary, TargetName,
+        harmless, length, probe,
     },
     pacing::{Bucket, Buckets, Pacer, Quota, Settings},
     registrant::{Mode, Rule},
@@ -311,19 +311,17 @@ impl ImportRun<'_> {
         client: &GraphClient<Http>,
         console: &Console,
     ) -> Option<RunTraffic> {
-        let mut failed = |why: String| {
-            console.error(why);
-            summary.exit_code = summary.exit_code.max(6);
-        };
-        // Counting a million attempts takes a second, so only where somebody reads it.
         let files = &self.settings.files;
+        let mut faults = Vec::new();
+        // Counting a million attempts takes a second, so only where somebody reads it.
         let is_read = files.report.is_some() || files.metrics.is_some() || self.rehearsal;
         let counted = if is_read { ledger.traffic(SLOTS) } else { Ok(None) };
         let traffic = counted.unwrap_or_else(|error| {
-            failed(error.to_string());
+            faults.push(error.to_string());
+            summary.exit_code = summary.exit_code.max(6);
             None
         });
-        let exit_code = summary.exit_code;
+        let ended = client.clock.stamp(client.clock.now());
         if let Some(path) = &files.report {
             let learnt = client.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
             let report = Report {
@@ -334,23 +332,25 @@ impl ImportRun<'_> {
                 ceiling: self.settings.pace.ceiling,
                 settings: self.shown_settings(client.sign_in()),
                 began: client.clock.epoch(),
-                ended: client.clock.stamp(client.clock.now()),
+                ended,
                 rehearsal: self.rehearsal,
             };
-            let written = report.write(path);
-            tell(written, summary, console);
+            faults.extend(report.write(path).err().map(|error| error.to_string()));
         }
         if let Some(path) = files.metrics.as_ref().filter(|_| !self.rehearsal) {
             let metrics = Metrics {
                 ledger: &name(&self.ledger.path),
-                ended: client.clock.stamp(client.clock.now()),
+                ended,
                 last_success: ledger.last_success().ok().flatten(),
-                exit_code,
+                exit_code: summary.exit_code,
                 summary: Some(summary),
                 traffic: traffic.as_ref(),
             };
-            let written = metrics.write(path);
-            tell(written, summary, console);
+            faults.extend(metrics.write(path).err().map(|error| error.to_string()));
+        }
+        for fault in faults {
+            console.error(fault);
+            summary.exit_code = summary.exit_code.max(6);
         }
         traffic
     }
@@ -416,13 +416,6 @@ fn write_metrics_of_failure(settings: &RunSettings, failure: &Failure, console: 
     };
     if let Err(error) = metrics.write(path) {
         console.error(error.to_string());
-    }
-}
-
-fn tell(written: Result<(), FileError>, summary: &mut Summary, console: &Console) {
-    if let Err(error) = written {
-        console.error(error.to_string());
-        summary.exit_code = summary.exit_code.max(6);
     }
 }
 

@@ -5,10 +5,7 @@
 //! another. Each concern has a type of its own, and a command holds those that it needs: `status`
 //! does not fail for lack of a CSV. Resolving writes nothing and asks nobody.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use clap_complete::Shell;
 use jiff::{SignedDuration, Unit, Zoned, civil::Time};
@@ -18,11 +15,11 @@ use url::Url;
 use super::{
     args::{
         AccountArgs, AuthArgs, CheckArgs, Cli, Command, ConductArgs, FileArgs, GraphArgs,
-        InputArgs, JobArgs, LedgerArgs, LogFormat, OnUnknownArg, PaceArgs, RegistrationAction,
-        RehearseArgs, RunArgs, TalkArgs, TargetArgs,
+        InputArgs, LedgerArgs, LogFormat, OnUnknownArg, PaceArgs, RegistrationAction, RehearseArgs,
+        RunArgs, TalkArgs, TargetArgs,
     },
     failure::Failure,
-    paths::{self, LedgerSettings, Paths, own_ledger},
+    paths::{LedgerSettings, Paths, beside, own_ledger},
 };
 use crate::{
     auth::{AuthSettings, Method, Tokens},
@@ -168,8 +165,6 @@ pub(super) struct DoctorSettings {
     pub(super) graph: Result<GraphSettings, Failure>,
     /// `None` where its target or its host is not known.
     pub(super) ledger: Option<Result<LedgerSettings, Failure>>,
-    /// `--ledger`, as given.
-    named_ledger: Option<PathBuf>,
     pace: PaceSettings,
     pub(super) conduct: Conduct,
 }
@@ -208,96 +203,85 @@ impl Settings {
     /// The settings of the command that was called. A path that is two things is told before any
     /// other fault.
     pub(super) fn resolve(cli: Cli) -> Result<Self, Failure> {
-        let log = cli.talk.log_file.as_deref();
-        match cli.command {
+        let mut paths = Paths::default();
+        let settings = Self::of(cli.command, &mut paths);
+        paths.log(cli.talk.log_file.as_deref());
+        paths.check()?;
+        settings
+    }
+
+    /// Notes every path before the first fault can end it.
+    fn of(command: Command, paths: &mut Paths) -> Result<Self, Failure> {
+        Ok(match command {
             Command::Run(args) => {
-                let settings = DoctorSettings::resolve(*args);
-                settings.every_path().log(log).check()?;
-                settings.complete().map(Box::new).map(Self::Run)
+                Self::Run(Box::new(DoctorSettings::resolve(*args, paths).complete()?))
             }
             Command::Doctor(args) => {
-                let mut settings = DoctorSettings::resolve(*args);
-                settings.paths = settings.every_path().check();
+                let mut settings = DoctorSettings::resolve(*args, paths);
+                settings.paths = paths.check();
                 // It tells of the other files among its findings, and writes a log at most.
-                settings.every_path().unwritten().log(log).check()?;
-                Ok(Self::Doctor(Box::new(settings)))
+                paths.leave_alone();
+                Self::Doctor(Box::new(settings))
             }
-            Command::Rehearse(args) => rehearse(*args, log).map(Box::new).map(Self::Rehearse),
-            Command::Check(args) => check(*args, log).map(Self::Check),
+            Command::Rehearse(args) => Self::Rehearse(Box::new(rehearse(*args, paths)?)),
+            Command::Check(args) => Self::Check(check(*args, paths)?),
             Command::Registration(args) => {
-                registration(args.action, log).map(Box::new).map(Self::Registration)
+                Self::Registration(Box::new(registration(args.action, paths)?))
             }
             Command::Status(args) => {
-                Ok(Self::Status { ledger: looked_into(&args.ledger, log)?, json: args.json })
+                Self::Status { ledger: named_ledger(&args.ledger, paths)?, json: args.json }
             }
             Command::Explain(args) => {
-                Ok(Self::Explain { ledger: looked_into(&args.ledger, log)?, id: args.id })
+                Self::Explain { ledger: named_ledger(&args.ledger, paths)?, id: args.id }
             }
             Command::Export(args) => {
-                let files = FileParts::resolve(&args.input, &args.files, AccountArgs::default());
-                let ledger = named_ledger(&args.ledger);
-                let mut paths = files.paths();
-                paths.ledger(ledger.as_deref().ok());
-                paths.log(log).check()?;
+                let account = AccountArgs::default();
+                let files = FileParts::resolve(&args.input, &args.files, account, paths);
+                let ledger = named_ledger(&args.ledger, paths);
                 let (input, files) = files.complete()?;
-                Ok(Self::Export(Box::new(ExportSettings { input, files, ledger: ledger? })))
+                Self::Export(Box::new(ExportSettings { input, files, ledger: ledger? }))
             }
             Command::Simulate(args) => {
-                let mut paths = Paths::default();
                 paths.write("--tls", args.tls.as_deref());
-                paths.log(log).check()?;
                 let simulator = simulator(args.simulator.config())?;
                 let settings = SimulateSettings { port: args.port, tls: args.tls, simulator };
-                Ok(Self::Simulate(Box::new(settings)))
+                Self::Simulate(Box::new(settings))
             }
             Command::Login(args) => {
+                paths.read("the job file", args.job.job.as_deref());
                 let auth = AuthArgs { auth: Some(Method::DeviceCode), ..AuthArgs::default() };
-                online(&args.job, &args.graph, &auth, log)?.map(Box::new).map(Self::Login)
+                let http = args.graph.http();
+                Self::Login(Box::new(GraphSettings::resolve(&args.graph, &auth, http, paths)?))
             }
-            Command::Completions { shell } => {
-                Paths::default().log(log).check()?;
-                Ok(Self::Completions(shell))
-            }
-            Command::Man(args) => {
-                Paths::default().log(log).check()?;
-                Ok(Self::Man { command: args.command, folder: args.dir })
-            }
-        }
+            Command::Completions { shell } => Self::Completions(shell),
+            Command::Man(args) => Self::Man { command: args.command, folder: args.dir },
+        })
     }
 }
 
 impl FileParts {
-    fn resolve(input: &InputArgs, files: &FileArgs, account: AccountArgs) -> Self {
-        let named = |given: &Option<PathBuf>, ending: &str| {
-            match (given, &input.csv) {
+    fn resolve(
+        input: &InputArgs,
+        files: &FileArgs,
+        account: AccountArgs,
+        paths: &mut Paths,
+    ) -> Self {
+        let named = |given: &Option<PathBuf>, ending| match (given, &input.csv) {
             (Some(path), _) => Ok(path.clone()),
-            (None, Some(source)) => paths::beside(source, ending).ok_or_else(|| {
-                Failure::usage(
-                    "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
-                )
-            }),
+            (None, Some(source)) => beside(source, ending),
             (None, None) => Err(no_input()),
-        }
         };
-        Self {
-            enrolled: named(&files.output, "enrolled.csv"),
-            rejects: named(&files.rejects, "rejects.csv"),
-            input: input.settings(),
-            report: account.report,
-            metrics: account.metrics,
-            json: files.json,
-            formula_safe: files.formula_safe,
-        }
-    }
-
-    fn paths(&self) -> Paths {
-        let mut paths = Paths::default();
-        paths.input(self.input.as_ref().map(|input| &input.source));
-        paths.write("--output", self.enrolled.as_deref().ok());
-        paths.write("--rejects", self.rejects.as_deref().ok());
-        paths.write("--report", self.report.as_deref());
-        paths.write("--metrics", self.metrics.as_deref());
-        paths
+        let (enrolled, rejects) =
+            (named(&files.output, "enrolled.csv"), named(&files.rejects, "rejects.csv"));
+        let AccountArgs { report, metrics } = account;
+        paths.input(input.csv.as_ref());
+        paths.write("--output", enrolled.as_deref().ok());
+        paths.write("--rejects", rejects.as_deref().ok());
+        paths.write("--report", report.as_deref());
+        paths.write("--metrics", metrics.as_deref());
+        let FileArgs { json, formula_safe, .. } = *files;
+        let input = input.settings();
+        Self { input, enrolled, rejects, report, metrics, json, formula_safe }
     }
 
     /// All of them, or the first fault.
@@ -310,44 +294,28 @@ impl FileParts {
 }
 
 impl DoctorSettings {
-    fn resolve(args: RunArgs) -> Self {
+    fn resolve(args: RunArgs, paths: &mut Paths) -> Self {
         let (pace, conduct) = (args.pace.settings(), args.conduct.conduct(&args.pace));
+        let files = FileParts::resolve(&args.input, &args.files, args.account, paths);
+        paths.read("the job file", args.job.job.as_deref());
         let target = target(&args.target);
         let http = HttpOptions {
             total_timeout: pace.timeout,
             pool: conduct.concurrency,
             ..args.graph.http()
         };
-        let graph = GraphSettings::resolve(&args.graph, &args.auth, http);
+        let graph = GraphSettings::resolve(&args.graph, &args.auth, http, paths);
         let ledger = match (&target, &graph) {
             (Ok(target), Ok(graph)) => {
                 Some(own_ledger(args.ledger.as_deref(), identity(target, &graph.host)))
             }
             _ => None,
         };
-        Self {
-            job_file: args.job.job,
-            files: FileParts::resolve(&args.input, &args.files, args.account),
-            paths: Ok(()),
-            target,
-            enable: args.enable,
-            graph,
-            ledger,
-            named_ledger: args.ledger,
-            pace,
-            conduct,
-        }
-    }
-
-    /// Every path that could be resolved, the log aside.
-    fn every_path(&self) -> Paths {
-        let mut paths = self.files.paths();
-        paths.read("the job file", self.job_file.as_deref());
-        paths.credentials(self.graph.as_ref().ok().map(|graph| &graph.sign_in));
-        paths.ledger(self.ledger.iter().flatten().next().map(|ledger| &*ledger.path));
+        paths.ledger(ledger.iter().flatten().next().map(|ledger| &*ledger.path));
         // For a webinar it may be a meeting's, which stays as it is.
-        paths.ledger(self.named_ledger.as_deref());
-        paths
+        paths.ledger(args.ledger.as_deref());
+        let (job_file, enable) = (args.job.job, args.enable);
+        Self { job_file, files, paths: Ok(()), target, enable, graph, ledger, pace, conduct }
     }
 
     /// What a run needs, or its first fault.
@@ -360,11 +328,9 @@ impl DoctorSettings {
     }
 }
 
-fn rehearse(args: RehearseArgs, log: Option<&Path>) -> Result<RehearseSettings, Failure> {
-    let files = FileParts::resolve(&args.input, &args.files, args.account);
-    let mut paths = files.paths();
+fn rehearse(args: RehearseArgs, paths: &mut Paths) -> Result<RehearseSettings, Failure> {
+    let files = FileParts::resolve(&args.input, &args.files, args.account, paths);
     paths.read("the job file", args.job.job.as_deref());
-    paths.log(log).check()?;
     let (input, files) = files.complete()?;
     let conduct = args.conduct.conduct(&args.pace);
     // A webinar's id names its tenant; a meeting's organizer is named, because an application has
@@ -378,27 +344,26 @@ fn rehearse(args: RehearseArgs, log: Option<&Path>) -> Result<RehearseSettings, 
     Ok(RehearseSettings { import, target, simulator: simulator(args.simulator.config())? })
 }
 
-fn check(args: CheckArgs, log: Option<&Path>) -> Result<CheckSettings, Failure> {
-    let input = args.input.settings();
-    let mut paths = Paths::default();
-    paths.input(input.as_ref().map(|input| &input.source));
+fn check(args: CheckArgs, paths: &mut Paths) -> Result<CheckSettings, Failure> {
+    paths.input(args.input.csv.as_ref());
     paths.read("the job file", args.job.job.as_deref());
     paths.write("--rejects", args.rejects.as_deref());
-    paths.log(log).check()?;
+    let input = args.input.settings();
     let (input, mode) = (input.ok_or_else(no_input)?, (!args.webinar).then_some(args.mode));
     Ok(CheckSettings { input, mode, rejects: args.rejects, json: args.json })
 }
 
 fn registration(
     action: RegistrationAction,
-    log: Option<&Path>,
+    paths: &mut Paths,
 ) -> Result<RegistrationSettings, Failure> {
     let (task, args) = match action {
         RegistrationAction::Show(args) => (RegistrationTask::Show, args),
         RegistrationAction::Enable { allow, reach } => (RegistrationTask::Enable(allow), reach),
         RegistrationAction::Disable(args) => (RegistrationTask::Disable, args),
     };
-    let graph = online(&args.job, &args.graph, &args.auth, log)?;
+    paths.read("the job file", args.job.job.as_deref());
+    let graph = GraphSettings::resolve(&args.graph, &args.auth, args.graph.http(), paths);
     if args.target.webinar.is_some() {
         return Err(Failure::usage(
             "this command is for meetings; a webinar's registration is set up in Teams by its organizer (`doctor --webinar ID` shows what it admits)",
@@ -408,29 +373,6 @@ fn registration(
         return Err(Failure::usage("no meeting is named: give --meeting ID"));
     }
     Ok(RegistrationSettings { task, meeting: meeting(&args.target)?, graph: graph? })
-}
-
-/// Graph for a command that reads no list and writes no file but a log.
-fn online(
-    job: &JobArgs,
-    graph: &GraphArgs,
-    auth: &AuthArgs,
-    log: Option<&Path>,
-) -> Result<Result<GraphSettings, Failure>, Failure> {
-    let graph = GraphSettings::resolve(graph, auth, graph.http());
-    let mut paths = Paths::default();
-    paths.read("the job file", job.job.as_deref());
-    paths.credentials(graph.as_ref().ok().map(|graph| &graph.sign_in));
-    paths.log(log).check().map(|()| graph)
-}
-
-/// The ledger that `status` or `explain` reads.
-fn looked_into(args: &LedgerArgs, log: Option<&Path>) -> Result<PathBuf, Failure> {
-    let ledger = named_ledger(args);
-    let mut paths = Paths::default();
-    paths.ledger(ledger.as_deref().ok());
-    paths.log(log).check()?;
-    ledger
 }
 
 fn simulator<E: ToString>(config: Result<Config, E>) -> Result<Config, Failure> {
@@ -519,7 +461,12 @@ impl GraphArgs {
 }
 
 impl GraphSettings {
-    fn resolve(graph: &GraphArgs, auth: &AuthArgs, http: HttpOptions) -> Result<Self, Failure> {
+    fn resolve(
+        graph: &GraphArgs,
+        auth: &AuthArgs,
+        http: HttpOptions,
+        paths: &mut Paths,
+    ) -> Result<Self, Failure> {
         let trusted = TrustedHosts::new(&graph.trust_host)?;
         let host = match &graph.graph_url {
             Some(url) => GraphHost::parse(url, &trusted)?,
@@ -540,6 +487,7 @@ impl GraphSettings {
             token_command: auth.token_command.clone(),
             ..AuthSettings::from_variables(|name| std::env::var(name).ok())
         };
+        paths.credentials(&sign_in);
         Ok(Self { host, http, sign_in })
     }
 
@@ -568,8 +516,9 @@ pub(super) fn identity(target: &Target, host: &GraphHost) -> Identity {
 }
 
 /// The ledger that was named, by its file or by its target.
-fn named_ledger(args: &LedgerArgs) -> Result<PathBuf, Failure> {
+fn named_ledger(args: &LedgerArgs, paths: &mut Paths) -> Result<PathBuf, Failure> {
     if args.target.meeting.is_none() && args.target.webinar.is_none() {
+        paths.ledger(args.ledger.as_deref());
         return args.ledger.clone().ok_or_else(|| {
             Failure::usage(
                 "no ledger is named: give --ledger FILE, --meeting ID or --webinar ID, or the job file that names one of them (--job FILE.toml)",
@@ -586,7 +535,9 @@ fn named_ledger(args: &LedgerArgs) -> Result<PathBuf, Failure> {
         }
         None => GraphHost::of(Cloud::Global),
     };
-    Ok(own_ledger(args.ledger.as_deref(), identity(&target, &host))?.path)
+    let ledger = own_ledger(args.ledger.as_deref(), identity(&target, &host))?.path;
+    paths.ledger(Some(&ledger));
+    Ok(ledger)
 }
 
 /// The earlier of `--finish-by` and `--max-duration`: nothing new is started after it.

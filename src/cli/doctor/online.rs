@@ -241,7 +241,7 @@ async fn webinar(
     if mode == Mode::Organization {
         findings.note("audience", admission::ORGANIZATION);
     }
-    let (exchange, _) = findings.hold("admission", ask(client, &webinar.configuration()).await)?;
+    let (exchange, _) = findings.check("admission", ask(client, &webinar.configuration()).await)?;
     let said = told(&exchange, "admission", wire::configuration, findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
@@ -252,7 +252,7 @@ async fn webinar(
         on(", each approved by hand", said.manual_approval)
     );
     findings.ok("admission", text);
-    let (exchange, _) = findings.hold("questions", ask(client, &webinar.questions()).await)?;
+    let (exchange, _) = findings.check("questions", ask(client, &webinar.questions()).await)?;
     let (questions, further) = told(&exchange, "questions", wire::questions, findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     if further.is_some() {
@@ -267,7 +267,7 @@ async fn webinar(
     let form = Form { questions };
     if let Some(input) = input {
         let fits = input.suits(&form).and_then(|()| input.require(&Rule::Webinar(Arc::new(form))));
-        if findings.hold("columns", fits).is_some() {
+        if findings.check("columns", fits).is_some() {
             findings.ok("columns", "every field and every required question has its column");
         }
     }
@@ -351,7 +351,7 @@ fn suits(
         _ => findings.ok("registration", format!("external, open to {}", found.mode)),
     }
     if let Some(input) = input
-        && findings.hold("columns", input.require(&Rule::Meeting(found.mode))).is_some()
+        && findings.check("columns", input.require(&Rule::Meeting(found.mode))).is_some()
     {
         findings.ok("columns", format!("every field of mode {} has its column", found.mode));
     }
