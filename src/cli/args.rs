@@ -178,22 +178,22 @@ pub(super) struct RegistrationArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistrationAction {
     /// Show the external registration of the meeting (GET)
-    Show(ReachArgs),
+    Show(MeetingArgs),
     /// Enable the external registration of the meeting (POST)
     Enable {
         /// Who may register: everyone or organization
         #[arg(long, value_name = "MODE")]
         allow: Mode,
         #[command(flatten)]
-        reach: ReachArgs,
+        meeting: MeetingArgs,
     },
     /// Disable it, which removes every registrant of the meeting as well (DELETE)
-    Disable(ReachArgs),
+    Disable(MeetingArgs),
 }
 
 /// Which meeting, where, and who is asking.
 #[derive(Debug, Args)]
-pub(super) struct ReachArgs {
+pub(super) struct MeetingArgs {
     #[command(flatten)]
     pub(super) job: JobArgs,
     #[command(flatten)]

@@ -173,14 +173,13 @@ fn offline<'a>(settings: &'a DoctorSettings, findings: &mut Findings) -> Option<
     };
     let input = input(settings, rule, findings);
     files(settings, findings);
-    let ledger = match &settings.ledger {
-        Some(place) => findings
+    let ledger = if let Some(place) = &settings.ledger {
+        findings
             .check("ledger", place.as_ref())
-            .and_then(|LedgerSettings { path, identity, .. }| ledger(path, identity, findings)),
-        None => {
-            findings.skipped("ledger", "whose it would be is not known without a target");
-            None
-        }
+            .and_then(|LedgerSettings { path, identity, .. }| ledger(path, identity, findings))
+    } else {
+        findings.skipped("ledger", "whose it would be is not known without a target");
+        None
     };
     let (known, last) = ledger.unzip();
     clock(last.flatten(), findings);

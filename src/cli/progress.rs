@@ -32,7 +32,7 @@ pub(super) struct Announcer {
 }
 
 impl Announcer {
-    pub(super) fn hear(&self, event: &Event<'_>, input: &Snapshot, console: &mut Console) {
+    pub(super) fn tell(&self, event: &Event<'_>, input: &Snapshot, console: &mut Console) {
         match event {
             Event::Ruled(ruling) => self.rule(ruling, console),
             Event::Planned(planned) => self.plan(planned, input, console),
@@ -97,20 +97,15 @@ impl Announcer {
     }
 }
 
-/// How long so many rows take under a ceiling, at least: the first ones go at once.
-pub(super) fn forecast(rows: u64, ceiling: Quota) -> Duration {
-    ceiling.shortest(rows)
-}
-
 /// What is known of the pace before it shows itself.
 #[derive(Clone, Debug)]
-pub(super) struct Expected {
+struct Expected {
     /// The ceiling of writes.
-    pub(super) ceiling: Option<Quota>,
+    ceiling: Option<Quota>,
     /// Whether rows go to a real meeting, for which Microsoft publishes no limit.
-    pub(super) unpublished: bool,
+    unpublished: bool,
     /// What is left until nothing new is started, and when that is.
-    pub(super) deadline: Option<(Duration, String)>,
+    deadline: Option<(Duration, String)>,
 }
 
 impl Expected {
@@ -120,7 +115,7 @@ impl Expected {
         let steadily = || Duration::try_from_secs_f64(rows as f64 / pace).unwrap_or(Duration::MAX);
         match self.ceiling {
             Some(ceiling) if (ceiling.per_second() - pace).abs() < f64::EPSILON => {
-                (forecast(rows, ceiling), ceiling.to_string())
+                (ceiling.shortest(rows), ceiling.to_string())
             }
             _ => (steadily(), rate_in_words(pace)),
         }
@@ -172,7 +167,7 @@ fn most(rows: u64, fit: impl Fn(u64) -> bool) -> u64 {
 }
 
 /// "8,412 new registrants, 1,588 already enrolled; at 15/30s about 4 h 40 min, until 03:10".
-pub(super) fn announcement(planned: &Planned<'_>, expected: &Expected) -> String {
+fn announcement(planned: &Planned<'_>, expected: &Expected) -> String {
     let Planned { plan, pace, .. } = planned;
     let noun = if plan.to_post == 1 { "registrant" } else { "registrants" };
     let mut parts = vec![format!("{} new {noun}", grouped(plan.to_post))];

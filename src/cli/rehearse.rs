@@ -8,7 +8,6 @@ use super::{
     failure::{Failure, USAGE, runtime},
     logging::print,
     paths::LedgerSettings,
-    progress::forecast,
     run::{Done, ImportRun},
     settings::{GraphSettings, RehearseSettings, SimulateSettings, identity},
     signals::Signals,
@@ -102,15 +101,15 @@ fn outlook(done: &Done, settings: &RehearseSettings, limit: Option<&Limit>) -> S
     match rate {
         Some(rate) => text.push_str(&format!(
             " at least {} (--rate {rate}).\n",
-            length(forecast(rows, rate))
+            length(rate.shortest(rows))
         )),
         None if settings.target.api() == Api::Webinar => text.push_str(&format!(
             " at least {}\n(Microsoft's published limit, {published}).\n",
-            length(forecast(rows, published))
+            length(published.shortest(rows))
         )),
         None => text.push_str(&format!(
             "\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",
-            length(forecast(rows, published))
+            length(published.shortest(rows))
         )),
     }
     text

@@ -177,7 +177,7 @@ impl ImportRun<'_> {
             if let Event::Planned(Planned { plan, .. }) = &event {
                 planned.set(Some(plan.to_post));
             }
-            announcer.hear(&event, snapshot, console);
+            announcer.tell(&event, snapshot, console);
         });
         let ended = tokio::select! {
             ended = work => ended?,

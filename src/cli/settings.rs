@@ -359,7 +359,7 @@ fn registration(
 ) -> Result<RegistrationSettings, Failure> {
     let (task, args) = match action {
         RegistrationAction::Show(args) => (RegistrationTask::Show, args),
-        RegistrationAction::Enable { allow, reach } => (RegistrationTask::Enable(allow), reach),
+        RegistrationAction::Enable { allow, meeting } => (RegistrationTask::Enable(allow), meeting),
         RegistrationAction::Disable(args) => (RegistrationTask::Disable, args),
     };
     paths.read("the job file", args.job.job.as_deref());

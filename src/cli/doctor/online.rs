@@ -225,7 +225,7 @@ async fn webinar(
     findings: &mut Findings,
 ) -> Option<()> {
     let shown = reached(client, &webinar.show(), findings).await?;
-    let about = told(&shown, "registration", wire::webinar, findings)?;
+    let about = told(&shown, "registration", Api::Webinar, parsed(wire::webinar), findings)?;
     let mode = match admission::mode(&about) {
         Ok(mode) => mode,
         Err(stop) => {
@@ -242,7 +242,7 @@ async fn webinar(
         findings.note("audience", admission::ORGANIZATION);
     }
     let (exchange, _) = findings.check("admission", ask(client, &webinar.configuration()).await)?;
-    let said = told(&exchange, "admission", wire::configuration, findings)?;
+    let said = told(&exchange, "admission", Api::Webinar, parsed(wire::configuration), findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
@@ -253,7 +253,8 @@ async fn webinar(
     );
     findings.ok("admission", text);
     let (exchange, _) = findings.check("questions", ask(client, &webinar.questions()).await)?;
-    let (questions, further) = told(&exchange, "questions", wire::questions, findings)?;
+    let (questions, further) =
+        told(&exchange, "questions", Api::Webinar, parsed(wire::questions), findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     if further.is_some() {
         let text = format!(
@@ -278,21 +279,15 @@ async fn webinar(
 fn told<R>(
     exchange: &Exchange,
     name: &'static str,
-    read: impl Fn(&[u8]) -> Option<R>,
+    api: Api,
+    read: impl Fn(&Response) -> Result<R, Stop>,
     findings: &mut Findings,
 ) -> Option<R> {
     match (&exchange.result, exchange.verdict) {
-        (Ok(response), Verdict::Done) => {
-            let read = read(&response.body);
-            if read.is_none() {
-                let sentence = "Graph's answer cannot be read; check --graph-url".to_owned();
-                findings.mend(name, Stop::Unusable(sentence));
-            }
-            read
-        }
+        (Ok(response), Verdict::Done) => findings.check(name, read(response)),
         (Ok(response), verdict) => {
             let status = response.status.as_u16();
-            findings.mend(name, systemic(status, exchange.error(), verdict, Api::Webinar));
+            findings.mend(name, systemic(status, exchange.error(), verdict, api));
             None
         }
         (Err(error), _) => {
@@ -300,6 +295,12 @@ fn told<R>(
             None
         }
     }
+}
+
+/// Reads a body of a webinar's.
+fn parsed<R>(read: impl Fn(&[u8]) -> Option<R>) -> impl Fn(&Response) -> Result<R, Stop> {
+    let unusable = "Graph's answer cannot be read; check --graph-url";
+    move |response| read(&response.body).ok_or_else(|| Stop::Unusable(unusable.to_owned()))
 }
 
 /// GETs the registration.
@@ -310,30 +311,13 @@ async fn registration(
     findings: &mut Findings,
 ) -> Option<Registration> {
     let exchange = reached(client, &meeting.show(), findings).await?;
-    match (&exchange.result, exchange.verdict) {
-        (Ok(response), Verdict::Done) => match preflight::read(response) {
-            Ok(found) => Some(found),
-            Err(stop) => {
-                findings.mend("registration", stop);
-                None
-            }
-        },
-        (Ok(_), Verdict::Systemic(Systemic::TargetGone)) if enable.is_some() => {
-            let mode = enable.map_or("", Mode::as_str);
+    match (&exchange.result, exchange.verdict, enable) {
+        (Ok(_), Verdict::Systemic(Systemic::TargetGone), Some(mode)) => {
             let text = format!("there is none; `run` makes one for {mode} (--enable)");
             findings.note("registration", text);
             None
         }
-        (Ok(response), verdict) => {
-            let status = response.status.as_u16();
-            findings
-                .mend("registration", systemic(status, exchange.error(), verdict, Api::Meeting));
-            None
-        }
-        (Err(error), _) => {
-            findings.mend("graph", Stop::Failing(error.to_string()));
-            None
-        }
+        _ => told(&exchange, "registration", Api::Meeting, preflight::read, findings),
     }
 }
 
