@@ -239,8 +239,8 @@ fn messages_that_the_readme_explains_are_the_programs_own() {
         include_str!("../../src/input/trap.rs"),
         include_str!("../../src/job/stop.rs"),
         include_str!("../../src/ledger/error.rs"),
-        include_str!("../../src/cli/rehearse.rs"),
-        include_str!("../../src/cli/patience.rs"),
+        include_str!("../../src/cli/existing_file.rs"),
+        include_str!("../../src/cli/progress.rs"),
         include_str!("../../src/output/atomic.rs"),
     ]
     .concat();
