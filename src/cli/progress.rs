@@ -12,9 +12,9 @@ use crate::{
     graph::{http::Http, target::Api},
     input::{Mapping, Snapshot},
     job::{
-        Event, Planned, admission,
+        Event, Planned,
         client::{GraphClient, OUTAGE},
-        preflight::Ruling,
+        preflight::{self, Ruling},
     },
     output::{Console, StatusLine, grouped, length, rate_in_words, second_of_end, time_of_end},
     pacing::Quota,
@@ -45,7 +45,7 @@ impl Announcer {
             Api::Webinar => console.say(format!("the webinar's audience: {}", ruling.mode)),
         }
         if self.api == Api::Webinar && ruling.mode == Mode::Organization {
-            console.warn(admission::ORGANIZATION);
+            console.warn(preflight::ORGANIZATION);
         }
     }
 
@@ -237,7 +237,7 @@ impl Wait {
         let (traffic, now) = (client.traffic(), client.clock.now());
         match client.view().closed.filter(|closed| closed.by_server) {
             Some(closed) => Some(Self::Turn(second_of_end(closed.until.saturating_sub(now)))),
-            None if traffic.failed > 0 => Some(Self::Answer(client.trouble())),
+            None if traffic.failed > 0 => Some(Self::Answer(client.last_failure())),
             None if traffic.throttled > 0 => Some(Self::Turn(None)),
             None => None,
         }

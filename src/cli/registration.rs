@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     graph::{http::Http, meeting::Meeting, target::Api},
-    job::{self, client::GraphClient, preflight, refusal::Refusal, stop::Stop},
+    job::{self, client::GraphClient, preflight, stop::Stop},
     output::harmless,
-    pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
+    pacing::{Buckets, Call, Pacer, Settings},
 };
 
 pub(super) fn registration(settings: &RegistrationSettings) -> Result<u8, Failure> {
@@ -26,36 +26,29 @@ async fn carry_out(
     meeting: &Meeting,
     client: &GraphClient<Http>,
 ) -> Result<String, Failure> {
-    let refused = |refusal: Refusal| stopped(client, refusal.into_stop(Api::Meeting));
     if matches!(task, RegistrationTask::Disable) {
-        client.ask(Call::Remove, &meeting.disable()).await.map_err(refused)?;
+        let answered = client.send_until_answered(Call::Remove, &meeting.disable()).await;
+        answered.map_err(|refusal| {
+            stopped(client, refusal.into_stop(Api::Meeting, "a registration"))
+        })?;
         return Ok("the registration and its registrants are removed\n".to_owned());
     }
     // One registration a meeting: one that is there is left alone.
-    let shown = client.ask(Call::Read, &meeting.show()).await;
-    let found = match (task, shown) {
-        (
-            RegistrationTask::Enable(mode),
-            Err(Refusal::Word { verdict: Verdict::Systemic(Systemic::TargetGone), .. }),
-        ) => {
-            let enabled = preflight::enable(client, meeting, mode).await;
-            preflight::read(&enabled.map_err(|stop| stopped(client, stop))?)?
-        }
-        (RegistrationTask::Enable(mode), Ok(response)) => {
-            let found = preflight::read(&response)?;
-            if found.mode != mode {
-                return Err(Failure {
-                    code: 6,
-                    sentence: format!(
-                        "the meeting has a registration for {} already, and its mode cannot be changed; `registration disable` removes it, with every registrant",
-                        found.mode
-                    ),
-                });
-            }
-            found
-        }
-        (_, shown) => preflight::read(&shown.map_err(refused)?)?,
+    let enable = match task {
+        RegistrationTask::Enable(mode) => Some(mode),
+        _ => None,
     };
+    let found = preflight::registration(client, meeting, enable).await;
+    let found = found.map_err(|stop| stopped(client, stop))?;
+    if enable.is_some_and(|mode| found.mode != mode) {
+        return Err(Failure {
+            code: 6,
+            sentence: format!(
+                "the meeting has a registration for {} already, and its mode cannot be changed; `registration disable` removes it, with every registrant",
+                found.mode
+            ),
+        });
+    }
     let id = found.id.as_deref().unwrap_or("without an id");
     Ok(format!("external registration {id}: open to {}\n", found.mode))
 }
@@ -65,6 +58,7 @@ fn connect(graph: &GraphSettings) -> Result<GraphClient<Http>, Failure> {
     let pacer = || Pacer::new(Settings::default());
     Ok(GraphClient::new(
         Http::new(graph.host.clone(), &graph.http)?,
+        graph.host.clone(),
         tokens,
         job::start_clock(),
         Buckets::new(pacer(), pacer()),

@@ -133,6 +133,7 @@ impl ImportRun<'_> {
         let buckets = Buckets::new(Pacer::new(pace.clone()), Pacer::new(reads));
         let client = GraphClient::new(
             transport,
+            self.graph.host.clone(),
             tokens,
             job::start_clock(),
             buckets,
@@ -153,7 +154,6 @@ impl ImportRun<'_> {
         let import = Import {
             client: &client,
             target: self.target,
-            host: &self.graph.host,
             input: snapshot,
             conduct,
             enable: self.enable,

@@ -1,45 +1,54 @@
-//! The line to Graph: every request of a run goes through here, waits for its turn behind the one
-//! gate, and is sent once.
+//! The one client of a run: every request to Graph goes through here, waits for its turn behind the
+//! gate, carries a token that is good at that moment, and is sent once.
 //!
-//! [`GraphClient::send`] is one attempt; what its answer means for a row is the row's business.
-//! [`GraphClient::ask`] repeats a request that may be repeated, for the few that are not rows.
+//! - [`GraphClient::send`] is one attempt. What its answer means for a row is the row's business.
+//! - [`GraphClient::send_until_answered`] repeats what may be repeated: a GET, a DELETE, and a POST
+//!   whose caller looks afterwards whether it was processed. Here alone is decided when to ask again.
+//! - [`GraphClient::fetch`] does that for a GET, until its answer can be read.
 
 use std::{
     cell::{Cell, RefCell},
     time::Duration,
 };
 
-use http::HeaderValue;
-use tokio::sync::Notify;
+use http::{HeaderValue, Method};
+use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    clock::Clock,
-    contact::Contact,
-    exchange::{Exchange, heard, limit_share, request, retry_after},
-    refusal::{Refusal, is_policy},
-    stop::{Stop, StopFlag},
+    clock::{Clock, millis},
+    stop::{Stop, StopFlag, answer_in_words, is_policy, systemic},
 };
 use crate::{
     auth::{self, Speaker, Tokens},
     graph::{
         draft::Draft,
-        transport::{Response, Transport, TransportError},
+        host::GraphHost,
+        target::Api,
+        transport::{Failure, Reach, Request, Response, Transport, TransportError},
+        wire::GraphError,
     },
-    pacing::{Answer, Bucket, Buckets, Call, Step, Systemic, Ticket, Verdict, View, verdict},
+    pacing::{
+        Answer, Backoff, Bucket, Buckets, Call, Heard, RetryAfter, Step, Systemic, Ticket, Verdict,
+        View, verdict,
+    },
 };
 
 /// After this long without anything but failures the run ends with 5. Ten minutes outlast a
 /// restart of a gateway or of a router, and a scheduler's next run is never far.
 pub const OUTAGE: Duration = Duration::from_secs(600);
 
-/// So many error answers in a row (5xx) to one request that may be repeated are an answer. With the
-/// backoff between them they take about half a minute.
-const ERRORS: u32 = 8;
+/// For so long a request that may be repeated is answered with errors (5xx) before it counts as
+/// failed: as long as a service takes to restart.
+const FAILING: Duration = Duration::from_secs(180);
+
+/// An answer of success that cannot be read is asked for this often: gateways cut answers short.
+const UNREADABLE_ANSWERS: u32 = 5;
 
 /// Everything that a request needs beside itself.
 pub struct GraphClient<T> {
     transport: T,
+    host: GraphHost,
     tokens: Tokens,
     /// The run's clock.
     pub clock: Clock,
@@ -58,8 +67,10 @@ pub struct GraphClient<T> {
     heard_at: Cell<Duration>,
     /// Since when nothing but failures has come back: from the sending of the first that failed.
     failing_since: Cell<Option<Duration>>,
-    /// Whether anything was ever heard, and what went wrong last.
-    contact: Contact,
+    /// Whether there was any answer in this run, whatever its status.
+    answered: Cell<bool>,
+    /// What went wrong last, in a few words.
+    last_failure: RefCell<String>,
 }
 
 /// What was sent, counted.
@@ -88,9 +99,10 @@ pub struct Traffic {
 }
 
 impl<T: Transport> GraphClient<T> {
-    /// A line with these parts.
+    /// A client with these parts.
     pub fn new(
         transport: T,
+        host: GraphHost,
         tokens: Tokens,
         clock: Clock,
         buckets: Buckets,
@@ -98,6 +110,7 @@ impl<T: Transport> GraphClient<T> {
     ) -> Self {
         Self {
             transport,
+            host,
             tokens,
             clock,
             stop: StopFlag::default(),
@@ -109,12 +122,12 @@ impl<T: Transport> GraphClient<T> {
             waiting: Default::default(),
             heard_at: Cell::new(clock.now()),
             failing_since: Cell::new(None),
-            contact: Contact::default(),
+            answered: Cell::new(false),
+            last_failure: RefCell::default(),
         }
     }
 
     /// What was sent so far.
-    #[must_use]
     pub fn traffic(&self) -> Traffic {
         Traffic {
             requests: self.counts.requests.get(),
@@ -126,13 +139,16 @@ impl<T: Transport> GraphClient<T> {
     }
 
     /// What went wrong last, in a few words; empty where nothing did.
-    #[must_use]
-    pub fn trouble(&self) -> String {
-        self.contact.trouble()
+    pub fn last_failure(&self) -> String {
+        self.last_failure.borrow().clone()
+    }
+
+    /// The host that it speaks to.
+    pub fn host(&self) -> &GraphHost {
+        &self.host
     }
 
     /// How the run signs in; none where a simulator wants no token.
-    #[must_use]
     pub fn sign_in(&self) -> Option<auth::Method> {
         self.tokens.describe().method
     }
@@ -144,7 +160,6 @@ impl<T: Transport> GraphClient<T> {
     }
 
     /// How the pace stands.
-    #[must_use]
     pub fn view(&self) -> View {
         self.buckets.borrow().view(self.clock.now())
     }
@@ -155,20 +170,17 @@ impl<T: Transport> GraphClient<T> {
     }
 
     /// How many writes are in preparation now.
-    #[must_use]
     pub fn unsent(&self) -> usize {
         self.unsent.get()
     }
 
     /// Whether a write could start now, and none is ready for it.
-    #[must_use]
     pub fn is_starved(&self) -> bool {
         self.waiting() == 0
             && self.buckets.borrow_mut().poll(Bucket::Writes, self.clock.now()) == Step::Send
     }
 
     /// How many writes are ready and wait for their turn.
-    #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting[Bucket::Writes as usize].get()
     }
@@ -190,7 +202,6 @@ impl<T: Transport> GraphClient<T> {
     }
 
     /// A fresh `client-request-id`.
-    #[must_use]
     pub fn fresh_id(&self) -> Uuid {
         uuid::Builder::from_random_bytes(self.random.borrow_mut().u128(..).to_be_bytes())
             .into_uuid()
@@ -234,43 +245,79 @@ impl<T: Transport> GraphClient<T> {
     }
 
     /// Sends a request that may be repeated until it is answered, the run is stopped, or the server
-    /// says no. A POST may be asked so where the caller looks first whether it was processed: its
-    /// `Unknown` is given back as [`Refusal::Unknown`].
+    /// says no; between tries it waits as Graph asks, else with exponential backoff. A POST may be
+    /// sent so where the caller looks afterwards whether it was processed.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub async fn ask(&self, call: Call, draft: &Draft) -> Result<Response, Refusal> {
-        self.inquire(call, draft).await?.result.map_err(|_| Refusal::Unknown)
-    }
-
-    /// The same, for the attempt that brought the answer.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub async fn inquire(&self, call: Call, draft: &Draft) -> Result<Exchange, Refusal> {
+    /// [`Refusal`]: [`Refusal::Unknown`] only for a POST, and [`Refusal::Failing`] after minutes of
+    /// server errors.
+    pub async fn send_until_answered(
+        &self,
+        call: Call,
+        draft: &Draft,
+    ) -> Result<Exchange, Refusal> {
         let mut signed_in_again = false;
-        let mut errors = 0;
+        let mut backoff = self.backoff();
+        let mut failing_since = None;
         loop {
             let sent = self.send(None, call, draft, self.fresh_id()).await;
             let Ok(exchange) = sent else { return Err(Refusal::Stopped) };
             match exchange.verdict {
                 Verdict::Done => return Ok(exchange),
-                // A server that answers this request with an error again and again means it; a
-                // network that carries nothing is given until the outage's end.
-                Verdict::Again if exchange.status().is_some() => {
-                    errors += 1;
-                    if errors >= ERRORS {
-                        return Err(Refusal::Failing(exchange.words()));
+                // A server that answers with an error for minutes means it; a network that carries
+                // nothing is given until the outage's end.
+                Verdict::Again => {
+                    if exchange.status().is_some() {
+                        let since = *failing_since.get_or_insert(exchange.sent);
+                        if exchange.answered.saturating_sub(since) >= FAILING {
+                            return Err(Refusal::Failing(exchange.words()));
+                        }
                     }
+                    self.pause(backoff.next_wait()).await;
                 }
-                Verdict::Throttled | Verdict::Again => {}
+                Verdict::Throttled => {}
                 Verdict::SignIn if !signed_in_again => signed_in_again = true,
                 Verdict::Unknown => return Err(Refusal::Unknown),
                 _ => {
                     let (status, error) = (exchange.status().unwrap_or(0), exchange.error());
-                    return Err(Refusal::Word { status, error, verdict: exchange.verdict });
+                    return Err(Refusal::Answered { status, error, verdict: exchange.verdict });
                 }
             }
+        }
+    }
+
+    /// GETs what `read` makes something of; an answer that it cannot read is asked for again.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`Refusal::Unreadable`] where each of several answers was none.
+    pub async fn fetch<R>(
+        &self,
+        draft: &Draft,
+        read: impl Fn(&Response) -> Option<R>,
+    ) -> Result<R, Refusal> {
+        let mut backoff = self.backoff();
+        for attempt in 1..=UNREADABLE_ANSWERS {
+            let exchange = self.send_until_answered(Call::Read, draft).await?;
+            if let Some(found) = exchange.result.ok().as_ref().and_then(&read) {
+                return Ok(found);
+            }
+            if attempt < UNREADABLE_ANSWERS {
+                self.pause(backoff.next_wait()).await;
+            }
+        }
+        Err(Refusal::Unreadable)
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.random.borrow_mut().u64(..))
+    }
+
+    /// Waits, or until the run is stopped.
+    async fn pause(&self, length: Duration) {
+        tokio::select! {
+            biased;
+            () = self.stop.wait() => {}
+            () = tokio::time::sleep(length) => {}
         }
     }
 
@@ -352,16 +399,8 @@ impl<T: Transport> GraphClient<T> {
             Answer::Failed => one_more(&self.counts.failed),
             Answer::Accepted | Answer::Other => {}
         }
-        {
-            let mut buckets = self.buckets.borrow_mut();
-            if let Some(share) = limit_share(result) {
-                buckets.of(bucket).near_limit(now, share);
-            }
-            buckets.answered(bucket, ticket, now, answer);
-        }
-        if let Some(stop) = self.contact.note(result) {
-            self.stop.raise(stop);
-        }
+        self.buckets.borrow_mut().answered(bucket, ticket, now, answer);
+        self.note_failure(result);
         if answer == Answer::Failed {
             // A time without requests is no outage: the server may have asked for it.
             let since = self.failing_since.get().unwrap_or(sent.max(self.heard_at.get()));
@@ -380,9 +419,158 @@ impl<T: Transport> GraphClient<T> {
         }
         self.turns[bucket as usize].notify_one();
     }
+
+    /// Notes what went wrong. A certificate that was never trusted in this run does not become
+    /// trusted by itself, so it stops the run; later it may be one gateway of several, and passes.
+    fn note_failure(&self, result: &Result<Response, TransportError>) {
+        match result {
+            Ok(response) => {
+                self.answered.set(true);
+                let status = response.status;
+                if status.is_server_error() || status.is_client_error() {
+                    *self.last_failure.borrow_mut() = format!("HTTP {}", status.as_u16());
+                }
+            }
+            Err(error) => {
+                *self.last_failure.borrow_mut() = error.kind.to_string();
+                if let Failure::Untrusted(distrust) = error.kind
+                    && !self.answered.get()
+                {
+                    self.stop.raise(Stop::Untrusted(distrust));
+                }
+            }
+        }
+    }
 }
 
-async fn sleep_until(time: Option<tokio::time::Instant>) {
+/// Why a request brought no answer that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The run was stopped; the cause is on the flag.
+    Stopped,
+    /// A POST whose result was never learnt.
+    Unknown,
+    /// Nothing but server errors; the last one in words.
+    Failing(String),
+    /// Answers of success that nothing could be read from.
+    Unreadable,
+    /// Graph said no.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// What the body says.
+        error: GraphError,
+        /// What the answer was taken for.
+        verdict: Verdict,
+    },
+}
+
+impl Refusal {
+    /// The cause that ends the run, for a refusal that concerns every row; `what` was asked for.
+    pub fn into_stop(self, api: Api, what: &str) -> Option<Stop> {
+        match self {
+            Self::Stopped => None,
+            Self::Unknown => Some(Stop::Failing("the answer was lost".to_owned())),
+            Self::Failing(words) => Some(Stop::Failing(words)),
+            Self::Unreadable => Some(Stop::Unusable(format!(
+                "the answer cannot be read as {what}; check --graph-url"
+            ))),
+            Self::Answered { status, error, verdict } => {
+                Some(systemic(status, error, verdict, api))
+            }
+        }
+    }
+}
+
+/// One attempt that was sent, and what came of it.
+pub struct Exchange {
+    /// Sent as `client-request-id`.
+    pub client_request_id: Uuid,
+    /// When it was sent, since the start.
+    pub sent: Duration,
+    /// When its answer was complete, or given up.
+    pub answered: Duration,
+    /// How long it had waited for its turn.
+    pub waited: Duration,
+    /// The answer.
+    pub result: Result<Response, TransportError>,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+impl Exchange {
+    /// The HTTP status, where there was an answer.
+    pub fn status(&self) -> Option<u16> {
+        self.result.as_ref().ok().map(|response| response.status.as_u16())
+    }
+
+    /// What an error answer says; empty for a lost one.
+    pub fn error(&self) -> GraphError {
+        self.result.as_ref().map(|r| GraphError::read(&r.body)).unwrap_or_default()
+    }
+
+    /// The failure in words without personal data: status and Graph's code, or the transport's.
+    pub fn words(&self) -> String {
+        match &self.result {
+            Ok(response) => answer_in_words(response.status.as_u16(), &self.error().code),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// One line a request, so that a support case can be told from the log.
+    fn log(&self, method: &Method) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        tracing::debug!(
+            %method,
+            client_request_id = %self.client_request_id,
+            request_id = self.result.as_ref().ok().and_then(Response::request_id),
+            status = self.status(),
+            verdict = self.verdict.word(),
+            waited_ms = millis(self.waited),
+            took_ms = millis(self.answered.saturating_sub(self.sent)),
+            outcome = self.words(),
+            "attempt"
+        );
+    }
+}
+
+/// What is sent of a draft.
+fn request(draft: &Draft, authorization: Option<HeaderValue>, id: Uuid) -> Request {
+    debug_assert!(draft.method != Method::HEAD, "an answer needs a body to be read");
+    Request {
+        method: draft.method.clone(),
+        target: draft.target.clone(),
+        authorization,
+        body: draft.body.clone(),
+        client_request_id: id,
+    }
+}
+
+/// An answer, or what became of it, as pacing judges it.
+fn heard(result: &Result<Response, TransportError>) -> Heard {
+    match result {
+        Ok(response) => Heard::Answer {
+            status: response.status.as_u16(),
+            retry_after: response.headers.contains_key(http::header::RETRY_AFTER),
+        },
+        Err(error) if error.reach == Reach::NotSent => Heard::NotSent,
+        Err(_) => Heard::Lost,
+    }
+}
+
+/// The wait that an answer asks for.
+fn retry_after(result: &Result<Response, TransportError>) -> RetryAfter {
+    let Ok(response) = result else { return RetryAfter::Absent };
+    let (retry_after, oddity) = RetryAfter::from_headers(&response.headers);
+    if let Some(oddity) = oddity {
+        tracing::warn!("{oddity}");
+    }
+    retry_after
+}
+
+async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,

@@ -20,9 +20,6 @@
 //!  held by the webinar before ─────────────► (adopted)
 //! ```
 
-mod look;
-mod spare;
-
 use std::{cell::Cell, collections::VecDeque, pin::pin, time::Duration};
 
 use futures_util::{
@@ -31,23 +28,19 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 
-use look::Listed;
-use spare::Spare;
-
 use super::{
-    client::{GraphClient, Traffic},
+    client::{GraphClient, Refusal, Traffic},
     conduct::{Conduct, Limit, OnUnknown},
-    links::follow,
-    reconcile::Reconciler,
-    remote::RemoteMatch,
-    row::{RowSender, SAME_ANSWER},
+    links::fetch_link,
+    reconcile::{Acknowledged, Finding, ListSeen, Reconciler},
+    remote::{self, NoList, RemoteIndex, RemoteMatch, Wanted},
+    row::{RowEnd, RowSender, SAME_ANSWER, Work, in_doubt},
     stop::Stop,
-    work::{RowEnd, Work},
 };
 use crate::{
-    graph::{host::GraphHost, target::Target, transport::Transport},
-    ledger::LedgerWriter,
-    pacing::View,
+    graph::{target::Target, transport::Transport},
+    ledger::{LedgerWriter, NextState, Transition},
+    pacing::{Bucket, Verdict, View},
 };
 
 /// How soon after it was accepted a row may show on the list. Microsoft says nothing of it; a list
@@ -100,8 +93,6 @@ pub struct Engine<'a, T> {
     pub client: &'a GraphClient<T>,
     /// The target.
     pub target: &'a Target,
-    /// Where the target's lists come from.
-    pub host: &'a GraphHost,
     /// The ledger.
     pub writer: &'a LedgerWriter,
     /// How the run is to behave.
@@ -133,6 +124,7 @@ struct EngineState<I> {
     /// Rows of the plan that it held before.
     ahead: VecDeque<(Work, RemoteMatch)>,
     doubts: Reconciler,
+    acknowledged: Acknowledged,
     tally: Tally,
     /// Whether any row of this run has had an answer that decided it: until then one at a time.
     proven: bool,
@@ -164,7 +156,8 @@ impl<T: Transport> Engine<'_, T> {
     where
         I: Iterator<Item = Result<(Work, Option<RemoteMatch>), Stop>>,
     {
-        let mut doubts = Reconciler::new(self.conduct.max_attempts);
+        let mails = matches!(self.target, Target::Webinar(_));
+        let mut doubts = Reconciler::new(self.conduct.max_attempts, mails);
         for (work, ripe) in begin.lost {
             self.doubt(&mut doubts, work, ripe);
         }
@@ -175,6 +168,7 @@ impl<T: Transport> Engine<'_, T> {
             links: begin.found.into(),
             ahead: VecDeque::new(),
             doubts,
+            acknowledged: Acknowledged::default(),
             tally: Tally::default(),
             proven: false,
             spare: Spare::ONE,
@@ -204,7 +198,7 @@ impl<T: Transport> Engine<'_, T> {
                 && let Some((work, sight)) =
                     state.links.pop_front().or_else(|| state.ahead.pop_front())
             {
-                following.push(follow(&sender, work, sight));
+                following.push(fetch_link(&sender, work, sight));
             }
             let stopped = self.client.stop.is_raised();
             let at_rest = in_hand.is_empty() && following.is_empty();
@@ -218,7 +212,8 @@ impl<T: Transport> Engine<'_, T> {
                 && time <= self.client.clock.now()
             {
                 let now = self.client.clock.now();
-                list = Some(Box::pin(self.list(now, state.doubts.wanted(now))));
+                let (wanted, acknowledged) = (state.doubts.wanted(now), state.acknowledged.clone());
+                list = Some(Box::pin(self.list(now, idle, wanted, acknowledged)));
                 state.tally.lists += 1;
                 continue;
             }
@@ -281,7 +276,7 @@ impl<T: Transport> Engine<'_, T> {
 
     fn ripe_at<I>(&self, state: &EngineState<I>, idle: bool, listing: bool) -> Option<Duration> {
         let off = listing || self.client.stop.is_raised();
-        if off { None } else { state.doubts.ripe_at(idle) }
+        if off { None } else { state.doubts.next_list_at(idle) }
     }
 
     /// A row's result was lost.
@@ -302,8 +297,13 @@ impl<T: Transport> Engine<'_, T> {
 
     /// When to look again after so many looks that brought nothing.
     fn in_a_while(&self, looks: u32) -> Duration {
+        self.client.clock.now() + self.pause(looks)
+    }
+
+    /// How long to wait after so many looks that brought nothing.
+    fn pause(&self, looks: u32) -> Duration {
         let pause = self.conduct.settle.saturating_mul(1 << looks.min(16));
-        self.client.clock.now() + pause.clamp(SOON, LONGEST_PAUSE)
+        pause.clamp(SOON, LONGEST_PAUSE)
     }
 
     fn progress<I>(&self, state: &EngineState<I>, following: usize) -> Progress {
@@ -322,6 +322,7 @@ impl<T: Transport> Engine<'_, T> {
         let ripe = self.client.clock.now() + self.conduct.settle;
         match end {
             RowEnd::Enrolled => {
+                state.acknowledged.note(work.registrant.id.as_str(), work.answered_at);
                 state.tally.enrolled += 1;
                 state.proven = true;
                 state.streak = Streak::default();
@@ -335,7 +336,11 @@ impl<T: Transport> Engine<'_, T> {
                 self.count_refusal(state, code, message);
             }
             RowEnd::InDoubt => self.doubt(&mut state.doubts, work, ripe),
+            RowEnd::Removed => state.doubts.add(work, ripe),
             RowEnd::Accepted(sight) => {
+                if work.posted {
+                    state.acknowledged.note(work.registrant.id.as_str(), work.answered_at);
+                }
                 state.proven = true;
                 state.streak = Streak::default();
                 if let Some(sight) = sight {
@@ -370,7 +375,7 @@ impl<T: Transport> Engine<'_, T> {
                 let ripe = self.client.clock.now() + self.conduct.settle;
                 self.doubt(&mut state.doubts, work, ripe);
             }
-            RowEnd::Refused { .. } | RowEnd::Held(_) | RowEnd::NotAttempted => {}
+            RowEnd::Refused { .. } | RowEnd::Removed | RowEnd::Held(_) | RowEnd::NotAttempted => {}
         }
     }
 
@@ -394,6 +399,195 @@ impl<T: Transport> Engine<'_, T> {
         {
             self.client.stop.raise(too_many(limit, rejects));
         }
+    }
+
+    async fn list(
+        &self,
+        begun: Duration,
+        idle: bool,
+        wanted: Wanted,
+        acknowledged: Acknowledged,
+    ) -> Listed {
+        let (mut seen, mut held, mut fresh_to) = (RemoteIndex::cautious(), 0, None);
+        let result = remote::list(self.client, self.target, |members| {
+            held += members.len();
+            for member in members {
+                fresh_to =
+                    fresh_to.max(member.posted.as_deref().and_then(|id| acknowledged.at(id)));
+                if wanted.has(&member) {
+                    seen.note(member);
+                }
+            }
+        })
+        .await;
+        Listed { begun, idle, held, fresh_to, result: result.map(|()| seen) }
+    }
+
+    /// Acts on a list: rows are sent again, followed to their link, or looked for again.
+    async fn listed<I>(&self, state: &mut EngineState<I>, listed: Listed) {
+        let seen = match listed.result {
+            Ok(seen) => seen,
+            Err(why) => return self.unlisted(state, why),
+        };
+        let list = ListSeen {
+            begun: listed.begun,
+            begun_at: self.client.clock.stamp(listed.begun),
+            index: &seen,
+            held: listed.held,
+            fresh_to: listed.fresh_to,
+            idle: listed.idle,
+        };
+        let acknowledged = state.acknowledged.latest();
+        for finding in state.doubts.judge(&list, acknowledged, |lists| self.pause(lists)) {
+            let kept = match finding {
+                Finding::Missed(work) => {
+                    self.missed(state, work);
+                    Ok(())
+                }
+                Finding::Absent(mut work) => {
+                    (work.remove_first, work.removed) = (false, false);
+                    self.again(state, work, NextState::Ready).await
+                }
+                Finding::Held(work, sight) => self.held(state, work, sight).await,
+                Finding::Twice(work, sight) => {
+                    state.tally.enrolled -= 1;
+                    self.held(state, work, sight).await
+                }
+                Finding::Once(_) => Ok(()),
+                Finding::NotRemoved(work) => {
+                    let reason = "the target goes on listing it after each DELETE that it answered";
+                    self.keep(&work, in_doubt("not-removed", reason)).await
+                }
+                Finding::StillTwice(work) => {
+                    state.tally.enrolled -= 1;
+                    self.keep(&work, in_doubt("listed-twice", "the target holds it twice")).await
+                }
+            };
+            if let Err(error) = kept {
+                self.client.stop.raise(Stop::Ledger(error));
+                return;
+            }
+        }
+        self.client.pacing(|buckets| {
+            buckets.of(Bucket::Writes).add_rows(state.again.len() as u64);
+        });
+    }
+
+    /// There is no list: rows stay as they are. One that failed is asked for again later; one that
+    /// was refused would be refused again.
+    fn unlisted<I>(&self, state: &mut EngineState<I>, why: NoList) {
+        let stopped = self.client.stop.is_raised();
+        if !stopped {
+            tracing::warn!(?why, "no list: nobody is judged by it");
+        }
+        let passing = match &why {
+            NoList::Odd(_)
+            | NoList::Refused(Refusal::Unknown | Refusal::Unreadable | Refusal::Failing(_)) => true,
+            NoList::Refused(Refusal::Stopped | Refusal::Answered { .. }) => false,
+        };
+        if passing && !stopped && state.doubts.postpone(|failed| self.in_a_while(failed)) {
+            return;
+        }
+        // What is forbidden to this list is forbidden to the next; nobody would be told.
+        if let NoList::Refused(refusal @ Refusal::Answered { verdict, .. }) = why
+            && matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn)
+            && !self.conduct.trust_ledger
+            && let Some(stop) = refusal.into_stop(self.target.api(), "a list")
+        {
+            self.client.stop.raise(stop);
+        }
+        state.tally.awaiting += state.doubts.sought() as u64;
+        state.doubts.give_up();
+    }
+
+    /// A row that the target holds.
+    async fn held<I>(
+        &self,
+        state: &mut EngineState<I>,
+        mut work: Work,
+        sight: RemoteMatch,
+    ) -> Result<(), String> {
+        let twice = !sight.extra.is_empty();
+        let (code, reason) = if twice {
+            ("listed-twice", "the target holds it twice")
+        } else {
+            ("listed", "the target holds it")
+        };
+        let in_doubt = in_doubt(code, reason);
+        match self.target {
+            Target::Meeting(_) => {
+                work.remove_first = true;
+                self.again(state, work, in_doubt).await
+            }
+            Target::Webinar(_) => {
+                // In doubt on disk until the one too many is cancelled.
+                if work.doubted && twice {
+                    self.keep(&work, in_doubt).await?;
+                }
+                state.links.push_back((work, sight));
+                Ok(())
+            }
+        }
+    }
+
+    /// A row is sent again.
+    async fn again<I>(
+        &self,
+        state: &mut EngineState<I>,
+        work: Work,
+        becomes: NextState,
+    ) -> Result<(), String> {
+        self.keep(&work, becomes).await?;
+        state.again.push_back(work);
+        Ok(())
+    }
+
+    async fn keep(&self, work: &Work, becomes: NextState) -> Result<(), String> {
+        let Some(seq) = work.seq else {
+            return Err("a row in doubt has no number in the ledger".to_owned());
+        };
+        let at = self.client.clock.stamp(self.client.clock.now());
+        let settlement = Transition { seq, attempt: None, becomes, at };
+        self.writer.settle(settlement).await.map_err(|error| error.to_string())
+    }
+}
+
+/// A list, and when it was begun.
+struct Listed {
+    begun: Duration,
+    /// Whether nothing else was under way or left to be sent then.
+    idle: bool,
+    /// How many members it had.
+    held: usize,
+    /// When the latest registrant of this run that it shows was acknowledged.
+    fresh_to: Option<i64>,
+    result: Result<RemoteIndex, NoList>,
+}
+
+/// How many rows are prepared ahead of their turn: enough that a free slot does not wait for an
+/// intent to reach the disk, few enough that a crash leaves few in doubt that were never sent. So
+/// it follows the need: twice as many when a slot waits, half when rows wait.
+struct Spare(usize);
+
+impl Spare {
+    /// A row that is prepared now and not ahead of anything.
+    const ONE: Self = Self(1);
+
+    /// Whether one more may be prepared.
+    fn admits<T: Transport>(&mut self, client: &GraphClient<T>) -> bool {
+        let unsent = client.unsent();
+        if client.waiting() > self.0.div_ceil(2) {
+            self.0 = (self.0 / 2).max(1);
+        } else if unsent >= self.0 && client.is_starved() {
+            self.0 = (self.0 * 2).min(Self::most(client.view().per_second));
+        }
+        unsent < self.0
+    }
+
+    fn most(per_second: Option<f64>) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows")]
+        let a_second = per_second.map_or(usize::MAX, |rate| rate.ceil() as usize);
+        a_second.max(4)
     }
 }
 

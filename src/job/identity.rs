@@ -35,6 +35,10 @@ const MANY: u64 = 10;
 /// One row in so many is a large share of a list.
 const LARGE_SHARE: u64 = 5;
 
+/// How badly a row fits what the ledger has of its id: whether other fields were sent, how many halves
+/// of the fingerprint differ, how many are not the same.
+pub(super) type Misfit = (bool, u8, u8);
+
 /// A row whose id the ledger has somebody for, and does not have quite so.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownPerson {
@@ -63,7 +67,7 @@ impl KnownPerson {
     }
 
     /// How badly the row fits what the ledger has of its id; less is better.
-    pub(super) fn misfit(&self) -> (bool, u8, u8) {
+    pub(super) fn misfit(&self) -> Misfit {
         let likeness = self.likeness();
         (self.sent_changed, likeness.differ, 2 - likeness.same)
     }

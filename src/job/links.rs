@@ -6,11 +6,10 @@
 use tracing::Instrument as _;
 
 use super::{
-    exchange::Exchange,
-    refusal::{Refusal, systemic},
+    client::{Exchange, Refusal},
     remote::RemoteMatch,
-    row::{RowSender, doubted, is_removed, link_pending, span},
-    work::{RowEnd, Work},
+    row::{RowEnd, RowSender, Work, doubted, is_removed, link_pending, span},
+    stop::{Stop, systemic},
 };
 use crate::{
     graph::{
@@ -33,25 +32,25 @@ const CANCELED: &str = "its registration was cancelled on the webinar";
 pub const OWN_REASONS: [&str; 4] = [TAKEN, REUSED, REJECTED, CANCELED];
 
 /// Leads one row that a webinar holds to its link, and gives it back with its end.
-pub(super) async fn follow<T: Transport>(
+pub(super) async fn fetch_link<T: Transport>(
     sender: &RowSender<'_, T>,
     mut work: Work,
     sight: RemoteMatch,
 ) -> (Work, RowEnd) {
     let span = span(&work);
     let Target::Webinar(webinar) = sender.target else { return (work, RowEnd::InDoubt) };
-    let end = Follower { sender, webinar }.follow(&mut work, sight).instrument(span).await;
+    let end = LinkFetcher { sender, webinar }.run(&mut work, sight).instrument(span).await;
     (work, end)
 }
 
 /// What leads a row from its registration to its link.
-struct Follower<'a, T> {
+struct LinkFetcher<'a, T> {
     sender: &'a RowSender<'a, T>,
     webinar: &'a Webinar,
 }
 
-impl<T: Transport> Follower<'_, T> {
-    async fn follow(&self, work: &mut Work, sight: RemoteMatch) -> RowEnd {
+impl<T: Transport> LinkFetcher<'_, T> {
+    async fn run(&self, work: &mut Work, sight: RemoteMatch) -> RowEnd {
         if work.seq.is_none() {
             // Never sent by this ledger, and there already: taken over.
             work.adopted = true;
@@ -129,14 +128,19 @@ impl<T: Transport> Follower<'_, T> {
     async fn cancel(&self, work: &mut Work, extra: &[Member]) -> Result<(), RowEnd> {
         for member in extra {
             let Some(server_id) = &member.server_id else { return Err(doubted(work)) };
-            let asked =
-                self.sender.client.inquire(Call::Remove, &self.webinar.cancel(server_id)).await;
+            let asked = self
+                .sender
+                .client
+                .send_until_answered(Call::Remove, &self.webinar.cancel(server_id))
+                .await;
             match asked {
                 Ok(exchange) if is_removed(&exchange) => {}
                 Err(Refusal::Stopped) => return Err(RowEnd::NotAttempted),
                 // The next list tells whether it stands.
-                Ok(_) | Err(Refusal::Unknown | Refusal::Failing(_)) => return Err(doubted(work)),
-                Err(Refusal::Word { status, error, verdict }) => {
+                Ok(_) | Err(Refusal::Unknown | Refusal::Unreadable | Refusal::Failing(_)) => {
+                    return Err(doubted(work));
+                }
+                Err(Refusal::Answered { status, error, verdict }) => {
                     if matches!(verdict, Verdict::Systemic(_) | Verdict::SignIn) {
                         self.stop(systemic(status, error, verdict, self.sender.target.api()));
                     }
@@ -149,7 +153,11 @@ impl<T: Transport> Follower<'_, T> {
 
     /// Fetches the link of a registration that stands.
     async fn fetch(&self, work: &mut Work, member: &Member, server_id: &str) -> RowEnd {
-        let asked = self.sender.client.inquire(Call::Read, &self.webinar.sessions(server_id)).await;
+        let asked = self
+            .sender
+            .client
+            .send_until_answered(Call::Read, &self.webinar.sessions(server_id))
+            .await;
         let pending = |code: &str, reason: &str, adopted| NextState::Awaiting {
             code: code.to_owned(),
             reason: reason.to_owned(),
@@ -185,13 +193,13 @@ impl<T: Transport> Follower<'_, T> {
             }
             // What the ledger holds of it stands: the next run fetches it.
             Err(Refusal::Stopped) => return RowEnd::NotAttempted,
-            Err(Refusal::Unknown | Refusal::Failing(_)) => {
+            Err(Refusal::Unknown | Refusal::Unreadable | Refusal::Failing(_)) => {
                 let reason = "Graph fails when asked for its link";
                 (None, pending("link-pending", reason, work.adopted), RowEnd::Accepted(None))
             }
             // One registration that cannot be found is not the whole webinar: it was cancelled
             // since it was listed, or one of Graph's servers is late.
-            Err(Refusal::Word { verdict, .. })
+            Err(Refusal::Answered { verdict, .. })
                 if !matches!(
                     verdict,
                     Verdict::SignIn | Verdict::Systemic(Systemic::Forbidden | Systemic::Retired)
@@ -200,7 +208,7 @@ impl<T: Transport> Follower<'_, T> {
                 let reason = "Graph does not find its registration";
                 (None, pending("link-pending", reason, work.adopted), RowEnd::Accepted(None))
             }
-            Err(Refusal::Word { status, error, verdict }) => {
+            Err(Refusal::Answered { status, error, verdict }) => {
                 self.stop(systemic(status, error, verdict, self.sender.target.api()));
                 return RowEnd::NotAttempted;
             }
@@ -208,7 +216,7 @@ impl<T: Transport> Follower<'_, T> {
         self.settle(work, exchange.as_ref(), becomes, end).await
     }
 
-    fn stop(&self, stop: super::stop::Stop) {
+    fn stop(&self, stop: Stop) {
         self.sender.client.stop.raise(stop);
     }
 

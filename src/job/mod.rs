@@ -5,26 +5,20 @@
 //! which acts on it. What comes out is the ledger; the files are written from it and the plan, in
 //! another room.
 
-pub mod admission;
 pub mod client;
 pub mod clock;
 pub mod conduct;
-mod contact;
 pub mod decision;
 pub mod engine;
-pub mod exchange;
 pub mod identity;
 pub mod links;
-pub mod listing;
 pub mod plan;
 pub mod preflight;
 pub mod reconcile;
-pub mod refusal;
 pub mod remote;
 pub mod row;
 mod run;
 pub mod stop;
-pub mod work;
 
 pub use plan::JobError;
 pub use run::{Ended, Event, Import, Planned, import, replaced, vanished};

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     decision::{Action, Decision, Refused, changed_since, decide},
-    identity::{IdsMoved, KnownPerson, People, PeopleList},
+    identity::{IdsMoved, KnownPerson, Misfit, People, PeopleList},
     remote::{RemoteIndex, RemoteMatch},
-    work::Work,
+    row::Work,
 };
 use crate::{
     input::{Clashes, IdTrap, InputError, Row, RowCheck, RowLine, Rows, Snapshot, Validator},
@@ -373,7 +373,7 @@ impl Pass<'_> {
         let rivals = std::mem::take(&mut self.same_id);
         let contested: HashSet<usize> =
             rivals.iter().map(|rival| place(&self.rows, rival.first)).collect();
-        let mut best: HashMap<usize, ((bool, u8, u8), Option<&SameId>)> = HashMap::new();
+        let mut best: HashMap<usize, (Misfit, Option<&SameId>)> = HashMap::new();
         for known in self.people.known.iter().filter(|known| contested.contains(&known.row)) {
             best.insert(known.row, (known.misfit(), None));
         }

@@ -1,22 +1,24 @@
-//! Before the first row: the meeting's registration or the webinar, and with it the rule.
+//! Before the first row: the meeting's registration, or whether a webinar takes registrations, from
+//! whom, how many, and what it asks of them. With it the rule that rows are checked against.
+
+use std::sync::Arc;
 
 use super::{
-    admission::{self, Admission},
-    client::GraphClient,
-    listing::UNREADABLE,
-    refusal::Refusal,
+    client::{GraphClient, Refusal},
     stop::Stop,
 };
 use crate::{
     auth::Speaker,
     graph::{
-        host::GraphHost,
+        draft::Draft,
         meeting::{Meeting, Registration, RegistrationError},
         target::{Api, Target},
         transport::{Response, Transport},
+        webinar::Webinar,
+        wire,
     },
     pacing::{Call, Systemic, Verdict},
-    registrant::{Mode, Rule},
+    registrant::{Form, Mode, Rule},
 };
 
 /// What rows are held against, and what else the target says before the first one.
@@ -40,7 +42,6 @@ pub struct Ruling {
 pub async fn rule<T: Transport>(
     client: &GraphClient<T>,
     target: &Target,
-    host: &GraphHost,
     enable: Option<Mode>,
 ) -> Result<Ruling, Option<Stop>> {
     match target {
@@ -56,7 +57,7 @@ pub async fn rule<T: Transport>(
         }
         Target::Webinar(webinar) => {
             let of_a_person = client.speaker().await == Some(Speaker::Person);
-            let (mode, form, admission) = admission::look(client, webinar, host).await?;
+            let (mode, form, admission) = admission(client, webinar).await?;
             Ok(Ruling {
                 rule: Rule::Webinar(form),
                 mode,
@@ -86,28 +87,28 @@ pub async fn registration<T: Transport>(
     if meeting.organizer().is_none() && client.speaker().await == Some(Speaker::Application) {
         return Err(Some(Stop::Unusable(NO_ME.to_owned())));
     }
-    // Gateways cut answers short, and this one decides about the whole run: it is asked for again.
-    let mut tries = 1;
-    loop {
-        let response = match client.ask(Call::Read, &meeting.show()).await {
-            Ok(response) => response,
-            Err(Refusal::Word { verdict: Verdict::Systemic(Systemic::TargetGone), .. })
-                if enable.is_some() =>
-            {
-                self::enable(client, meeting, enable.unwrap_or(Mode::Everyone)).await?
-            }
-            Err(refusal) => return Err(refusal.into_stop(Api::Meeting)),
-        };
-        let unreadable =
-            Meeting::read_registration(&response) == Err(RegistrationError::Unreadable);
-        if !unreadable || tries == UNREADABLE {
-            return read(&response).map_err(Some);
-        }
-        tries += 1;
+    let shown = client.fetch(&meeting.show(), read_whole).await;
+    let missing = matches!(
+        shown,
+        Err(Refusal::Answered { verdict: Verdict::Systemic(Systemic::TargetGone), .. })
+    );
+    match (shown, enable) {
+        (Ok(read), _) => read.map_err(Some),
+        (Err(_), Some(mode)) if missing => self::enable(client, meeting, mode).await,
+        (Err(refusal), _) => Err(refusal.into_stop(Api::Meeting, A_REGISTRATION)),
     }
 }
 
-/// POSTs an external registration. Where the answer is lost, looks whether it is there.
+/// What [`registration`] asks for.
+const A_REGISTRATION: &str = "a registration";
+
+/// Reads a registration; `None` where the answer was cut short.
+fn read_whole(response: &Response) -> Option<Result<Registration, Stop>> {
+    let cut = Meeting::read_registration(response) == Err(RegistrationError::Unreadable);
+    (!cut).then(|| read(response))
+}
+
+/// POSTs an external registration. Where the answer is lost or cut short, looks whether it is there.
 ///
 /// # Errors
 /// As [`registration`].
@@ -115,15 +116,20 @@ pub async fn enable<T: Transport>(
     client: &GraphClient<T>,
     meeting: &Meeting,
     mode: Mode,
-) -> Result<Response, Option<Stop>> {
-    match client.ask(Call::Create, &meeting.enable(mode)).await {
-        Ok(response) => Ok(response),
-        Err(Refusal::Unknown) => client
-            .ask(Call::Read, &meeting.show())
+) -> Result<Registration, Option<Stop>> {
+    let enabled = match client.send_until_answered(Call::Create, &meeting.enable(mode)).await {
+        Ok(exchange) => exchange.result.ok().as_ref().and_then(read_whole),
+        Err(Refusal::Unknown) => None,
+        Err(refusal) => return Err(refusal.into_stop(Api::Meeting, A_REGISTRATION)),
+    };
+    let read = match enabled {
+        Some(read) => read,
+        None => client
+            .fetch(&meeting.show(), read_whole)
             .await
-            .map_err(|refusal| refusal.into_stop(Api::Meeting)),
-        Err(refusal) => Err(refusal.into_stop(Api::Meeting)),
-    }
+            .map_err(|refusal| refusal.into_stop(Api::Meeting, A_REGISTRATION))?,
+    };
+    read.map_err(Some)
 }
 
 /// Reads a registration that rows can be held against.
@@ -141,4 +147,169 @@ pub fn read(response: &Response) -> Result<Registration, Stop> {
         };
         Stop::Unusable(format!("{error}; {next}"))
     })
+}
+
+/// Whom a webinar lets in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// The most registrations, where there is a limit.
+    pub capacity: Option<u64>,
+    /// Whoever comes when it is full waits for a place.
+    pub waitlist: bool,
+    /// The organizer decides on each registration.
+    pub approval: bool,
+    /// Teams sends no mail to those who are registered.
+    pub silent: bool,
+}
+
+/// A webinar whose audience is its organization, and an application that registers people for it.
+pub const ORGANIZATION: &str = "the webinar is for its organization, and an application registers people without an account: Graph may refuse them; the first row, which goes alone, will tell";
+
+impl Admission {
+    /// What to know before `to_post` people are registered beside the `held` ones, a sentence each.
+    pub fn warnings(&self, to_post: u64, held: u64) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if to_post == 0 {
+            return warnings;
+        }
+        let people =
+            |count: u64| if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+        if !self.silent {
+            warnings.push(format!(
+                "Teams mails everybody whom it registers: {}; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false",
+                people(to_post)
+            ));
+        }
+        if self.approval {
+            warnings.push("the organizer approves each registration by hand: rows stay `awaiting` until then, and a later run fetches their links".to_owned());
+        }
+        if let Some(capacity) = self.capacity
+            && held + to_post > capacity
+        {
+            let over = (held + to_post - capacity).min(to_post);
+            let end = if self.waitlist {
+                "go onto its waiting list"
+            } else {
+                "find no place, and it has no waiting list"
+            };
+            warnings.push(format!(
+                "the webinar takes {} and holds {held}: {} of the list {end}",
+                people(capacity),
+                people(over)
+            ));
+        }
+        warnings
+    }
+}
+
+/// Pages of questions beyond which a list has no end: a form has a screenful of them.
+const MOST_PAGES: u32 = 100;
+
+/// GETs the webinar, what it admits and what it asks.
+async fn admission<T: Transport>(
+    client: &GraphClient<T>,
+    webinar: &Webinar,
+) -> Result<(Mode, Arc<Form>, Admission), Option<Stop>> {
+    let about = fetch(client, &webinar.show(), "the webinar", wire::webinar).await?;
+    let mode = mode(&about).map_err(Some)?;
+    let what = "the webinar's registration configuration";
+    let said = fetch(client, &webinar.configuration(), what, wire::configuration).await?;
+    let admission = Admission {
+        capacity: said.capacity,
+        waitlist: said.waitlist.unwrap_or(false),
+        approval: said.manual_approval.unwrap_or(false),
+        silent: about.mails_attendees == Some(false),
+    };
+    let mut questions = Vec::new();
+    let mut next = webinar.questions();
+    for _ in 0..MOST_PAGES {
+        let (page, further) =
+            fetch(client, &next, "the webinar's questions", wire::questions).await?;
+        questions.extend(page);
+        let Some(further) = further else {
+            return Ok((mode, Arc::new(Form { questions }), admission));
+        };
+        let place = client.host().next_target(&further);
+        next.target = place.map_err(|error| Some(Stop::Unusable(error.to_string())))?;
+    }
+    Err(Some(Stop::Unusable("the webinar's list of questions has no end".to_owned())))
+}
+
+/// The audience of a webinar that takes registrations.
+///
+/// # Errors
+/// [`Stop::Unusable`].
+pub fn mode(about: &wire::WebinarAnswer) -> Result<Mode, Stop> {
+    let unusable = |why: String| Err(Stop::Unusable(why));
+    match about.status.as_deref() {
+        Some("published") => {}
+        Some("draft") => {
+            return unusable("the webinar is a draft, and Teams takes no registrations for it; its organizer has to publish it in Teams".to_owned());
+        }
+        Some("canceled") => {
+            return unusable("the webinar was cancelled; nobody can be registered".to_owned());
+        }
+        other => {
+            let other = other.filter(|word| wire::is_word(word)).unwrap_or("unknown");
+            return unusable(format!(
+                "the webinar's status is `{other}`, not `published`; Teams takes registrations for published webinars only"
+            ));
+        }
+    }
+    match about.audience.as_deref().map(str::parse) {
+        Some(Ok(mode)) => Ok(mode),
+        _ => unusable(
+            "the webinar's audience is neither `everyone` nor `organization`, and no other is known"
+                .to_owned(),
+        ),
+    }
+}
+
+/// GETs what every row needs to be known.
+async fn fetch<T: Transport, R>(
+    client: &GraphClient<T>,
+    draft: &Draft,
+    what: &str,
+    read: impl Fn(&[u8]) -> Option<R>,
+) -> Result<R, Option<Stop>> {
+    let fetched = client.fetch(draft, |response| read(&response.body)).await;
+    fetched.map_err(|refusal| refusal.into_stop(Api::Webinar, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_awaits_the_people_is_said_before_anybody_is_registered() {
+        let plain = Admission { silent: true, ..Admission::default() };
+        assert!(plain.warnings(10, 90).is_empty());
+        let told = |admission: Admission| admission.warnings(30, 90).join("\n");
+        assert!(told(Admission { silent: false, ..plain.clone() }).contains("30 people"));
+        let full = Admission { capacity: Some(100), ..plain.clone() };
+        assert!(told(full.clone()).contains("takes 100 people and holds 90: 20 people"));
+        assert!(told(Admission { waitlist: true, ..full.clone() }).contains("waiting list"));
+        assert!(told(Admission { approval: true, ..plain }).contains("awaiting"));
+        assert!(full.warnings(10, 90).is_empty(), "there is room");
+        assert!(Admission::default().warnings(0, 200).is_empty(), "nobody is registered");
+        assert!(full.warnings(3, 200)[0].contains("3 people of the list"));
+    }
+
+    #[test]
+    fn only_a_published_webinar_of_a_known_audience_takes_rows() {
+        let about = |status: &str, audience: &str| {
+            let body = format!(r#"{{"status":"{status}","audience":"{audience}"}}"#);
+            mode(&wire::webinar(body.as_bytes()).expect("a webinar"))
+        };
+        assert_eq!(about("published", "everyone"), Ok(Mode::Everyone));
+        assert_eq!(about("published", "organization"), Ok(Mode::Organization));
+        for (status, audience) in [
+            ("draft", "everyone"),
+            ("canceled", "everyone"),
+            ("unknownFutureValue", "everyone"),
+            ("published", "unknownFutureValue"),
+        ] {
+            assert!(about(status, audience).is_err(), "{status} {audience}");
+        }
+    }
 }

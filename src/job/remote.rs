@@ -1,6 +1,8 @@
-//! What lists of the target showed of the registrants that somebody looks for. Pure.
+//! The target's list: fetched whole or not at all, and what it shows of the registrants that
+//! somebody looks for.
 //!
-//! A meeting's members are told by the posted id. A webinar's are told by it as well
+//! A part of a list would let a row be taken for absent, so [`list`] gives an error unless every page
+//! was had. A meeting's members are told by the posted id. A virtual event's are told by it as well
 //! (`registrationId`), else by their e-mail address: Teams keeps one registration of an address
 //! (`email` is an alternate key of virtualEventRegistration in Microsoft's metadata), whoever made
 //! it.
@@ -11,14 +13,113 @@ use std::{
     sync::LazyLock,
 };
 
+use super::client::{GraphClient, Refusal};
 use crate::{
-    graph::list::Member,
+    graph::{
+        draft::Draft,
+        list::{ListPage, Member},
+        target::Target,
+        transport::Transport,
+    },
     registrant::{Details, Registrant, RegistrantId},
 };
 
 /// Drawn anew for each process, so that nobody can make ids that collide.
 static KEYS: LazyLock<foldhash::quality::RandomState> =
     LazyLock::new(foldhash::quality::RandomState::default);
+
+/// More pages than a list of a million registrants has, at a hundred a page: such a list has no end.
+const MOST_PAGES: u32 = 10_000;
+
+/// So many pages in a row may show nobody new: a list that is changed while it is read repeats some.
+const MOST_STALE_PAGES: u32 = 3;
+
+/// Why there is no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoList {
+    /// The request was refused or the run was stopped.
+    Refused(Refusal),
+    /// What was answered is no list; in words.
+    Odd(String),
+}
+
+/// Lists all registrants and gives each page's members to `page`.
+///
+/// # Errors
+/// [`NoList`] when any page could not be had, or the pages lead elsewhere or have no end.
+pub async fn list<T: Transport>(
+    client: &GraphClient<T>,
+    target: &Target,
+    mut page: impl FnMut(Vec<Member>),
+) -> Result<(), NoList> {
+    let odd = |why: &str| Err(NoList::Odd(why.to_owned()));
+    let first = target.list();
+    let mut next = first.clone();
+    let (mut visited, mut seen) = (HashSet::new(), HashSet::new());
+    let mut stale = 0;
+    for _ in 0..MOST_PAGES {
+        let fetched = client.fetch(&next, |response| target.read_page(response)).await;
+        let ListPage { members, next_link } = fetched.map_err(|refusal| match refusal {
+            Refusal::Unreadable => NoList::Odd("a page of the list cannot be read".to_owned()),
+            refusal => NoList::Refused(refusal),
+        })?;
+        let before = seen.len();
+        seen.extend(members.iter().map(identity));
+        stale = if seen.len() == before { stale + 1 } else { 0 };
+        page(members);
+        let Some(link) = next_link else { return Ok(()) };
+        if stale > MOST_STALE_PAGES {
+            return odd("the list goes on and shows nobody new");
+        }
+        let place =
+            client.host().next_target(&link).map_err(|error| NoList::Odd(error.to_string()))?;
+        if !is_same_collection(&first.target, &place) {
+            return odd("the list's next page leads to another list");
+        }
+        if !visited.insert(place.clone()) {
+            return odd("the list's pages run in a circle");
+        }
+        next = Draft { target: place, ..next };
+    }
+    odd("the list has no end")
+}
+
+/// What tells members apart, hashed: a long list leaves eight bytes of each.
+fn identity(member: &Member) -> u64 {
+    foldhash::fast::FixedState::default().hash_one((
+        &member.server_id,
+        &member.posted,
+        &member.email,
+    ))
+}
+
+/// Whether both paths name the same collection of the same target. Graph may write `/me` as
+/// `/users('…')`, keys in parentheses as segments, and encode ids otherwise; so what stands before the
+/// target's collection is not compared.
+fn is_same_collection(one: &str, other: &str) -> bool {
+    let tail = |path: &str| -> Vec<String> {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let mut parts: Vec<String> = Vec::new();
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+            let decoded = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
+            match decoded.strip_suffix("')").and_then(|rest| rest.split_once("('")) {
+                Some((name, key)) => {
+                    parts.extend([name.to_lowercase(), key.replace("''", "'")]);
+                }
+                None => parts.push(decoded.into_owned()),
+            }
+        }
+        let collection = ["onlinemeetings", "virtualevents"];
+        let is_one = |part: &String| collection.contains(&part.to_lowercase().as_str());
+        let from = parts.iter().position(is_one).unwrap_or(0);
+        parts.drain(..from);
+        if let Some(name) = parts.first_mut() {
+            *name = name.to_lowercase();
+        }
+        parts
+    };
+    tail(one) == tail(other)
+}
 
 /// Whom to look for, so that a list of many leaves little behind.
 #[derive(Default)]
@@ -35,20 +136,17 @@ impl Wanted {
     }
 
     /// Whether this member may be one of them.
-    #[must_use]
     pub fn has(&self, member: &Member) -> bool {
         member.posted.as_ref().is_some_and(|id| self.ids.contains(id))
             || member.email.as_ref().is_some_and(|email| self.emails.contains(email))
     }
 
     /// How many are looked for.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
     /// Whether nobody is looked for.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -84,9 +182,8 @@ pub struct RemoteMatch {
 }
 
 impl RemoteIndex {
-    /// RemoteIndex that are held against neither ledger nor list: by its address alone only a
+    /// A [`RemoteIndex`] that is held against neither ledger nor list: by its address alone only a
     /// registration without an id is anybody's.
-    #[must_use]
     pub fn cautious() -> Self {
         Self { cautious: true, ..Self::default() }
     }
@@ -113,19 +210,16 @@ impl RemoteIndex {
     }
 
     /// Whether a meeting's list shows this id.
-    #[must_use]
     pub fn shows(&self, id: &str) -> bool {
         self.ids.binary_search(&KEYS.hash_one(id)).is_ok()
     }
 
     /// How many of the members noted hold a place.
-    #[must_use]
     pub fn holding(&self) -> u64 {
         self.holding
     }
 
     /// Whether a member was registered with this id.
-    #[must_use]
     pub fn has_posted(&self, id: &str) -> bool {
         self.by_id.contains_key(id)
     }
@@ -149,14 +243,12 @@ impl RemoteIndex {
     }
 
     /// What was seen of this registrant.
-    #[must_use]
     pub fn of(&self, registrant: &Registrant) -> Option<RemoteMatch> {
         self.of_known(registrant, None)
     }
 
     /// What was seen of this registrant, whom an earlier list has told by the server's own id of
     /// its registration: that one is theirs, whatever id it was registered with.
-    #[must_use]
     pub fn of_known(
         &self,
         registrant: &Registrant,
@@ -217,9 +309,19 @@ fn email(registrant: &Registrant) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, StatusCode};
+
     use super::*;
     use crate::{
-        graph::list::Standing,
+        auth::Tokens,
+        graph::{
+            host::{GraphHost, TrustedHosts},
+            list::Standing,
+            meeting::Meeting,
+            transport::{Request, Response, TransportError},
+        },
+        job::clock::Clock,
+        pacing::{Buckets, Pacer, Settings},
         registrant::{Fields, Rule},
     };
 
@@ -314,5 +416,61 @@ mod tests {
         assert_eq!(taken(None), Some(true), "whose THEIRS is this list does not know");
         assert_eq!(taken(Some("r1")), Some(false));
         assert_eq!(taken(Some("r2")), Some(true));
+    }
+
+    #[test]
+    fn a_page_is_of_the_same_list_however_graph_writes_its_path() {
+        let list = "/beta/users/ada%40x.org/onlineMeetings/MSo%2Bx%3D/registration/registrants";
+        for same in [
+            "/beta/users('0b')/onlineMeetings('MSo+x=')/registration/registrants?$skiptoken=1",
+            "/beta/me/onlinemeetings/MSo%2bx%3d/registration/registrants",
+        ] {
+            assert!(is_same_collection(list, same), "{same}");
+        }
+        for other in [
+            "/beta/me/onlineMeetings/other/registration/registrants",
+            "/beta/me/onlineMeetings/mso+x=/registration/registrants",
+            "/beta/me/onlineMeetings/MSo+x=/attendanceReports",
+            "/v1.0/solutions/virtualEvents/webinars/MSo+x=/registrations",
+        ] {
+            assert!(!is_same_collection(list, other), "{other}");
+        }
+    }
+
+    /// Answers each request with a page of `members` and a next page.
+    struct Endless {
+        members: &'static str,
+        pages: std::cell::Cell<u32>,
+    }
+
+    impl Transport for Endless {
+        async fn send(&self, request: Request) -> Result<Response, TransportError> {
+            self.pages.set(self.pages.get() + 1);
+            let (path, page) = (request.target.split('?').next().unwrap_or(""), self.pages.get());
+            let body = format!(
+                r#"{{"value":[{}],"@odata.nextLink":"http://127.0.0.1:1{path}?page={page}"}}"#,
+                self.members
+            );
+            Ok(Response { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into() })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_never_ends_is_no_list() {
+        for members in ["", r#"{"id":"a1","tenantId":null,"userId":null}"#] {
+            let pacer = || Pacer::new(Settings::default());
+            let client = GraphClient::new(
+                Endless { members, pages: std::cell::Cell::new(0) },
+                GraphHost::parse("http://127.0.0.1:1", &TrustedHosts::default()).expect("a host"),
+                Tokens::none(),
+                Clock::starting(0),
+                Buckets::new(pacer(), pacer()),
+                fastrand::Rng::with_seed(1),
+            );
+            let target = Target::Meeting(Meeting::new("m1", None));
+            let listed = list(&client, &target, |_| {}).await;
+            assert!(matches!(listed, Err(NoList::Odd(_))), "{listed:?}");
+            assert!(client.traffic().requests < 10, "{:?}", client.traffic());
+        }
     }
 }

@@ -10,13 +10,10 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
-    client::{GraphClient, Prepared},
+    client::{Exchange, GraphClient, Prepared},
     clock::millis,
-    exchange::Exchange,
-    refusal::systemic,
     remote::RemoteMatch,
-    stop::Stop,
-    work::{RowEnd, Work},
+    stop::{Stop, systemic},
 };
 use crate::{
     graph::{
@@ -27,17 +24,105 @@ use crate::{
         webinar::{Accepted, Webinar},
     },
     ledger::{
-        Attempt, Granted, Intent, LedgerError, LedgerWriter, NextState, Purpose, Seq, Transition,
+        Attempt, Granted, Intent, LedgerError, LedgerWriter, NextState, Purpose, Seq, State,
+        Transition,
     },
     pacing::{Call, Verdict},
-    registrant::BadLink,
+    registrant::{BadLink, PersonFingerprint, Registrant},
 };
 
 /// So many rows in a row that get the same bad answer, without a success between them, are no longer
 /// the rows' fault (contract, section 7).
 pub(super) const SAME_ANSWER: u32 = 20;
 
-/// Where rows are enrolled.
+/// A row on its way to Graph.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[derive(Clone)]
+pub struct Work {
+    /// Whom to enrol.
+    pub registrant: Registrant,
+    /// Its number in the ledger, once it has one.
+    pub seq: Option<Seq>,
+    /// What is sent with the id, as the ledger keeps it.
+    pub sent: String,
+    /// Whose the row is, as far as it tells.
+    pub person: PersonFingerprint,
+    /// The row's line in the input.
+    pub line: u64,
+    /// Whether a meeting holds it from an attempt whose answer was lost: DELETE first.
+    pub remove_first: bool,
+    /// Whether it was removed, and no list has shown yet that it is gone.
+    pub removed: bool,
+    /// How often a list went on showing it after its DELETE was answered.
+    pub contradictions: u32,
+    /// When its latest attempt was answered or given up, in milliseconds since 1970.
+    pub answered_at: i64,
+    /// Whether it was posted in this run.
+    pub posted: bool,
+    /// Whether its result was ever lost, in this run or an earlier one: then the server may hold it
+    /// by our own doing.
+    pub doubted: bool,
+    /// How often its result was lost, or its DELETE failed, in this run.
+    pub lost: u32,
+    /// How often it was looked for in vain, in this run, after the target had accepted it.
+    pub missed: u32,
+    /// Whether the target held it before this ledger ever sent it.
+    pub adopted: bool,
+    /// The server's own id of its registration, where a list has told it.
+    pub server_id: Option<String>,
+}
+
+impl Work {
+    /// A row that nothing is known of yet.
+    pub fn new(registrant: Registrant, sent: String, person: PersonFingerprint, line: u64) -> Self {
+        Self {
+            registrant,
+            seq: None,
+            sent,
+            person,
+            line,
+            remove_first: false,
+            removed: false,
+            contradictions: 0,
+            answered_at: 0,
+            posted: false,
+            doubted: false,
+            lost: 0,
+            missed: 0,
+            adopted: false,
+            server_id: None,
+        }
+    }
+}
+
+/// How a row's life at Graph ended, for now.
+pub enum RowEnd {
+    /// Enrolled; the link is on disk.
+    Enrolled,
+    /// The server refused it.
+    Refused {
+        /// Graph's code.
+        code: String,
+        /// Graph's message.
+        message: String,
+    },
+    /// A POST or DELETE whose result was never learnt.
+    InDoubt,
+    /// It was removed; the next list tells whether it is gone.
+    Removed,
+    /// A webinar has it, and its link is to be had: of this registration, where it is known.
+    Accepted(Option<Box<RemoteMatch>>),
+    /// A webinar has it, and there is no link before its organizer acts.
+    Awaiting,
+    /// A webinar has it, and it holds no place there: cancelled, rejected, or somebody else's.
+    TurnedAway,
+    /// The ledger held it: somebody in this run, or its own story, stands against it.
+    Held(State),
+    /// The run was stopped before it was sent.
+    NotAttempted,
+}
+
+/// Sends rows and writes down what becomes of them, for as long as the run goes on.
 pub struct RowSender<'a, T> {
     /// The line to Graph.
     pub client: &'a GraphClient<T>,
@@ -53,8 +138,6 @@ pub struct RowSender<'a, T> {
 enum Outcome {
     /// Send again: not processed, or a fresh token is there.
     Again,
-    /// The row's life goes on with its POST.
-    Removed,
     /// It ends.
     End(RowEnd),
 }
@@ -97,6 +180,7 @@ impl<T: Transport> RowSender<'_, T> {
             let Ok(exchange) = self.client.send(Some(ready), call, &draft, request).await else {
                 return self.withdraw(seq, call).await;
             };
+            work.answered_at = self.client.clock.stamp(exchange.answered);
             if call == Call::Create {
                 self.client.count_post(std::mem::replace(&mut work.posted, true));
             }
@@ -113,7 +197,6 @@ impl<T: Transport> RowSender<'_, T> {
             tracing::trace!(request = %exchange.client_request_id, "its outcome is on disk");
             match outcome {
                 Outcome::Again => {}
-                Outcome::Removed => work.remove_first = false,
                 Outcome::End(end) => return end,
             }
         }
@@ -208,7 +291,10 @@ impl<T: Transport> RowSender<'_, T> {
         };
         match exchange.verdict {
             Verdict::Done if call == Call::Remove && is_removed(exchange) => {
-                (NextState::Ready, Outcome::Removed)
+                (work.remove_first, work.removed) = (false, true);
+                let reason =
+                    "it was removed to be posted again; the next list tells whether it is gone";
+                (in_doubt("removed", reason), Outcome::End(RowEnd::Removed))
             }
             // A DELETE that fails again and again is one row's trouble; a POST that cannot even be
             // sent is everybody's, and the line ends the run when that lasts.

@@ -5,20 +5,17 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 use super::{
-    client::GraphClient,
+    client::{GraphClient, Refusal},
     clock,
     conduct::Conduct,
     engine::{self, Begin, Engine, Progress, Tally},
-    listing::{self, NoList},
     plan::{JobError, Plan},
     preflight::{self, Ruling},
-    refusal::{self, Refusal},
-    remote::RemoteIndex,
-    stop::Stop,
+    remote::{self, NoList, RemoteIndex},
+    stop::{self, Stop},
 };
 use crate::{
     graph::{
-        host::GraphHost,
         list::Member,
         meeting::Registration,
         target::{Api, Target},
@@ -43,8 +40,6 @@ pub struct Import<'a, T> {
     pub client: &'a GraphClient<T>,
     /// The target.
     pub target: &'a Target,
-    /// Where it is.
-    pub host: &'a GraphHost,
     /// The input's copy.
     pub input: &'a Snapshot,
     /// How to behave.
@@ -220,7 +215,7 @@ impl<T: Transport> Import<'_, T> {
     async fn rule(&self, ledger: &mut Ledger) -> Result<Ruling, Early> {
         let before = ledger.listed()?.registration.filter(|_| !self.conduct.trust_ledger);
         let enable = self.enable.filter(|_| before.is_none());
-        let ruling = match preflight::rule(self.client, self.target, self.host, enable).await {
+        let ruling = match preflight::rule(self.client, self.target, enable).await {
             Ok(ruling) => ruling,
             Err(stop) => {
                 let gone = matches!(&stop, Some(Stop::TargetGone { api: Api::Meeting, .. }));
@@ -276,12 +271,12 @@ impl<T: Transport> Import<'_, T> {
 
     /// Lists the whole target; `false` where there is no list and the ledger is trusted.
     async fn list_pages(&self, page: impl FnMut(Vec<Member>)) -> Result<bool, Early> {
-        let why = match listing::list(self.client, self.target, self.host, page).await {
+        let why = match remote::list(self.client, self.target, page).await {
             Ok(()) => return Ok(true),
             Err(NoList::Refused(Refusal::Stopped)) => return Err(Early::Stop(None)),
             Err(_) if self.conduct.trust_ledger => return Ok(false),
             Err(NoList::Odd(why)) => why,
-            Err(NoList::Refused(refusal)) => match refusal.into_stop(self.target.api()) {
+            Err(NoList::Refused(refusal)) => match refusal.into_stop(self.target.api(), "a list") {
                 Some(Stop::Unusable(why) | Stop::Failing(why)) => why,
                 stop => return Err(Early::Stop(stop)),
             },
@@ -326,7 +321,6 @@ impl<T: Transport> Import<'_, T> {
         let engine = Engine {
             client: self.client,
             target: self.target,
-            host: self.host,
             writer: &writer,
             conduct: self.conduct,
             read: plan.counts.read,
@@ -348,7 +342,8 @@ impl<T: Transport> Import<'_, T> {
     fn begin(&self, plan: &mut Plan) -> Begin {
         let settle = clock::millis(self.conduct.settle);
         let mut begin = Begin::default();
-        for (work, since) in std::mem::take(&mut plan.in_doubt) {
+        for (mut work, since) in std::mem::take(&mut plan.in_doubt) {
+            work.answered_at = since;
             let ripe = self.client.clock.since(since.saturating_add(settle));
             // No longer than that, where a clock was set back since.
             begin.lost.push((work, ripe.min(self.conduct.settle)));
@@ -380,7 +375,7 @@ impl<T: Transport> Import<'_, T> {
         // Whoever is signed in registers nobody else.
         // In doubt: an absent one would be posted.
         (ruling.of_a_person && (plan.counts.to_post > 0 || plan.counts.in_doubt > 0))
-            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, refusal::WEBINAR_ACCESS)))
+            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, stop::WEBINAR_ACCESS)))
     }
 
     fn set_pace(&self, plan: &Plan, ledger: &Ledger) -> Result<(), LedgerError> {

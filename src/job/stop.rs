@@ -7,7 +7,14 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::graph::{target::Api, transport::Distrust};
+use crate::{
+    graph::{
+        target::Api,
+        transport::{Distrust, Response},
+        wire::GraphError,
+    },
+    pacing::{Systemic, Verdict},
+};
 
 /// A cause that ends the run for every row that is left.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,7 +119,6 @@ pub enum Stop {
 
 impl Stop {
     /// The exit code (contract: 3, 5, 6, 130 or 143).
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted => 130,
@@ -137,7 +143,6 @@ impl Stop {
 
     /// The sentence with Graph's own words in it. They may quote what was sent, names and addresses
     /// too, so this is for the rejects file; what is shown and logged is `Display`.
-    #[must_use]
     pub fn in_full(&self) -> String {
         match self {
             Self::Forbidden { message, .. } | Self::SameRefusal { message, .. }
@@ -150,7 +155,6 @@ impl Stop {
     }
 
     /// The word for `stopReason` and for the `_code` of rows that were not attempted.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Interrupted => "interrupted",
@@ -194,6 +198,63 @@ fn retirement(api: Api) -> &'static str {
     }
 }
 
+/// A status and Graph's code, for logs and messages.
+pub(super) fn answer_in_words(status: u16, code: &str) -> String {
+    if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
+}
+
+/// The cause behind an answer that every other request would get as well.
+pub fn systemic(status: u16, error: GraphError, verdict: Verdict, api: Api) -> Stop {
+    let GraphError { code, message, .. } = error;
+    match verdict {
+        Verdict::SignIn => Stop::SignIn {
+            detail: format!("Graph refuses the token (401 {code}); {}", advice(&message, api)),
+            passing: false,
+        },
+        Verdict::Systemic(Systemic::Forbidden) => {
+            let advice = advice(&message, api).to_owned();
+            Stop::Forbidden { code, message, advice }
+        }
+        Verdict::Systemic(Systemic::TargetGone) => Stop::TargetGone { api, code },
+        Verdict::Systemic(Systemic::Retired) => {
+            Stop::Retired { api, answer: format!("Graph answered {status} {code}") }
+        }
+        _ => Stop::Unusable(format!(
+            "Graph refused the request ({})",
+            answer_in_words(status, &code)
+        )),
+    }
+}
+
+/// Whether a 401 is about the app's policy and not about its token: a fresh token would not help.
+pub(super) fn is_policy(response: &Response) -> bool {
+    names_policy(&GraphError::read(&response.body).message)
+}
+
+/// Microsoft's two wordings of a missing application access policy.
+fn names_policy(message: &str) -> bool {
+    message.contains("on behalf of user") || message.contains("application access policy")
+}
+
+/// What to do about a refusal of the whole app. Source: Microsoft Graph, "Allow applications to
+/// access online meetings on behalf of a user".
+fn advice(message: &str, api: Api) -> &'static str {
+    match (names_policy(message), api) {
+        (true, _) => {
+            "a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds \"<client id>\"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity \"<organizer's object id>\"`; it takes up to 30 minutes to act"
+        }
+        (false, Api::Meeting) => {
+            "the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy"
+        }
+        (false, Api::Webinar) => WEBINAR_ACCESS,
+    }
+}
+
+/// What an application needs to register people for a webinar. Source: Microsoft Graph reference,
+/// "Create virtualEventRegistration", and "Allow applications to access online meetings on behalf
+/// of a user".
+pub const WEBINAR_ACCESS: &str = "an application needs the permissions VirtualEventRegistration-Anon.ReadWrite.All and VirtualEvent.Read.All with an administrator's consent, and a Teams administrator has to allow it to act for the webinar's organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds \"<client id>\"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity \"<organizer's object id>\"` (it takes up to 30 minutes to act)";
+
 /// Raised once, seen by everybody: after it nothing new starts, and what is in flight is awaited.
 #[derive(Default)]
 pub struct StopFlag {
@@ -215,13 +276,11 @@ impl StopFlag {
     }
 
     /// Whether it is raised.
-    #[must_use]
     pub fn is_raised(&self) -> bool {
         self.raised.get()
     }
 
     /// The cause.
-    #[must_use]
     pub fn cause(&self) -> Option<Stop> {
         self.stop.borrow().clone()
     }

@@ -81,7 +81,7 @@ impl Projection<'_> {
             let asked = !matches!(decision.action, Action::Excluded | Action::Invalid(_));
             let entry = if asked { look_ups.find(&RegistrantId::trusted(id))? } else { None };
             let (faults, changed) = self.in_detail(&row, decision, entry.as_ref());
-            let end = outcome(decision.action, faults, &changed, entry.as_ref(), &run);
+            let end = outcome(decision.action, &faults, &changed, entry.as_ref(), &run);
             counts.read += 1;
             counts.count(&end);
             match &end {

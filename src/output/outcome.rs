@@ -140,7 +140,7 @@ pub(super) struct RunSoFar<'a> {
 /// what was sent of it.
 pub(super) fn outcome<'a>(
     action: Action,
-    faults: Vec<Fault>,
+    faults: &[Fault],
     changed: &[String],
     entry: Option<&'a Entry>,
     run: &RunSoFar<'a>,
@@ -148,7 +148,7 @@ pub(super) fn outcome<'a>(
     match action {
         Action::Excluded => return Outcome::Excluded,
         Action::Invalid(_) => {
-            let (code, reason) = faults_in_words(&faults);
+            let (code, reason) = faults_in_words(faults);
             let (code, reason) = (code.into(), reason.into());
             return Outcome::Rejected { kind: Rejected::Invalid, code, reason };
         }

@@ -161,7 +161,7 @@ fn a_row_that_changed_since_it_was_enrolled_is_not_posted_again() {
 fn without_the_targets_list_nobody_is_enrolled_unless_the_ledger_is_trusted() {
     let context = Context::with(Config { faults: faults(&["list:500=100"]), ..Config::default() });
     context.file("people.csv", crowd(3));
-    assert_snapshot!(context.run("run people.csv --meeting m1"), @r"
+    assert_snapshot!(context.run("run people.csv --meeting m1 --max-duration 3s"), @r"
     exit 5
     --- stdout
     3 rows read in [time]:

@@ -24,12 +24,10 @@ use crate::{
     },
     input::Input,
     job::{
-        self, admission,
-        client::GraphClient,
-        exchange::Exchange,
+        self,
+        client::{Exchange, GraphClient},
         preflight,
-        refusal::{WEBINAR_ACCESS, systemic},
-        stop::Stop,
+        stop::{Stop, WEBINAR_ACCESS, systemic},
     },
     ledger::Listed,
     output::harmless,
@@ -113,8 +111,14 @@ async fn online(settings: &DoctorSettings, reachable: Reachable<'_>, findings: &
     };
     let pacer = || Pacer::new(Settings::default());
     let buckets = Buckets::new(pacer(), pacer());
-    let client =
-        GraphClient::new(transport, tokens, job::start_clock(), buckets, fastrand::Rng::new());
+    let client = GraphClient::new(
+        transport,
+        graph.host.clone(),
+        tokens,
+        job::start_clock(),
+        buckets,
+        fastrand::Rng::new(),
+    );
     match target {
         Target::Meeting(meeting) => {
             let found = registration(settings.enable, &client, meeting, findings).await;
@@ -226,7 +230,7 @@ async fn webinar(
 ) -> Option<()> {
     let shown = reached(client, &webinar.show(), findings).await?;
     let about = told(&shown, "registration", Api::Webinar, parsed(wire::webinar), findings)?;
-    let mode = match admission::mode(&about) {
+    let mode = match preflight::mode(&about) {
         Ok(mode) => mode,
         Err(stop) => {
             findings.mend("registration", stop);
@@ -239,7 +243,7 @@ async fn webinar(
     };
     findings.ok("registration", format!("published, open to {mode}; {mails}"));
     if mode == Mode::Organization {
-        findings.note("audience", admission::ORGANIZATION);
+        findings.note("audience", preflight::ORGANIZATION);
     }
     let (exchange, _) = findings.check("admission", ask(client, &webinar.configuration()).await)?;
     let said = told(&exchange, "admission", Api::Webinar, parsed(wire::configuration), findings)?;

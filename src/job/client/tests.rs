@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::*;
 use crate::{
-    graph::transport::{Failure, Reach, Request},
+    graph::{host::TrustedHosts, transport::Request},
     pacing::{Pacer, Settings},
 };
 
@@ -28,12 +28,13 @@ impl Transport for Failing {
     }
 }
 
-/// A line to a server that fails from then until then, in seconds.
-fn line(from: u64, until: u64) -> GraphClient<Failing> {
+/// A client of a server that fails from then until then, in seconds.
+fn client(from: u64, until: u64) -> GraphClient<Failing> {
     let (from, until) = (Duration::from_secs(from), Duration::from_secs(until));
     let pacer = || Pacer::new(Settings::default());
     GraphClient::new(
         Failing { start: tokio::time::Instant::now(), from, until },
+        GraphHost::parse("http://127.0.0.1:1", &TrustedHosts::default()).expect("a host"),
         Tokens::none(),
         Clock::starting(1_767_225_600_000),
         Buckets::new(pacer(), pacer()),
@@ -48,25 +49,25 @@ fn draft() -> Draft {
 /// A server that asks for a long wait is silent for as long, and that is no outage.
 #[tokio::test(start_paused = true)]
 async fn a_failure_after_a_long_silence_is_one_failure() {
-    let client = line(700, 705);
-    client.ask(Call::Read, &draft()).await.expect("an answer");
+    let client = client(700, 705);
+    client.send_until_answered(Call::Read, &draft()).await.expect("an answer");
     tokio::time::sleep(Duration::from_secs(701)).await;
-    client.ask(Call::Read, &draft()).await.expect("asked again until it answers");
+    client.send_until_answered(Call::Read, &draft()).await.expect("asked again until it answers");
     assert_eq!(client.stop.cause(), None);
     assert!(client.traffic().failed > 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_sat_out_for_ten_minutes_and_no_longer() {
-    let short = line(1, 500);
-    short.ask(Call::Read, &draft()).await.expect("an answer");
+    let short = client(1, 500);
+    short.send_until_answered(Call::Read, &draft()).await.expect("an answer");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    short.ask(Call::Read, &draft()).await.expect("an answer in the end");
+    short.send_until_answered(Call::Read, &draft()).await.expect("an answer in the end");
     assert_eq!(short.stop.cause(), None);
 
-    let long = line(1, u64::MAX);
+    let long = client(1, u64::MAX);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(matches!(long.ask(Call::Read, &draft()).await, Err(Refusal::Stopped)));
+    assert!(matches!(long.send_until_answered(Call::Read, &draft()).await, Err(Refusal::Stopped)));
     let Some(Stop::Unreachable { after, .. }) = long.stop.cause() else { panic!("no outage") };
     assert!(after >= OUTAGE, "{after:?}");
 }

@@ -55,7 +55,9 @@ fn judge(
     let (people, decisions) = noted(rows);
     let list = PeopleList { told, column: "id", is_rejects_file: false };
     people.judge(&decisions, &list, |tell| {
-        ledger.iter().for_each(|&(seq, print)| tell(Seq::at(seq), print));
+        for &(seq, print) in ledger {
+            tell(Seq::at(seq), print);
+        }
         Ok(())
     })
 }

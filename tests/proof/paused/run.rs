@@ -70,6 +70,7 @@ impl World {
                 transcript: Rc::clone(&self.transcript),
                 token: self.token.clone(),
             },
+            self.host.clone(),
             tokens(&self.token),
             Clock::starting(self.now()),
             Buckets::new(Pacer::new(Settings::default()), Pacer::new(Settings::default())),
@@ -79,7 +80,6 @@ impl World {
         let import = Import {
             client: &client,
             target: &self.target,
-            host: &self.host,
             input: &snapshot,
             conduct: &conduct,
             enable: None,

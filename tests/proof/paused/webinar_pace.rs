@@ -67,6 +67,8 @@ async fn play(rows: u32) {
     let (writes, reads) = (paced(Quota::WEBINAR_WRITES), paced(Quota::WEBINAR_READS));
     let client = GraphClient::new(
         Direct::new(&simulator),
+        GraphHost::parse("https://graph.microsoft.com", &TrustedHosts::default())
+            .expect("Graph's host"),
         Tokens::none(),
         Clock::starting(1_767_225_600_000),
         Buckets::new(Pacer::new(writes.clone()), Pacer::new(reads)),
@@ -80,11 +82,9 @@ async fn play(rows: u32) {
     };
     let ledger = folder.path().join("people.ledger");
     let ledger = Ledger::open(&ledger, &identity, 0).expect("a ledger");
-    let none = TrustedHosts::new(std::iter::empty::<String>()).expect("no host is a fine list");
     let import = Import {
         client: &client,
         target: &Target::Webinar(Webinar::new("W")),
-        host: &GraphHost::parse("https://graph.microsoft.com", &none).expect("Graph's host"),
         input: &snapshot,
         conduct: &Conduct::default(),
         enable: None,
