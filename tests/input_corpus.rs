@@ -70,17 +70,19 @@ fn outcome(path: &Path, options: &Options, rule: &Rule) -> String {
         let mut told = detected(&input);
         let snapshot = input.snapshot(&std::env::temp_dir())?;
         let mut rows = snapshot.rows()?;
-        let mut sieve = Validator::new(rule.clone());
+        let mut validator = Validator::new(rule.clone());
         let mut row = Row::new();
         while rows.read(&mut row)? {
-            let outcome = match sieve.sift(&row) {
-                RowCheck::Excluded => "excluded".to_owned(),
-                RowCheck::Invalid(faults) => {
-                    faults.iter().map(|fault| fault.code.as_str()).collect::<Vec<_>>().join("+")
-                }
-                RowCheck::Valid { registrant, repeats, .. } => {
+            let check = validator.check(&row);
+            let faults = check.as_ref().map(|check| check.faults(&row)).unwrap_or_default();
+            let outcome = match check {
+                None => "excluded".to_owned(),
+                Some(RowCheck { registrant: Ok(registrant), repeats, .. }) if faults.is_empty() => {
                     let again = repeats.map_or_else(String::new, |line| format!(" repeats {line}"));
                     format!("<{}>{again}", registrant.id.as_str())
+                }
+                Some(_) => {
+                    faults.iter().map(|fault| fault.code.as_str()).collect::<Vec<_>>().join("+")
                 }
             };
             let _ = writeln!(told, "{} {outcome}", row.line());
@@ -88,7 +90,7 @@ fn outcome(path: &Path, options: &Options, rule: &Rule) -> String {
         for note in snapshot.notes() {
             let _ = writeln!(told, "note: {note}");
         }
-        if let Some(trap) = sieve.id_trap() {
+        if let Some(trap) = validator.id_trap() {
             let _ = writeln!(told, "trap: {trap}");
         }
         Ok(told)

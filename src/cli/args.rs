@@ -1,19 +1,23 @@
 //! What can be typed. Every option may also stand in the environment (`REGISTRANT_IMPORT_…`) or,
 //! by the same name, in a job file; see [`super::job_file`].
 
-mod options;
-
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
+use jiff::civil::Time;
 
-pub(super) use options::{
-    AccountArgs, AuthArgs, ConductArgs, FileArgs, GraphArgs, InputArgs, JobArgs, LedgerArgs,
-    OnUnknownArg, PaceArgs, TargetArgs,
+use crate::{
+    auth::Method,
+    graph::host::Cloud,
+    input::{Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source},
+    job::conduct::{Conduct, Limit},
+    parse::duration,
+    output::ProgressMode,
+    pacing::Quota,
+    registrant::Mode,
+    simulator::SimulatorArgs,
 };
-
-use crate::{output::ProgressMode, registrant::Mode, simulator::SimulatorArgs};
 
 /// Enrols the people of a CSV export in a Microsoft Teams meeting or webinar: each exactly once,
 /// each with a join link of their own
@@ -174,22 +178,22 @@ pub(super) struct RegistrationArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistrationAction {
     /// Show the external registration of the meeting (GET)
-    Show(ReachArgs),
+    Show(MeetingArgs),
     /// Enable the external registration of the meeting (POST)
     Enable {
         /// Who may register: everyone or organization
         #[arg(long, value_name = "MODE")]
         allow: Mode,
         #[command(flatten)]
-        reach: ReachArgs,
+        meeting: MeetingArgs,
     },
     /// Disable it, which removes every registrant of the meeting as well (DELETE)
-    Disable(ReachArgs),
+    Disable(MeetingArgs),
 }
 
 /// Which meeting, where, and who is asking.
 #[derive(Debug, Args)]
-pub(super) struct ReachArgs {
+pub(super) struct MeetingArgs {
     #[command(flatten)]
     pub(super) job: JobArgs,
     #[command(flatten)]
@@ -249,7 +253,6 @@ pub(super) struct LoginArgs {
     pub(super) graph: GraphArgs,
 }
 
-/// What `man` takes.
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
     /// The command whose page it is, such as `run` or `registration show` [default: the program]
@@ -258,4 +261,229 @@ pub(super) struct ManArgs {
     /// Write every page into this folder instead: registrant-import.1, registrant-import-run.1, …
     #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
     pub(super) dir: Option<PathBuf>,
+}
+
+// The options that several commands take, in groups as the help shows them.
+
+#[derive(Debug, Args)]
+pub(super) struct JobArgs {
+    /// A file that holds any of these options by the same names
+    #[arg(long, value_name = "FILE.toml")]
+    pub(super) job: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Target")]
+pub(super) struct TargetArgs {
+    /// The online meeting's id
+    #[arg(long, value_name = "ID")]
+    pub(super) meeting: Option<String>,
+    /// Or a webinar's id, `<id>@<tenant id>`
+    #[arg(long, value_name = "ID", conflicts_with_all = ["meeting", "organizer"])]
+    pub(super) webinar: Option<String>,
+    /// The meeting's organizer: object id or user principal name [default: who is signed in]
+    #[arg(long, value_name = "USER")]
+    pub(super) organizer: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub(super) struct InputArgs {
+    /// The export; `-` is standard input
+    #[arg(value_name = "CSV")]
+    pub(super) csv: Option<Source>,
+    /// Take a field from this column; several columns make one id: id=COLUMN+COLUMN
+    #[arg(long, value_name = "FIELD=COLUMN")]
+    pub(super) map: Vec<MapOption>,
+    /// Give a field this value in every row
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(super) set: Vec<SetOption>,
+    /// Read it as this system's export; `none` for no known one
+    #[arg(long, value_name = "NAME")]
+    pub(super) preset: Option<PresetChoice>,
+    /// Take only rows whose column has one of these values
+    #[arg(long = "where", value_name = "COLUMN=VALUE[,VALUE…]")]
+    pub(super) filters: Vec<Filter>,
+    /// Keep these columns in the enrolled file
+    #[arg(long, value_name = "COLUMN[,COLUMN…]", conflicts_with = "keep_all")]
+    pub(super) keep: Vec<Keep>,
+    /// Keep every column in the enrolled file
+    #[arg(long)]
+    pub(super) keep_all: bool,
+    /// The delimiter: , ; | or tab [default: detected]
+    #[arg(long, value_name = "CHAR")]
+    pub(super) delimiter: Option<Delimiter>,
+    /// The encoding, such as windows-1252 [default: detected]
+    #[arg(long, value_name = "NAME")]
+    pub(super) encoding: Option<Encoding>,
+    /// Lines above the header [default: detected]
+    #[arg(long, value_name = "N")]
+    pub(super) skip_lines: Option<u64>,
+    /// Put this text before every id
+    #[arg(long, value_name = "TEXT")]
+    pub(super) id_prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct FileArgs {
+    /// The enrolled file [default: the CSV's name with .enrolled.csv]
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// The rejects file [default: the CSV's name with .rejects.csv]
+    #[arg(long, value_name = "FILE")]
+    pub(super) rejects: Option<PathBuf>,
+    /// Print the summary as one JSON object on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Put an apostrophe before cells that a spreadsheet would execute
+    #[arg(long)]
+    pub(super) formula_safe: bool,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct AccountArgs {
+    /// Write a report of the run to this file: one page without names, ids and links
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) report: Option<PathBuf>,
+    /// Write the run's figures to this file for Prometheus (the node exporter's textfile
+    /// collector); a rehearsal writes none
+    #[arg(long, value_name = "FILE.prom")]
+    pub(super) metrics: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct LedgerArgs {
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    /// The ledger [default: the target's own]
+    #[arg(long, value_name = "FILE")]
+    pub(super) ledger: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Where Graph is, as it was given to `run`
+    #[arg(long, value_name = "URL", help_heading = "Graph")]
+    pub(super) graph_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pace")]
+pub(super) struct PaceArgs {
+    /// Never send faster than this: 0.5/s, 15/30s, 600/m
+    #[arg(long, value_name = "N/UNIT")]
+    pub(super) rate: Option<Quota>,
+    /// The most requests at one time
+    #[arg(long, value_name = "N", default_value_t = Conduct::CONCURRENCY, value_parser = at_least_one)]
+    pub(super) concurrency: usize,
+    /// How often a row's answer may be lost before it stays unknown in this run
+    #[arg(long, value_name = "N", default_value_t = Conduct::MAX_ATTEMPTS)]
+    pub(super) max_attempts: u32,
+    /// How long one request may take
+    #[arg(long, value_name = "DURATION", default_value = "100s", value_parser = duration)]
+    pub(super) timeout: Duration,
+    /// Start nothing new after this time of day
+    #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
+    pub(super) finish_by: Option<Time>,
+    /// Start nothing new after this long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) max_duration: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Conduct")]
+pub(super) struct ConductArgs {
+    /// Post nothing at all if any row is invalid
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Stop when more rows than this are invalid or refused
+    #[arg(long, value_name = "N|P%")]
+    pub(super) max_rejects: Option<Limit>,
+    /// What to do about rows whose answer was lost
+    #[arg(long, value_name = "WHAT", default_value = "reconcile")]
+    pub(super) on_unknown: OnUnknownArg,
+    /// How long after a lost answer the target's list is asked
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(super) settle: Duration,
+    /// Go on where the target cannot be listed, or its registration was made anew
+    #[arg(long)]
+    pub(super) trust_ledger: bool,
+    /// Take whoever has an id now for the person whom it was enrolled for, whatever name and e-mail
+    /// address the row tells; for one run
+    #[arg(long)]
+    pub(super) trust_ids: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum OnUnknownArg {
+    /// List the target, then finish the row
+    Reconcile,
+    /// Leave it alone
+    Hold,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Graph")]
+pub(super) struct GraphArgs {
+    /// Where Graph is [default: the cloud's own address]
+    #[arg(long, value_name = "URL")]
+    pub(super) graph_url: Option<String>,
+    /// Microsoft's cloud: global, usgov, dod or china
+    #[arg(long, value_name = "CLOUD", default_value = "global")]
+    pub(super) cloud: Cloud,
+    /// Send credentials to this host as well
+    #[arg(long, value_name = "HOST")]
+    pub(super) trust_host: Vec<String>,
+    /// Trust this authority's certificates as well (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Speak HTTP/1.1 only
+    #[arg(long)]
+    pub(super) http1: bool,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Sign-in")]
+pub(super) struct AuthArgs {
+    /// How to sign in: token, client-secret, client-certificate, managed-identity,
+    /// workload-identity, azure-cli or device-code [default: by what the environment holds]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) auth: Option<Method>,
+    /// Read the token from this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Run this command for a token
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) token_command: Option<String>,
+}
+
+/// `HH:MM` of the local clock.
+fn time_of_day(text: &str) -> Result<Time, String> {
+    let bad = || format!("`{text}` is no time of day; write it as 17:30");
+    let (hours, minutes) = text.split_once(':').ok_or_else(bad)?;
+    let number = |text: &str| text.parse::<i8>().map_err(|_| bad());
+    Time::new(number(hours)?, number(minutes)?, 0, 0).map_err(|_| bad())
+}
+
+/// A number of things without which nothing goes on.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("with none at a time nothing would ever be sent; give 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("is no whole number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_day_has_hours_and_minutes() {
+        assert_eq!(time_of_day("06:30"), Ok(Time::constant(6, 30, 0, 0)));
+        for bad in ["", "24:00", "7", "12:60", "a:b"] {
+            assert!(time_of_day(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::{args::CheckArgs, enrol, failure::Failure, notation::grouped, print::print};
+use super::{failure::Failure, logging::print, progress::repeats_warning, settings::CheckSettings};
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
-    output::{Console, Rejects, harmless, probe},
-    registrant::{Fault, FaultCode, Field, Rule},
+    output::{Console, Rejects, grouped, harmless, probe},
+    registrant::{Fault, FaultCode, Field, Mode, Rule},
 };
 
-/// What `--json` prints (contract, section 10).
+/// What `--json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Checked<'a> {
@@ -24,15 +24,10 @@ struct Checked<'a> {
     exit_code: u8,
 }
 
-pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> {
-    let source = enrol::source(&args.input)?;
-    let input = input::open(&source, &args.input.options())?;
-    let (rule, compared_with) = if args.webinar {
-        (Rule::webinar(), "webinar")
-    } else {
-        (Rule::Meeting(args.mode), args.mode.as_str())
-    };
-    if !args.json {
+pub(super) fn check(settings: &CheckSettings, console: &Console) -> Result<u8, Failure> {
+    let input = input::open(&settings.input.source, &settings.input.options)?;
+    let rule = settings.mode.map_or_else(Rule::webinar, Rule::Meeting);
+    if !settings.json {
         print(&harmless(&input.describe()));
     }
     let said = input.notes();
@@ -40,12 +35,12 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
         console.say(note);
     }
     input.require(&rule)?;
-    if let Some(path) = &args.rejects {
+    if let Some(path) = &settings.rejects {
         probe(path, "--rejects")?;
     }
     let (detected, mapping) = (input.detected().clone(), input.mapping().clone());
     let header = input.header().clone();
-    let mut rejects = match &args.rejects {
+    let mut rejects = match &settings.rejects {
         Some(path) => Some(Rejects::begin(path, &header, false)?),
         None => None,
     };
@@ -61,9 +56,9 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
     }
     rejects.map(|rejects| rejects.commit().map(drop)).transpose()?;
     let exit_code = if survey.invalid > 0 { 3 } else { 0 };
-    if args.json {
+    if settings.json {
         let checked = Checked {
-            mode: compared_with,
+            mode: settings.mode.map_or("webinar", Mode::as_str),
             read: survey.read,
             valid: survey.valid,
             invalid: survey.invalid,
@@ -75,14 +70,14 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
         let json = serde_json::to_string(&checked).map_err(|e| Failure::internal("JSON", &e))?;
         print(&format!("{json}\n"));
     } else {
-        print(&harmless(&in_words(&survey, args)));
+        print(&harmless(&in_words(&survey, settings.mode)));
     }
     for note in survey.notes.iter().filter(|note| !said.contains(note)) {
         console.say(note);
     }
     let differing = survey.faults.get(&FaultCode::DuplicateId).copied().unwrap_or(0);
     if differing > 0 {
-        console.warn(enrol::repeats_warning(&mapping, differing));
+        console.warn(repeats_warning(&mapping, differing));
     }
     let shared = survey.faults.get(&FaultCode::DuplicateEmail).copied().unwrap_or(0);
     if shared > 0 {
@@ -92,7 +87,7 @@ pub(super) fn check(args: &CheckArgs, console: &Console) -> Result<u8, Failure> 
 }
 
 /// What is said where people share an e-mail address that a webinar tells them apart by.
-pub(super) fn addresses_warning(mapping: &Mapping, rows: u64) -> String {
+fn addresses_warning(mapping: &Mapping, rows: u64) -> String {
     let (hold, are) = if rows == 1 { ("row holds", "is") } else { ("rows hold", "are") };
     format!(
         "{} {hold} the e-mail address of an earlier row with another id (`{}`) and {are} invalid: Teams keeps one registration for each address. Give each person an address of their own",
@@ -101,8 +96,8 @@ pub(super) fn addresses_warning(mapping: &Mapping, rows: u64) -> String {
     )
 }
 
-fn in_words(survey: &Survey, args: &CheckArgs) -> String {
-    let against = if args.webinar { "webinar".to_owned() } else { format!("mode {}", args.mode) };
+fn in_words(survey: &Survey, mode: Option<Mode>) -> String {
+    let against = mode.map_or("webinar".to_owned(), |mode| format!("mode {mode}"));
     let mut lines = vec![format!(
         "\n{} rows read: {} valid, {} invalid, {} left out ({against})",
         grouped(survey.read),

@@ -1,4 +1,13 @@
-//! A command that failed: the exit code and the sentence.
+//! A command that failed: the exit code and the sentence. And a fault of the program itself: exit
+//! code 1, and a sentence without what the fault may quote. A panic's own message can hold whatever
+//! the program had in hand (a text cut within a character is quoted whole), so only the place is
+//! told; `RUST_BACKTRACE` still gives the way to it: names of functions and lines.
+
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::Write,
+    panic,
+};
 
 use crate::{
     auth::AuthError,
@@ -12,8 +21,11 @@ use crate::{
 /// Usage, configuration, or an unreadable input; nothing was posted.
 pub(super) const USAGE: u8 = 2;
 
+/// A fault of the program.
+const INTERNAL: u8 = 1;
+
 /// What is told, and the exit code.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) code: u8,
     pub(super) sentence: String,
@@ -27,7 +39,7 @@ impl Failure {
 
     /// A fault of the program or the machine that has no code of its own.
     pub(super) fn internal(what: &str, error: &dyn std::error::Error) -> Self {
-        Self { code: 1, sentence: format!("{what}: {error}") }
+        Self { code: INTERNAL, sentence: format!("{what}: {error}") }
     }
 
     /// Tells it on standard error; gives the exit code.
@@ -37,17 +49,23 @@ impl Failure {
     }
 }
 
-impl From<InputError> for Failure {
-    fn from(error: InputError) -> Self {
-        Self::usage(error.to_string())
+impl From<&Failure> for Failure {
+    fn from(failure: &Failure) -> Self {
+        failure.clone()
     }
 }
 
-impl From<IdTrap> for Failure {
-    fn from(trap: IdTrap) -> Self {
-        Self::usage(trap.to_string())
-    }
+macro_rules! faults_of_what_was_given {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::usage(error.to_string())
+            }
+        })*
+    };
 }
+
+faults_of_what_was_given!(InputError, IdTrap, HttpError, AuthError);
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
@@ -74,18 +92,6 @@ impl From<HostError> for Failure {
     }
 }
 
-impl From<HttpError> for Failure {
-    fn from(error: HttpError) -> Self {
-        Self::usage(error.to_string())
-    }
-}
-
-impl From<AuthError> for Failure {
-    fn from(error: AuthError) -> Self {
-        Self::usage(error.to_string())
-    }
-}
-
 impl From<JobError> for Failure {
     fn from(error: JobError) -> Self {
         match error {
@@ -109,5 +115,63 @@ impl From<ProjectionError> for Failure {
 impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         Self { code: stop.exit_code(), sentence: stop.to_string() }
+    }
+}
+
+/// What carries out whatever a command waits for.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal("no runtime", &error))
+}
+
+/// Runs `command`; a panic in it, or in a thread of its own, is told without its message.
+pub(super) fn guard(command: impl FnOnce() -> u8) -> u8 {
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        let mut error = std::io::stderr().lock();
+        // Standard error may be closed; nobody is left to be told so.
+        let _ = writeln!(
+            error,
+            "error: internal fault{place}; please report it with this place, and run the same command again: what was done is in the ledger"
+        );
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            let _ = writeln!(error, "{trace}");
+        }
+    }));
+    // Nothing is looked at after a panic but the exit code.
+    panic::catch_unwind(panic::AssertUnwindSafe(command)).unwrap_or(INTERNAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set in the process that is to panic: a hook belongs to a whole process.
+    const CHILD: &str = "REGISTRANT_IMPORT_TEST_PANICS";
+
+    #[test]
+    fn a_panic_ends_with_1_and_does_not_quote() {
+        if std::env::var_os(CHILD).is_some() {
+            let name = "Zo\u{eb} Lovelace".to_owned();
+            let code = guard(|| u8::try_from(name[..3].len()).unwrap_or_default());
+            assert_eq!(code, INTERNAL);
+            return;
+        }
+        let this = std::env::current_exe().expect("this test");
+        let child = Command::new(this)
+            .args(["--exact", "cli::failure::tests::a_panic_ends_with_1_and_does_not_quote"])
+            .arg("--nocapture")
+            .env(CHILD, "1")
+            .output()
+            .expect("runs");
+        let told = String::from_utf8_lossy(&child.stderr).into_owned();
+        assert!(child.status.success(), "{told}");
+        assert!(told.contains("internal fault at src/cli/failure.rs:"), "{told}");
+        assert!(!told.contains("Lovelace"), "{told}");
     }
 }

@@ -7,20 +7,16 @@
 use std::io::{self, IsTerminal};
 
 use super::{
-    args::{AuthArgs, LoginArgs},
-    failure::{Failure, USAGE},
-    reach,
+    failure::{Failure, USAGE, runtime},
+    settings::GraphSettings,
 };
 use crate::{
     auth::{AuthError, AuthSettings, DevicePrompt, Method, Tokens, sign_in},
     output::Console,
 };
 
-pub(super) fn login(args: &LoginArgs, console: &Console) -> Result<u8, Failure> {
-    let by_code =
-        AuthArgs { auth: Some(Method::DeviceCode), token_file: None, token_command: None };
-    let (_, settings) = reach::settings(&args.graph, &by_code, &reach::http(&args.graph))?;
-    runtime()?.block_on(ask(&settings, console)).map_err(|error| ended(&error))?;
+pub(super) fn login(graph: &GraphSettings, console: &Console) -> Result<u8, Failure> {
+    runtime()?.block_on(ask(&graph.sign_in, console)).map_err(|error| ended(&error))?;
     Ok(0)
 }
 
@@ -74,13 +70,6 @@ fn ended(error: &AuthError) -> Failure {
         error => 6 - u8::from(error.is_passing()),
     };
     Failure { code, sentence: error.to_string() }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::internal("no runtime", &error))
 }
 
 #[cfg(test)]

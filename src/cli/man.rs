@@ -1,17 +1,18 @@
-//! `man`: a page for the program and one for each command, made from what the command line itself
+//! `man` and `completions`: a page for the program and one for each command, made from what the command line itself
 //! knows, so that a page never tells of an option that is not there.
 
 use std::path::Path;
 
 use clap::Command;
+use clap_complete::Shell;
 use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
 
-use super::{args::ManArgs, failure::Failure, job_file, print::print};
+use super::{failure::Failure, job_file, logging::print};
 
-/// Contract, section 8; a test holds it against the README's table.
+/// A test holds it against the README's table.
 const EXIT_STATUS: [(&str, &str); 10] = [
     ("0", "every row is enrolled, or left out by a filter"),
     ("1", "a fault of the program; please report it"),
@@ -59,13 +60,21 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
-pub(super) fn man(args: &ManArgs) -> Result<u8, Failure> {
+pub(super) fn man(command: &[String], folder: Option<&Path>) -> Result<u8, Failure> {
     let program = program();
-    match &args.dir {
+    match folder {
         Some(folder) => write_all(&program, folder)?,
-        None => print(&page(find(&program, &args.command)?)?),
+        None => print(&page(find(&program, command)?)?),
     }
     Ok(0)
+}
+
+/// What a shell needs to complete commands and options.
+pub(super) fn completions(shell: Shell) -> u8 {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut job_file::command(), "registrant-import", &mut text);
+    print(&String::from_utf8_lossy(&text));
+    0
 }
 
 fn program() -> Command {
@@ -205,6 +214,22 @@ mod tests {
                 .iter()
                 .any(|(page, text)| page != name && text.replace("\\-", "-").contains(name));
             assert!(found, "nothing leads to {name}");
+        }
+    }
+
+    /// What the generator puts between double quotes of fish's without a word.
+    fn quoted(command: &Command) -> Vec<String> {
+        let values = command.get_arguments().flat_map(clap::Arg::get_possible_values);
+        let helps = values.filter_map(|value| value.get_help().map(ToString::to_string));
+        helps.chain(command.get_subcommands().flat_map(quoted)).collect()
+    }
+
+    #[test]
+    fn no_value_breaks_the_completions_of_fish() {
+        let helps = quoted(&job_file::command());
+        assert!(helps.len() > 5, "{helps:?}");
+        for help in helps {
+            assert!(!help.contains(['"', '$', '\\']), "{help}");
         }
     }
 }

@@ -1,44 +1,34 @@
 //! The command line: what the user typed → settings of parsed types → a command.
 //!
-//! Every command ends in an exit code (contract, section 8); a fault is one sentence on standard
-//! error that names what is at fault and the next step.
+//! [`job_file`] lays flags, variables and job file over each other, [`settings`] resolves them once,
+//! and each command takes the settings that it needs. A command ends in an exit code (README, *Exit
+//! codes*); a fault is one sentence on standard error that names what is at fault and the next step.
 
-mod account;
-mod announcement;
 mod args;
 mod check;
-mod choices;
-mod completions;
-mod deadline;
 mod doctor;
-mod drafting;
-mod enrol;
+mod existing_file;
 mod export;
 mod failure;
 mod job_file;
-mod keep;
 mod logging;
 mod login;
 mod man;
-mod notation;
-mod panic;
 mod paths;
-mod patience;
-mod people;
-mod print;
-mod reach;
+mod progress;
 mod registration;
 mod rehearse;
 mod run;
+mod settings;
 mod signals;
-mod simulate;
 mod status;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use args::{Cli, Command};
+use args::Cli;
 use clap::FromArgMatches;
 use failure::Failure;
+use settings::{Settings, TalkSettings};
 
 use crate::output::{Console, Talk};
 
@@ -46,7 +36,7 @@ use crate::output::{Console, Talk};
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    ExitCode::from(panic::guard(|| obey(args)))
+    ExitCode::from(failure::guard(|| obey(args)))
 }
 
 fn obey(args: Vec<OsString>) -> u8 {
@@ -69,27 +59,28 @@ fn obey(args: Vec<OsString>) -> u8 {
             return 2;
         }
     };
-    let talk = if cli.talk.quiet { Talk::Quiet } else { Talk::Normal };
-    let mut console = Console::new(talk, cli.talk.progress);
-    let result = paths::settle(&cli)
-        .and_then(|()| logging::start(&cli.talk, &console))
-        .and_then(|()| execute(&cli.command, &mut console));
+    let talk = TalkSettings::resolve(&cli.talk);
+    let mut console = Console::new(talk.talk, talk.progress);
+    let result = Settings::resolve(cli).and_then(|settings| {
+        logging::start(&talk, &console)?;
+        execute(&settings, &mut console)
+    });
     result.unwrap_or_else(|failure| failure.tell(&console))
 }
 
-fn execute(command: &Command, console: &mut Console) -> Result<u8, Failure> {
-    match command {
-        Command::Run(run) => run::run(run, console),
-        Command::Rehearse(rehearse) => rehearse::rehearse(rehearse, console),
-        Command::Check(check) => check::check(check, console),
-        Command::Registration(registration) => registration::registration(registration),
-        Command::Status(status) => status::status(status),
-        Command::Explain(explain) => status::explain(explain),
-        Command::Export(export) => export::export(export, console),
-        Command::Simulate(simulate) => simulate::simulate(simulate, console),
-        Command::Doctor(run) => doctor::doctor(run),
-        Command::Login(login) => login::login(login, console),
-        Command::Completions { shell } => Ok(completions::completions(*shell)),
-        Command::Man(args) => man::man(args),
+fn execute(settings: &Settings, console: &mut Console) -> Result<u8, Failure> {
+    match settings {
+        Settings::Run(run) => run::run(run, console),
+        Settings::Rehearse(rehearse) => rehearse::rehearse(rehearse, console),
+        Settings::Check(check) => check::check(check, console),
+        Settings::Registration(registration) => registration::registration(registration),
+        Settings::Status { ledger, json } => status::status(ledger, *json),
+        Settings::Explain { ledger, id } => status::explain(ledger, id),
+        Settings::Export(export) => export::export(export, console),
+        Settings::Simulate(simulate) => rehearse::simulate(simulate, console),
+        Settings::Doctor(run) => doctor::doctor(run),
+        Settings::Login(graph) => login::login(graph, console),
+        Settings::Completions(shell) => Ok(man::completions(*shell)),
+        Settings::Man { command, folder } => man::man(command, folder.as_deref()),
     }
 }

@@ -1,27 +1,105 @@
-//! Every path of a command and what it is for, in one place: a file that is written is never one
-//! that is read, kept, or written as something else. Looked at before anything is touched or asked.
+//! Where files stand: names made from the CSV's, a ledger for each target, and the check that they
+//! are held apart. A file that is written is never one that is read, kept, or written as something
+//! else, which is found out before anything is touched or asked.
 
-use std::path::{Path, PathBuf};
-
-use super::{
-    args::{Cli, Command, FileArgs, InputArgs, JobArgs, RegistrationAction, RunArgs},
-    enrol,
-    export::ledger_path,
-    failure::Failure,
-    reach,
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
 };
+
+use super::failure::Failure;
 use crate::{
     auth::{AuthSettings, KeptSignIn},
-    graph::http::HttpOptions,
+    graph::target::Api,
     input::Source,
-    ledger, output,
+    ledger::{self, Identity, Reading, short_digest},
+    output,
 };
+
+/// `attendees.csv` → `attendees.enrolled.csv`; `.csv.gz` loses both, for the files are not packed.
+pub(super) fn beside(source: &Source, ending: &str) -> Result<PathBuf, Failure> {
+    let Source::File(csv) = source else {
+        return Err(Failure::usage(
+            "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
+        ));
+    };
+    let name = csv.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
+    Ok(csv.with_file_name(format!("{stem}.{ending}")))
+}
+
+/// A ledger, and where it is.
+pub(super) struct LedgerSettings {
+    pub(super) path: PathBuf,
+    /// The target that it belongs to.
+    pub(super) identity: Identity,
+    /// Whether another one was named, which belongs to a meeting and stays as it is.
+    pub(super) is_beside_the_named: bool,
+}
+
+/// The ledger of a target: as given, or its own. A meeting's ledger that is named for a webinar
+/// stays as it is, and the webinar's stands beside it: the same command goes on with another target.
+pub(super) fn own_ledger(
+    given: Option<&Path>,
+    identity: Identity,
+) -> Result<LedgerSettings, Failure> {
+    let path = if let Some(path) = given {
+        let of_a_meeting = || {
+            let reading = Reading::glance(path).ok()?;
+            Some(reading.target().ok()?.kind == Api::Meeting.word())
+        };
+        let moved = identity.kind == Api::Webinar.word() && of_a_meeting().unwrap_or(false);
+        if moved { beside_a_meetings(path, &identity) } else { path.to_owned() }
+    } else {
+        let state = state_folder(std::env::var_os("XDG_STATE_HOME"), std::env::home_dir())?;
+        state.join("registrant-import").join(ledger_name(&identity))
+    };
+    let is_beside_the_named = given.is_some_and(|given| given != path);
+    Ok(LedgerSettings { path, identity, is_beside_the_named })
+}
+
+/// `$XDG_STATE_HOME`, which must be absolute (XDG base directory specification), else
+/// `~/.local/state`.
+fn state_folder(xdg: Option<OsString>, home: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let xdg = xdg.filter(|path| !path.is_empty()).map(PathBuf::from);
+    match (xdg, home) {
+        (Some(path), _) if path.is_absolute() => Ok(path),
+        (_, Some(home)) => Ok(home.join(".local/state")),
+        (Some(path), None) => Err(Failure::usage(format!(
+            "XDG_STATE_HOME is `{}`, which is no absolute path, and HOME is not set: mend one of them, or name the ledger with --ledger",
+            path.display()
+        ))),
+        (None, None) => Err(Failure::usage(
+            "neither XDG_STATE_HOME nor HOME is set: name the ledger with --ledger",
+        )),
+    }
+}
+
+/// `attendees.ledger` → `attendees.webinar-<8 digits>.ledger`.
+fn beside_a_meetings(path: &Path, target: &Identity) -> PathBuf {
+    let digest = short_digest(target.to_string().as_bytes());
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}.{}-{}{ending}", target.kind, &digest[..8]))
+}
+
+/// A name that a person recognises and that no other target has.
+fn ledger_name(target: &Identity) -> String {
+    let readable: String = target
+        .name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(24)
+        .collect();
+    format!("{}-{readable}-{}.ledger", target.kind, short_digest(target.to_string().as_bytes()))
+}
 
 /// The paths of one command.
 #[derive(Default)]
 pub(super) struct Paths {
     /// What is read or kept, each by what it is.
-    held: Vec<(&'static str, PathBuf)>,
+    read: Vec<(&'static str, PathBuf)>,
     written: Vec<Written>,
 }
 
@@ -36,151 +114,56 @@ struct Written {
 /// SQLite's own files beside a ledger, and the lock.
 const BESIDE_A_LEDGER: [&str; 4] = ["-wal", "-shm", "-journal", ".lock"];
 
-/// Holds all paths of a command against each other.
-pub(super) fn settle(cli: &Cli) -> Result<(), Failure> {
-    let mut paths = match &cli.command {
-        Command::Run(args) => Paths::of_run(args),
-        // It tells of the other files among its findings, and writes a log at most.
-        Command::Doctor(args) => Paths::of_run(args).unwritten(),
-        Command::Rehearse(args) => {
-            let mut paths = Paths::of_input(&args.input, &args.job);
-            paths.files(&args.input, &args.files);
-            paths.write("--report", args.account.report.as_deref());
-            paths.write("--metrics", args.account.metrics.as_deref());
-            paths
-        }
-        Command::Check(args) => {
-            let mut paths = Paths::of_input(&args.input, &args.job);
-            paths.write("--rejects", args.rejects.as_deref());
-            paths
-        }
-        Command::Export(args) => {
-            let mut paths = Paths::default();
-            paths.input(&args.input);
-            paths.files(&args.input, &args.files);
-            paths.ledger(ledger_path(&args.ledger).ok());
-            paths
-        }
-        Command::Status(args) => Paths::of_ledger(ledger_path(&args.ledger).ok()),
-        Command::Explain(args) => Paths::of_ledger(ledger_path(&args.ledger).ok()),
-        Command::Registration(args) => {
-            let (RegistrationAction::Show(reach)
-            | RegistrationAction::Disable(reach)
-            | RegistrationAction::Enable { reach, .. }) = &args.action;
-            let mut paths = Paths::default();
-            paths.hold("the job file", reach.job.job.as_deref());
-            paths.credentials(reach.auth.token_file.as_deref(), reach.graph.ca_file.as_deref());
-            paths
-        }
-        Command::Login(args) => {
-            let mut paths = Paths::default();
-            paths.hold("the job file", args.job.job.as_deref());
-            paths.credentials(None, args.graph.ca_file.as_deref());
-            paths
-        }
-        Command::Simulate(args) => {
-            let mut paths = Paths::default();
-            paths.write("--tls", args.tls.as_deref());
-            paths
-        }
-        Command::Completions { .. } | Command::Man(_) => Paths::default(),
-    };
-    if let Some(path) = &cli.talk.log_file {
-        paths.written.push(Written { option: "--log-file", path: path.clone(), replaced: false });
-    }
-    paths.hold_apart()
-}
-
 impl Paths {
-    /// Those of `run`, the log aside.
-    pub(super) fn of_run(args: &RunArgs) -> Self {
-        let mut paths = Self::of_input(&args.input, &args.job);
-        paths.credentials(args.auth.token_file.as_deref(), args.graph.ca_file.as_deref());
-        paths.files(&args.input, &args.files);
-        paths.write("--report", args.account.report.as_deref());
-        paths.write("--metrics", args.account.metrics.as_deref());
-        // A target or host that cannot be understood has no ledger; the run says so by itself.
-        let own = || {
-            let target = reach::target(&args.target).ok()?;
-            let http = HttpOptions::default();
-            let (host, _) = reach::settings(&args.graph, &args.auth, &http).ok()?;
-            reach::ledger(args.ledger.as_ref(), &enrol::identity(&target, &host)).ok()
-        };
-        paths.ledger(own());
-        // For a webinar it may be a meeting's, which stays as it is.
-        paths.ledger(args.ledger.clone());
-        paths
-    }
-
-    fn of_input(input: &InputArgs, job: &JobArgs) -> Self {
-        let mut paths = Self::default();
-        paths.input(input);
-        paths.hold("the job file", job.job.as_deref());
-        paths
-    }
-
-    fn of_ledger(ledger: Option<PathBuf>) -> Self {
-        let mut paths = Self::default();
-        paths.ledger(ledger);
-        paths
-    }
-
-    fn input(&mut self, args: &InputArgs) {
-        if let Some(Source::File(path)) = &args.csv {
-            self.hold("the input itself", Some(path));
+    pub(super) fn input(&mut self, source: Option<&Source>) {
+        if let Some(Source::File(path)) = source {
+            self.read("the input itself", Some(path));
         }
     }
 
-    fn ledger(&mut self, ledger: Option<PathBuf>) {
+    pub(super) fn credentials(&mut self, sign_in: &AuthSettings) {
+        self.read("the token's file", sign_in.token_file.as_deref());
+        self.read("the authority's certificates (--ca-file)", sign_in.http.ca_file.as_deref());
+        self.read("the client's certificate", sign_in.certificate.as_deref());
+        self.read("the workload's token", sign_in.federated_token_file.as_deref());
+        self.read("the kept sign-in", sign_in.kept.as_ref().map(KeptSignIn::path));
+    }
+
+    pub(super) fn ledger(&mut self, ledger: Option<&Path>) {
         let Some(ledger) = ledger else { return };
         for ending in BESIDE_A_LEDGER {
             let mut name = ledger.as_os_str().to_owned();
             name.push(ending);
-            self.hold("a file that belongs to the ledger", Some(Path::new(&name)));
+            self.read("a file that belongs to the ledger", Some(Path::new(&name)));
         }
-        self.hold("the ledger", Some(&ledger));
+        self.read("the ledger", Some(ledger));
     }
 
-    fn credentials(&mut self, token: Option<&Path>, authority: Option<&Path>) {
-        self.hold("the token's file", token);
-        self.hold("the authority's certificates (--ca-file)", authority);
-        let settings = AuthSettings::from_variables(|name| std::env::var(name).ok());
-        self.hold("the client's certificate", settings.certificate.as_deref());
-        self.hold("the workload's token", settings.federated_token_file.as_deref());
-        self.hold("the kept sign-in", settings.kept.as_ref().map(KeptSignIn::path));
+    pub(super) fn read(&mut self, what: &'static str, path: Option<&Path>) {
+        self.read.extend(path.map(|path| (what, path.to_owned())));
     }
 
-    fn files(&mut self, input: &InputArgs, files: &FileArgs) {
-        // A standard input has no name to make theirs from; the command says so by itself.
-        let named = input.csv.as_ref().and_then(|source| enrol::outputs(source, files).ok());
-        let (enrolled, rejects) = match named {
-            Some((enrolled, rejects)) => (Some(enrolled), Some(rejects)),
-            None => (files.output.clone(), files.rejects.clone()),
-        };
-        self.write("--output", enrolled.as_deref());
-        self.write("--rejects", rejects.as_deref());
-    }
-
-    fn hold(&mut self, what: &'static str, path: Option<&Path>) {
-        self.held.extend(path.map(|path| (what, path.to_owned())));
-    }
-
-    fn write(&mut self, option: &'static str, path: Option<&Path>) {
+    pub(super) fn write(&mut self, option: &'static str, path: Option<&Path>) {
         let written = |path: &Path| Written { option, path: path.to_owned(), replaced: true };
         self.written.extend(path.map(written));
     }
 
-    /// The same for a command that leaves these files alone.
-    fn unwritten(mut self) -> Self {
-        let written = std::mem::take(&mut self.written);
-        self.held.extend(written.into_iter().map(|file| ("a file of the run", file.path)));
-        self
+    /// For a command that writes none of these files.
+    pub(super) fn leave_alone(&mut self) {
+        let written = self.written.drain(..).map(|file| ("a file of the run", file.path));
+        self.read.extend(written);
+    }
+
+    pub(super) fn log(&mut self, path: Option<&Path>) {
+        let option = "--log-file";
+        let log = |path: &Path| Written { option, path: path.to_owned(), replaced: false };
+        self.written.extend(path.map(log));
     }
 
     /// Refuses a file that is written and is anything else as well.
-    pub(super) fn hold_apart(&self) -> Result<(), Failure> {
+    pub(super) fn check(&self) -> Result<(), Failure> {
         for (nth, Written { option, path, replaced }) in self.written.iter().enumerate() {
-            if let Some((what, _)) = self.held.iter().find(|(_, held)| is_same(held, path)) {
+            if let Some((what, _)) = self.read.iter().find(|(_, read)| is_same(read, path)) {
                 return Err(Failure::usage(format!("{option} names {what}; name another file")));
             }
             let other = self.written[..nth].iter().find(|other| is_same(&other.path, path));
@@ -228,10 +211,11 @@ fn place(path: &Path) -> PathBuf {
     real.unwrap_or(path)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn one_file_is_known_under_all_its_names() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -248,5 +232,65 @@ mod tests {
         std::os::unix::fs::symlink(at("hard"), at("soft")).expect("a link");
         assert!(is_same(&at("sub/a"), &at("soft")));
         assert!(!is_same(&at("sub/a"), &at("sub/b")));
+    }
+
+    #[test]
+    fn the_files_stand_beside_the_input() {
+        for (csv, enrolled) in [
+            ("a/attendees.csv", "a/attendees.enrolled.csv"),
+            ("attendees", "attendees.enrolled.csv"),
+            ("list.2026.csv", "list.2026.enrolled.csv"),
+            ("list.csv.gz", "list.enrolled.csv"),
+        ] {
+            let source = Source::File(PathBuf::from(csv));
+            assert_eq!(beside(&source, "enrolled.csv").expect("a name"), Path::new(enrolled));
+        }
+        assert!(beside(&Source::Stdin, "enrolled.csv").is_err());
+    }
+
+    #[test]
+    fn a_webinars_ledger_stands_beside_the_meetings_that_was_named() {
+        let webinar = Identity {
+            kind: "webinar".to_owned(),
+            name: "W@T".to_owned(),
+            organizer: None,
+            graph: "https://graph.microsoft.com".to_owned(),
+        };
+        let name = |path: &str| {
+            beside_a_meetings(Path::new(path), &webinar).to_string_lossy().into_owned()
+        };
+        let digest = &short_digest(webinar.to_string().as_bytes())[..8];
+        assert_eq!(name("a/b.ledger"), format!("a/b.webinar-{digest}.ledger"));
+        assert_eq!(name("books"), format!("books.webinar-{digest}"));
+    }
+
+    #[test]
+    fn the_state_folder_is_absolute_or_the_fault_is_told() {
+        let folder = |xdg: Option<&str>, home: Option<&str>| {
+            state_folder(xdg.map(OsString::from), home.map(PathBuf::from))
+        };
+        assert_eq!(folder(Some("/x"), None).expect("a folder"), Path::new("/x"));
+        for xdg in [Some("x"), Some(""), None] {
+            let found = folder(xdg, Some("/h")).expect("a folder");
+            assert_eq!(found, Path::new("/h/.local/state"));
+        }
+        let told = folder(Some("state"), None).expect_err("no folder").sentence;
+        assert!(told.starts_with("XDG_STATE_HOME is `state`, which is no absolute path"), "{told}");
+        let told = folder(Some(""), None).expect_err("no folder").sentence;
+        assert!(told.starts_with("neither XDG_STATE_HOME nor HOME is set"), "{told}");
+    }
+
+    #[test]
+    fn each_target_has_a_ledger_of_its_own() {
+        let identity = |name: &str, organizer: Option<&str>| Identity {
+            kind: "meeting".to_owned(),
+            name: name.to_owned(),
+            organizer: organizer.map(str::to_owned),
+            graph: "https://graph.microsoft.com".to_owned(),
+        };
+        let name = ledger_name(&identity("MSpk/YzE3=", None));
+        assert!(name.starts_with("meeting-MSpk-YzE3--"), "{name}");
+        assert_ne!(name, ledger_name(&identity("MSpk-YzE3=", None)));
+        assert_ne!(name, ledger_name(&identity("MSpk/YzE3=", Some("ada@example.org"))));
     }
 }

@@ -28,13 +28,13 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen, and to answer through `teller`. Where the system gives no thread or
+    /// Begins to listen, and to answer through `status`. Where the system gives no thread or
     /// handler, signals keep their default.
-    pub(super) fn listen(teller: StatusLine) -> Self {
+    pub(super) fn listen(status: StatusLine) -> Self {
         let (sender, stops) = unbounded_channel();
         let drains = Arc::<OnceLock<&'static str>>::default();
         let (ready, installed) = std::sync::mpsc::channel();
-        let listener = Listener { sender, drains: drains.clone(), teller, interrupted: false };
+        let listener = Listener { sender, drains: drains.clone(), status, interrupted: false };
         let listening = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
             else {
@@ -73,7 +73,7 @@ struct Listener {
     sender: UnboundedSender<Stop>,
     /// What is done before the end, once there is anything to do.
     drains: Arc<OnceLock<&'static str>>,
-    teller: StatusLine,
+    status: StatusLine,
     interrupted: bool,
 }
 
@@ -81,7 +81,7 @@ impl Listener {
     async fn listen(mut self, mut signals: Incoming) {
         loop {
             match signals.next().await {
-                Signal::Tell => self.teller.tell_state(),
+                Signal::Tell => self.status.tell_state(),
                 Signal::Stop(stop) => self.stop(&stop),
             }
         }
@@ -90,16 +90,16 @@ impl Listener {
     fn stop(&mut self, stop: &Stop) {
         let word = stop.word();
         let Some(words) = self.drains.get() else {
-            self.teller.say(&format!("{word}: ended before anything was sent"));
+            self.status.say(&format!("{word}: ended before anything was sent"));
             end_at_once(stop);
         };
         if *stop == Stop::Interrupted && std::mem::replace(&mut self.interrupted, true) {
-            self.teller.say("ended at once: nothing is lost; run the same command again");
+            self.status.say("ended at once: nothing is lost; run the same command again");
             end_at_once(stop);
         }
         if !words.is_empty() {
             let again = if *stop == Stop::Interrupted { "; Ctrl-C again ends at once" } else { "" };
-            self.teller.say(&format!("{word}: {words}{again}"));
+            self.status.say(&format!("{word}: {words}{again}"));
         }
         if self.sender.send(stop.clone()).is_err() {
             // Nobody drains any more: the default action.

@@ -9,31 +9,24 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
-use super::{
-    args::{ExplainArgs, StatusArgs},
-    export::ledger_path,
-    failure::Failure,
-    notation::grouped,
-    print::print,
-};
+use super::{failure::Failure, logging::print};
 use crate::{
     job::links::OWN_REASONS,
     ledger::{Attempted, Counts, LedgerError, PastRun, Reading, State, Story, Waiting},
-    output::{harmless, length, rate_in_words},
+    output::{grouped, harmless, length, rate_in_words},
 };
 
 /// How many runs are shown.
 const RUNS: u32 = 10;
 
-pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
-    let path = ledger_path(&args.ledger)?;
-    let (target, counts, runs, waiting) = look(&path, |reading| {
+pub(super) fn status(path: &Path, json: bool) -> Result<u8, Failure> {
+    let (target, counts, runs, waiting) = read(path, |reading| {
         Ok((reading.target()?, reading.counts()?, reading.runs(RUNS)?, reading.waiting()?))
     })?;
     // Whoever has no lock is not going any more, and of runs without an end only the last may be.
-    let going = Reading::is_held(&path)?.then(|| runs.first().map(|run| run.n)).flatten();
+    let going = Reading::is_held(path)?.then(|| runs.first().map(|run| run.n)).flatten();
     let next = Next::of(&counts);
-    if args.json {
+    if json {
         let states: serde_json::Map<_, _> = State::ALL
             .into_iter()
             .map(|state| (state.name().to_owned(), counts.of(state).into()))
@@ -70,7 +63,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8, Failure> {
 
 /// Reads a ledger without leaving a file beside it, where nobody writes to it. A run that begins
 /// meanwhile makes such a glance worth nothing: then it is read again as one that is being written.
-fn look<T>(
+fn read<T>(
     path: &Path,
     read: impl Fn(&Reading) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
@@ -226,9 +219,8 @@ fn run_line(run: &PastRun, going: Option<i64>) -> String {
     )
 }
 
-pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
-    let path = ledger_path(&args.ledger)?;
-    let Some(story) = look(&path, |reading| reading.story(&args.id))? else {
+pub(super) fn explain(path: &Path, id: &str) -> Result<u8, Failure> {
+    let Some(story) = read(path, |reading| reading.story(id))? else {
         return Err(Failure::usage(format!(
             "{}: no run has sent or listed an id like this one; ids are compared to the letter",
             path.display()

@@ -3,7 +3,7 @@
 //! [`open`] unpacks and decodes the source, finds delimiter and header, and maps the columns.
 //! Then [`Input::into_rows`] reads it once as it streams by, or [`Input::snapshot`] keeps a copy
 //! that can be read any number of times, because a run takes hours and the export may change
-//! meanwhile. A [`Validator`] judges the rows. Nothing is guessed where a wrong guess would enrol the
+//! meanwhile. A [`Validator`] checks the rows. Nothing is guessed where a wrong guess would enrol the
 //! wrong person: a row that cannot be read with certainty is reported with its line, an input that
 //! cannot be read is one [`InputError`], and everything passed over is said aloud.
 
@@ -15,7 +15,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-mod addresses;
 mod counter;
 mod decode;
 mod describe;
@@ -29,16 +28,13 @@ mod kinds;
 mod layout;
 mod mapping;
 mod names;
-mod oddity;
 mod person;
 mod preset;
 mod row;
 mod rows;
-mod seen;
 mod snapshot;
 mod split;
 mod statuses;
-mod survey;
 mod swallowed;
 mod text;
 mod trap;
@@ -56,10 +52,9 @@ pub use preset::{Preset, PresetChoice, UnknownPreset, names as preset_names};
 pub use row::{Row, Standing};
 pub use rows::Rows;
 pub use snapshot::Snapshot;
-pub use survey::{Survey, check_all, survey};
 pub use text::MAX_ROW;
 pub use trap::IdTrap;
-pub use validate::{IdOwners, RowCheck, Validator};
+pub use validate::{Clashes, RowCheck, RowLine, Survey, Validator, parse_row, row_line, survey};
 
 use crate::registrant::{Field, Form, Mode, Rule};
 use decode::{Bytes, Decoder};

@@ -15,8 +15,7 @@ use super::{tests::memory, *};
 
 const EVERYONE: Rule = Rule::Meeting(Mode::Everyone);
 
-/// How many rows are excluded, invalid and valid: by one row after the other, and by the survey that
-/// reads, weighs and settles them apart.
+/// How many rows are excluded, invalid and valid: by one row after the other, and by the survey.
 fn agrees(bytes: &[u8], one_by_one: [u64; 3]) {
     let mut rows =
         memory(bytes, &Options::default()).and_then(Input::into_rows).expect("as before");
@@ -27,26 +26,26 @@ fn agrees(bytes: &[u8], one_by_one: [u64; 3]) {
 /// Reads all there is; what must hold of any input holds here.
 fn read_all(bytes: &[u8]) -> Option<Vec<(u64, String)>> {
     let mut rows = memory(bytes, &Options::default()).ok()?.into_rows().ok()?;
-    let (mut sieve, mut row) = (Validator::new(EVERYONE), Row::new());
+    let (mut validator, mut row) = (Validator::new(EVERYONE), Row::new());
     let (mut told, mut last) = (Vec::new(), 0);
     let mut counts = [0; 3];
     while rows.read(&mut row).ok()? {
         assert!(row.line() > last, "line {} follows line {last}", row.line());
         last = row.line();
         let _ = (row.fields(), row.fingerprint(), row.kept().count());
-        match (row.standing(), sieve.sift(&row)) {
-            (Standing::Included, RowCheck::Valid { registrant, .. }) => {
+        match (row.standing(), validator.check(&row)) {
+            (Standing::Included, Some(check)) if check.is_valid() => {
                 let id = row.fields().id.unwrap_or_default();
-                assert_eq!(registrant.id.as_str(), id);
+                assert_eq!(check.registrant.expect("valid").id.as_str(), id);
                 assert_eq!(row.cells().count(), rows_width(&row));
                 counts[2] += 1;
             }
-            (_, RowCheck::Invalid(faults)) => {
-                assert!(!faults.is_empty());
+            (Standing::Excluded(_), None) => counts[0] += 1,
+            (Standing::Included | Standing::Broken(_), Some(check)) => {
+                assert!(!check.faults(&row).is_empty());
                 counts[1] += 1;
             }
-            (Standing::Excluded(_), RowCheck::Excluded) => counts[0] += 1,
-            (standing, sifted) => panic!("{standing:?} became {sifted:?}"),
+            (standing, _) => panic!("{standing:?} was checked otherwise"),
         }
         told.push((row.line(), row.raw().to_owned()));
     }

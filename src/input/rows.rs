@@ -18,11 +18,11 @@ use super::{
     ending::{self, Ending, RowKind},
     kinds::{Kinds, Taken},
     layout::Layout,
-    oddity,
     split::Extent,
     statuses::Statuses,
     swallowed,
     text::{MAX_ROW, Text},
+    trap,
 };
 
 /// What a whole pass found out.
@@ -297,7 +297,7 @@ impl Rows {
             if let Some(gate) = row.excluded_by() {
                 self.findings.excluded[gate] += 1;
             } else if !row.is_broken() {
-                if oddity::looks_accidental(row.id()) {
+                if trap::looks_accidental(row.id()) {
                     self.findings.accidental.get_or_insert((row.line(), 0)).1 += 1;
                 }
                 self.findings.statuses.look_at(row, &self.layout);

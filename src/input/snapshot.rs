@@ -45,6 +45,7 @@ impl Snapshot {
     /// # Errors
     /// None today; the rows' own come from [`Rows::read`].
     pub fn rows(&self) -> Result<Rows, InputError> {
+        tracing::debug!("the rows are read");
         let decoder = Decoder::copy(Arc::clone(&self.file));
         let text = Text::new(self.layout.name.clone(), decoder, self.line);
         Ok(Rows::new(Arc::clone(&self.layout), text, Arc::clone(&self.shared)))

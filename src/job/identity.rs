@@ -1,346 +1,291 @@
-//! Whose the known ids are: the rows' marks held against the ledger's. Pure, but for one look through
-//! the ledger when something is suspicious.
+//! Whose the known ids are: the rows' fingerprints held against the ledger's.
 //!
 //! A meeting is sent the id alone, so nothing else shows that an id has come to somebody else: rows
 //! that are numbered anew, another id column, a list in which two people have one id. Then the link
-//! that the first one holds would be given to the second.
+//! that the first one holds would be given to the second. A person is known by the fingerprint of
+//! name and address:
 //!
-//! | the id is enrolled, and of its mark | the row is |
+//! | the id is enrolled, and its fingerprint | the row is |
 //! | --- | --- |
-//! | nothing differs | the same person's |
-//! | name and e-mail address differ | somebody else's |
-//! | one half differs, and by the marks that person came from another id, or the former one went to another | somebody else's |
-//! | the only half that is known differs, and so it is with most of the list's rows | somebody else's |
-//! | one half differs | the same person's, and the mark is brought up to date |
+//! | shares nothing with the row's | somebody else's |
+//! | shares one half, and by the whole of it somebody has changed ids here | somebody else's |
+//! | shares one half | the same person's, and the ledger learns the other half |
 //!
-//! So many at once that the ids themselves must have changed are [`IdsMoved`]: nothing is done then.
-//! Rows whose result was never learnt are not judged: nobody holds a link of theirs, so whoever has
-//! the id now may be enrolled.
+//! Many rows of the first two kinds are [`IdsMoved`], and so are many people who are known under other
+//! ids: the ids themselves have changed, and nothing is done. Rows whose result was never learnt are
+//! not judged: nobody holds a link of theirs, so whoever has the id now may be enrolled.
 
-mod moves;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
-
-pub use moves::IdsMoved;
-use moves::List;
-
-use crate::{
-    input::{IdOwners, Snapshot},
-    ledger::{Entry, Ledger, LedgerError, Seq, State},
-    registrant::{Field, Likeness, PersonFingerprint},
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
 };
 
-/// Why a row is taken for somebody else than the one whom its id was enrolled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentityMismatch {
-    /// Both the name and the address are others.
-    BothDiffer,
-    /// The name or the address is another, and by that the person came from another id, or the
-    /// former one is found under another.
-    Moved,
-    /// People are told by one thing alone, and most of the list's rows tell another than before.
-    MostDiffer,
-}
+use super::decision::{Decision, IdentityMismatch};
+use crate::{
+    ledger::{Entry, Seq, State},
+    registrant::{Likeness, PersonFingerprint},
+};
 
-/// What was found out about the people of a list. Outside this room there is none but of a list that
-/// was judged.
-#[derive(Clone, Debug)]
-pub struct IdentityReport {
-    /// Take whoever has an id for the person whom it was enrolled for.
-    trust_ids: bool,
-    /// Of ids that several rows have: which row is the person's.
-    promises: IdOwners,
-    /// The lines of rows that are somebody else's.
-    strange: HashMap<u64, IdentityMismatch>,
-    /// Rows with a new id that tell people who are known under one that the list no longer has, and
-    /// the first one's line.
-    again: (u64, u64),
-}
+/// So many rows are no accident, and no list is shorter for which ids may seem to have moved.
+const MANY: u64 = 10;
 
-impl IdentityReport {
-    /// Nothing is found out yet.
-    #[must_use]
-    pub(super) fn new(trust_ids: bool) -> Self {
-        let (promises, strange) = (IdOwners::default(), HashMap::new());
-        Self { trust_ids, promises, strange, again: (0, 0) }
-    }
+/// One row in so many is a large share of a list.
+const LARGE_SHARE: u64 = 5;
 
-    /// Whether it tells something that a plan was drawn without.
-    #[must_use]
-    pub fn is_news(&self) -> bool {
-        let by_list = |stranger: &IdentityMismatch| *stranger != IdentityMismatch::BothDiffer;
-        !self.promises.is_empty() || self.strange.values().any(by_list)
-    }
+/// How badly a row fits what the ledger has of its id: whether other fields were sent, how many halves
+/// of the fingerprint differ, how many are not the same.
+pub(super) type Misfit = (bool, u8, u8);
 
-    /// How many rows with a new id tell people who are known under another that the list no longer
-    /// has; with the line of the first one.
-    #[must_use]
-    pub fn again(&self) -> Option<(u64, u64)> {
-        (self.again.0 > 0).then_some(self.again)
-    }
-
-    /// Which rows ids belong to.
-    #[must_use]
-    pub fn promises(&self) -> &IdOwners {
-        &self.promises
-    }
-
-    /// Whether the row in this line is another person's than the one whom the ledger has enrolled
-    /// with its id. Where more than the id was sent, that tells more than a mark. Once the list is
-    /// judged, no mark is needed.
-    #[must_use]
-    pub fn stranger(
-        &self,
-        entry: Option<&Entry>,
-        mark: PersonFingerprint,
-        line: u64,
-    ) -> Option<IdentityMismatch> {
-        let entry = entry.filter(|entry| is_judged(entry) && !self.trust_ids)?;
-        if entry.person.compared_with(mark).is_of_another() {
-            return Some(IdentityMismatch::BothDiffer);
-        }
-        self.strange.get(&line).copied()
-    }
-}
-
-/// Whether the mark decides about this one.
-fn is_judged(entry: &Entry) -> bool {
-    entry.state == State::Enrolled && entry.sent.is_empty()
-}
-
-/// How well a row fits what the ledger has of its id; less is better.
-type Misfit = (bool, u8, u8);
-
-fn misfit(sent_changed: bool, likeness: Likeness) -> Misfit {
-    (sent_changed, likeness.differ, 2 - likeness.same)
-}
-
-/// A row of an enrolled id that does not fit what the ledger has of it.
+/// A row whose id the ledger has somebody for, and does not have quite so.
 #[derive(Clone, Copy, Debug)]
-struct ChangedPerson {
+pub(super) struct KnownPerson {
+    /// The row's place in the input.
+    pub(super) row: usize,
     seq: Seq,
-    line: u64,
     before: PersonFingerprint,
     now: PersonFingerprint,
     sent_changed: bool,
-    /// Whether the mark decides about it.
+    /// Whether the fingerprint decides about it: where more than the id was sent, that tells more.
     judged: bool,
 }
 
-impl ChangedPerson {
+impl KnownPerson {
+    /// The row with this entry; `None` where nobody has a link under the id, or is about to.
+    pub(super) fn of(
+        row: usize,
+        entry: &Entry,
+        now: PersonFingerprint,
+        sent_changed: bool,
+    ) -> Option<Self> {
+        let (seq, before) = (entry.seq, entry.person);
+        let judged = entry.state == State::Enrolled && entry.sent.is_empty() && !sent_changed;
+        let known = Self { row, seq, before, now, sent_changed, judged };
+        matches!(entry.state, State::Enrolled | State::Awaiting).then_some(known)
+    }
+
+    /// How badly the row fits what the ledger has of its id; less is better.
+    pub(super) fn misfit(&self) -> Misfit {
+        let likeness = self.likeness();
+        (self.sent_changed, likeness.differ, 2 - likeness.same)
+    }
+
     fn likeness(&self) -> Likeness {
         self.before.compared_with(self.now)
     }
-
-    /// Whether it speaks for ids that have come to other people.
-    fn speaks(&self) -> bool {
-        self.judged && self.likeness().differ > 0
-    }
 }
 
-/// A row that repeats the id of a row before it.
-#[derive(Clone, Debug)]
-struct ContestedRow {
-    seq: Seq,
-    line: u64,
-    id: String,
-    misfit: Misfit,
-}
-
-/// What is noted of people while a plan is drawn.
+/// What is noted of people while the input is read.
 #[derive(Debug, Default)]
-pub struct People {
-    /// Whether the ledger knows anybody's mark.
-    ledger_knows: bool,
-    /// Rows whose id the ledger holds.
-    known: u64,
-    /// Of these, rows whose mark could be compared.
+pub(super) struct People {
+    /// Whether the ledger knows anybody's fingerprint.
+    pub(super) ledger_knows: bool,
+    /// Rows whose fingerprint could be compared, and decides.
     compared: u64,
-    suspects: Vec<ChangedPerson>,
-    rivals: Vec<ContestedRow>,
-    /// Rows whose id is new.
-    fresh: Vec<(PersonFingerprint, u64)>,
-    /// The ledger's numbers that the list has, a bit each.
-    present: Vec<u64>,
-    /// What the ledger is to learn.
-    learnt: Vec<(Seq, PersonFingerprint)>,
-    /// Rows whose only known half has changed and who pass for all that, and the first one's line.
-    lone: (u64, u64),
+    /// Rows that the ledger does not have quite so.
+    pub(super) known: Vec<KnownPerson>,
+    /// Rows whose id is new, by their places.
+    fresh: Vec<(PersonFingerprint, usize)>,
+}
+
+/// What is known of a list beside its rows.
+pub(super) struct PeopleList<'a> {
+    /// The halves that its columns tell.
+    pub(super) told: PersonFingerprint,
+    /// The column(s) that the ids are taken from.
+    pub(super) column: &'a str,
+    /// Whether its rows are those of another list that were rejected.
+    pub(super) is_rejects_file: bool,
+}
+
+/// What was found out about the people of a list.
+#[derive(Debug, Default)]
+pub(super) struct Judgement {
+    /// Rows that are somebody else's, by their places.
+    pub(super) mismatches: Vec<(usize, IdentityMismatch)>,
+    /// Rows with a new id of people whom the ledger has under an id that is not on the list; and the
+    /// line of the first one.
+    pub(super) again: Option<(u64, u64)>,
 }
 
 impl People {
     /// Nobody is noted yet.
-    #[must_use]
-    pub fn new(ledger_knows: bool) -> Self {
+    pub(super) fn new(ledger_knows: bool) -> Self {
         Self { ledger_knows, ..Self::default() }
     }
 
-    /// Notes a row with a new id.
-    pub fn note_fresh(&mut self, mark: PersonFingerprint, line: u64) {
-        if self.ledger_knows && !mark.is_unknown() {
-            self.fresh.push((mark, line));
+    /// Notes a row with an id of its own.
+    pub(super) fn note(
+        &mut self,
+        row: usize,
+        entry: Option<&Entry>,
+        now: PersonFingerprint,
+        sent_changed: bool,
+    ) {
+        let Some(entry) = entry else {
+            if self.ledger_knows && !now.is_unknown() {
+                self.fresh.push((now, row));
+            }
+            return;
+        };
+        let Some(known) = KnownPerson::of(row, entry, now, sent_changed) else { return };
+        self.compared += u64::from(known.judged && known.likeness() != Likeness::default());
+        if sent_changed || known.before.updated(now) != known.before {
+            self.known.push(known);
         }
     }
 
-    /// Notes a row whose id the ledger has. `refused`: it is not taken for the person's.
-    pub fn note_known(
-        &mut self,
-        entry: &Entry,
-        mark: PersonFingerprint,
-        line: u64,
-        sent_changed: bool,
-        refused: bool,
-    ) {
-        let (place, bit) = place(entry.seq);
-        if self.present.len() <= place {
-            self.present.resize(place + 1, 0);
+    /// Judges the people of the rows that were decided so, each id's being its row's. `ledger` tells
+    /// everybody whom it knows.
+    pub(super) fn judge<E: From<IdsMoved>>(
+        &self,
+        rows: &[Decision],
+        list: &PeopleList<'_>,
+        ledger: impl FnOnce(&mut dyn FnMut(Seq, PersonFingerprint)) -> Result<(), E>,
+    ) -> Result<Judgement, E> {
+        let differs = |known: &&KnownPerson| known.judged && known.likeness().differ > 0;
+        let changed: Vec<&KnownPerson> = self.known.iter().filter(differs).collect();
+        if changed.is_empty() && self.fresh.is_empty() {
+            return Ok(Judgement::default());
         }
-        self.present[place] |= bit;
-        self.known += 1;
-        if !has_link_or_soon(entry) {
-            return;
-        }
-        let likeness = entry.person.compared_with(mark);
-        let judged = is_judged(entry) && !sent_changed;
-        self.compared += u64::from(judged && likeness != Likeness::default());
-        if likeness.differ > 0 || sent_changed {
-            let (seq, before) = (entry.seq, entry.person);
-            self.suspects.push(ChangedPerson {
-                seq,
-                line,
-                before,
-                now: mark,
-                sent_changed,
-                judged,
+        // Only whole people are compared, by the halves that the list's columns tell.
+        let whole =
+            |print: PersonFingerprint| print.reduced_to(list.told).filter(|it| !it.is_unknown());
+        let arrived: HashSet<PersonFingerprint> = changed
+            .iter()
+            .map(|known| known.now)
+            .chain(self.fresh.iter().map(|(print, _)| *print))
+            .filter_map(whole)
+            .collect();
+        // Who is told under another id than the ledger's, and whether their own has left the list.
+        let (mut moved, mut in_ledger) = (HashMap::new(), 0_u64);
+        let given: HashSet<Seq> = changed.iter().map(|known| known.seq).collect();
+        let present: HashSet<u64> = rows.iter().filter_map(Decision::number).collect();
+        ledger(&mut |seq, print| {
+            in_ledger += 1;
+            let left = !present.contains(&seq.number());
+            if (left || given.contains(&seq))
+                && let Some(person) = whole(print).filter(|person| arrived.contains(person))
+            {
+                *moved.entry(person).or_insert(false) |= left;
+            }
+        })?;
+        let has_moved = |print| whole(print).is_some_and(|person| moved.contains_key(&person));
+        let again: Vec<(PersonFingerprint, u64)> = self
+            .fresh
+            .iter()
+            .filter_map(|&(print, row)| Some((whole(print)?, rows[row].line())))
+            .filter(|(person, _)| moved.get(person) == Some(&true))
+            .collect();
+        let mut mismatches = Vec::new();
+        let mut seen = 0;
+        for known in changed {
+            let (likeness, changed_places) =
+                (known.likeness(), has_moved(known.before) || has_moved(known.now));
+            seen += u64::from(changed_places);
+            mismatches.push(match likeness {
+                Likeness { differ: 2, .. } => (known.row, IdentityMismatch::BothDiffer),
+                _ if changed_places => (known.row, IdentityMismatch::Moved),
+                Likeness { same: 0, .. } => (known.row, IdentityMismatch::OneDiffers),
+                _ => continue,
             });
         }
-        if refused || sent_changed {
-            return;
-        }
-        if judged && likeness.has_nothing_in_common() {
-            if self.lone.0 == 0 {
-                self.lone.1 = line;
+        if !list.is_rejects_file {
+            self.hold_new_ids(&again, present.len() as u64, in_ledger, list.column)?;
+            let (count, of) = (mismatches.len() as u64, self.compared);
+            if count >= MANY && count * LARGE_SHARE >= of {
+                let first = rows[mismatches[0].0].line();
+                let column = list.column.to_owned();
+                return Err(IdsMoved::ToOthers { rows: count, of, seen, first, column }.into());
             }
-            self.lone.0 += 1;
         }
-        let updated = entry.person.updated(mark);
-        if updated != entry.person {
-            self.learnt.push((entry.seq, updated));
-        }
+        let again = again.first().map(|&(_, line)| (again.len() as u64, line));
+        Ok(Judgement { mismatches, again })
     }
 
-    /// Notes a row whose id an earlier row has, with other cells.
-    pub fn note_rival(
-        &mut self,
-        entry: &Entry,
-        mark: PersonFingerprint,
-        line: u64,
-        id: &str,
-        changed: bool,
-    ) {
-        if has_link_or_soon(entry) {
-            let misfit = misfit(changed, entry.person.compared_with(mark));
-            self.rivals.push(ContestedRow { seq: entry.seq, line, id: id.to_owned(), misfit });
-        }
-    }
-
-    /// What the ledger is to learn of people, who are the same as before.
-    #[must_use]
-    pub fn learnt(&self) -> &[(Seq, PersonFingerprint)] {
-        &self.learnt
-    }
-
-    /// How many rows have changed in the only half of their mark that could be compared, and are
-    /// taken for the same people; with the line of the first one.
-    #[must_use]
-    pub fn lone(&self) -> Option<(u64, u64)> {
-        (self.lone.0 > 0).then_some(self.lone)
-    }
-
-    /// Judges what was noted.
-    ///
-    /// # Errors
-    /// [`Unjudged`]: the ids have moved to other people, or the ledger fails.
-    pub fn judge(
+    /// Whether people who are known have new ids.
+    fn hold_new_ids(
         &self,
-        ledger: &Ledger,
-        input: &Snapshot,
-        trust_ids: bool,
-    ) -> Result<IdentityReport, Unjudged> {
-        let mut judgement =
-            IdentityReport { promises: self.promises(), ..IdentityReport::new(trust_ids) };
-        let suspicious = !self.fresh.is_empty() || self.suspects.iter().any(ChangedPerson::speaks);
-        if !trust_ids && suspicious {
-            let (email, name) = input.tells_people();
-            let told = PersonFingerprint { email: u32::from(email), name: u32::from(name) };
-            let mut known = Vec::new();
-            ledger.tell_people(|seq, mark| known.push((seq, mark)))?;
-            let list = List {
-                told,
-                column: &input.mapping().shown(&Field::Id),
-                is_rejects_file: input.detected().rejects,
-            };
-            self.look_for_moves(&known, &list, &mut judgement)?;
+        again: &[(PersonFingerprint, u64)],
+        known: u64,
+        in_ledger: u64,
+        column: &str,
+    ) -> Result<(), IdsMoved> {
+        // Several rows may be about one person, or about nobody yet.
+        let people = again.iter().map(|(print, _)| *print).collect::<HashSet<_>>().len() as u64;
+        let of = self.fresh.len() as u64;
+        if people < MANY || people <= known || people * LARGE_SHARE < of.min(in_ledger) {
+            return Ok(());
         }
-        let others = self.suspects.iter().filter(|it| it.judged && it.likeness().is_of_another());
-        let others = others.filter(|_| !trust_ids);
-        judgement
-            .strange
-            .extend(others.map(|suspect| (suspect.line, IdentityMismatch::BothDiffer)));
-        Ok(judgement)
+        let (rows, first, column) = (again.len() as u64, again[0].1, column.to_owned());
+        Err(IdsMoved::NewIds { rows, of, known, first, column })
     }
 
-    /// The row of each contested id that fits the ledger best; of equals the first one. Only where
-    /// the row that came first does not fit.
-    fn promises(&self) -> IdOwners {
-        let mut promises = IdOwners::default();
-        if self.rivals.is_empty() {
-            return promises;
-        }
-        let rivals: HashSet<Seq> = self.rivals.iter().map(|rival| rival.seq).collect();
-        let mut best: HashMap<Seq, Misfit> = self
-            .suspects
-            .iter()
-            .filter(|suspect| rivals.contains(&suspect.seq))
-            .map(|suspect| (suspect.seq, misfit(suspect.sent_changed, suspect.likeness())))
-            .collect();
-        for rival in &self.rivals {
-            if let Some(best) = best.get_mut(&rival.seq)
-                && rival.misfit < *best
-            {
-                *best = rival.misfit;
-                promises.add(&rival.id, rival.line);
+    /// What the ledger is to learn of people whose rows are theirs.
+    pub(super) fn learnt(&self, rows: &[Decision]) -> Vec<(Seq, PersonFingerprint)> {
+        let theirs = |known: &&KnownPerson| !known.sent_changed && !rows[known.row].is_rejected();
+        let learnt = self.known.iter().filter(theirs);
+        learnt.map(|known| (known.seq, known.before.updated(known.now))).collect()
+    }
+}
+
+/// The ids of the list are not those that the ledger has these people under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdsMoved {
+    /// Ids that are enrolled belong to other people now.
+    ToOthers {
+        /// So many rows.
+        rows: u64,
+        /// Of so many that could be compared.
+        of: u64,
+        /// So many of them are about people who are known under another id, or were here.
+        seen: u64,
+        /// The line of the first one.
+        first: u64,
+        /// The column(s) that the ids are taken from.
+        column: String,
+    },
+    /// People who are enrolled have new ids.
+    NewIds {
+        /// So many rows.
+        rows: u64,
+        /// Of so many with new ids.
+        of: u64,
+        /// So many ids of the list are known.
+        known: u64,
+        /// The line of the first one.
+        first: u64,
+        /// The column(s) that the ids are taken from.
+        column: String,
+    },
+}
+
+impl fmt::Display for IdsMoved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ToOthers { rows, of, seen, first, column } => {
+                write!(
+                    f,
+                    "the ids in `{column}` stand for other people now: {rows} of {of} rows tell somebody else than their id was enrolled for (the first is line {first})"
+                )?;
+                if *seen > 0 {
+                    write!(f, ", and {seen} of them have changed places")?;
+                }
+                f.write_str(
+                    "; nothing was posted and the files are as they were, for these people would get each other's links. Take ids that stay with a person (--map id=COLUMN; a row's number does not); if they are the same people, run once with --trust-ids",
+                )
+            }
+            Self::NewIds { rows, of, known, first, column } => {
+                let known = if *known == 0 { "none".to_owned() } else { format!("only {known}") };
+                write!(
+                    f,
+                    "the ids in `{column}` are not those of earlier runs: {known} of them are known, and {rows} of {of} rows with a new id tell people who are enrolled under another one (the first is line {first}); nothing was posted and the files are as they were, for these people are enrolled already. Take the former ids (--map id=COLUMN, --id-prefix TEXT); if they are to be enrolled anew, run once with --trust-ids"
+                )
             }
         }
-        promises
-    }
-
-    fn has(&self, seq: Seq) -> bool {
-        let (place, bit) = place(seq);
-        self.present.get(place).is_some_and(|bits| bits & bit != 0)
     }
 }
 
-/// Whether somebody has a link under this id, or is about to.
-fn has_link_or_soon(entry: &Entry) -> bool {
-    matches!(entry.state, State::Enrolled | State::Awaiting)
-}
-
-/// Where a number's bit stands.
-fn place(seq: Seq) -> (usize, u64) {
-    let number = seq.number();
-    (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64))
-}
-
-/// Why there is no judgement.
-#[derive(Debug, thiserror::Error)]
-pub enum Unjudged {
-    /// The ids are others.
-    #[error(transparent)]
-    Moved(#[from] IdsMoved),
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
+impl std::error::Error for IdsMoved {}

@@ -1,126 +1,27 @@
-//! The plan: rows × ledger → what to do. Decides; does nothing.
+//! The plan: one [`Decision`] for each row of the input, made in one pass over it.
+//!
+//! A pure function of rows, ledger and what the target's list shows. The engine acts on the decisions,
+//! the files are written from them and the ledger. What a later row can change (a repeated id that
+//! was enrolled for the later row's person, an address that the later row's person holds, ids that
+//! have come to other people) is amended in memory once the pass is over.
 
-mod work_list;
-
-use work_list::WorkList;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    identity::{IdentityMismatch, IdentityReport, IdsMoved, People, Unjudged},
+    decision::{Action, Decision, Refused, changed_since, decide},
+    identity::{IdsMoved, KnownPerson, Misfit, People, PeopleList},
     remote::{RemoteIndex, RemoteMatch},
     row::Work,
 };
 use crate::{
-    input::{IdTrap, InputError, Row, RowCheck, Snapshot, Validator, check_all},
-    ledger::{Entry, Ledger, LedgerError, LookUps, State, changed_fields, sent_digest},
-    registrant::{
-        FaultCode, Field, FingerprintKey, Fingerprinter, Mode, PersonFingerprint, Registrant,
-        RegistrantId, Rule,
-    },
+    input::{Clashes, IdTrap, InputError, Row, RowCheck, RowLine, Rows, Snapshot, Validator},
+    ledger::{Entry, Ledger, LedgerError, LookUps, Seq, sent_digest},
+    registrant::{Field, FingerprintKey, Fingerprinter, Mode, PersonFingerprint, Registrant, Rule},
 };
 
-/// What is to be done about a valid row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// POST it.
-    Post,
-    /// Enrolled in an earlier run; its link is in the ledger.
-    Already,
-    /// Enrolled with other fields than the row has now.
-    Changed,
-    /// Enrolled for somebody else than the row tells.
-    IdentityMismatch(IdentityMismatch),
-    /// Its result was never learnt: reconcile it.
-    InDoubt,
-    /// On the server, no link yet: look again.
-    Awaiting,
-    /// On the server, and never sent by this ledger: leave it alone.
-    Foreign,
-}
-
-/// Holds a valid row against the ledger; `stranger`: what the marks say of the row.
-#[must_use]
-pub fn decide(
-    entry: Option<&Entry>,
-    sent: &str,
-    stranger: Option<IdentityMismatch>,
-) -> Disposition {
-    let Some(entry) = entry else { return Disposition::Post };
-    match entry.state {
-        State::Ready | State::Refused => Disposition::Post,
-        State::Enrolled if !changed_fields(&entry.sent, sent).is_empty() => Disposition::Changed,
-        State::Enrolled => stranger.map_or(Disposition::Already, Disposition::IdentityMismatch),
-        State::Sending | State::Unknown | State::Removing => Disposition::InDoubt,
-        State::Awaiting => Disposition::Awaiting,
-        State::Foreign => Disposition::Foreign,
-    }
-}
-
-/// What a run is about to do.
-pub struct Plan {
-    /// The rule that rows were held against.
-    pub rule: Rule,
-    /// Rows of the input.
-    pub read: u64,
-    /// Rows that a filter leaves out.
-    pub excluded: u64,
-    /// Rows that break the rule.
-    pub invalid: u64,
-    /// Of these, rows that repeat the id of an earlier row and differ from it.
-    pub duplicates: u64,
-    /// Rows that share the enrolment of an equal row before them.
-    pub repeats: u64,
-    /// People to be posted.
-    pub to_post: u64,
-    /// People whom the webinar holds already, and this ledger never sent.
-    pub held: u64,
-    /// Rows enrolled in an earlier run.
-    pub already: u64,
-    /// Rows whose fields have changed since they were enrolled.
-    pub changed: u64,
-    /// Rows that tell another person than the one whom their id was enrolled for.
-    pub strangers: u64,
-    /// Rows that the server holds and this ledger never sent.
-    pub foreign: u64,
-    /// Rows with `tenantId` or `userId` that mode `everyone` does not send.
-    pub not_sent: u64,
-    /// Rows in doubt since an earlier run, with the time since when, in milliseconds since 1970.
-    pub in_doubt: Vec<(Work, i64)>,
-    /// Rows that the webinar took in an earlier run, and whose links were not had yet.
-    pub awaiting: Vec<Work>,
-    /// What speaks against the id column: then nothing may be posted.
-    pub trap: Option<IdTrap>,
-    /// What was noted of the people.
-    pub people: People,
-    /// What was found out about them before.
-    pub judgement: IdentityReport,
-    /// What marks are made with.
-    key: FingerprintKey,
-    /// Whether rows may hold what is not sent.
-    may_hold_more: bool,
-    /// By the row's place in the input: whether it is to be posted, or taken over.
-    todo: Vec<bool>,
-}
-
-/// What is told of the rows while a plan is drawn, up to the first one that is open.
-pub enum Noted<'a> {
-    /// Nothing is to be done about this row, and no row before it is open.
-    Settled {
-        /// The row.
-        row: &'a Row,
-        /// What it is worth.
-        sifted: &'a RowCheck,
-        /// What the ledger holds of it.
-        entry: Option<&'a Entry>,
-        /// Whether it tells somebody else than the ledger has enrolled with its id.
-        stranger: Option<IdentityMismatch>,
-    },
-    /// The first row of which something is to be done. Nothing is told of the rows after it.
-    Open,
-}
-
-/// Why there is no plan.
+/// A fault of the input or the ledger that ends the run before anything is posted.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanError {
+pub enum JobError {
     /// The input.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -135,166 +36,327 @@ pub enum PlanError {
     Ledger(#[from] LedgerError),
 }
 
-impl From<Unjudged> for PlanError {
-    fn from(error: Unjudged) -> Self {
-        match error {
-            Unjudged::Moved(moved) => Self::Moved(moved),
-            Unjudged::Ledger(error) => Self::Ledger(error),
-        }
-    }
+/// How many rows were decided how. A row that shares another's enrolment counts under `read` alone,
+/// or as invalid with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlanCounts {
+    /// Rows of the input.
+    pub read: u64,
+    /// Rows that a filter leaves out.
+    pub excluded: u64,
+    /// Rows that break the rule.
+    pub invalid: u64,
+    /// Of these, rows that have another row's id and differ from it.
+    pub duplicates: u64,
+    /// People to be posted.
+    pub to_post: u64,
+    /// People whom the webinar holds already, and this ledger never sent.
+    pub held: u64,
+    /// Rows enrolled in an earlier run.
+    pub already: u64,
+    /// Rows in doubt since an earlier run.
+    pub in_doubt: u64,
+    /// Rows that the webinar took in an earlier run, and whose links were not had yet.
+    pub awaiting: u64,
+    /// Rows whose fields have changed since they were enrolled.
+    pub changed: u64,
+    /// Rows that tell another person than the one whom their id was enrolled for.
+    pub strangers: u64,
+    /// Rows that the server holds and this ledger never sent.
+    pub foreign: u64,
+    /// Rows with `tenantId` or `userId` that mode `everyone` does not send.
+    pub not_sent: u64,
+}
+
+/// What a run is about to do.
+pub struct Plan {
+    /// The rule that rows were held against.
+    pub rule: Rule,
+    /// How many rows were decided how.
+    pub counts: PlanCounts,
+    /// What speaks against the id column: then nothing may be posted.
+    pub trap: Option<IdTrap>,
+    /// How many rows with a new id tell people who are known under another that the list no longer
+    /// has; with the line of the first one.
+    pub again: Option<(u64, u64)>,
+    /// What the target's list shows.
+    pub remote: RemoteIndex,
+    /// Rows in doubt since an earlier run, with the time since when, in milliseconds since 1970.
+    pub in_doubt: Vec<(Work, i64)>,
+    /// Rows that the webinar took in an earlier run, and whose links were not had yet.
+    pub awaiting: Vec<Work>,
+    /// What the ledger is to learn of people.
+    pub learnt: Vec<(Seq, PersonFingerprint)>,
+    rows: Vec<Decision>,
+    key: FingerprintKey,
 }
 
 impl Plan {
-    /// Reads the whole input once and holds every row against the rule, the ledger, what the webinar
-    /// was seen to hold, and what was found out about the people. `tell` hears of the rows as long
-    /// as nothing is to be done.
+    /// Reads the input once and decides about each of its rows. `remote` is what a webinar's list
+    /// shows; a meeting's list is in the ledger already. `trust_ids`: whoever has an id is the person
+    /// whom it was enrolled for.
     ///
     /// # Errors
-    /// [`PlanError`]: the input cannot be read to its end, or the ledger fails.
-    pub fn draw(
+    /// [`JobError`]: the input cannot be read to its end, the ledger fails, or the ids are others
+    /// than in earlier runs.
+    pub fn of(
         input: &Snapshot,
         rule: Rule,
         ledger: &Ledger,
-        holdings: &RemoteIndex,
-        judgement: IdentityReport,
-        mut tell: impl FnMut(Noted<'_>),
-    ) -> Result<Self, PlanError> {
+        remote: RemoteIndex,
+        trust_ids: bool,
+    ) -> Result<Self, JobError> {
         let key = ledger.mark_key();
-        let mut plan = Self {
-            rule: rule.clone(),
-            read: 0,
-            excluded: 0,
-            invalid: 0,
-            duplicates: 0,
-            repeats: 0,
-            to_post: 0,
-            held: 0,
-            already: 0,
-            changed: 0,
-            strangers: 0,
-            foreign: 0,
-            not_sent: 0,
-            in_doubt: Vec::new(),
-            awaiting: Vec::new(),
-            trap: None,
-            people: People::new(input.tells_people() != (false, false) && ledger.knows_people()?),
-            judgement,
-            key,
+        let people = People::new(input.tells_people() != (false, false) && ledger.knows_people()?);
+        let mut pass = Pass {
+            rule: &rule,
             may_hold_more: rule == Rule::Meeting(Mode::Everyone)
                 && [Field::TenantId, Field::UserId].iter().any(|f| input.mapping().fills(f)),
-            todo: Vec::new(),
+            remote,
+            fingerprinter: Fingerprinter::new(key),
+            rows: Vec::new(),
+            people,
+            same_id: Vec::new(),
+            same_address: BTreeMap::new(),
+            in_doubt: Vec::new(),
+            awaiting: Vec::new(),
+            listed: HashSet::new(),
+            not_sent: 0,
         };
-        let mut rows = input.rows()?;
-        let mut held = ledger.look_ups()?;
-        let holds = |id: &str| held.holds(id).map_err(PlanError::from);
-        let mut sieve = Validator::over(rule, input, Some(key), plan.judgement.promises(), holds)?;
-        drop(held);
-        let mut look_ups = ledger.look_ups()?;
-        check_all(&mut rows, &mut sieve, |row, sifted| -> Result<(), PlanError> {
-            let post = plan.note(row, sifted, &mut look_ups, holdings, &mut tell)?;
-            plan.read += 1;
-            plan.todo.push(post);
-            Ok(())
+        let trap = pass.read(input, ledger)?;
+        pass.settle_ids();
+        pass.settle_addresses();
+        // Whoever the list names by the id that a registration has is the one it belongs to, whatever
+        // row has its address now.
+        let Pass { mut remote, listed, .. } = pass;
+        remote.mark_taken(|id| -> Result<bool, LedgerError> {
+            Ok(listed.contains(id.as_str()) || ledger.find(id)?.is_some())
         })?;
-        plan.trap = sieve.id_trap();
+        let Pass { mut rows, people, in_doubt, awaiting, not_sent, .. } = pass;
+        let mut again = None;
+        if !trust_ids {
+            let (email, name) = input.tells_people();
+            let list = PeopleList {
+                told: PersonFingerprint { email: email.into(), name: name.into() },
+                column: &input.mapping().shown(&Field::Id),
+                is_rejects_file: input.detected().rejects,
+            };
+            let judgement = people.judge(&rows, &list, |tell| -> Result<(), JobError> {
+                Ok(ledger.tell_people(tell)?)
+            })?;
+            for (row, mismatch) in judgement.mismatches {
+                rows[row].action = Action::Refuse(Refused::OtherPerson(mismatch));
+            }
+            again = judgement.again;
+        }
+        let stands = |row: usize, action| rows[row].action == action;
+        let in_doubt = in_doubt.into_iter().filter(|it| stands(it.0, Action::Reconcile));
+        let awaiting = awaiting.into_iter().filter(|it| stands(it.0, Action::FetchLink));
+        let mut plan = Self {
+            counts: PlanCounts { not_sent, ..PlanCounts::default() },
+            trap,
+            again,
+            remote,
+            in_doubt: in_doubt.map(|(_, work, since)| (work, since)).collect(),
+            awaiting: awaiting.map(|(_, work)| work).collect(),
+            learnt: people.learnt(&rows),
+            rows,
+            rule,
+            key,
+        };
+        plan.count();
         Ok(plan)
     }
 
-    /// Notes one row; says whether it is to be posted.
-    fn note(
+    /// The decision about the nth row of the input: a row that shares another's enrolment has that
+    /// one's, and of rows that stand against it the ones that stand themselves are named.
+    pub fn decision(&self, nth: usize) -> Option<Decision> {
+        let own = *self.rows.get(nth)?;
+        let mut decision = match own.action {
+            Action::Shares(line) => Decision { line: own.line, ..*at(&self.rows, line) },
+            _ => own,
+        };
+        if let Action::Invalid(Clashes { id, address }) = &mut decision.action {
+            *id = id.map(|line| at(&self.rows, line).clashes().id.unwrap_or(line));
+            *address = address.map(|line| at(&self.rows, line).clashes().address.unwrap_or(line));
+        }
+        Some(decision)
+    }
+
+    /// Whether nothing is to be asked of the target beside its rule and its list.
+    pub fn is_idle(&self) -> bool {
+        let PlanCounts { to_post, held, in_doubt, awaiting, .. } = self.counts;
+        to_post + held + in_doubt + awaiting == 0
+    }
+
+    /// The rows to be posted or adopted, read from the input once more as their turn comes, each
+    /// with what the webinar's list shows of it.
+    ///
+    /// # Errors
+    /// [`InputError`] when the copy of the input cannot be read.
+    pub fn work<'a>(&'a self, input: &Snapshot) -> Result<PlannedRows<'a>, InputError> {
+        Ok(PlannedRows {
+            plan: self,
+            rows: input.rows()?,
+            row: Row::new(),
+            fingerprinter: Fingerprinter::new(self.key),
+            next: 0,
+            left: self.counts.to_post + self.counts.held,
+        })
+    }
+
+    fn count(&mut self) {
+        let mut counts = PlanCounts { read: self.rows.len() as u64, ..self.counts };
+        for (nth, row) in self.rows.iter().enumerate() {
+            let decided = self.decision(nth).map_or(row.action, |decision| decision.action);
+            let shares = matches!(row.action, Action::Shares(_));
+            let place = match decided {
+                Action::Invalid(clashes) => {
+                    counts.duplicates += u64::from(clashes.id.is_some());
+                    &mut counts.invalid
+                }
+                Action::Excluded => &mut counts.excluded,
+                _ if shares => continue,
+                Action::Shares(_) => continue,
+                Action::Enrol => &mut counts.to_post,
+                Action::Adopt => &mut counts.held,
+                Action::Already => &mut counts.already,
+                Action::Reconcile => &mut counts.in_doubt,
+                Action::FetchLink => &mut counts.awaiting,
+                Action::Refuse(Refused::Changed) => &mut counts.changed,
+                Action::Refuse(Refused::OtherPerson(_)) => &mut counts.strangers,
+                Action::Refuse(Refused::Foreign) => &mut counts.foreign,
+            };
+            *place += 1;
+        }
+        self.counts = counts;
+    }
+}
+
+/// The place of the row that begins in this line.
+fn place(rows: &[Decision], line: RowLine) -> usize {
+    rows.partition_point(|row| row.line < line)
+}
+
+fn at(rows: &[Decision], line: RowLine) -> &Decision {
+    &rows[place(rows, line)]
+}
+
+/// A row whose id an earlier row has, with other cells, and which the ledger may have the id for.
+struct SameId {
+    /// The first row with the id.
+    first: RowLine,
+    known: KnownPerson,
+    fingerprint: u64,
+    /// What would be done about it if the id were its own.
+    decision: Decision,
+    address: Option<RowLine>,
+}
+
+/// One pass over the rows, and what it leaves to be settled behind the last one.
+struct Pass<'a> {
+    rule: &'a Rule,
+    /// Whether rows may hold what is not sent.
+    may_hold_more: bool,
+    remote: RemoteIndex,
+    fingerprinter: Fingerprinter,
+    rows: Vec<Decision>,
+    people: People,
+    same_id: Vec<SameId>,
+    /// By the row that claimed an address first: the others, with what would be done about them if
+    /// it were theirs.
+    same_address: BTreeMap<RowLine, Vec<(usize, Decision)>>,
+    in_doubt: Vec<(usize, Work, i64)>,
+    awaiting: Vec<(usize, Work)>,
+    /// Ids of the input that the target's list shows.
+    listed: HashSet<String>,
+    not_sent: u64,
+}
+
+impl Pass<'_> {
+    fn read(&mut self, input: &Snapshot, ledger: &Ledger) -> Result<Option<IdTrap>, JobError> {
+        let (mut rows, mut row) = (input.rows()?, Row::new());
+        let mut validator = Validator::new(self.rule.clone());
+        let mut look_ups = ledger.look_ups()?;
+        while rows.read(&mut row)? {
+            let check = validator.check(&row);
+            let decision = self.decide(&row, check, &mut look_ups)?;
+            self.rows.push(decision);
+            if let Some(id) = row.fields().id.filter(|id| self.remote.has_posted(id)) {
+                self.listed.insert(id.to_owned());
+            }
+        }
+        Ok(validator.id_trap())
+    }
+
+    /// Decides about one row by the rows before it.
+    fn decide(
         &mut self,
         row: &Row,
-        sifted: RowCheck,
+        check: Option<RowCheck>,
         look_ups: &mut LookUps<'_>,
-        holdings: &RemoteIndex,
-        tell: &mut impl FnMut(Noted<'_>),
-    ) -> Result<bool, LedgerError> {
-        match &sifted {
-            RowCheck::Excluded => self.excluded += 1,
-            RowCheck::Invalid(faults) => {
-                let duplicate = faults.iter().any(|fault| fault.code == FaultCode::DuplicateId);
-                self.invalid += 1;
-                self.duplicates += u64::from(duplicate);
-                if duplicate {
-                    self.note_rival(row, look_ups)?;
-                }
-            }
-            &RowCheck::Valid { ref registrant, repeats, mark } => {
-                self.count_not_sent(row);
-                if let Some(first) = repeats {
-                    self.repeats += 1;
-                    // The row before it has been planned for; only what is told needs it.
-                    if self.is_idle() {
-                        let entry = look_ups.find(&registrant.id)?;
-                        let stranger = self.judgement.stranger(entry.as_ref(), mark, first);
-                        let entry = entry.as_ref();
-                        tell(Noted::Settled { row, sifted: &sifted, entry, stranger });
-                    }
-                    return Ok(false);
-                }
-                let sent = sent_digest(registrant);
-                let entry = look_ups.find(&registrant.id)?;
-                let stranger = self.judgement.stranger(entry.as_ref(), mark, row.line());
-                let disposition = decide(entry.as_ref(), &sent, stranger);
-                self.note_person(row, entry.as_ref(), mark, disposition);
-                match disposition {
-                    Disposition::Already => self.already += 1,
-                    Disposition::Changed => self.changed += 1,
-                    Disposition::IdentityMismatch(_) => self.strangers += 1,
-                    Disposition::Foreign => self.foreign += 1,
-                    Disposition::Post | Disposition::Awaiting | Disposition::InDoubt => {
-                        if self.is_idle() {
-                            tell(Noted::Open);
-                        }
-                        let RowCheck::Valid { registrant, .. } = sifted else { return Ok(false) };
-                        return Ok(self.take_up(
-                            disposition,
-                            entry.as_ref(),
-                            Work::new(registrant, sent, mark, row.line()),
-                            holdings,
-                        ));
-                    }
-                }
-                if self.is_idle() {
-                    let entry = entry.as_ref();
-                    tell(Noted::Settled { row, sifted: &sifted, entry, stranger });
-                }
-                return Ok(false);
-            }
+    ) -> Result<Decision, LedgerError> {
+        let plain = |action| Decision::new(row.line(), None, action);
+        let Some(check) = check else { return Ok(plain(Action::Excluded)) };
+        let RowCheck { registrant, clashes, repeats, fingerprint } = check;
+        let Ok(registrant) = registrant else { return Ok(plain(Action::Invalid(clashes))) };
+        if clashes == Clashes::default() {
+            self.count_not_sent(row);
         }
-        if self.is_idle() {
-            tell(Noted::Settled { row, sifted: &sifted, entry: None, stranger: None });
+        if let Some(first) = repeats {
+            return Ok(plain(Action::Shares(first)));
         }
-        Ok(false)
+        let entry = look_ups.find(&registrant.id)?;
+        if clashes.id.is_some() && entry.is_none() {
+            return Ok(plain(Action::Invalid(clashes)));
+        }
+        let nth = self.rows.len();
+        let known = entry.is_some() || self.people.ledger_knows;
+        let person =
+            if known { row.mark(&mut self.fingerprinter) } else { PersonFingerprint::UNKNOWN };
+        let sent = if entry.is_some() { sent_digest(&registrant) } else { String::new() };
+        let changed =
+            entry.as_ref().is_some_and(|it| !changed_since(it, &sent, self.rule).is_empty());
+        let known_person =
+            entry.as_ref().and_then(|entry| KnownPerson::of(nth, entry, person, changed));
+        let listed = self.remote.of(&registrant).is_some();
+        let action = decide(entry.as_ref(), changed, listed);
+        let decision = Decision::new(row.line(), entry.as_ref(), action);
+        if clashes.id.is_none() && clashes.address.is_none() {
+            self.people.note(nth, entry.as_ref(), person, changed);
+        }
+        if let Some(entry) = entry {
+            self.keep_open(nth, action, &entry, Work::new(registrant, sent, person, row.line()));
+        }
+        match (clashes.id, clashes.address) {
+            (Some(first), address) => {
+                let rival = known_person.map(|known| SameId {
+                    first,
+                    known,
+                    fingerprint,
+                    decision,
+                    address,
+                });
+                self.same_id.extend(rival);
+            }
+            (None, Some(holder)) => {
+                self.same_address.entry(holder).or_default().push((nth, decision));
+            }
+            (None, None) => return Ok(decision),
+        }
+        Ok(plain(Action::Invalid(clashes)))
     }
 
-    /// Notes whom a row with an id of its own is about.
-    fn note_person(
-        &mut self,
-        row: &Row,
-        entry: Option<&Entry>,
-        mark: PersonFingerprint,
-        disposition: Disposition,
-    ) {
-        let changed = disposition == Disposition::Changed;
-        let refused = changed || matches!(disposition, Disposition::IdentityMismatch(_));
-        match entry {
-            Some(entry) => self.people.note_known(entry, mark, row.line(), changed, refused),
-            None => self.people.note_fresh(mark, row.line()),
+    /// Keeps a row that an earlier run has left open.
+    fn keep_open(&mut self, nth: usize, action: Action, entry: &Entry, work: Work) {
+        let work = Work { seq: Some(entry.seq), ..work };
+        if action == Action::Reconcile {
+            let since = entry.touched_at.unwrap_or(0);
+            self.in_doubt.push((nth, Work { doubted: true, ..work }, since));
+        } else if action == Action::FetchLink {
+            let (adopted, server_id) = (entry.is_adopted(), entry.registrant_id.clone());
+            self.awaiting.push((nth, Work { adopted, server_id, ..work }));
         }
-    }
-
-    /// Notes a row that has the id of a row before it: the ledger may have it for this one.
-    fn note_rival(&mut self, row: &Row, look_ups: &mut LookUps<'_>) -> Result<(), LedgerError> {
-        let id = row.fields().id.unwrap_or_default().to_owned();
-        if let Some(entry) = look_ups.find(&RegistrantId::trusted(&id))? {
-            let mark = row.mark(&mut Fingerprinter::new(self.key));
-            let sent = Registrant::parse(&row.fields(), &self.rule);
-            let sent = sent.map(|registrant| sent_digest(&registrant));
-            let same = sent.is_ok_and(|sent| changed_fields(&entry.sent, &sent).is_empty());
-            self.people.note_rival(&entry, mark, row.line(), &id, !same);
-        }
-        Ok(())
     }
 
     fn count_not_sent(&mut self, row: &Row) {
@@ -305,98 +367,102 @@ impl Plan {
         }
     }
 
-    /// Notes a row of which something is to be done; says whether it is to be posted.
-    fn take_up(
-        &mut self,
-        disposition: Disposition,
-        entry: Option<&Entry>,
-        work: Work,
-        holdings: &RemoteIndex,
-    ) -> bool {
-        let seq = entry.map(|entry| entry.seq);
-        match disposition {
-            Disposition::Awaiting => {
-                let adopted = entry.is_some_and(Entry::is_adopted);
-                let server_id = entry.and_then(|entry| entry.registrant_id.clone());
-                self.awaiting.push(Work { seq, adopted, server_id, ..work });
-            }
-            Disposition::InDoubt => {
-                let since = entry.and_then(|entry| entry.touched_at).unwrap_or(0);
-                self.in_doubt.push((Work { seq, doubted: true, ..work }, since));
-            }
-            _ => {
-                let held = holdings.of(&work.registrant).is_some();
-                *(if held { &mut self.held } else { &mut self.to_post }) += 1;
-                return true;
+    /// Gives each id that several rows have to the row that fits the ledger best: that of the person
+    /// whom it was enrolled for, wherever the row stands. Of equals to the first one.
+    fn settle_ids(&mut self) {
+        let rivals = std::mem::take(&mut self.same_id);
+        let contested: HashSet<usize> =
+            rivals.iter().map(|rival| place(&self.rows, rival.first)).collect();
+        let mut best: HashMap<usize, (Misfit, Option<&SameId>)> = HashMap::new();
+        for known in self.people.known.iter().filter(|known| contested.contains(&known.row)) {
+            best.insert(known.row, (known.misfit(), None));
+        }
+        for rival in &rivals {
+            if let Some(best) = best.get_mut(&place(&self.rows, rival.first))
+                && rival.known.misfit() < best.0
+            {
+                *best = (rival.known.misfit(), Some(rival));
             }
         }
-        false
+        best.retain(|_, best| best.1.is_some());
+        self.people.known.retain(|known| !best.contains_key(&known.row));
+        for rival in &rivals {
+            let first = place(&self.rows, rival.first);
+            let Some(&(_, Some(winner))) = best.get(&first) else { continue };
+            let (line, nth) = (winner.decision.line, rival.known.row);
+            self.rows[first].action =
+                Action::Invalid(Clashes { id: Some(line), ..self.rows[first].clashes() });
+            if nth != winner.known.row {
+                if rival.fingerprint == winner.fingerprint {
+                    self.rows[nth].action = Action::Shares(line);
+                }
+            } else if let Some(holder) = rival.address {
+                let clash = Clashes { address: Some(holder), id: None };
+                self.rows[nth].action = Action::Invalid(clash);
+                self.same_address.entry(holder).or_default().push((nth, rival.decision));
+            } else {
+                self.rows[nth] = rival.decision;
+                self.people.known.push(rival.known);
+            }
+        }
     }
 
-    /// Whether anything is to be asked of the target beside its rule.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.to_post == 0 && self.held == 0 && self.in_doubt.is_empty() && self.awaiting.is_empty()
-    }
-
-    /// The rows to be posted, read from the input once more, each with what the webinar was seen to
-    /// hold of it.
-    ///
-    /// # Errors
-    /// [`InputError`] when the copy of the input cannot be read.
-    pub fn work<'a>(
-        &'a self,
-        input: &'a Snapshot,
-        holdings: &'a RemoteIndex,
-    ) -> Result<
-        impl Iterator<Item = Result<(Work, Option<RemoteMatch>), InputError>> + 'a,
-        InputError,
-    > {
-        WorkList::of(self, input, holdings)
+    /// Gives each address that several ids have to the row that the ledger holds already, wherever it
+    /// stands: a list that is sorted anew takes nobody's link. Else to the first one.
+    fn settle_addresses(&mut self) {
+        for (holder, others) in std::mem::take(&mut self.same_address) {
+            let first = place(&self.rows, holder);
+            let own = Some((first, self.rows[first])).filter(|(_, it)| !it.is_invalid());
+            let rows = || own.into_iter().chain(others.iter().copied());
+            let Some((nth, decision)) =
+                rows().find(|(_, it)| it.is_held()).or_else(|| rows().next())
+            else {
+                continue;
+            };
+            if nth != first {
+                let address = Some(decision.line);
+                let clashes = Clashes { address, ..self.rows[first].clashes() };
+                self.rows[first].action = Action::Invalid(clashes);
+                self.rows[nth] = decision;
+            }
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The rows of a plan that are to be posted or adopted.
+pub struct PlannedRows<'a> {
+    plan: &'a Plan,
+    rows: Rows,
+    row: Row,
+    fingerprinter: Fingerprinter,
+    next: usize,
+    /// How many rows are still to come: behind the last one nothing is read.
+    left: u64,
+}
 
-    fn entry(state: State, sent: &str) -> Entry {
-        Entry {
-            seq: crate::ledger::Seq::first(),
-            state,
-            run: 1,
-            sent: sent.to_owned(),
-            person: PersonFingerprint::UNKNOWN,
-            link: None,
-            registrant_id: None,
-            code: None,
-            reason: None,
-            touched_at: None,
-        }
-    }
+impl Iterator for PlannedRows<'_> {
+    type Item = Result<(Work, Option<RemoteMatch>), InputError>;
 
-    #[test]
-    fn what_the_ledger_holds_decides() {
-        assert_eq!(decide(None, "", None), Disposition::Post);
-        for (state, wanted) in [
-            (State::Ready, Disposition::Post),
-            (State::Refused, Disposition::Post),
-            (State::Sending, Disposition::InDoubt),
-            (State::Unknown, Disposition::InDoubt),
-            (State::Removing, Disposition::InDoubt),
-            (State::Enrolled, Disposition::Already),
-            (State::Awaiting, Disposition::Awaiting),
-            (State::Foreign, Disposition::Foreign),
-        ] {
-            let entry = entry(state, "userId=1");
-            assert_eq!(decide(Some(&entry), "userId=1", None), wanted, "{state:?}");
-            // Only who is enrolled has a link that could be given to somebody else.
-            let stranger = decide(Some(&entry), "userId=1", Some(IdentityMismatch::Moved));
-            let of_another = Disposition::IdentityMismatch(IdentityMismatch::Moved);
-            let wanted = if state == State::Enrolled { of_another } else { wanted };
-            assert_eq!(stranger, wanted, "{state:?}");
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.left > 0 {
+            match self.rows.read(&mut self.row) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+            let decision = self.plan.rows.get(self.next)?;
+            self.next += 1;
+            if !matches!(decision.action, Action::Enrol | Action::Adopt) {
+                continue;
+            }
+            self.left -= 1;
+            // The copy of the input has not changed, so a row that was valid still is.
+            if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
+                let (sent, shown) = (sent_digest(&registrant), self.plan.remote.of(&registrant));
+                let person = self.row.mark(&mut self.fingerprinter);
+                return Some(Ok((Work::new(registrant, sent, person, self.row.line()), shown)));
+            }
         }
-        let before = entry(State::Enrolled, "userId=1");
-        assert_eq!(decide(Some(&before), "userId=2", None), Disposition::Changed);
+        None
     }
 }

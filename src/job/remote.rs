@@ -7,7 +7,11 @@
 //! (`email` is an alternate key of virtualEventRegistration in Microsoft's metadata), whoever made
 //! it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::BuildHasher,
+    sync::LazyLock,
+};
 
 use super::client::{GraphClient, Refusal};
 use crate::{
@@ -18,6 +22,10 @@ use crate::{
     },
     registrant::{Details, Registrant, RegistrantId},
 };
+
+/// Drawn anew for each process, so that nobody can make ids that collide.
+static KEYS: LazyLock<foldhash::quality::RandomState> =
+    LazyLock::new(foldhash::quality::RandomState::default);
 
 /// More pages than a list of a million registrants has, at a hundred a page: such a list has no end.
 const MOST_PAGES: u32 = 10_000;
@@ -55,7 +63,7 @@ pub async fn list<T: Transport>(
             refusal => NoList::Refused(refusal),
         })?;
         let before = seen.len();
-        seen.extend(members.iter().map(|member| identity(member)));
+        seen.extend(members.iter().map(identity));
         stale = if seen.len() == before { stale + 1 } else { 0 };
         page(members);
         let Some(link) = next_link else { return Ok(()) };
@@ -75,21 +83,8 @@ pub async fn list<T: Transport>(
     odd("the list has no end")
 }
 
-/// The list's first page.
-///
-/// # Errors
-/// [`NoList`] when it could not be had.
-pub async fn first_page<T: Transport>(
-    client: &GraphClient<T>,
-    target: &Target,
-) -> Result<ListPage, NoList> {
-    let fetched = client.fetch(&target.list(), |response| target.read_page(response)).await;
-    fetched.map_err(NoList::Refused)
-}
-
 /// What tells members apart, hashed: a long list leaves eight bytes of each.
 fn identity(member: &Member) -> u64 {
-    use std::hash::BuildHasher as _;
     foldhash::fast::FixedState::default().hash_one((
         &member.server_id,
         &member.posted,
@@ -168,6 +163,8 @@ pub struct RemoteIndex {
     /// else's.
     cautious: bool,
     holding: u64,
+    /// Of a meeting's list, which may be long: hashes of its ids, in order.
+    ids: Vec<u64>,
 }
 
 /// What was seen of one registrant.
@@ -184,7 +181,7 @@ pub struct RemoteMatch {
 }
 
 impl RemoteIndex {
-    /// RemoteIndex that are held against neither ledger nor list: by its address alone only a
+    /// A [`RemoteIndex`] that is held against neither ledger nor list: by its address alone only a
     /// registration without an id is anybody's.
     pub fn cautious() -> Self {
         Self { cautious: true, ..Self::default() }
@@ -199,6 +196,21 @@ impl RemoteIndex {
         if let Some(id) = member.posted.clone() {
             self.by_id.entry(id).or_default().push(member);
         }
+    }
+
+    /// Notes a meeting's member, of whom the list tells the id alone.
+    pub fn note_id(&mut self, id: &str) {
+        self.ids.push(KEYS.hash_one(id));
+    }
+
+    /// To be done once all ids are noted.
+    pub fn sort_ids(&mut self) {
+        self.ids.sort_unstable();
+    }
+
+    /// Whether a meeting's list shows this id.
+    pub fn shows(&self, id: &str) -> bool {
+        self.ids.binary_search(&KEYS.hash_one(id)).is_ok()
     }
 
     /// How many of the members noted hold a place.

@@ -83,6 +83,24 @@ impl Ledger {
         write().map_err(|error: LedgerError| error.at(path))
     }
 
+    /// Tells the id of everybody who was enrolled before `at`, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`LedgerError`], with the path, when the file cannot be read.
+    pub fn tell_enrolled(&self, at: i64, mut tell: impl FnMut(&str)) -> Result<(), LedgerError> {
+        let mut read = || {
+            let mut statement = self.connection().prepare(
+                "SELECT id FROM registrant NOT INDEXED WHERE state = ? AND settled_at < ?",
+            )?;
+            let mut rows = statement.query(params![State::Enrolled as u8, at])?;
+            while let Some(row) = rows.next()? {
+                tell(row.get_ref(0)?.as_str().unwrap_or_default());
+            }
+            Ok(())
+        };
+        read().map_err(|error: LedgerError| error.at(self.path()))
+    }
+
     /// Tells the mark of everybody whom the target holds, or may hold, by this ledger's doing.
     ///
     /// # Errors

@@ -2,20 +2,17 @@
 //! meanwhile.
 //!
 //! The ledger decides, the files are its projection: they are made by reading the input once more
-//! beside the ledger, so they tell what is, not what was meant to be. Only a run that finds nothing
-//! to do may draft them while it plans ([`Draft`]): what it reads then is what is.
+//! beside the plan and the ledger, so they tell what is, not what was meant to be.
 
 mod atomic;
 mod cells;
 mod closing;
 mod console;
-mod draft;
-mod held;
+mod existing_links;
+mod files;
 mod metrics;
 mod outcome;
-mod projection;
 mod reasons;
-mod rejects;
 mod report;
 mod screen;
 mod summary;
@@ -24,13 +21,11 @@ mod words;
 pub use atomic::{AtomicFile, FileError, probe, replaceable};
 pub use closing::Closing;
 pub use console::{Console, LogWriter, ProgressMode, StatusLine, Talk};
-pub use draft::Draft;
-pub use held::{HeldLink, held_links, keep};
+pub use existing_links::{HeldLink, held_links, keep};
+pub use files::{Projection, ProjectionError, Rejects};
 pub use metrics::Metrics;
-pub use outcome::{Counts, Outcome, outcome};
-pub use projection::{Projection, ProjectionError};
+pub use outcome::{Counts, Outcome, Rejected};
 pub use reasons::{Reason, Reasons};
-pub use rejects::{Rejected, Rejects};
 pub use report::Report;
 pub use summary::{Files, Summary, TargetName};
 pub use words::{grouped, harmless, length, rate_in_words, second_of_end, time_left, time_of_end};

@@ -1,15 +1,13 @@
-//! Where each row ends: a pure function of the row, what the ledger holds of it, and the run.
+//! Where each row ends: a pure function of its decision, what the ledger holds of it, and the run.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::rejects::{Rejected, faults_in_words};
 use crate::{
-    input::RowCheck,
-    job::identity::IdentityMismatch,
-    ledger::{Entry, State, changed_fields, sent_digest},
-    registrant::{Details, JoinLink, Registrant},
+    job::decision::{Action, IdentityMismatch, Refused},
+    ledger::{Entry, State},
+    registrant::{Fault, JoinLink, Rule},
 };
 
 /// Where a row ends. Every row ends in exactly one.
@@ -37,6 +35,42 @@ pub enum Outcome<'a> {
     Excluded,
 }
 
+/// `_outcome` of a rejects file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// The file's fault.
+    Invalid,
+    /// The server's word.
+    Refused,
+    /// Sent, and the result was never learnt.
+    Unknown,
+    /// On the server, no link yet.
+    Awaiting,
+    /// The run stopped early.
+    NotAttempted,
+}
+
+impl Rejected {
+    /// The word in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Awaiting => "awaiting",
+            Self::NotAttempted => "not-attempted",
+        }
+    }
+
+    /// The word for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotAttempted => "not attempted",
+            _ => self.word(),
+        }
+    }
+}
+
 /// How many rows ended where. `already` is a part of `enrolled`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,8 +96,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The accounting identity (contract, section 5).
-    #[must_use]
+    /// The accounting identity (README, *The two files*).
     pub fn add_up(&self) -> bool {
         self.read
             == self.enrolled
@@ -93,120 +126,112 @@ impl Counts {
     }
 }
 
-/// Where a row ends: pure. `answers_known`: whether a webinar's answers were read by its form; else
-/// they cannot be held against those that were sent. `stranger`: whether the row tells somebody else
-/// than the ledger has enrolled with its id.
-#[must_use]
-pub fn outcome<'a>(
-    sifted: &'a RowCheck,
+/// What outcomes depend on beside the rows.
+pub(super) struct RunSoFar<'a> {
+    /// Its number.
+    pub(super) number: i64,
+    /// Why rows were not attempted: the stop's word and sentence.
+    pub(super) stopped: Option<&'a (&'static str, String)>,
+    /// The rule that rows were held against.
+    pub(super) rule: &'a Rule,
+}
+
+/// Where a row ends. `faults` are an invalid row's; `changed` the fields in which it differs from
+/// what was sent of it.
+pub(super) fn outcome<'a>(
+    action: Action,
+    faults: &[Fault],
+    changed: &[String],
     entry: Option<&'a Entry>,
-    run: i64,
-    stopped: Option<&'a (&'static str, String)>,
-    answers_known: bool,
-    stranger: Option<IdentityMismatch>,
+    run: &RunSoFar<'a>,
 ) -> Outcome<'a> {
-    let registrant = match sifted {
-        RowCheck::Excluded => return Outcome::Excluded,
-        RowCheck::Invalid(faults) => {
+    match action {
+        Action::Excluded => return Outcome::Excluded,
+        Action::Invalid(_) => {
             let (code, reason) = faults_in_words(faults);
             let (code, reason) = (code.into(), reason.into());
             return Outcome::Rejected { kind: Rejected::Invalid, code, reason };
         }
-        RowCheck::Valid { registrant, .. } => registrant,
-    };
+        _ => {}
+    }
     let rejected = |kind, code: &'a str, reason: &'a str| Outcome::Rejected {
         kind,
         code: code.into(),
         reason: reason.into(),
     };
-    let not_attempted = || match stopped {
+    let not_attempted = || match run.stopped {
         Some((word, sentence)) => rejected(Rejected::NotAttempted, word, sentence),
         None => rejected(Rejected::NotAttempted, "not-attempted", "no run has sent it yet"),
     };
     let Some(entry) = entry else { return not_attempted() };
-    let told = |kind, entry: &'a Entry, code: &'a str, reason: &'a str| {
-        rejected(
-            kind,
-            entry.code.as_deref().unwrap_or(code),
-            entry.reason.as_deref().unwrap_or(reason),
-        )
+    let told = |kind, code: &'a str, reason: &'a str| {
+        let code = entry.code.as_deref().unwrap_or(code);
+        rejected(kind, code, entry.reason.as_deref().unwrap_or(reason))
     };
-    match entry.state {
-        State::Enrolled => enrolled(registrant, entry, run, answers_known, stranger),
-        State::Ready => not_attempted(),
-        State::Refused => told(Rejected::Refused, entry, "refused", "the server refused it"),
-        State::Foreign => told(
+    match (entry.state, action) {
+        (State::Enrolled, _) if !changed.is_empty() => has_changed(changed, run.rule),
+        (State::Enrolled, Action::Refuse(Refused::OtherPerson(mismatch))) => {
+            rejected(Rejected::Refused, "changed-since-enrolled", told_of(mismatch))
+        }
+        (State::Enrolled, _) => match &entry.link {
+            Some(link) => Outcome::Enrolled {
+                already: entry.run != run.number,
+                link,
+                registrant_id: entry.registrant_id.as_deref(),
+            },
+            None => rejected(Rejected::Unknown, "no-link", "the ledger holds no link of it"),
+        },
+        (State::Ready, _) => not_attempted(),
+        (State::Refused, _) => told(Rejected::Refused, "refused", "the server refused it"),
+        (State::Foreign, _) => told(
             Rejected::Refused,
-            entry,
             "exists-on-server",
             "the target holds a registrant with this id that this ledger never sent, and gives no link of it; if nobody uses it, remove it there and run again",
         ),
-        State::Awaiting => told(Rejected::Awaiting, entry, "awaiting", "no link yet"),
-        State::Sending | State::Unknown | State::Removing => told(
+        (State::Awaiting, _) => told(Rejected::Awaiting, "awaiting", "no link yet"),
+        (State::Sending | State::Unknown | State::Removing, _) => told(
             Rejected::Unknown,
-            entry,
             "no-answer",
             "the result of the POST was never learnt; the next run looks it up",
         ),
     }
 }
 
-fn enrolled<'a>(
-    registrant: &Registrant,
-    entry: &'a Entry,
-    run: i64,
-    answers_known: bool,
-    stranger: Option<IdentityMismatch>,
-) -> Outcome<'a> {
-    let sent = sent_digest(registrant);
-    let mut changed = changed_fields(&entry.sent, &sent);
-    changed.retain(|name| answers_known || !name.starts_with("answer:"));
-    if !changed.is_empty() {
-        // Under another id a webinar's row would meet its own address.
-        let attendee = matches!(registrant.details, Details::Webinar(_));
-        let or = if attendee && !changed.contains(&"email") { "" } else { ", or another id" };
-        return Outcome::Rejected {
-            kind: Rejected::Refused,
-            code: "changed-since-enrolled".into(),
-            reason: format!(
-                "{} changed since this id was enrolled; nobody is enrolled twice, so give the row its former value{or}",
-                changed.join(" and ")
-            )
-            .into(),
-        };
-    }
-    if let Some(stranger) = stranger {
-        return Outcome::Rejected {
-            kind: Rejected::Refused,
-            code: "changed-since-enrolled".into(),
-            reason: told_of(stranger).into(),
-        };
-    }
-    match &entry.link {
-        Some(link) => Outcome::Enrolled {
-            already: entry.run != run,
-            link,
-            registrant_id: entry.registrant_id.as_deref(),
-        },
-        None => Outcome::Rejected {
-            kind: Rejected::Unknown,
-            code: "no-link".into(),
-            reason: "the ledger holds no link of it".into(),
-        },
+fn has_changed<'a>(changed: &[String], rule: &Rule) -> Outcome<'a> {
+    // Under another id a webinar's row would meet its own address.
+    let own_address =
+        matches!(rule, Rule::Webinar(_)) && !changed.iter().any(|name| name == "email");
+    let or = if own_address { "" } else { ", or another id" };
+    Outcome::Rejected {
+        kind: Rejected::Refused,
+        code: "changed-since-enrolled".into(),
+        reason: format!(
+            "{} changed since this id was enrolled; nobody is enrolled twice, so give the row its former value{or}",
+            changed.join(" and ")
+        )
+        .into(),
     }
 }
 
 /// What is said of a row whose id was enrolled for somebody else.
-fn told_of(stranger: IdentityMismatch) -> &'static str {
-    match stranger {
+fn told_of(mismatch: IdentityMismatch) -> &'static str {
+    match mismatch {
         IdentityMismatch::BothDiffer => {
             "this id was enrolled for somebody with another name and another e-mail address, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
         }
         IdentityMismatch::Moved => {
             "this id was enrolled for somebody else: by name and e-mail address this person was enrolled under another id, or the former one has another id now; give this row its own id again, or, if it is the same person, run once with --trust-ids"
         }
-        IdentityMismatch::MostDiffer => {
-            "this id was enrolled for another name or e-mail address, as most ids of this list were, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
+        IdentityMismatch::OneDiffers => {
+            "this id was enrolled for another name or e-mail address, and the list tells nothing else of the person, so its link may be somebody else's; give this row an id of its own, or, if it is the same person, run once with --trust-ids"
         }
     }
+}
+
+/// `_code` is the first fault's; `_reason` tells every fault, each with its code.
+pub(super) fn faults_in_words(faults: &[Fault]) -> (String, String) {
+    let code = faults.first().map_or("invalid", |fault| fault.code.as_str());
+    let reason: Vec<String> =
+        faults.iter().map(|fault| format!("{}: {}", fault.code, fault.sentence)).collect();
+    (code.to_owned(), reason.join("; "))
 }

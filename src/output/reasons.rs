@@ -3,7 +3,7 @@
 //! What is kept does not grow with the input. Codes only, no sentences: a sentence may quote a cell,
 //! and these counts go to terminals, reports and mails.
 
-use super::rejects::Rejected;
+use super::outcome::Rejected;
 
 /// So many lines are kept of each reason: enough to look one up, and to see a pattern.
 const EXAMPLES: usize = 3;

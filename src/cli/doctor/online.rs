@@ -1,14 +1,18 @@
-//! What only the network can tell: the token, and what Graph says to it.
+//! The command, and what only the network can tell: the token, and what Graph says to it.
 
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::{finding::Findings, offline::Reach, permissions};
+use super::{Findings, Reachable, offline};
 use crate::{
     auth::{AuthError, Claims, Speaker, Tokens},
-    cli::{args::RunArgs, failure::Failure},
+    cli::{
+        failure::{Failure, runtime},
+        logging::print,
+        settings::DoctorSettings,
+    },
     graph::{
         http::Http,
         meeting::{Meeting, Registration},
@@ -24,33 +28,45 @@ use crate::{
         stop::{Stop, WEBINAR_ACCESS, systemic},
     },
     ledger::Listed,
+    output::harmless,
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
     registrant::{Form, Mode, Rule},
 };
 
 /// The lines of this part, where it cannot begin.
-pub(super) const NAMES: [&str; 3] = ["sign-in", "permissions", "registration"];
+const NAMES: [&str; 3] = ["sign-in", "permissions", "registration"];
 
 /// A request is repeated this often after "not now": a person waits for the answer.
 const TRIES: u32 = 3;
 
 /// One request may take this long, waiting for its turn included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MOST_FOR_ONE_ANSWER: Duration = Duration::from_secs(60);
 
 /// A server's clock differs by seconds; assertions and tokens bear five minutes, as Microsoft's
 /// libraries allow.
-const SKEW: Duration = Duration::from_secs(60);
+const MOST_APART: Duration = Duration::from_secs(60);
 
 /// A token that ends sooner than this, and cannot be had anew, ends most runs.
-const SHORT: Duration = Duration::from_secs(600);
+const SHORT_TOKEN: Duration = Duration::from_secs(600);
 
-pub(super) async fn look(
-    args: &RunArgs,
-    reach: Reach,
-    input: Option<&Input>,
-    findings: &mut Findings,
-) {
-    let Reach { host, http, tokens, target, known } = reach;
+pub(in crate::cli) fn doctor(settings: &DoctorSettings) -> Result<u8, Failure> {
+    let mut findings = Findings::default();
+    match offline(settings, &mut findings) {
+        Some(reachable) => runtime()?.block_on(online(settings, reachable, &mut findings)),
+        None => {
+            for name in NAMES {
+                findings.skipped(name, "not tried, because of the settings above");
+            }
+        }
+    }
+    let text = findings.text();
+    print(&if settings.files.json { findings.json() } else { harmless(&text).into_owned() });
+    Ok(findings.exit_code())
+}
+
+async fn online(settings: &DoctorSettings, reachable: Reachable<'_>, findings: &mut Findings) {
+    let Reachable { graph, tokens, target, known, input } = reachable;
+    let input = input.as_ref();
     let claims = match tokens.claims().await {
         Ok(claims) => claims,
         Err(error) => {
@@ -60,8 +76,14 @@ pub(super) async fn look(
             return;
         }
     };
-    sign_in(&tokens, claims.as_ref(), args.graph.cloud.graph_host(), host.is_loopback(), findings);
-    let api = target.as_ref().map_or(Api::Meeting, Target::api);
+    sign_in(
+        &tokens,
+        claims.as_ref(),
+        graph.sign_in.cloud.graph_host(),
+        graph.host.is_loopback(),
+        findings,
+    );
+    let api = target.map_or(Api::Meeting, Target::api);
     match &claims {
         Some(claims) => may(claims, api, findings),
         None => findings.note("permissions", "the token does not tell; Graph will"),
@@ -81,7 +103,7 @@ pub(super) async fn look(
         findings.mend("registration", Stop::Unusable(sentence));
         return;
     }
-    let transport = match Http::new(host.clone(), &http) {
+    let transport = match Http::new(graph.host.clone(), &graph.http) {
         Ok(transport) => transport,
         Err(error) => return findings.mend("registration", error),
     };
@@ -89,17 +111,17 @@ pub(super) async fn look(
     let buckets = Buckets::new(pacer(), pacer());
     let client = GraphClient::new(
         transport,
-        host,
+        graph.host.clone(),
         tokens,
         job::start_clock(),
         buckets,
         fastrand::Rng::new(),
     );
-    match &target {
+    match target {
         Target::Meeting(meeting) => {
-            let found = registration(args, &client, meeting, findings).await;
+            let found = registration(settings.enable, &client, meeting, findings).await;
             let Some(found) = found else { return };
-            suits(&found, known, args.conduct.trust_ledger, input, findings);
+            suits(&found, known, settings.conduct.trust_ledger, input, findings);
         }
         Target::Webinar(webinar) => {
             if self::webinar(&client, webinar, input, findings).await.is_none() {
@@ -107,7 +129,7 @@ pub(super) async fn look(
             }
         }
     }
-    list(args, &client, &target, findings).await;
+    list(settings.conduct.trust_ledger, &client, target, findings).await;
 }
 
 fn refused(error: &AuthError) -> Failure {
@@ -146,7 +168,7 @@ fn sign_in(
         return findings.mend("sign-in", Stop::SignIn { detail, passing: false });
     }
     let fixed = told.method == Some(crate::auth::Method::Token);
-    if fixed && told.lasts.is_some_and(|lasts| lasts < SHORT) {
+    if fixed && told.lasts.is_some_and(|lasts| lasts < SHORT_TOKEN) {
         findings.note(
             "sign-in",
             format!("{who}, only {lasts}: a run that is longer needs a newer one"),
@@ -157,12 +179,12 @@ fn sign_in(
 }
 
 fn may(claims: &Claims, api: Api, findings: &mut Findings) {
-    match permissions::judge(api, claims) {
-        permissions::Granted::Enough(names) => findings.ok("permissions", names.join(", ")),
-        permissions::Granted::Unknown => {
+    match permitted(api, claims) {
+        Granted::Enough(names) => findings.ok("permissions", names.join(", ")),
+        Granted::Unknown => {
             findings.note("permissions", "the token does not tell; Graph will");
         }
-        permissions::Granted::Lacking(names) => {
+        Granted::Lacking(names) => {
             let (kind, granted) = match claims.speaker {
                 Speaker::Person => ("delegated", &claims.scopes),
                 _ => ("application", &claims.roles),
@@ -205,7 +227,7 @@ async fn webinar(
     findings: &mut Findings,
 ) -> Option<()> {
     let shown = reached(client, &webinar.show(), findings).await?;
-    let about = told(&shown, "registration", webinar::webinar, findings)?;
+    let about = told(&shown, "registration", Api::Webinar, parsed(webinar::webinar), findings)?;
     let mode = match preflight::mode(&about) {
         Ok(mode) => mode,
         Err(stop) => {
@@ -221,8 +243,8 @@ async fn webinar(
     if mode == Mode::Organization {
         findings.note("audience", preflight::ORGANIZATION);
     }
-    let (exchange, _) = findings.hold("admission", ask(client, &webinar.configuration()).await)?;
-    let said = told(&exchange, "admission", webinar::configuration, findings)?;
+    let (exchange, _) = findings.check("admission", ask(client, &webinar.configuration()).await)?;
+    let said = told(&exchange, "admission", Api::Webinar, parsed(webinar::configuration), findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
@@ -232,8 +254,9 @@ async fn webinar(
         on(", each approved by hand", said.manual_approval)
     );
     findings.ok("admission", text);
-    let (exchange, _) = findings.hold("questions", ask(client, &webinar.questions()).await)?;
-    let (questions, further) = told(&exchange, "questions", webinar::questions, findings)?;
+    let (exchange, _) = findings.check("questions", ask(client, &webinar.questions()).await)?;
+    let (questions, further) =
+        told(&exchange, "questions", Api::Webinar, parsed(webinar::questions), findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     if further.is_some() {
         let text = format!(
@@ -247,7 +270,7 @@ async fn webinar(
     let form = Form { questions };
     if let Some(input) = input {
         let fits = input.suits(&form).and_then(|()| input.require(&Rule::Webinar(Arc::new(form))));
-        if findings.hold("columns", fits).is_some() {
+        if findings.check("columns", fits).is_some() {
             findings.ok("columns", "every field and every required question has its column");
         }
     }
@@ -258,21 +281,15 @@ async fn webinar(
 fn told<R>(
     exchange: &Exchange,
     name: &'static str,
-    read: impl Fn(&[u8]) -> Option<R>,
+    api: Api,
+    read: impl Fn(&Response) -> Result<R, Stop>,
     findings: &mut Findings,
 ) -> Option<R> {
     match (&exchange.result, exchange.verdict) {
-        (Ok(response), Verdict::Done) => {
-            let read = read(&response.body);
-            if read.is_none() {
-                let sentence = "Graph's answer cannot be read; check --graph-url".to_owned();
-                findings.mend(name, Stop::Unusable(sentence));
-            }
-            read
-        }
+        (Ok(response), Verdict::Done) => findings.check(name, read(response)),
         (Ok(response), verdict) => {
             let status = response.status.as_u16();
-            findings.mend(name, systemic(status, exchange.error(), verdict, Api::Webinar));
+            findings.mend(name, systemic(status, exchange.error(), verdict, api));
             None
         }
         (Err(error), _) => {
@@ -282,38 +299,27 @@ fn told<R>(
     }
 }
 
+/// Reads a body of a webinar's.
+fn parsed<R>(read: impl Fn(&[u8]) -> Option<R>) -> impl Fn(&Response) -> Result<R, Stop> {
+    let unusable = "Graph's answer cannot be read; check --graph-url";
+    move |response| read(&response.body).ok_or_else(|| Stop::Unusable(unusable.to_owned()))
+}
+
 /// GETs the registration.
 async fn registration(
-    args: &RunArgs,
+    enable: Option<Mode>,
     client: &GraphClient<Http>,
     meeting: &Meeting,
     findings: &mut Findings,
 ) -> Option<Registration> {
     let exchange = reached(client, &meeting.show(), findings).await?;
-    match (&exchange.result, exchange.verdict) {
-        (Ok(response), Verdict::Done) => match preflight::read(response) {
-            Ok(found) => Some(found),
-            Err(stop) => {
-                findings.mend("registration", stop);
-                None
-            }
-        },
-        (Ok(_), Verdict::Systemic(Systemic::TargetGone)) if args.enable.is_some() => {
-            let mode = args.enable.map_or("", Mode::as_str);
+    match (&exchange.result, exchange.verdict, enable) {
+        (Ok(_), Verdict::Systemic(Systemic::TargetGone), Some(mode)) => {
             let text = format!("there is none; `run` makes one for {mode} (--enable)");
             findings.note("registration", text);
             None
         }
-        (Ok(response), verdict) => {
-            let status = response.status.as_u16();
-            findings
-                .mend("registration", systemic(status, exchange.error(), verdict, Api::Meeting));
-            None
-        }
-        (Err(error), _) => {
-            findings.mend("graph", Stop::Failing(error.to_string()));
-            None
-        }
+        _ => told(&exchange, "registration", Api::Meeting, preflight::read, findings),
     }
 }
 
@@ -331,7 +337,7 @@ fn suits(
         _ => findings.ok("registration", format!("external, open to {}", found.mode)),
     }
     if let Some(input) = input
-        && findings.hold("columns", input.require(&Rule::Meeting(found.mode))).is_some()
+        && findings.check("columns", input.require(&Rule::Meeting(found.mode))).is_some()
     {
         findings.ok("columns", format!("every field of mode {} has its column", found.mode));
     }
@@ -339,7 +345,7 @@ fn suits(
 
 /// One page of the list, which a first run needs whole.
 async fn list(
-    args: &RunArgs,
+    trust_ledger: bool,
     client: &GraphClient<Http>,
     target: &Target,
     findings: &mut Findings,
@@ -354,7 +360,7 @@ async fn list(
         },
         Err(stop) => return findings.mend("list", stop),
     };
-    if args.conduct.trust_ledger {
+    if trust_ledger {
         findings.note("list", format!("cannot be had ({why}); --trust-ledger does without"));
     } else {
         findings.mend("list", Stop::NoList(why));
@@ -367,7 +373,7 @@ async fn ask(client: &GraphClient<Http>, draft: &GraphRequest) -> Result<(Exchan
     let mut last = "no answer".to_owned();
     let mut signed_in_again = false;
     for _ in 0..TRIES {
-        let left = PATIENCE.saturating_sub(begun.elapsed());
+        let left = MOST_FOR_ONE_ANSWER.saturating_sub(begun.elapsed());
         let sent = client.send(None, Call::Read, draft, client.fresh_id());
         let Ok(sent) = tokio::time::timeout(left, sent).await else { break };
         let Ok(exchange) = sent else {
@@ -375,7 +381,7 @@ async fn ask(client: &GraphClient<Http>, draft: &GraphRequest) -> Result<(Exchan
         };
         match exchange.verdict {
             Verdict::Throttled | Verdict::Again => last = exchange.words(),
-            // The line has renewed the token.
+            // The client has renewed the token.
             Verdict::SignIn if !signed_in_again => signed_in_again = true,
             _ => {
                 let taken = exchange.answered.saturating_sub(exchange.sent);
@@ -398,12 +404,116 @@ fn skew(response: &Response, findings: &mut Findings) {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     };
-    if apart > SKEW {
+    if apart > MOST_APART {
         let seconds = apart.as_secs();
         let text =
             format!("this machine is {seconds} s {which} Graph's clock: set it by a time server");
         findings.note("graph-clock", text);
     } else {
         findings.ok("graph-clock", "agrees with Graph's");
+    }
+}
+
+/// Permissions of which any one is enough.
+///
+/// Source: the permission tables of Microsoft Graph's reference for externalMeetingRegistrant and
+/// virtualEventRegistration. For meetings the tables of 2024 list no application permission any
+/// more, while the same pages still explain application access; the older name is asked for.
+type OneOf = &'static [&'static str];
+
+const MEETING_PERSON: &[OneOf] = &[&["OnlineMeetings.ReadWrite"]];
+const MEETING_APPLICATION: &[OneOf] = &[&["OnlineMeetings.ReadWrite.All"]];
+const WEBINAR_PERSON: &[OneOf] = &[&["VirtualEvent.ReadWrite"]];
+const WEBINAR_APPLICATION: &[OneOf] = &[
+    &["VirtualEventRegistration-Anon.ReadWrite.All"],
+    &["VirtualEvent.Read.All", "VirtualEvent.ReadWrite.All"],
+];
+
+/// What the token says.
+#[derive(Debug, PartialEq, Eq)]
+enum Granted {
+    /// All that is needed: these.
+    Enough(Vec<&'static str>),
+    /// These are lacking.
+    Lacking(Vec<&'static str>),
+    /// Whether it is a person's or an application's cannot be seen.
+    Unknown,
+}
+
+/// Judges the token by its own claims.
+fn permitted(api: Api, claims: &Claims) -> Granted {
+    let (needs, granted) = match (api, claims.speaker) {
+        (_, Speaker::Unknown) => return Granted::Unknown,
+        (Api::Webinar, Speaker::Person) => (WEBINAR_PERSON, &claims.scopes),
+        (Api::Webinar, Speaker::Application) => (WEBINAR_APPLICATION, &claims.roles),
+        (Api::Meeting, Speaker::Person) => (MEETING_PERSON, &claims.scopes),
+        (Api::Meeting, Speaker::Application) => (MEETING_APPLICATION, &claims.roles),
+    };
+    let has = |name: &&&'static str| granted.iter().any(|it| it.eq_ignore_ascii_case(name));
+    let (mut found, mut lacking) = (Vec::new(), Vec::new());
+    for one_of in needs {
+        match one_of.iter().find(has) {
+            Some(name) => found.push(*name),
+            None => lacking.push(one_of[0]),
+        }
+    }
+    if lacking.is_empty() { Granted::Enough(found) } else { Granted::Lacking(lacking) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(speaker: Speaker, granted: &[&str]) -> Claims {
+        let granted: Vec<String> = granted.iter().map(|&name| name.to_owned()).collect();
+        Claims {
+            speaker,
+            roles: granted.clone(),
+            scopes: granted,
+            tenant: None,
+            application: None,
+            object: None,
+            audience: None,
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn each_target_and_speaker_has_needs_of_its_own() {
+        use Granted::{Enough, Lacking};
+        use Speaker::{Application, Person};
+        for (api, speaker, granted, expected) in [
+            (Api::Meeting, Person, &["User.Read"][..], Lacking(vec!["OnlineMeetings.ReadWrite"])),
+            (
+                Api::Meeting,
+                Person,
+                &["onlinemeetings.readwrite"],
+                Enough(vec!["OnlineMeetings.ReadWrite"]),
+            ),
+            (
+                Api::Meeting,
+                Application,
+                &["OnlineMeetings.ReadWrite"],
+                Lacking(vec!["OnlineMeetings.ReadWrite.All"]),
+            ),
+            (
+                Api::Webinar,
+                Application,
+                &["VirtualEventRegistration-Anon.ReadWrite.All"],
+                Lacking(vec!["VirtualEvent.Read.All"]),
+            ),
+            (
+                Api::Webinar,
+                Application,
+                &["VirtualEventRegistration-Anon.ReadWrite.All", "VirtualEvent.Read.All"],
+                Enough(vec![
+                    "VirtualEventRegistration-Anon.ReadWrite.All",
+                    "VirtualEvent.Read.All",
+                ]),
+            ),
+        ] {
+            assert_eq!(permitted(api, &claims(speaker, granted)), expected, "{api:?} {speaker:?}");
+        }
+        assert_eq!(permitted(Api::Meeting, &claims(Speaker::Unknown, &[])), Granted::Unknown);
     }
 }

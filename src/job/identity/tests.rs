@@ -1,5 +1,5 @@
 use super::*;
-use crate::ledger::Seq;
+use crate::job::decision::{Action, Refused, decide};
 
 const A: PersonFingerprint = PersonFingerprint { email: 1, name: 1 };
 const B: PersonFingerprint = PersonFingerprint { email: 2, name: 2 };
@@ -32,49 +32,48 @@ fn entry(seq: i64, person: PersonFingerprint) -> Entry {
 }
 
 /// A list whose rows stand in lines from 2 on: the number that the ledger has the row's id under
-/// with the person's mark there, and the mark that the row tells.
-fn noted(rows: &[(Option<(i64, PersonFingerprint)>, PersonFingerprint)]) -> People {
-    let mut people = People::new(true);
-    let judgement = IdentityReport::new(false);
-    for (line, &(known, now)) in (2..).zip(rows) {
-        match known {
-            None => people.note_fresh(now, line),
-            Some((seq, before)) => {
-                let entry = entry(seq, before);
-                let stranger = judgement.stranger(Some(&entry), now, line);
-                people.note_known(&entry, now, line, false, stranger.is_some());
-            }
-        }
+/// with the person's fingerprint there, and the one that the row tells.
+type Row = (Option<(i64, PersonFingerprint)>, PersonFingerprint);
+
+/// What is noted of them, and what they were decided to be so far.
+fn noted(rows: &[Row]) -> (People, Vec<Decision>) {
+    let (mut people, mut decisions) = (People::new(true), Vec::new());
+    for (nth, &(known, now)) in rows.iter().enumerate() {
+        let entry = known.map(|(seq, before)| entry(seq, before));
+        let action = decide(entry.as_ref(), false, false);
+        decisions.push(Decision::new(nth as u64 + 2, entry.as_ref(), action));
+        people.note(nth, entry.as_ref(), now, false);
     }
-    people
+    (people, decisions)
 }
 
 fn judge(
-    people: &People,
+    rows: &[Row],
     told: PersonFingerprint,
     ledger: &[(i64, PersonFingerprint)],
-) -> Result<IdentityReport, IdsMoved> {
-    let ledger: Vec<_> = ledger.iter().map(|&(seq, mark)| (Seq::at(seq), mark)).collect();
-    let mut judgement = IdentityReport::new(false);
-    let list = List { told, column: "id", is_rejects_file: false };
-    people.look_for_moves(&ledger, &list, &mut judgement)?;
-    Ok(judgement)
+) -> Result<Judgement, IdsMoved> {
+    let (people, decisions) = noted(rows);
+    let list = PeopleList { told, column: "id", is_rejects_file: false };
+    people.judge(&decisions, &list, |tell| {
+        for &(seq, print) in ledger {
+            tell(Seq::at(seq), print);
+        }
+        Ok(())
+    })
 }
 
-/// The lines of those who are strangers by where people moved.
+/// The lines of those who are somebody else, by where people moved if that alone tells.
 fn judged(
-    people: &People,
+    rows: &[Row],
     told: PersonFingerprint,
     ledger: &[(i64, PersonFingerprint)],
-) -> Result<Vec<u64>, IdsMoved> {
-    let mut lines: Vec<u64> = judge(people, told, ledger)?.strange.into_keys().collect();
-    lines.sort_unstable();
-    Ok(lines)
+) -> Result<Vec<(u64, IdentityMismatch)>, IdsMoved> {
+    let found = judge(rows, told, ledger)?.mismatches;
+    Ok(found.into_iter().map(|(row, mismatch)| (row as u64 + 2, mismatch)).collect())
 }
 
 #[test]
-fn both_halves_make_a_stranger_and_one_does_not() {
-    let judgement = IdentityReport::new(false);
+fn whoever_shares_nothing_with_the_ledgers_person_is_somebody_else() {
     for (before, now, wanted) in [
         (A, A, None),
         (A, B, Some(IdentityMismatch::BothDiffer)),
@@ -82,36 +81,35 @@ fn both_halves_make_a_stranger_and_one_does_not() {
         (A, mark(2, 1), None),
         (A, PersonFingerprint::UNKNOWN, None),
         (PersonFingerprint::UNKNOWN, B, None),
-        (mark(0, 1), mark(0, 2), None),
-        (mark(0, 1), mark(2, 2), None),
-        (mark(1, 0), mark(2, 2), None),
+        (mark(0, 1), mark(0, 2), Some(IdentityMismatch::OneDiffers)),
+        (mark(0, 1), mark(2, 2), Some(IdentityMismatch::OneDiffers)),
+        (mark(1, 0), mark(2, 2), Some(IdentityMismatch::OneDiffers)),
     ] {
-        let entry = entry(1, before);
-        assert_eq!(judgement.stranger(Some(&entry), now, 2), wanted, "{before:?} {now:?}");
-        assert_eq!(IdentityReport::new(true).stranger(Some(&entry), now, 2), None, "trusted");
-        for state in State::ALL.into_iter().filter(|state| *state != State::Enrolled) {
-            let entry = Entry { state, ..entry.clone() };
-            assert_eq!(judgement.stranger(Some(&entry), now, 2), None, "nobody has its link");
+        let found = judged(&[(Some((1, before)), now)], BOTH, &[(1, before)]).expect("few");
+        assert_eq!(found.first().map(|it| it.1), wanted, "{before:?} {now:?}");
+        let known = |state, sent: &str| {
+            let entry = Entry { state, sent: sent.to_owned(), ..entry(1, before) };
+            KnownPerson::of(0, &entry, now, false).is_some_and(|known| known.judged)
+        };
+        for state in State::ALL {
+            // Nobody else has its link.
+            assert_eq!(known(state, ""), state == State::Enrolled, "{state:?}");
         }
-        // Whom an Entra user's id tells is told by that.
-        let entry = Entry { sent: "userId=0".to_owned(), ..entry };
-        assert_eq!(judgement.stranger(Some(&entry), now, 2), None);
+        assert!(!known(State::Enrolled, "userId=0"), "an Entra user's id tells who it is");
     }
-    assert_eq!(judgement.stranger(None, A, 2), None);
 }
 
 #[test]
 fn a_changed_half_is_learnt_and_a_stranger_is_not() {
-    let people = noted(&[
+    let (people, mut decisions) = noted(&[
         (Some((1, A)), mark(1, 9)),
         (Some((2, B)), C),
         (Some((3, PersonFingerprint::UNKNOWN)), mark(0, 7)),
         (Some((4, mark(4, 4))), mark(0, 4)),
     ]);
-    assert_eq!(people.learnt(), [(Seq::at(1), mark(1, 9)), (Seq::at(3), mark(0, 7))]);
-    assert_eq!(people.lone(), None);
-    let people = noted(&[(Some((1, A)), mark(0, 9)), (Some((2, A)), mark(9, 0))]);
-    assert_eq!(people.lone(), Some((2, 2)), "nothing that could be compared is the same");
+    decisions[1].action = Action::Refuse(Refused::OtherPerson(IdentityMismatch::BothDiffer));
+    let learnt = people.learnt(&decisions);
+    assert_eq!(learnt, [(Seq::at(1), mark(1, 9)), (Seq::at(3), mark(0, 7))]);
 }
 
 #[test]
@@ -160,75 +158,43 @@ fn a_changed_half_is_somebody_else_where_people_moved() {
             vec![2, 3],
         ),
     ] {
-        let people = noted(&rows);
-        assert_eq!(judged(&people, told, &ledger), Ok(wanted), "{rows:?}");
+        let lines = judged(&rows, told, &ledger).expect("few");
+        assert_eq!(lines.iter().map(|it| it.0).collect::<Vec<_>>(), wanted, "{rows:?}");
     }
 }
 
 #[test]
-fn of_people_known_by_one_thing_alone_few_are_corrected() {
-    let ledger: Vec<_> = (1..=5).map(|n| (i64::from(n), nth(n))).collect();
-    let rows = |changed: u32, of: u32| -> Vec<_> {
-        let now = |n| if n <= changed { nth(100 + n) } else { nth(n) };
-        (1..=of)
-            .map(|n| (Some((i64::from(n), nth(n))), PersonFingerprint { email: 0, ..now(n) }))
-            .collect()
+fn the_row_that_fits_the_ledger_best_has_the_least_misfit() {
+    let misfit = |now, sent_changed| {
+        KnownPerson::of(0, &entry(1, A), now, sent_changed).expect("enrolled").misfit()
     };
-    for (changed, of, strangers) in
-        [(1, 1, 0), (1, 2, 0), (2, 4, 0), (2, 3, 2), (3, 5, 3), (5, 5, 5)]
-    {
-        let lines = judged(&noted(&rows(changed, of)), NAMES, &ledger).expect("few");
-        assert_eq!(lines.len(), strangers, "{changed} of {of}");
-    }
-}
-
-#[test]
-fn an_id_of_two_rows_is_the_one_whom_it_was_enrolled_for() {
-    let rival = |people: &mut People, mark, line| {
-        people.note_rival(&entry(1, A), mark, line, "x", false);
-    };
-    let promised = |line| {
-        let mut promises = IdOwners::default();
-        promises.add("x", line);
-        promises
-    };
-    let mut people = noted(&[(Some((1, A)), mark(1, 9))]);
-    rival(&mut people, B, 3);
-    assert!(people.promises().is_empty(), "the first one fits better");
-    rival(&mut people, A, 4);
-    rival(&mut people, A, 5);
-    assert_eq!(people.promises(), promised(4));
-    let mut people = noted(&[(Some((1, A)), B)]);
-    rival(&mut people, mark(1, 8), 3);
-    assert_eq!(people.promises(), promised(3), "better than one with nothing in common");
-    let mut people = noted(&[(Some((1, A)), A)]);
-    rival(&mut people, A, 3);
-    assert!(people.promises().is_empty(), "the first one fits");
-    // What is sent tells more than a mark.
-    let mut people = People::new(true);
-    people.note_known(&entry(1, A), A, 2, true, true);
-    rival(&mut people, mark(1, 9), 3);
-    assert_eq!(people.promises(), promised(3));
+    let order = [
+        misfit(A, false),
+        misfit(mark(1, 9), false),
+        misfit(B, false),
+        // What is sent tells more than a fingerprint.
+        misfit(A, true),
+    ];
+    assert!(order.is_sorted() && order.windows(2).all(|two| two[0] < two[1]), "{order:?}");
 }
 
 #[test]
 fn ids_that_moved_are_told_from_accidents() {
     let enrolled = |count: u32| (1..=count).map(|n| (i64::from(n), nth(n))).collect::<Vec<_>>();
-    let shifted =
-        |count: u32, from: u32| -> Vec<(Option<(i64, PersonFingerprint)>, PersonFingerprint)> {
-            let now = |n| if n < from { nth(n) } else { nth(if n == from { 900 } else { n - 1 }) };
-            (1..=count).map(|n| (Some((i64::from(n), nth(n))), now(n))).collect()
-        };
-    let verdict = |rows: &[_], told, count| judged(&noted(rows), told, &enrolled(count)).err();
+    let shifted = |count: u32, from: u32| -> Vec<Row> {
+        let now = |n| if n < from { nth(n) } else { nth(if n == from { 900_000 } else { n - 1 }) };
+        (1..=count).map(|n| (Some((i64::from(n), nth(n))), now(n))).collect()
+    };
+    let verdict = |rows: &[_], told, count| judged(rows, told, &enrolled(count)).err();
     assert!(verdict(&shifted(9, 1), BOTH, 9).is_none(), "each is judged by itself");
     let Some(IdsMoved::ToOthers { rows, of, seen, first, .. }) = verdict(&shifted(12, 1), BOTH, 12)
     else {
         panic!("everybody below has the neighbour's id");
     };
     assert_eq!((rows, of, seen, first), (12, 12, 12, 2));
-    // Eleven of a thousand have changed places.
-    assert!(verdict(&shifted(1_000, 990), BOTH, 1_000).is_some());
-    assert!(verdict(&shifted(3_000, 2_990), BOTH, 3_000).is_none());
+    // Eleven of a thousand have changed places: each is refused by itself.
+    let few = judged(&shifted(1_000, 990), BOTH, &enrolled(1_000)).expect("few");
+    assert_eq!(few.len(), 11);
     // Another list that is numbered from 1 as well: nobody is known.
     let others = |count: u32, of: u32| -> Vec<_> {
         let now = |n| if n <= count { nth(5_000 + n) } else { nth(n) };
@@ -252,7 +218,7 @@ fn known_people_with_new_ids_are_told_from_new_people() {
     let known = |count: u32| -> Vec<_> {
         (1..=count).map(|n| (Some((i64::from(n), nth(n))), nth(n))).collect()
     };
-    let verdict = |rows: &[_]| judged(&noted(rows), BOTH, &ledger).err();
+    let verdict = |rows: &[_]| judged(rows, BOTH, &ledger).err();
     let Some(IdsMoved::NewIds { rows, of, known: none, first, .. }) = verdict(&fresh(21, 60))
     else {
         panic!("20 of 40 are known under other ids");
@@ -260,7 +226,7 @@ fn known_people_with_new_ids_are_told_from_new_people() {
     assert_eq!((rows, of, none, first), (20, 40, 0, 2));
     assert!(verdict(&fresh(41, 90)).is_none(), "a second list");
     assert!(verdict(&fresh(34, 90)).is_none(), "some are on both");
-    let again = |rows: &[_]| judge(&noted(rows), BOTH, &ledger).expect("no trap").again();
+    let again = |rows: &[_]| judge(rows, BOTH, &ledger).expect("no trap").again;
     assert_eq!(again(&fresh(34, 90)), Some((7, 2)), "which is said");
     assert_eq!(again(&fresh(41, 90)), None);
     assert_eq!(again(&[known(30), fresh(1, 3)].concat()), None, "second tickets");

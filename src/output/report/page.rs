@@ -11,8 +11,7 @@ use crate::{
     ledger::{PERCENTILES, RunTraffic},
     output::{
         closing::Closing,
-        outcome::Counts,
-        rejects::Rejected,
+        outcome::{Counts, Rejected},
         summary::{Summary, seconds},
         words::{grouped, rate_in_words},
     },

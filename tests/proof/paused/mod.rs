@@ -9,7 +9,6 @@
 //! After each death and each end the books are held against the ledger and the files; after the
 //! chaos the runs must come to an end with everybody enrolled.
 
-mod drafted;
 mod fragile;
 mod run;
 mod webinar_pace;

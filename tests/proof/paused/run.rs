@@ -19,6 +19,9 @@ use registrant_import::{
         client::GraphClient,
         clock::Clock,
         conduct::{Conduct, OnUnknown},
+        engine::Tally,
+        plan::Plan,
+        remote::RemoteIndex,
         stop::Stop,
     },
     ledger::{Ledger, LedgerError, RunEnd, State},
@@ -28,7 +31,6 @@ use registrant_import::{
 };
 
 use super::{
-    drafted::Drafted,
     fragile::{Death, Fragile},
     world::World,
 };
@@ -96,12 +98,10 @@ impl World {
             std::future::pending::<()>().await;
         };
         let ledger = self.open_ledger();
-        let folder = self.folder.path().to_owned();
-        let mut drafted = Drafted::new(&snapshot, &folder);
         let work = async {
             tokio::select! {
                 biased;
-                ended = job::import(&import, ledger, |event| drafted.hear(&event)) => ended,
+                ended = job::import(&import, ledger, |_| {}) => ended,
                 () = interrupt => unreachable!("it only raises the flag"),
             }
         };
@@ -115,7 +115,6 @@ impl World {
         let ended = ended.await.expect("a run ends within a day");
         if let Some(ended) = ended {
             let ended = ended.expect("neither input nor ledger is at fault");
-            self.drafts += u32::from(drafted.hold(&ended));
             return self.ended(ended, &client, &snapshot, &export);
         }
         self.ledger = next;
@@ -169,7 +168,11 @@ impl World {
         snapshot: &Snapshot,
         export: &Export,
     ) -> bool {
-        let Ended { mut ledger, ruled, judgement, stop, .. } = ended;
+        let Ended { mut ledger, ruled, plan, tally, stop } = ended;
+        if plan.as_ref().is_some_and(Plan::is_idle) {
+            assert_eq!(tally, Tally::default(), "a run with nothing to do did something");
+            self.idle += 1;
+        }
         let mode = ruled.map(|(_, mode)| mode);
         let known = mode.or_else(|| ledger.listed().ok()?.registration?.1.parse().ok());
         let known = match self.kind {
@@ -182,13 +185,14 @@ impl World {
             Kind::Meeting(mode) => Rule::Meeting(mode),
             Kind::Webinar => Rule::webinar(),
         };
-        let judgement = judgement
-            .unwrap_or_else(|| job::judge(snapshot, &rule, &ledger, false).expect("no ids moved"));
+        let plan = plan.unwrap_or_else(|| {
+            let nothing = RemoteIndex::default();
+            Plan::of(snapshot, rule, &ledger, nothing, false).expect("no ids moved")
+        });
         let projection = Projection {
             input: snapshot,
-            rule,
+            plan: &plan,
             ledger: &ledger,
-            judgement: &judgement,
             stopped: stop.as_ref().map(|stop| (stop.word(), stop.to_string())),
             formula_safe: false,
         };

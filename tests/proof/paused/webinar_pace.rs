@@ -104,12 +104,10 @@ async fn play(rows: u32) {
     let took = client.clock.now();
     assert_eq!(ended.stop, None);
     let files = ["enrolled.csv", "rejects.csv"].map(|name| folder.path().join(name));
-    let (rule, _) = ended.ruled.expect("the webinar was read");
     let projection = Projection {
         input: &snapshot,
-        rule,
+        plan: &ended.plan.expect("a plan was made"),
         ledger: &ended.ledger,
-        judgement: &ended.judgement.expect("a plan was drawn"),
         stopped: None,
         formula_safe: false,
     };

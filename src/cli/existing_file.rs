@@ -1,32 +1,37 @@
-//! An enrolled file whose links the ledger does not know, because it is new, was lost, or comes from
-//! a backup: such a file is kept before another takes its place.
+//! A file that is there already and worth something: an enrolled file with links that the ledger
+//! does not know, because it is new, was lost, or comes from a backup, is kept before another takes
+//! its place, and a rehearsal never replaces the files of a real run.
 
 use std::{
+    fs::File,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
-use super::failure::Failure;
+use memchr::memmem;
+
+use super::{failure::Failure, paths::beside};
 use crate::{
+    input::Source,
     ledger::{Ledger, LedgerError},
     output::{Console, held_links, keep},
     registrant::RegistrantId,
     simulator::is_simulated_link,
 };
 
-/// What stands in the way of an enrolled file.
-pub(super) struct Before<'a> {
-    /// Its place.
-    pub(super) enrolled: &'a Path,
+/// The place of an enrolled file, and what may be there.
+pub(super) struct ExistingFile<'a> {
+    enrolled: &'a Path,
     /// When this ledger's files were last written, before this command: [`Ledger::filed_at`].
-    pub(super) filed_at: Option<i64>,
+    filed_at: Option<i64>,
     /// Where the links come from: those of a simulated Graph are worth something to itself alone.
-    pub(super) simulated: bool,
+    simulated: bool,
 }
 
-impl<'a> Before<'a> {
+impl<'a> ExistingFile<'a> {
     /// What a command finds as it begins.
-    pub(super) fn begin(
+    pub(super) fn find(
         enrolled: &'a Path,
         ledger: &Ledger,
         simulated: bool,
@@ -86,4 +91,47 @@ impl<'a> Before<'a> {
 
 fn unsigned(millis: i64) -> u128 {
     u128::try_from(millis).unwrap_or(0)
+}
+
+/// A rehearsal never takes the place of a file with real links, nor of the rejects file that a real
+/// run wrote beside one: its rows are people who still have to be enrolled. A rejects file tells
+/// nobody whose it is, so the enrolled file beside it does, by its name or by the CSV's.
+pub(super) fn spare_real_files(
+    source: &Source,
+    enrolled: &Path,
+    rejects: &Path,
+) -> Result<(), Failure> {
+    let is_real = |path: &Path| held_links(path).any(|(_, link)| !is_simulated_link(&link));
+    for (path, option) in [(enrolled, "--output"), (rejects, "--rejects")] {
+        if is_real(path) {
+            return Err(Failure::usage(format!(
+                "{} holds real join links, and a rehearsal would replace them; name another file with {option}",
+                path.display()
+            )));
+        }
+    }
+    let name = rejects.file_name().unwrap_or_default().to_string_lossy();
+    let by_its_name =
+        name.contains(".rejects.").then(|| name.replacen(".rejects.", ".enrolled.", 1));
+    let by_its_name = by_its_name.map(|name| rejects.with_file_name(name));
+    // Only where it is the place that a real run takes by itself.
+    let is_default = beside(source, "rejects.csv").is_ok_and(|path| path == rejects);
+    let by_the_input = beside(source, "enrolled.csv").ok().filter(|_| is_default);
+    let real = by_its_name.into_iter().chain(by_the_input).find(|path| is_real(path));
+    match real {
+        Some(real) if is_rejects_with_rows(rejects) => Err(Failure::usage(format!(
+            "{} holds the rejected rows of the run that wrote {}, and a rehearsal would replace them; name another file with --rejects",
+            rejects.display(),
+            real.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the file holds more than the header of a rejects file.
+fn is_rejects_with_rows(path: &Path) -> bool {
+    let file = File::open(path).ok().filter(|_| path.is_file());
+    let mut lines = file.map(BufReader::new).into_iter().flat_map(|file| file.split(b'\n'));
+    lines.any(|line| line.is_ok_and(|line| memmem::find(&line, b"_outcome").is_some()))
+        && lines.any(|line| line.is_ok_and(|line| !line.trim_ascii().is_empty()))
 }

@@ -1,0 +1,455 @@
+//! The story of a run: the target's rule, its list, the plan, the engine; the files are another room's.
+
+use std::time::Duration;
+
+use tracing::Instrument as _;
+
+use super::{
+    client::{GraphClient, Refusal},
+    clock,
+    conduct::Conduct,
+    engine::{self, Begin, Engine, Progress, Tally},
+    plan::{JobError, Plan},
+    preflight::{self, Ruling},
+    remote::{self, NoList, RemoteIndex},
+    stop::{self, Stop},
+};
+use crate::{
+    graph::{
+        list::Member,
+        meeting::Registration,
+        target::{Api, Target},
+        transport::Transport,
+    },
+    input::{InputError, Snapshot},
+    ledger::{Ledger, LedgerError, LedgerWriter, RunEnd},
+    pacing::{Bucket, Learnt, Pacer, Settings},
+    registrant::{Mode, Rule},
+};
+
+/// Whoever was enrolled longer ago than this stands on the list, however late it is. Microsoft says
+/// nothing of that; an hour is this program's own guess, on the safe side.
+const ON_THE_LIST: Duration = Duration::from_secs(60 * 60);
+
+/// Under this name the ledger keeps what the pace of writes has learnt.
+const WRITES: &str = "writes";
+
+/// What an import works with.
+pub struct Import<'a, T> {
+    /// The line to Graph.
+    pub client: &'a GraphClient<T>,
+    /// The target.
+    pub target: &'a Target,
+    /// The input's copy.
+    pub input: &'a Snapshot,
+    /// How to behave.
+    pub conduct: &'a Conduct,
+    /// Create a meeting's missing registration with this mode.
+    pub enable: Option<Mode>,
+    /// The pace of writes: ceiling, concurrency, seed. Rows and what was learnt are filled in.
+    pub pace: Settings,
+    /// When to stop starting new requests, since the start, and the option that says so.
+    pub deadline: Option<(Duration, &'static str)>,
+    /// Keep the ledger in this thread, for deterministic tests under paused time.
+    pub in_this_thread: bool,
+}
+
+/// What is told while it goes on.
+pub enum Event<'a> {
+    /// The target's rule is known.
+    Ruled(&'a Ruling),
+    /// The plan is made, nothing is posted yet.
+    Planned(&'a Planned<'a>),
+    /// A tick of the engine.
+    Going(&'a Progress),
+}
+
+/// What is told once the plan is made.
+pub struct Planned<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Under what rule.
+    pub ruling: &'a Ruling,
+    /// How many the webinar holds; 0 where it was not listed.
+    pub held: u64,
+    /// Rows per second, where that is known: from the ceiling or from an earlier run.
+    pub pace: Option<f64>,
+}
+
+/// How an import ended. The ledger holds the rest.
+pub struct Ended {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The target's rule and mode, where they were learnt.
+    pub ruled: Option<(Rule, Mode)>,
+    /// What was decided about the rows; `None` where the run came to no plan.
+    pub plan: Option<Plan>,
+    /// What was done.
+    pub tally: Tally,
+    /// Why it stopped early.
+    pub stop: Option<Stop>,
+}
+
+/// Why a run ends before its first POST.
+enum Early {
+    /// For this cause; where there is none, for the one that was raised meanwhile.
+    Stop(Option<Stop>),
+    /// Input or ledger is at fault.
+    Fault(JobError),
+}
+
+impl From<JobError> for Early {
+    fn from(error: JobError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl From<LedgerError> for Early {
+    fn from(error: LedgerError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<InputError> for Early {
+    fn from(error: InputError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<Stop> for Early {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(Some(stop))
+    }
+}
+
+/// Enrols everybody of the input who can be, and ends with the ledger.
+///
+/// # Errors
+/// [`JobError`] when the input or the ledger is at fault before anything was posted. Everything
+/// else, from a missing permission to a full disk, is [`Ended::stop`]: the files are still to be
+/// written.
+pub async fn import<T: Transport>(
+    import: &Import<'_, T>,
+    mut ledger: Ledger,
+    mut tell: impl FnMut(Event<'_>),
+) -> Result<Ended, JobError> {
+    let path = ledger.path().to_owned();
+    let named = |error| match error {
+        JobError::Ledger(error) => JobError::Ledger(error.at(&path)),
+        error => error,
+    };
+    let number = ledger.begin_run(import.client.clock.epoch()).map_err(|error| error.at(&path))?;
+    let run = tracing::info_span!("run", number);
+    let work = import.run(ledger, &mut tell).instrument(run);
+    let deadline = async {
+        let Some((time, option)) = import.deadline else { return std::future::pending().await };
+        tokio::time::sleep_until(import.client.clock.instant(time)).await;
+        import.client.stop.raise(Stop::Deadline(option));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        ended = work => ended.map_err(named),
+        () = deadline => unreachable!("a deadline raises the flag and never ends"),
+        () = import.client.keep_token() => unreachable!("a token is kept for ever"),
+    }
+}
+
+impl<T: Transport> Import<'_, T> {
+    async fn run(
+        &self,
+        ledger: Ledger,
+        tell: &mut impl FnMut(Event<'_>),
+    ) -> Result<Ended, JobError> {
+        let mut ended =
+            Ended { ledger, ruled: None, plan: None, tally: Tally::default(), stop: None };
+        match self.prepare(&mut ended, tell).await {
+            Ok(()) => return self.enrol(ended, tell).await,
+            Err(Early::Stop(stop)) => ended.stop = stop.or_else(|| self.client.stop.cause()),
+            Err(Early::Fault(error)) => {
+                // The first fault is told; a ledger that cannot be written now will say so next time.
+                let at = self.client.clock.stamp(self.client.clock.now());
+                let end = RunEnd { at, exit_code: 2, stop_reason: Some("usage"), summary: "{}" };
+                let _ = ended.ledger.end_run(&end);
+                return Err(error);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Everything before the first POST.
+    async fn prepare(
+        &self,
+        ended: &mut Ended,
+        tell: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Early> {
+        let ledger = &mut ended.ledger;
+        let ruling = self.rule(ledger).await?;
+        ended.ruled = Some((ruling.rule.clone(), ruling.mode));
+        tell(Event::Ruled(&ruling));
+        self.input.require(&ruling.rule)?;
+        if let Rule::Webinar(form) = &ruling.rule {
+            self.input.suits(form)?;
+        }
+        let remote = self.list(ledger, &ruling).await?;
+        let held = remote.holding();
+        let trust_ids = self.conduct.trust_ids;
+        let mut plan = Plan::of(self.input, ruling.rule.clone(), ledger, remote, trust_ids)?;
+        if let Some(trap) = plan.trap.take() {
+            return Err(JobError::Trap(trap).into());
+        }
+        ledger.keep_marks(&plan.learnt)?;
+        if !plan.is_idle() {
+            ledger.look_over()?;
+        }
+        self.set_pace(&plan, ledger)?;
+        let pace = self.client.view().per_second;
+        tell(Event::Planned(&Planned { plan: &plan, ruling: &ruling, held, pace }));
+        let refusal = self.refuse(&plan, &ruling);
+        ended.plan = Some(plan);
+        refusal.map_or(Ok(()), |stop| Err(stop.into()))
+    }
+
+    /// The target's rule. A meeting's registration is held against the one that the ledger's links
+    /// belong to: one made in its place would leave every link dead.
+    async fn rule(&self, ledger: &mut Ledger) -> Result<Ruling, Early> {
+        let before = ledger.listed()?.registration.filter(|_| !self.conduct.trust_ledger);
+        let enable = self.enable.filter(|_| before.is_none());
+        let ruling = match preflight::rule(self.client, self.target, enable).await {
+            Ok(ruling) => ruling,
+            Err(stop) => {
+                let gone = matches!(&stop, Some(Stop::TargetGone { api: Api::Meeting, .. }));
+                let vanished = before.filter(|_| gone).map(|before| vanished(&before));
+                return Err(Early::Stop(vanished.or(stop)));
+            }
+        };
+        let now = ruling.registration.as_ref();
+        if let Some((before, now)) = before.zip(now)
+            && let Some(stop) = replaced(&before, now)
+        {
+            return Err(stop.into());
+        }
+        let id = now.and_then(|registration| registration.id.as_deref());
+        ledger.keep_registration(id, ruling.mode.as_str())?;
+        Ok(ruling)
+    }
+
+    /// What the target holds, so that a lost ledger, one that was restored from a backup, or another
+    /// tool's work doubles nobody. A trusted ledger has to tell by itself, unless it never had a list,
+    /// or may have lost something with the run before.
+    async fn list(&self, ledger: &mut Ledger, ruling: &Ruling) -> Result<RemoteIndex, Early> {
+        if self.conduct.trust_ledger && ledger.listed()?.at.is_some() && !ledger.was_torn() {
+            return Ok(RemoteIndex::default());
+        }
+        let now = self.client.clock.stamp(self.client.clock.now());
+        let mut remote = RemoteIndex::default();
+        let Some(registration) = &ruling.registration else {
+            if self.list_pages(|page| page.into_iter().for_each(|it| remote.note(it))).await? {
+                // Who is there is told by each run's own list.
+                ledger.keep_list([], now)?;
+            }
+            return Ok(remote);
+        };
+        // Page by page to the disk: it may be longer than what is to be held in memory.
+        let mut list = ledger.begin_list(now)?;
+        let mut kept = Ok(());
+        let keep = |page: Vec<Member>| {
+            let ids = page.into_iter().filter_map(|member| member.posted);
+            let ids: Vec<String> = ids.inspect(|id| remote.note_id(id)).collect();
+            if kept.is_ok() {
+                kept = list.take(ids);
+            }
+        };
+        let listed = self.list_pages(keep).await?;
+        kept?;
+        if listed {
+            list.keep()?;
+            self.hold_list(ledger, &mut remote, registration)?;
+        }
+        Ok(remote)
+    }
+
+    /// Lists the whole target; `false` where there is no list and the ledger is trusted.
+    async fn list_pages(&self, page: impl FnMut(Vec<Member>)) -> Result<bool, Early> {
+        let why = match remote::list(self.client, self.target, page).await {
+            Ok(()) => return Ok(true),
+            Err(NoList::Refused(Refusal::Stopped)) => return Err(Early::Stop(None)),
+            Err(_) if self.conduct.trust_ledger => return Ok(false),
+            Err(NoList::Odd(why)) => why,
+            Err(NoList::Refused(refusal)) => match refusal.into_stop(self.target.api(), "a list") {
+                Some(Stop::Unusable(why) | Stop::Failing(why)) => why,
+                stop => return Err(Early::Stop(stop)),
+            },
+        };
+        Err(Stop::NoList(why).into())
+    }
+
+    /// Holds a meeting's list against the ledger: a registration that was disabled and enabled again
+    /// may bear the same id, and then each link of the ledger's is dead.
+    fn hold_list(
+        &self,
+        ledger: &Ledger,
+        remote: &mut RemoteIndex,
+        registration: &Registration,
+    ) -> Result<(), Early> {
+        remote.sort_ids();
+        let now = self.client.clock.stamp(self.client.clock.now());
+        let long_ago = now.saturating_sub(clock::millis(ON_THE_LIST));
+        let (mut gone, mut there) = (0, 0);
+        ledger.tell_enrolled(long_ago, |id| {
+            *(if remote.shows(id) { &mut there } else { &mut gone }) += 1;
+        })?;
+        if self.conduct.trust_ledger || gone == 0 || there > 0 {
+            return Ok(());
+        }
+        Err(emptied(registration).into())
+    }
+
+    /// Hands the plan to the engine.
+    async fn enrol(
+        &self,
+        ended: Ended,
+        tell: &mut impl FnMut(Event<'_>),
+    ) -> Result<Ended, JobError> {
+        let Ended { ledger, ruled, plan, .. } = ended;
+        let mut plan = plan.expect("a run that was prepared has a plan");
+        let writer = if self.in_this_thread {
+            LedgerWriter::here(ledger)
+        } else {
+            LedgerWriter::start(ledger)?
+        };
+        let engine = Engine {
+            client: self.client,
+            target: self.target,
+            writer: &writer,
+            conduct: self.conduct,
+            read: plan.counts.read,
+            invalid: plan.counts.invalid,
+        };
+        let begin = self.begin(&mut plan);
+        let failed = |error: InputError| Stop::Input(error.to_string());
+        let work = plan.work(self.input)?.map(|work| work.map_err(failed));
+        let tally = engine.enrol(work, begin, |progress| tell(Event::Going(progress))).await;
+        let mut ledger = writer.finish();
+        let mut stop = self.client.stop.cause();
+        if let Err(error) = self.keep_pace(&mut ledger) {
+            stop.get_or_insert(Stop::Ledger(error.to_string()));
+        }
+        Ok(Ended { ledger, ruled, plan: Some(plan), tally, stop })
+    }
+
+    /// What earlier runs have left to be done.
+    fn begin(&self, plan: &mut Plan) -> Begin {
+        let settle = clock::millis(self.conduct.settle);
+        let mut begin = Begin::default();
+        for (mut work, since) in std::mem::take(&mut plan.in_doubt) {
+            work.answered_at = since;
+            let ripe = self.client.clock.since(since.saturating_add(settle));
+            // No longer than that, where a clock was set back since.
+            begin.lost.push((work, ripe.min(self.conduct.settle)));
+        }
+        for work in std::mem::take(&mut plan.awaiting) {
+            match plan.remote.of(&work.registrant) {
+                Some(shown) => begin.found.push((work, shown)),
+                None => begin.sought.push(work),
+            }
+        }
+        begin
+    }
+
+    /// What forbids to post anything at all.
+    fn refuse(&self, plan: &Plan, ruling: &Ruling) -> Option<Stop> {
+        if self.conduct.strict && plan.counts.invalid > 0 {
+            let rows = if plan.counts.invalid == 1 { "row is" } else { "rows are" };
+            return Some(Stop::Rejects(format!(
+                "{} {rows} invalid and --strict is set",
+                plan.counts.invalid
+            )));
+        }
+        let limit = self.conduct.max_rejects;
+        if let Some(limit) =
+            limit.filter(|limit| limit.is_passed(plan.counts.invalid, plan.counts.read))
+        {
+            return Some(engine::too_many(limit, plan.counts.invalid));
+        }
+        // Whoever is signed in registers nobody else.
+        // In doubt: an absent one would be posted.
+        (ruling.of_a_person && (plan.counts.to_post > 0 || plan.counts.in_doubt > 0))
+            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, stop::WEBINAR_ACCESS)))
+    }
+
+    fn set_pace(&self, plan: &Plan, ledger: &Ledger) -> Result<(), LedgerError> {
+        let now = self.client.clock.epoch();
+        let learnt = ledger.pace(WRITES)?.and_then(|(text, kept_at)| {
+            let age = Duration::from_millis(now.saturating_sub(kept_at).try_into().unwrap_or(0));
+            Learnt::from_json(&text).ok()?.aged(age)
+        });
+        let in_doubt = plan.counts.in_doubt;
+        let rows = plan.counts.to_post + in_doubt;
+        let settings = Settings { rows, learnt, ..self.pace.clone() };
+        let recent = self.recent_sends(ledger)?;
+        let pacer = Pacer::new(settings).with_recent(recent);
+        self.client.pacing(|buckets| {
+            let writes = buckets.of(Bucket::Writes);
+            // A registration may have been enabled just now.
+            *writes = pacer.after(writes);
+            buckets.of(Bucket::Reads).add_rows(rows + plan.counts.held + plan.counts.awaiting);
+        });
+        Ok(())
+    }
+
+    /// The ages of the sends that the ceiling still counts.
+    fn recent_sends(&self, ledger: &Ledger) -> Result<Vec<Duration>, LedgerError> {
+        let Some(ceiling) = self.pace.ceiling else { return Ok(Vec::new()) };
+        let now = self.client.clock.epoch();
+        let since = now.saturating_sub(clock::millis(ceiling.per));
+        let transit = clock::millis(ceiling.transit());
+        // The ledger's times are whole milliseconds, cut off: one more, and none looks older than it is.
+        let age = |at: i64| now.saturating_sub(at.saturating_add(1)).try_into().unwrap_or(0);
+        let sends = ledger.recent_sends(since, transit)?;
+        Ok(sends.into_iter().map(|at| Duration::from_millis(age(at))).collect())
+    }
+
+    fn keep_pace(&self, ledger: &mut Ledger) -> Result<(), LedgerError> {
+        let learnt = self.client.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
+        match learnt {
+            Some(learnt) => {
+                let at = self.client.clock.stamp(self.client.clock.now());
+                ledger.keep_pace(WRITES, &learnt.to_json(), at)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The cause to stop, where the registration is not the one that the ledger's links belong to:
+/// `before` is the id and mode that the last run saw.
+pub fn replaced(before: &(Option<String>, String), now: &Registration) -> Option<Stop> {
+    let ((id, before), mode) = (before, now.mode.as_str());
+    let other = matches!((id, &now.id), (Some(a), Some(b)) if a != b);
+    if !other && before == mode {
+        return None;
+    }
+    let now = name(now.id.as_deref(), mode);
+    Some(Stop::Replaced { before: name(id.as_deref(), before), now })
+}
+
+/// The cause to stop, where the registration that the ledger's links belong to is gone.
+pub fn vanished((id, mode): &(Option<String>, String)) -> Stop {
+    Stop::Replaced { before: name(id.as_deref(), mode), now: "none".to_owned() }
+}
+
+/// The cause to stop, where the registration bears the same id, and nobody is in it whom the ledger
+/// enrolled.
+fn emptied(now: &Registration) -> Stop {
+    let before = name(now.id.as_deref(), now.mode.as_str());
+    let now = format!("{before}, and holds nobody whom this ledger enrolled");
+    Stop::Replaced { before, now }
+}
+
+fn name(id: Option<&str>, mode: &str) -> String {
+    match id {
+        Some(id) => format!("{id}, {mode}"),
+        None => mode.to_owned(),
+    }
+}
