@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     job::links::OWN_REASONS,
-    ledger::{Attempted, Counts, LedgerError, PastRun, Reading, State, Story, Waiting},
+    ledger::{Attempted, StateCounts, LedgerError, PastRun, Reading, State, Story, Waiting},
     output::{harmless, length, rate_in_words},
 };
 
@@ -97,7 +97,7 @@ struct Next {
 }
 
 impl Next {
-    fn of(counts: &Counts) -> Self {
+    fn of(counts: &StateCounts) -> Self {
         Self {
             look_up: counts.in_doubt(),
             send_again: counts.of(State::Ready) + counts.of(State::Refused),

@@ -276,7 +276,7 @@ impl People {
             let (email, name) = input.tells_people();
             let told = PersonFingerprint { email: u32::from(email), name: u32::from(name) };
             let mut known = Vec::new();
-            ledger.tell_people(|seq, mark| known.push((seq, mark)))?;
+            ledger.for_each_fingerprint(|seq, mark| known.push((seq, mark)))?;
             let list = List {
                 told,
                 column: &input.mapping().shown(&Field::Id),

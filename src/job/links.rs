@@ -19,7 +19,7 @@ use crate::{
         transport::Transport,
         webinar::Webinar,
     },
-    ledger::{Granted, NextState, Purpose, Transition},
+    ledger::{SendPermit, NextState, Purpose, Transition},
     pacing::{Call, Systemic, Verdict},
     registrant::BadLink,
 };
@@ -57,8 +57,8 @@ impl<T: Transport> Follower<'_, T> {
             work.adopted = true;
             let request = self.sender.client.fresh_id();
             match self.sender.intend(work, Purpose::Adopt, request).await {
-                Ok(Granted::Go(seq)) => work.seq = Some(seq),
-                Ok(Granted::Held(state)) => return RowEnd::Held(state),
+                Ok(SendPermit::Go(seq)) => work.seq = Some(seq),
+                Ok(SendPermit::Held(state)) => return RowEnd::Held(state),
                 Err(error) => return self.sender.ledger_failed(&error),
             }
         }

@@ -159,7 +159,7 @@ impl Plan {
         judgement: IdentityReport,
         mut tell: impl FnMut(Noted<'_>),
     ) -> Result<Self, PlanError> {
-        let key = ledger.mark_key();
+        let key = ledger.fingerprint_key();
         let mut plan = Self {
             rule: rule.clone(),
             read: 0,

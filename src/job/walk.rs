@@ -152,9 +152,9 @@ impl<T: Transport> Import<'_, T> {
                 }
             }
         };
-        ledger.keep_marks(plan.people.learnt())?;
+        ledger.store_fingerprints(plan.people.learnt())?;
         if !plan.is_idle() {
-            ledger.look_over()?;
+            ledger.verify()?;
         }
         self.set_pace(&plan, ledger)?;
         let pace = self.client.view().per_second;

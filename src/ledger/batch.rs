@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    Attempt, Granted, Intent, LedgerError, NextState, Purpose, Seq, State, Transition,
+    Attempt, SendPermit, Intent, LedgerError, NextState, Purpose, Seq, State, Transition,
     record::{BEFORE_ALL_RUNS, state_of},
 };
 use crate::registrant::JoinLink;
@@ -17,7 +17,7 @@ pub(super) struct Batch<'a> {
 impl Batch<'_> {
     /// Grants the right to send, or says what stands against it. This is where "never twice" is
     /// decided: by the file, whatever the plan believed.
-    pub(super) fn intend(&self, intent: &Intent) -> Result<Granted, LedgerError> {
+    pub(super) fn intend(&self, intent: &Intent) -> Result<SendPermit, LedgerError> {
         let db = self.transaction;
         let id = intent.id.as_str();
         let (line, request) = (intent.line.cast_signed(), intent.client_request_id.as_bytes());
@@ -48,14 +48,14 @@ impl Batch<'_> {
                     person
                 ])?;
             if inserted == 1 {
-                return Ok(Granted::Go(Seq(db.last_insert_rowid())));
+                return Ok(SendPermit::Go(Seq(db.last_insert_rowid())));
             }
         }
         let found: Option<(i64, i64)> = db
             .prepare_cached("SELECT seq, state FROM registrant WHERE id = ?")?
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let Some((seq, number)) = found else { return Ok(Granted::Held(State::Ready)) };
+        let Some((seq, number)) = found else { return Ok(SendPermit::Held(State::Ready)) };
         let state = state_of(number)?;
         let fits = match intent.purpose {
             Purpose::Post => state.may_be_posted(),
@@ -63,7 +63,7 @@ impl Batch<'_> {
             Purpose::Adopt => state.may_be_posted() || state == State::Foreign,
         };
         if !fits {
-            return Ok(Granted::Held(state));
+            return Ok(SendPermit::Held(state));
         }
         db.prepare_cached(
             "UPDATE registrant SET state = ?1, sent = ?2, run = ?3, line = ?4,
@@ -81,7 +81,7 @@ impl Batch<'_> {
             seq,
             person
         ])?;
-        Ok(Granted::Go(Seq(seq)))
+        Ok(SendPermit::Go(Seq(seq)))
     }
 
     /// Writes an outcome, and the attempt that brought it.

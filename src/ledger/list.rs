@@ -27,7 +27,7 @@ impl Ledger {
     /// [`LedgerError`] when the file is damaged or cannot be written.
     pub fn begin_list(&mut self, at: i64) -> Result<List<'_>, LedgerError> {
         // Rows get new seals, so the old ones must fit.
-        self.look_over()?;
+        self.verify()?;
         let run = self.run()?;
         let connection = self.connection();
         connection.pragma_update(None, "cache_size", -CACHE)?;

@@ -53,7 +53,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`], with the path, when the file is damaged or cannot be written; nothing is
     /// changed then.
-    pub fn keep_marks(&mut self, learnt: &[(Seq, PersonFingerprint)]) -> Result<(), LedgerError> {
+    pub fn store_fingerprints(&mut self, learnt: &[(Seq, PersonFingerprint)]) -> Result<(), LedgerError> {
         if learnt.is_empty() {
             return Ok(());
         }
@@ -87,7 +87,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`], with the path, when the file cannot be read.
-    pub fn tell_people(
+    pub fn for_each_fingerprint(
         &self,
         mut tell: impl FnMut(Seq, PersonFingerprint),
     ) -> Result<(), LedgerError> {
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        ledger::{Granted, Identity, Intent, Purpose},
+        ledger::{SendPermit, Identity, Intent, Purpose},
         registrant::RegistrantId,
     };
 
@@ -144,8 +144,8 @@ mod tests {
             at: 2,
         };
         match ledger.commit(|batch| batch.intend(&intent)).expect("writes") {
-            Granted::Go(seq) => seq,
-            Granted::Held(state) => panic!("held: {state:?}"),
+            SendPermit::Go(seq) => seq,
+            SendPermit::Held(state) => panic!("held: {state:?}"),
         }
     }
 
@@ -163,14 +163,14 @@ mod tests {
             (post(&mut ledger, "a", ADA), post(&mut ledger, "b", PersonFingerprint::UNKNOWN));
         assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (ADA, PersonFingerprint::UNKNOWN));
         let bob = PersonFingerprint { email: u32::MAX, name: 0 };
-        ledger.keep_marks(&[(a, bob), (b, ADA)]).expect("writes");
+        ledger.store_fingerprints(&[(a, bob), (b, ADA)]).expect("writes");
         assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (bob, ADA));
         let mut told = Vec::new();
-        ledger.tell_people(|seq, mark| told.push((seq, mark))).expect("reads");
+        ledger.for_each_fingerprint(|seq, mark| told.push((seq, mark))).expect("reads");
         assert_eq!(told, [(a, bob), (b, ADA)]);
         assert!(ledger.knows_people().expect("reads"));
-        ledger.look_over().expect("every seal fits");
-        assert!(ledger.keep_marks(&[(a, ADA), (Seq(9), ADA)]).is_err(), "nobody has this number");
+        ledger.verify().expect("every seal fits");
+        assert!(ledger.store_fingerprints(&[(a, ADA), (Seq(9), ADA)]).is_err(), "nobody has this number");
         assert_eq!(person(&ledger, "a"), bob, "all of it or nothing");
     }
 
@@ -196,7 +196,7 @@ mod tests {
                 Ok(mut ledger) => {
                     assert!(opens, "{change}");
                     damaged(ledger.find(&id("a")).map(drop).expect_err("damaged"));
-                    damaged(ledger.keep_marks(&[(seq, ADA)]).expect_err("damaged"));
+                    damaged(ledger.store_fingerprints(&[(seq, ADA)]).expect_err("damaged"));
                 }
                 Err(error) => {
                     assert!(!opens, "{change}: {error}");

@@ -29,12 +29,12 @@ mod writer;
 pub use error::LedgerError;
 pub use list::List;
 pub use look_up::LookUps;
-pub use reading::{Attempted, Counts, PastRun, Reading, Story, Waiting};
+pub use reading::{Attempted, StateCounts, PastRun, Reading, Story, Waiting};
 pub use record::{
-    Attempt, Entry, Granted, Identity, Intent, NextState, Purpose, Seq, State, Transition,
+    Attempt, Entry, SendPermit, Identity, Intent, NextState, Purpose, Seq, State, Transition,
     changed_fields, sent_digest, short_digest,
 };
 pub use schema::is_part_of_one;
-pub use store::{Ledger, Listed, RunEnd};
-pub use traffic::{Answers, EDGES, Latency, PERCENTILES, RunTraffic, Slot};
+pub use store::{Ledger, LastListing, RunEnd};
+pub use traffic::{Answers, EDGES, AnswerTimes, PERCENTILES, RunTraffic, TrafficSlot};
 pub use writer::LedgerWriter;

@@ -8,7 +8,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Identity, LedgerError, Listed, State, lock, record::BEFORE_ALL_RUNS, schema, store, traffic,
+    Identity, LedgerError, LastListing, State, lock, record::BEFORE_ALL_RUNS, schema, store, traffic,
 };
 
 /// A ledger, opened for reading.
@@ -18,9 +18,9 @@ pub struct Reading {
 
 /// How many registrants stand where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts([u64; State::ALL.len()]);
+pub struct StateCounts([u64; State::ALL.len()]);
 
-impl Counts {
+impl StateCounts {
     /// How many stand there.
     #[must_use]
     pub fn of(&self, state: State) -> u64 {
@@ -212,7 +212,7 @@ impl Reading {
     ///
     /// # Errors
     /// [`LedgerError`] when the file cannot be read.
-    pub fn listed(&self) -> Result<Listed, LedgerError> {
+    pub fn listed(&self) -> Result<LastListing, LedgerError> {
         store::listed(&self.connection)
     }
 
@@ -220,8 +220,8 @@ impl Reading {
     ///
     /// # Errors
     /// [`LedgerError`] when the file cannot be read.
-    pub fn counts(&self) -> Result<Counts, LedgerError> {
-        let mut counts = Counts::default();
+    pub fn counts(&self) -> Result<StateCounts, LedgerError> {
+        let mut counts = StateCounts::default();
         let mut statement = self
             .connection
             .prepare("SELECT state, count(*) FROM registrant WHERE state <> 3 GROUP BY state")?;

@@ -194,7 +194,7 @@ pub struct Intent {
 
 /// The answer to an [`Intent`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Granted {
+pub enum SendPermit {
     /// It is on disk: send.
     Go(Seq),
     /// The ledger says otherwise: do not send.

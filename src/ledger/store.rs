@@ -46,7 +46,7 @@ pub struct Ledger {
 
 /// What is known of the target since its registrants were last listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct LastListing {
     /// When the first whole list was taken, in milliseconds since 1970.
     pub at: Option<i64>,
     /// The registration's id and mode at the last run.
@@ -97,11 +97,11 @@ fn claim(connection: &Connection, target: &Identity, now: i64) -> Result<(), Led
     }
 }
 
-pub(super) fn listed(connection: &Connection) -> Result<Listed, LedgerError> {
+pub(super) fn listed(connection: &Connection) -> Result<LastListing, LedgerError> {
     Ok(connection.query_row("SELECT listed_at, mode, registration_id FROM target", [], |row| {
         let mode: Option<String> = row.get(1)?;
         let id: Option<String> = row.get(2)?;
-        Ok(Listed { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
+        Ok(LastListing { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
     })?)
 }
 
@@ -164,7 +164,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Damaged`], with the path.
-    pub fn look_over(&mut self) -> Result<(), LedgerError> {
+    pub fn verify(&mut self) -> Result<(), LedgerError> {
         if !self.sound {
             seal::look_over(&self.connection).map_err(|error| error.at(&self.path))?;
             self.sound = true;
@@ -269,7 +269,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`] when the file cannot be read.
-    pub fn listed(&self) -> Result<Listed, LedgerError> {
+    pub fn listed(&self) -> Result<LastListing, LedgerError> {
         listed(&self.connection)
     }
 
@@ -334,7 +334,7 @@ impl Ledger {
 
     /// What people's marks are made with here.
     #[must_use]
-    pub fn mark_key(&self) -> FingerprintKey {
+    pub fn fingerprint_key(&self) -> FingerprintKey {
         self.key
     }
 
@@ -353,7 +353,7 @@ impl Ledger {
         &mut self,
         work: impl FnOnce(&Batch<'_>) -> Result<R, LedgerError>,
     ) -> Result<R, LedgerError> {
-        self.look_over()?;
+        self.verify()?;
         let Self { connection, path, run, .. } = self;
         let write = || {
             let transaction = connection.transaction()?;

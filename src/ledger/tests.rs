@@ -79,15 +79,15 @@ fn settle(ledger: &mut Ledger, seq: Seq, verdict: &'static str, becomes: NextSta
 
 fn go(ledger: &mut Ledger, intent: &Intent) -> Seq {
     match ledger.commit(|batch| batch.intend(intent)).expect("writes") {
-        Granted::Go(seq) => seq,
-        Granted::Held(state) => panic!("held: {state:?}"),
+        SendPermit::Go(seq) => seq,
+        SendPermit::Held(state) => panic!("held: {state:?}"),
     }
 }
 
 fn held(ledger: &mut Ledger, intent: &Intent) -> State {
     match ledger.commit(|batch| batch.intend(intent)).expect("writes") {
-        Granted::Held(state) => state,
-        Granted::Go(_) => panic!("granted"),
+        SendPermit::Held(state) => state,
+        SendPermit::Go(_) => panic!("granted"),
     }
 }
 
@@ -198,7 +198,7 @@ fn look_ups_find_everybody_in_any_order() {
         .commit(|batch| {
             for n in 0..3_000 {
                 let granted = batch.intend(&intent(&format!("id-{n}"), false))?;
-                let Granted::Go(seq) = granted else { panic!("held") };
+                let SendPermit::Go(seq) = granted else { panic!("held") };
                 if n % 3 > 0 {
                     batch.settle(&Transition { seq, attempt: None, becomes: enrolled(), at: 2 })?;
                 }
@@ -295,7 +295,7 @@ fn damaged(path: &Path) {
             for _ in 0..2 {
                 let intent = intent("somebody new", false);
                 refused(ledger.commit(|batch| batch.intend(&intent)).expect_err("damaged"));
-                refused(ledger.look_over().expect_err("damaged"));
+                refused(ledger.verify().expect_err("damaged"));
                 refused(ledger.keep_list([], 2).expect_err("damaged"));
             }
         }
@@ -443,7 +443,7 @@ async fn many_tasks_write_through_one_scribe_and_all_of_it_is_there() {
     let rows: Vec<String> = (0..1_000).map(|n| format!("id-{n}")).collect();
     let write = async |text: &String| {
         let granted = scribe.intend(intent(text, false)).await.expect("writes");
-        let Granted::Go(seq) = granted else { panic!("held") };
+        let SendPermit::Go(seq) = granted else { panic!("held") };
         let attempt = Some(attempt("done"));
         scribe
             .settle(Transition { seq, attempt, becomes: enrolled(), at: 3_000 })

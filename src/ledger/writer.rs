@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Granted, Intent, Ledger, LedgerError, Transition, batch::Batch};
+use super::{SendPermit, Intent, Ledger, LedgerError, Transition, batch::Batch};
 
 /// The most requests in one transaction: enough that the disk does not set the pace (measured:
 /// the gain ends at some hundreds), few enough that nobody waits long.
@@ -33,7 +33,7 @@ enum Place {
 }
 
 enum Order {
-    Intend(Intent, oneshot::Sender<Result<Granted, LedgerError>>),
+    Intend(Intent, oneshot::Sender<Result<SendPermit, LedgerError>>),
     Settle(Transition, oneshot::Sender<Result<(), LedgerError>>),
 }
 
@@ -60,7 +60,7 @@ impl LedgerWriter {
     ///
     /// # Errors
     /// [`LedgerError`] when it could not be written: nothing may be sent.
-    pub async fn intend(&self, intent: Intent) -> Result<Granted, LedgerError> {
+    pub async fn intend(&self, intent: Intent) -> Result<SendPermit, LedgerError> {
         match &self.0 {
             Place::Here(ledger) => {
                 tokio::task::yield_now().await;
@@ -152,7 +152,7 @@ fn write_group(ledger: &mut Ledger, group: &mut Vec<Order>) -> Option<String> {
 }
 
 impl Order {
-    fn write(&self, batch: &Batch<'_>) -> Result<Option<Granted>, LedgerError> {
+    fn write(&self, batch: &Batch<'_>) -> Result<Option<SendPermit>, LedgerError> {
         match self {
             Self::Intend(intent, _) => batch.intend(intent).map(Some),
             Self::Settle(settlement, _) => batch.settle(settlement).map(|()| None),
@@ -160,7 +160,7 @@ impl Order {
     }
 
     // A receiver that is gone belongs to a task that was dropped: nobody waits for the answer.
-    fn confirm(self, outcome: Option<Granted>) {
+    fn confirm(self, outcome: Option<SendPermit>) {
         match (self, outcome) {
             (Self::Intend(_, reply), Some(granted)) => drop(reply.send(Ok(granted))),
             (Self::Settle(_, reply), _) => drop(reply.send(Ok(()))),

@@ -144,7 +144,7 @@ impl Fingerprinter {
 
     /// The mark of a person with this address and these parts of a name. What is empty, no address,
     /// or a word for nobody is not known.
-    pub fn mark<'a>(
+    pub fn fingerprint<'a>(
         &mut self,
         email: &str,
         name: impl Iterator<Item = &'a str>,
@@ -241,11 +241,11 @@ mod tests {
     }
 
     fn name(parts: &[&str]) -> u32 {
-        marker().mark("", parts.iter().copied()).name
+        marker().fingerprint("", parts.iter().copied()).name
     }
 
     fn email(text: &str) -> u32 {
-        marker().mark(text, std::iter::empty()).email
+        marker().fingerprint(text, std::iter::empty()).email
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
     fn what_tells_nobody_is_not_known() {
         for nothing in ["", " ", "-", "n/a", "N/A", "TBA", "Info Requested", "null"] {
             assert_eq!(
-                marker().mark(nothing, [nothing].into_iter()),
+                marker().fingerprint(nothing, [nothing].into_iter()),
                 PersonFingerprint::UNKNOWN,
                 "{nothing}"
             );
@@ -293,7 +293,7 @@ mod tests {
     fn another_key_makes_other_marks() {
         let other = Fingerprinter::new(FingerprintKey::new([8; FingerprintKey::BYTES]))
             .mark("a@b", ["Ada"].into_iter());
-        let own = marker().mark("a@b", ["Ada"].into_iter());
+        let own = marker().fingerprint("a@b", ["Ada"].into_iter());
         assert_eq!(own.compared_with(other), Likeness { same: 0, differ: 2 });
     }
 

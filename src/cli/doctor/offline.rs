@@ -15,7 +15,7 @@ use crate::{
     },
     input::{self, Input, Source, survey},
     job,
-    ledger::{Identity, LedgerError, Listed, Reading, State},
+    ledger::{Identity, LedgerError, LastListing, Reading, State},
     output::probe,
     registrant::{Mode, Rule},
 };
@@ -35,7 +35,7 @@ pub(super) struct Reach {
     pub(super) tokens: Tokens,
     pub(super) target: Option<Target>,
     /// What the ledger knows of the target.
-    pub(super) known: Option<Listed>,
+    pub(super) known: Option<LastListing>,
 }
 
 /// This program did not exist before: a clock that shows less was never set.
@@ -168,7 +168,7 @@ fn writable(path: &Path, option: &'static str, findings: &mut Findings) {
 }
 
 /// Looks at the ledger, or at the place where it would be, and at the clock by it.
-fn ledger(path: &Path, identity: &Identity, findings: &mut Findings) -> Option<Listed> {
+fn ledger(path: &Path, identity: &Identity, findings: &mut Findings) -> Option<LastListing> {
     let reading = match Reading::glance(path) {
         Ok(reading) => reading,
         Err(error) if matches!(error.kind(), LedgerError::Absent) => {

@@ -27,7 +27,7 @@ use crate::{
         refusal::{WEBINAR_ACCESS, systemic},
         stop::Stop,
     },
-    ledger::Listed,
+    ledger::LastListing,
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
     registrant::{Form, Mode, Rule},
 };
@@ -318,7 +318,7 @@ async fn registration(
 /// Whether the registration is the ledger's, and the columns suit its mode.
 fn suits(
     found: &Registration,
-    known: Option<Listed>,
+    known: Option<LastListing>,
     trusted: bool,
     input: Option<&Input>,
     findings: &mut Findings,
