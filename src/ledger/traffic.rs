@@ -50,7 +50,6 @@ pub struct TrafficSlot {
 
 impl TrafficSlot {
     /// All of them.
-    #[must_use]
     pub fn sum(&self) -> u64 {
         self.accepted + self.throttled + self.failed + self.other
     }
@@ -87,25 +86,9 @@ const STEPS: [i64; 18] = [
 
 impl Ledger {
     /// What this run sent, in at most about `slots` slots of time; `None` where it sent nothing.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn traffic(&self, slots: u16) -> Result<Option<RunTraffic>, LedgerError> {
         of_run(self.connection(), self.run()?, slots)
     }
-
-    /// When a run last ended with exit code 0, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
-    pub fn last_success(&self) -> Result<Option<i64>, LedgerError> {
-        last_success(self.connection())
-    }
-}
-
-pub(super) fn last_success(db: &Connection) -> Result<Option<i64>, LedgerError> {
-    let query = "SELECT max(ended_at) FROM run WHERE exit_code = 0";
-    Ok(db.query_row(query, [], |row| row.get(0))?)
 }
 
 fn of_run(db: &Connection, run: i64, slots: u16) -> Result<Option<RunTraffic>, LedgerError> {
@@ -134,7 +117,12 @@ fn step(span: i64, slots: u16) -> i64 {
     STEPS.into_iter().find(fits).unwrap_or_else(|| span / i64::from(slots.max(1)) + 1)
 }
 
-fn slots_of(db: &Connection, run: i64, first: i64, slot: i64) -> Result<Vec<TrafficSlot>, LedgerError> {
+fn slots_of(
+    db: &Connection,
+    run: i64,
+    first: i64,
+    slot: i64,
+) -> Result<Vec<TrafficSlot>, LedgerError> {
     let mut statement = db.prepare(
         "SELECT (sent_at - ?2) / ?3, count(*) FILTER (WHERE verdict = 'done'),
                 count(*) FILTER (WHERE verdict = 'throttled'),
@@ -222,7 +210,10 @@ mod tests {
         let traffic = of_run(&with(&attempts), 2, 10).expect("reads").expect("sent");
         assert_eq!((traffic.first, traffic.last, traffic.slot), (10_100, 21_050, 2_000));
         assert_eq!(traffic.slots.len(), 5);
-        assert_eq!(traffic.slots[0], TrafficSlot { accepted: 20, throttled: 1, failed: 1, other: 0 });
+        assert_eq!(
+            traffic.slots[0],
+            TrafficSlot { accepted: 20, throttled: 1, failed: 1, other: 0 }
+        );
         assert_eq!(traffic.slots[1].other, 1);
         assert_eq!(traffic.slots.iter().map(TrafficSlot::sum).sum::<u64>(), 103);
         let answers: Vec<_> = traffic.answers.iter().map(|a| (a.status, a.count)).collect();

@@ -79,7 +79,6 @@ impl FaultCode {
     ];
 
     /// The code as scripts see it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OtherTable => "other-table",
@@ -133,7 +132,6 @@ impl Fault {
 
     /// The sentence without what it quotes: from its first backtick to its last, because a cell may
     /// hold backticks as well.
-    #[must_use]
     pub fn told(&self) -> std::borrow::Cow<'_, str> {
         match (self.sentence.find('`'), self.sentence.rfind('`')) {
             (Some(first), Some(last)) => {

@@ -26,20 +26,17 @@ impl PersonFingerprint {
     pub const UNKNOWN: Self = Self { email: 0, name: 0 };
 
     /// Whether neither half is known.
-    #[must_use]
     pub fn is_unknown(self) -> bool {
         self == Self::UNKNOWN
     }
 
     /// Both halves in one number, for a file; `None` where neither is known.
-    #[must_use]
     pub fn to_number(self) -> Option<i64> {
         let number = u64::from(self.email) << 32 | u64::from(self.name);
         (number != 0).then_some(number.cast_signed())
     }
 
     /// The mark that became this number.
-    #[must_use]
     pub fn from_number(number: Option<i64>) -> Self {
         let number = number.unwrap_or(0).cast_unsigned();
         #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
@@ -47,7 +44,6 @@ impl PersonFingerprint {
     }
 
     /// Holds what is known of somebody against what is told now.
-    #[must_use]
     pub fn compared_with(self, now: Self) -> Likeness {
         let mut likeness = Likeness::default();
         for (before, now) in [(self.email, now.email), (self.name, now.name)] {
@@ -59,14 +55,12 @@ impl PersonFingerprint {
     }
 
     /// What is known once this is told: a half that is not told stays.
-    #[must_use]
     pub fn updated(self, now: Self) -> Self {
         let half = |before, now| if now == 0 { before } else { now };
         Self { email: half(self.email, now.email), name: half(self.name, now.name) }
     }
 
     /// The halves that `these` has as well; `None` where one of them is not known here.
-    #[must_use]
     pub fn reduced_to(self, these: Self) -> Option<Self> {
         let half = |own, wanted| match (own, wanted) {
             (_, 0) => Some(0),
@@ -89,13 +83,11 @@ pub struct Likeness {
 
 impl Likeness {
     /// Another name and another address.
-    #[must_use]
     pub fn is_of_another(self) -> bool {
         self.differ == 2
     }
 
     /// Something can be compared, and nothing of it is the same.
-    #[must_use]
     pub fn has_nothing_in_common(self) -> bool {
         self.differ > 0 && self.same == 0
     }
@@ -111,7 +103,6 @@ impl FingerprintKey {
     pub const BYTES: usize = 16;
 
     /// The key of these bytes.
-    #[must_use]
     pub fn new(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
@@ -137,7 +128,6 @@ const NOBODY: [&[u8]; 8] =
 
 impl Fingerprinter {
     /// One for this key.
-    #[must_use]
     pub fn new(key: FingerprintKey) -> Self {
         Self { message: key.0.to_vec(), plain: Vec::new(), words: Vec::new() }
     }
@@ -292,7 +282,7 @@ mod tests {
     #[test]
     fn another_key_makes_other_marks() {
         let other = Fingerprinter::new(FingerprintKey::new([8; FingerprintKey::BYTES]))
-            .mark("a@b", ["Ada"].into_iter());
+            .fingerprint("a@b", ["Ada"].into_iter());
         let own = marker().fingerprint("a@b", ["Ada"].into_iter());
         assert_eq!(own.compared_with(other), Likeness { same: 0, differ: 2 });
     }

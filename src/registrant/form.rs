@@ -85,7 +85,6 @@ pub enum FormFault {
 impl Form {
     /// The question that is meant: by its id, else by its display name to the letter, else by its
     /// name without regard to case, blanks, `_` and `-`. Of several with one name the first.
-    #[must_use]
     pub fn find(&self, mapped: &str) -> Option<&Question> {
         self.meant(mapped).first().map(|&at| &self.questions[at])
     }
