@@ -2,16 +2,19 @@
 
 use rusqlite::{CachedStatement, Connection, Row, Transaction};
 
-use super::{Entry, Ledger, LedgerError, Seq, State, records::state_of, schema};
+use super::{
+    Entry, Ledger, LedgerError, Seq, State,
+    records::state_of,
+    schema::{self, SealedRow, sealed_columns},
+};
 use crate::registrant::{JoinLink, PersonFingerprint, RegistrantId};
 
 /// A query for all that [`entry`] reads.
 macro_rules! select {
     ($which:literal) => {
         concat!(
-            "SELECT seq, id, state, run, sent, join_web_url, registrant_id, person, seal,
-                    code, reason, coalesce(settled_at, sent_at)
-             FROM registrant ",
+            sealed_columns!(),
+            ", run, code, reason, coalesce(settled_at, sent_at) FROM registrant ",
             $which
         )
     };
@@ -91,29 +94,25 @@ impl LookUps<'_> {
     }
 }
 
-/// A row as it was written, or none of it.
 fn entry(row: &Row<'_>) -> Result<Entry, LedgerError> {
-    let seq: i64 = row.get(0)?;
-    let text = |column| schema::text(row, column, seq);
-    let (id, sent) = (text(1)?.unwrap_or_default(), text(4)?.unwrap_or_default());
-    let (number, link, registrant_id, person) = (row.get(2)?, text(5)?, text(6)?, row.get(7)?);
-    if row.get::<_, i64>(8)? != schema::seal(id, number, sent, link, registrant_id, person) {
-        return Err(schema::broken_seal(seq));
-    }
-    let state = state_of(number)?;
+    let sealed = SealedRow::checked(row)?;
+    let state = state_of(sealed.state)?;
     let enrolled = state == State::Enrolled;
     // Whoever is enrolled has no more to tell.
-    let open = |column| if enrolled { Ok(None) } else { text(column) };
+    let open = |column| {
+        let text = if enrolled { None } else { schema::text(row, column, sealed.seq)? };
+        Ok::<_, LedgerError>(text.map(str::to_owned))
+    };
     Ok(Entry {
-        seq: Seq(seq),
+        seq: Seq(sealed.seq),
         state,
-        run: row.get(3)?,
-        sent: sent.to_owned(),
-        person: PersonFingerprint::from_number(person),
-        link: link.filter(|_| enrolled).map(JoinLink::trusted),
-        registrant_id: registrant_id.map(str::to_owned),
-        code: open(9)?.map(str::to_owned),
-        reason: open(10)?.map(str::to_owned),
+        run: row.get(8)?,
+        sent: sealed.sent.to_owned(),
+        person: PersonFingerprint::from_number(sealed.person),
+        link: sealed.link.filter(|_| enrolled).map(JoinLink::trusted),
+        registrant_id: sealed.registrant_id.map(str::to_owned),
+        code: open(9)?,
+        reason: open(10)?,
         touched_at: if enrolled { None } else { row.get(11)? },
     })
 }

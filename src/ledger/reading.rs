@@ -136,35 +136,25 @@ impl Reading {
     /// # Errors
     /// [`LedgerError`], with the path: absent, not a ledger, newer, or damaged.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        Self::open_here(path).map_err(|error| error.at(path))
+        let opened =
+            must_exist(path).and_then(|()| Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
+        opened.map_err(|error| error.at(path))
     }
 
     /// The same for a glance that leaves no trace where it can: SQLite makes two empty files beside
     /// a ledger that it opens, even to read, unless it is told that nobody writes.
     pub fn glance(path: &Path) -> Result<Self, LedgerError> {
-        Self::glance_here(path).map_err(|error| error.at(path))
-    }
-
-    fn glance_here(path: &Path) -> Result<Self, LedgerError> {
-        must_exist(path)?;
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         // Whoever writes holds the lock and has a log; a log that lies there without a writer holds
         // what the file itself does not have yet.
-        let at_rest = !lock::is_held(path)? && std::fs::symlink_metadata(log).is_err();
+        let at_rest =
+            path.is_file() && !Self::is_held(path)? && std::fs::symlink_metadata(log).is_err();
         let url = std::path::absolute(path).ok().and_then(|path| Url::from_file_path(path).ok());
-        match url.filter(|_| at_rest) {
-            Some(url) => Self::connect(
-                Path::new(&format!("{url}?immutable=1")),
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-            ),
-            None => Self::open_here(path),
-        }
-    }
-
-    fn open_here(path: &Path) -> Result<Self, LedgerError> {
-        must_exist(path)?;
-        Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        let Some(url) = url.filter(|_| at_rest) else { return Self::open(path) };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let opened = Self::connect(Path::new(&format!("{url}?immutable=1")), flags);
+        opened.map_err(|error| error.at(path))
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, LedgerError> {
@@ -207,11 +197,8 @@ impl Reading {
             counts.0[state as usize] = row.get::<_, i64>(1)?.cast_unsigned();
         }
         // Registrants are numbered from 1 without a gap, and none is ever deleted.
-        let all: i64 = self.connection.query_row(
-            "SELECT coalesce(max(seq), 0) FROM registrant",
-            [],
-            |row| row.get(0),
-        )?;
+        let all: i64 =
+            schema::value(&self.connection, "SELECT coalesce(max(seq), 0) FROM registrant", [])?;
         let others: u64 = counts.0.iter().sum();
         counts.0[State::Enrolled as usize] = all.cast_unsigned().saturating_sub(others);
         Ok(counts)
@@ -333,6 +320,5 @@ pub(super) fn listed(connection: &Connection) -> Result<LastListing, LedgerError
 
 /// When a run last ended with exit code 0, in milliseconds since 1970.
 pub(super) fn last_success(db: &Connection) -> Result<Option<i64>, LedgerError> {
-    let query = "SELECT max(ended_at) FROM run WHERE exit_code = 0";
-    Ok(db.query_row(query, [], |row| row.get(0))?)
+    schema::value(db, "SELECT max(ended_at) FROM run WHERE exit_code = 0", [])
 }

@@ -18,7 +18,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, functions::FunctionFlags, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, types::FromSql};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -178,11 +178,9 @@ fn head(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
 
 /// Reads the file's header and tables without changing anything.
 pub(super) fn recognise(connection: &Connection) -> Result<FileKind, LedgerError> {
-    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
-    let application = number("PRAGMA application_id")?;
-    let version = number("PRAGMA user_version")?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application: i32 = value(connection, "PRAGMA application_id", [])?;
+    let version: i32 = value(connection, "PRAGMA user_version", [])?;
+    let tables: i64 = value(connection, "SELECT count(*) FROM sqlite_schema", [])?;
     match (application, version) {
         (0, 0) if tables == 0 => Ok(FileKind::Empty),
         (APPLICATION_ID, VERSION) => Ok(FileKind::Ours),
@@ -253,73 +251,87 @@ fn key_seal(key: &[u8]) -> i64 {
     first_bits(Sha256::new_with_prefix(key)).cast_signed()
 }
 
-/// The seal: a digest of what a registrant is to this program, 64 bits of SHA-256.
-pub(super) fn seal(
-    id: &str,
-    state: i64,
-    sent: &str,
-    link: Option<&str>,
-    registrant_id: Option<&str>,
-    person: Option<i64>,
-) -> i64 {
-    let mut hash = Sha256::new();
-    hash.update(state.to_be_bytes());
-    for text in [Some(id), Some(sent), link, registrant_id] {
-        // No text holds this byte, so none runs into the next.
-        hash.update([0xFF, u8::from(text.is_some())]);
-        hash.update(text.unwrap_or_default());
-    }
-    // Nothing where there is none, as in the seals of version 1.
-    if let Some(person) = person {
-        hash.update([0xFE]);
-        hash.update(person.to_be_bytes());
-    }
-    first_bits(hash).cast_signed()
-}
-
-/// The same in SQL: of a row as it stands.
-macro_rules! seal_of_row {
+/// The columns that [`SealedRow`] reads, for the beginning of a query.
+macro_rules! sealed_columns {
     () => {
-        "seal(id, state, sent, join_web_url, registrant_id, person)"
+        "SELECT seq, id, state, sent, join_web_url, registrant_id, person, seal"
     };
 }
+pub(super) use sealed_columns;
 
-/// Gives statements the function `seal`.
-pub(super) fn add_seal_function(connection: &Connection) -> Result<(), LedgerError> {
-    let flags = FunctionFlags::SQLITE_UTF8
-        | FunctionFlags::SQLITE_DETERMINISTIC
-        | FunctionFlags::SQLITE_DIRECTONLY;
-    connection.create_scalar_function("seal", 6, flags, |call| {
-        let text = |n| {
-            let cell = call.get_raw(n).as_str_or_null();
-            cell.map_err(|error| rusqlite::Error::UserFunctionError(error.into()))
-        };
-        let (id, sent) = (text(0)?.unwrap_or_default(), text(2)?.unwrap_or_default());
-        Ok(seal(id, call.get(1)?, sent, text(3)?, text(4)?, call.get(5)?))
-    })?;
-    Ok(())
+/// What a registrant is to this program, and the seal that stands on it.
+pub(super) struct SealedRow<'a> {
+    pub(super) seq: i64,
+    pub(super) id: &'a str,
+    pub(super) state: i64,
+    pub(super) sent: &'a str,
+    pub(super) link: Option<&'a str>,
+    pub(super) registrant_id: Option<&'a str>,
+    pub(super) person: Option<i64>,
+    seal: i64,
 }
+
+impl<'a> SealedRow<'a> {
+    fn read(row: &'a Row<'_>) -> Result<Self, LedgerError> {
+        let seq = row.get(0)?;
+        let text = |column| text(row, column, seq);
+        Ok(Self {
+            seq,
+            id: text(1)?.unwrap_or_default(),
+            state: row.get(2)?,
+            sent: text(3)?.unwrap_or_default(),
+            link: text(4)?,
+            registrant_id: text(5)?,
+            person: row.get(6)?,
+            seal: row.get(7)?,
+        })
+    }
+
+    /// Reads a row as it was written, or none of it.
+    pub(super) fn checked(row: &'a Row<'_>) -> Result<Self, LedgerError> {
+        let read = Self::read(row)?;
+        if read.seal == read.digest() { Ok(read) } else { Err(broken_seal(read.seq)) }
+    }
+
+    /// What the seal must be: 64 bits of SHA-256.
+    fn digest(&self) -> i64 {
+        let mut hash = Sha256::new();
+        hash.update(self.state.to_be_bytes());
+        for text in [Some(self.id), Some(self.sent), self.link, self.registrant_id] {
+            // No text holds this byte, so none runs into the next.
+            hash.update([0xFF, u8::from(text.is_some())]);
+            hash.update(text.unwrap_or_default());
+        }
+        // Nothing where there is none, as in the seals of version 1.
+        if let Some(person) = self.person {
+            hash.update([0xFE]);
+            hash.update(person.to_be_bytes());
+        }
+        first_bits(hash).cast_signed()
+    }
+}
+
+const ONE: &str = concat!(sealed_columns!(), " FROM registrant NOT INDEXED WHERE seq = ?");
 
 /// Seals a registrant's row. Whatever changes one calls this in the same transaction.
 pub(super) fn seal_row(transaction: &Transaction<'_>, seq: i64) -> Result<(), LedgerError> {
-    let update = concat!("UPDATE registrant SET seal = ", seal_of_row!(), " WHERE seq = ?");
-    transaction.prepare_cached(update)?.execute([seq])?;
+    let mut one = transaction.prepare_cached(ONE)?;
+    let mut rows = one.query([seq])?;
+    let row = rows.next()?.ok_or_else(|| broken_seal(seq))?;
+    let seal = SealedRow::read(row)?.digest();
+    let update = "UPDATE registrant SET seal = ? WHERE seq = ?";
+    transaction.prepare_cached(update)?.execute([seal, seq])?;
     Ok(())
 }
 
 /// Checks one registrant, before it is changed and sealed anew: its seal fits, and it is in one of
 /// these states.
 pub(super) fn check_row(db: &Connection, seq: i64, states: &[State]) -> Result<(), LedgerError> {
-    let query = concat!(
-        "SELECT state, seal = ",
-        seal_of_row!(),
-        " FROM registrant NOT INDEXED WHERE seq = ?"
-    );
-    let found = db
-        .prepare_cached(query)?
-        .query_row([seq], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)));
-    let (state, fits) = found.optional()?.unwrap_or_default();
-    let expected = fits && states.iter().any(|wanted| *wanted as i64 == state);
+    let mut one = db.prepare_cached(ONE)?;
+    let mut rows = one.query([seq])?;
+    let row = rows.next()?.ok_or_else(|| broken_seal(seq))?;
+    let state = SealedRow::checked(row)?.state;
+    let expected = states.iter().any(|wanted| *wanted as i64 == state);
     if expected { Ok(()) } else { Err(broken_seal(seq)) }
 }
 
@@ -337,13 +349,21 @@ pub(super) fn text<'a>(
     text.map_err(|_| LedgerError::Damaged(format!("a text of registrant {seq} is none")))
 }
 
+/// The one value that a query gives.
+pub(super) fn value<T: FromSql>(
+    db: &Connection,
+    query: &str,
+    params: impl Params,
+) -> Result<T, LedgerError> {
+    Ok(db.query_row(query, params, |row| row.get(0))?)
+}
+
 /// Checks the pages that the file calls free: one that is not would be written over.
 pub(super) fn check_free_pages(connection: &Connection) -> Result<(), LedgerError> {
-    let freed: i64 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-    if freed == 0 {
+    if value::<i64>(connection, "PRAGMA freelist_count", [])? == 0 {
         return Ok(());
     }
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let found: String = value(connection, "PRAGMA quick_check(1)", [])?;
     if found == "ok" { Ok(()) } else { Err(LedgerError::Damaged(found)) }
 }
 
@@ -352,19 +372,12 @@ pub(super) fn check_free_pages(connection: &Connection) -> Result<(), LedgerErro
 pub(super) fn verify(connection: &Connection) -> Result<(), LedgerError> {
     let damaged = |what: &str| Err(LedgerError::Damaged(what.to_owned()));
     let mut in_table = 0_u64;
-    let mut statement = connection.prepare(
-        "SELECT seq, id, state, sent, join_web_url, registrant_id, seal, person
-         FROM registrant NOT INDEXED",
-    )?;
+    let all = concat!(sealed_columns!(), " FROM registrant NOT INDEXED");
+    let mut statement = connection.prepare(all)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let seq: i64 = row.get(0)?;
-        let text = |column| text(row, column, seq);
-        let (id, sent) = (text(1)?.unwrap_or_default(), text(3)?.unwrap_or_default());
-        if row.get::<_, i64>(6)? != seal(id, row.get(2)?, sent, text(4)?, text(5)?, row.get(7)?) {
-            return Err(broken_seal(seq));
-        }
-        in_table = in_table.wrapping_add(place(seq, id));
+        let row = SealedRow::checked(row)?;
+        in_table = in_table.wrapping_add(place(row.seq, row.id));
     }
     let mut in_index = 0_u64;
     let mut before = String::new();

@@ -106,7 +106,6 @@ impl Ledger {
                 | OpenFlags::SQLITE_OPEN_NOFOLLOW,
         )?;
         connection.busy_timeout(BUSY)?;
-        schema::add_seal_function(&connection)?;
         let found = schema::recognise(&connection)?;
         if found == FileKind::Empty && !is_new && lock.is_marked()? {
             return Err(LedgerError::Damaged("it is empty, and it was not".to_owned()));
@@ -161,12 +160,8 @@ impl Ledger {
     /// settling time begins now.
     pub fn begin_run(&mut self, now: i64) -> Result<i64, LedgerError> {
         let transaction = self.connection.transaction()?;
-        self.torn |= transaction
-            .query_row("SELECT ended_at IS NULL FROM run ORDER BY n DESC LIMIT 1", [], |row| {
-                row.get(0)
-            })
-            .optional()?
-            .unwrap_or(false);
+        let last = "SELECT coalesce((SELECT ended_at IS NULL FROM run ORDER BY n DESC LIMIT 1), 0)";
+        self.torn |= schema::value::<bool>(&transaction, last, [])?;
         transaction.execute(
             "INSERT INTO run (started_at, version) VALUES (?, ?)",
             params![now, env!("CARGO_PKG_VERSION")],
@@ -183,32 +178,30 @@ impl Ledger {
         if self.run != 0 {
             return Ok(self.run);
         }
-        Ok(self
-            .connection
-            .query_row("SELECT coalesce(max(n), 0) FROM run", [], |row| row.get(0))?)
+        schema::value(&self.connection, "SELECT coalesce(max(n), 0) FROM run", [])
     }
 
     /// When the files of a ledger that holds somebody as enrolled were last written by a run, in
     /// milliseconds since 1970; `None` where they never were, or nobody is enrolled.
     pub fn filed_at(&self) -> Result<Option<i64>, LedgerError> {
-        Ok(self.connection.query_row(
+        schema::value(
+            &self.connection,
             "SELECT max(ended_at) FROM run WHERE EXISTS (SELECT 1 FROM registrant WHERE state = 3)",
             [],
-            |row| row.get(0),
-        )?)
+        )
     }
 
     /// Whether anybody of the first thousands that the ledger enrolled was enrolled before `at`, in
     /// milliseconds since 1970, and is so still.
     pub fn has_enrolled_before(&self, at: i64) -> Result<bool, LedgerError> {
         // Whoever was enrolled first stands first: no need to read a million rows that are all new.
-        Ok(self.connection.query_row(
+        schema::value(
+            &self.connection,
             "SELECT EXISTS (SELECT 1 FROM (SELECT settled_at FROM registrant NOT INDEXED
                                            WHERE state = ? ORDER BY seq LIMIT 10000)
                             WHERE settled_at < ?)",
             params![State::Enrolled as u8, at],
-            |row| row.get(0),
-        )?)
+        )
     }
 
     /// Writes how the run ended.
@@ -285,7 +278,7 @@ impl Ledger {
     /// Whether anybody's fingerprint is known.
     pub fn knows_people(&self) -> Result<bool, LedgerError> {
         let known = "SELECT EXISTS (SELECT 1 FROM registrant WHERE person IS NOT NULL)";
-        Ok(self.connection.query_row(known, [], |row| row.get(0))?)
+        schema::value(&self.connection, known, [])
     }
 
     /// Stores the fingerprints of people who were enrolled before they were known, or whose rows

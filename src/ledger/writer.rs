@@ -41,6 +41,13 @@ pub(super) struct GroupCommit<'a> {
 }
 
 impl GroupCommit<'_> {
+    fn write(&self, request: &Request) -> Result<Option<SendPermit>, LedgerError> {
+        match request {
+            Request::Intend(intent) => self.intend(intent).map(Some),
+            Request::Settle(outcome) => self.settle(outcome).map(|()| None),
+        }
+    }
+
     /// Permits to send, or says what speaks against it. This is where "never twice" is decided: by
     /// the file, whatever the plan believed.
     pub(super) fn intend(&self, intent: &Intent) -> Result<SendPermit, LedgerError> {
@@ -169,12 +176,9 @@ fn insert(db: &Transaction<'_>, id: &str, state: State, run: i64) -> Result<i64,
 
 /// Whether the server may hold it by a POST of ours.
 fn was_in_doubt(db: &Transaction<'_>, seq: i64) -> Result<bool, LedgerError> {
-    Ok(db
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ? AND call = 'POST'
-                            AND verdict IN ('done', 'unknown', 'lost'))",
-        )?
-        .query_row([seq], |row| row.get(0))?)
+    let query = "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ? AND call = 'POST'
+                                AND verdict IN ('done', 'unknown', 'lost'))";
+    Ok(db.prepare_cached(query)?.query_row([seq], |row| row.get(0))?)
 }
 
 /// Writes to the ledger for many tasks.
@@ -190,9 +194,15 @@ enum Home {
     Here(RefCell<Ledger>),
 }
 
-enum Order {
-    Intend(Intent, oneshot::Sender<Result<SendPermit, LedgerError>>),
-    Settle(Transition, oneshot::Sender<Result<(), LedgerError>>),
+enum Request {
+    Intend(Intent),
+    Settle(Transition),
+}
+
+/// A request, and who waits for its answer: a permit for an intent, nothing for an outcome.
+struct Order {
+    request: Request,
+    reply: oneshot::Sender<Result<Option<SendPermit>, LedgerError>>,
 }
 
 impl LedgerWriter {
@@ -213,23 +223,27 @@ impl LedgerWriter {
     /// Asks for the permit to send. When it is given, the intent is on disk; when it could not be
     /// written, nothing may be sent.
     pub async fn intend(&self, intent: Intent) -> Result<SendPermit, LedgerError> {
-        match &self.0 {
-            Home::Here(ledger) => {
-                tokio::task::yield_now().await;
-                commit(&mut ledger.borrow_mut(), |group| group.intend(&intent))
-            }
-            Home::Thread { orders, .. } => ask(orders, |reply| Order::Intend(intent, reply)).await,
-        }
+        let permit = self.ask(Request::Intend(intent)).await?;
+        Ok(permit.expect("an intent is answered by a permit"))
     }
 
     /// Makes an outcome durable; where that fails, the row does not count as done.
     pub async fn settle(&self, outcome: Transition) -> Result<(), LedgerError> {
+        self.ask(Request::Settle(outcome)).await.map(drop)
+    }
+
+    async fn ask(&self, request: Request) -> Result<Option<SendPermit>, LedgerError> {
         match &self.0 {
             Home::Here(ledger) => {
                 tokio::task::yield_now().await;
-                commit(&mut ledger.borrow_mut(), |group| group.settle(&outcome))
+                commit(&mut ledger.borrow_mut(), |group| group.write(&request))
             }
-            Home::Thread { orders, .. } => ask(orders, |reply| Order::Settle(outcome, reply)).await,
+            Home::Thread { orders, .. } => {
+                let gone = || LedgerError::FailedBefore("its thread has ended".to_owned());
+                let (reply, answer) = oneshot::channel();
+                orders.send(Order { request, reply }).map_err(|_| gone())?;
+                answer.await.map_err(|_| gone())?
+            }
         }
     }
 
@@ -248,16 +262,6 @@ impl LedgerWriter {
     }
 }
 
-async fn ask<R>(
-    orders: &Sender<Order>,
-    order: impl FnOnce(oneshot::Sender<Result<R, LedgerError>>) -> Order,
-) -> Result<R, LedgerError> {
-    let gone = || LedgerError::FailedBefore("its thread has ended".to_owned());
-    let (reply, answer) = oneshot::channel();
-    orders.send(order(reply)).map_err(|_| gone())?;
-    answer.await.map_err(|_| gone())?
-}
-
 fn write_groups(mut ledger: Ledger, inbox: &Receiver<Order>) -> Ledger {
     let mut failed: Option<String> = None;
     let mut group = Vec::with_capacity(GROUP);
@@ -268,7 +272,9 @@ fn write_groups(mut ledger: Ledger, inbox: &Receiver<Order>) -> Ledger {
             failed = write_group(&mut ledger, &mut group);
         }
         if let Some(why) = &failed {
-            group.drain(..).for_each(|order| order.refuse(why));
+            for Order { reply, .. } in group.drain(..) {
+                let _ = reply.send(Err(LedgerError::FailedBefore(why.clone())));
+            }
         }
     }
     ledger
@@ -277,42 +283,17 @@ fn write_groups(mut ledger: Ledger, inbox: &Receiver<Order>) -> Ledger {
 /// Answers every order of the group, or gives the words of the failure and answers none.
 fn write_group(ledger: &mut Ledger, group: &mut Vec<Order>) -> Option<String> {
     let done = commit(ledger, |writes| {
-        group.iter().map(|order| order.write(writes)).collect::<Result<Vec<_>, _>>()
+        group.iter().map(|order| writes.write(&order.request)).collect::<Result<Vec<_>, _>>()
     });
     match done {
         Ok(permits) => {
-            for (order, permit) in group.drain(..).zip(permits) {
-                order.confirm(permit);
+            for (Order { reply, .. }, permit) in group.drain(..).zip(permits) {
+                // A receiver that is gone belongs to a task that was dropped: nobody waits.
+                let _ = reply.send(Ok(permit));
             }
             None
         }
         Err(error) => Some(error.to_string()),
-    }
-}
-
-impl Order {
-    fn write(&self, writes: &GroupCommit<'_>) -> Result<Option<SendPermit>, LedgerError> {
-        match self {
-            Self::Intend(intent, _) => writes.intend(intent).map(Some),
-            Self::Settle(outcome, _) => writes.settle(outcome).map(|()| None),
-        }
-    }
-
-    // A receiver that is gone belongs to a task that was dropped: nobody waits for the answer.
-    fn confirm(self, permit: Option<SendPermit>) {
-        match (self, permit) {
-            (Self::Intend(_, reply), Some(permit)) => drop(reply.send(Ok(permit))),
-            (Self::Settle(_, reply), _) => drop(reply.send(Ok(()))),
-            (Self::Intend(..), None) => {}
-        }
-    }
-
-    fn refuse(self, why: &str) {
-        let error = LedgerError::FailedBefore(why.to_owned());
-        match self {
-            Self::Intend(_, reply) => drop(reply.send(Err(error))),
-            Self::Settle(_, reply) => drop(reply.send(Err(error))),
-        }
     }
 }
 
@@ -390,11 +371,8 @@ impl ListWriter<'_> {
     pub fn keep(self) -> Result<u64, LedgerError> {
         let Self { connection, transaction, at, .. } = self;
         transaction.execute("UPDATE target SET listed_at = coalesce(listed_at, ?)", [at])?;
-        let foreign: i64 = transaction.query_row(
-            "SELECT count(*) FROM registrant WHERE state <> 3 AND state = ?",
-            [State::Foreign as u8],
-            |row| row.get(0),
-        )?;
+        let count = "SELECT count(*) FROM registrant WHERE state <> 3 AND state = ?";
+        let foreign: i64 = schema::value(&transaction, count, [State::Foreign as u8])?;
         transaction.commit()?;
         connection.pragma_update(None, "cache_size", -store::CACHE_KIB)?;
         connection.execute_batch("PRAGMA shrink_memory")?;

@@ -105,7 +105,7 @@ impl Form {
             })
     }
 
-    /// Holds the questions of the mapped `answer:` columns against a form that was read.
+    /// Compares the questions of the mapped `answer:` columns with a form that was read.
     ///
     /// # Errors
     /// [`FormFault`]: a question that is not asked, is not told apart from another, is mapped

@@ -79,8 +79,7 @@ fn is_plain(text: &[u8]) -> bool {
         [first] => first.is_ascii_digit(),
         [] => false,
     };
-    // All bytes without a stop at the first bad one: so they are looked at many at a time.
-    head && text.iter().fold(true, |plain, byte| plain & byte.is_ascii_graphic())
+    head && text.iter().all(u8::is_ascii_graphic)
 }
 
 /// What a spreadsheet writes for a formula that it cannot work out.
