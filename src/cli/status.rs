@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     job::links::OWN_REASONS,
-    ledger::{Attempted, StateCounts, LedgerError, PastRun, Reading, State, Story, Waiting},
+    ledger::{Attempted, LedgerError, PastRun, Reading, State, StateCounts, Story, Waiting},
     output::{harmless, length, rate_in_words},
 };
 

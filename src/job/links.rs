@@ -19,7 +19,7 @@ use crate::{
         transport::Transport,
         webinar::Webinar,
     },
-    ledger::{SendPermit, NextState, Purpose, Transition},
+    ledger::{NextState, Purpose, SendPermit, Transition},
     pacing::{Call, Systemic, Verdict},
     registrant::BadLink,
 };

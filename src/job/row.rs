@@ -27,7 +27,7 @@ use crate::{
         webinar::{Accepted, Webinar},
     },
     ledger::{
-        Attempt, SendPermit, Intent, LedgerError, LedgerWriter, NextState, Purpose, Seq, Transition,
+        Attempt, Intent, LedgerError, LedgerWriter, NextState, Purpose, SendPermit, Seq, Transition,
     },
     pacing::{Call, Verdict},
     registrant::BadLink,

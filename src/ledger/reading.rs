@@ -144,8 +144,7 @@ impl Reading {
     /// The same for a glance that leaves no trace where it can: SQLite makes two empty files beside
     /// a ledger that it opens, even to read, unless it is told that nobody writes.
     pub fn glance(path: &Path) -> Result<Self, LedgerError> {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
+        let log = lock::beside(path, lock::LOG);
         // Whoever writes holds the lock and has a log; a log that lies there without a writer holds
         // what the file itself does not have yet.
         let at_rest =
@@ -206,11 +205,9 @@ impl Reading {
 
     /// The last `limit` runs, newest first.
     pub fn runs(&self, limit: u32) -> Result<Vec<PastRun>, LedgerError> {
-        let mut statement = self.connection.prepare(
-            "SELECT n, started_at, ended_at, exit_code, stop_reason, summary
-             FROM run ORDER BY n DESC LIMIT ?",
-        )?;
-        let runs = statement.query_map([limit], |row| {
+        let query = "SELECT n, started_at, ended_at, exit_code, stop_reason, summary
+                     FROM run ORDER BY n DESC LIMIT ?";
+        schema::rows(&self.connection, query, [limit], |row| {
             Ok(PastRun {
                 n: row.get(0)?,
                 started_at: row.get(1)?,
@@ -219,8 +216,7 @@ impl Reading {
                 stop_reason: row.get(4)?,
                 summary: row.get(5)?,
             })
-        })?;
-        Ok(runs.collect::<Result<_, _>>()?)
+        })
     }
 
     /// When a run last ended with exit code 0, in milliseconds since 1970.
@@ -271,12 +267,10 @@ impl Reading {
             )
             .optional()?;
         let Some((seq, mut story)) = found else { return Ok(None) };
-        let mut statement = self.connection.prepare(
-            "SELECT run, call, client_request_id, request_id, sent_at, answered_at, waited_ms,
-                    status, verdict, detail
-             FROM attempt WHERE registrant = ? ORDER BY n",
-        )?;
-        let attempts = statement.query_map([seq], |row| {
+        let query = "SELECT run, call, client_request_id, request_id, sent_at, answered_at,
+                            waited_ms, status, verdict, detail
+                     FROM attempt WHERE registrant = ? ORDER BY n";
+        story.attempts = schema::rows(&self.connection, query, [seq], |row| {
             let bytes: [u8; 16] = row.get(2)?;
             Ok(Attempted {
                 run: row.get(0)?,
@@ -291,7 +285,6 @@ impl Reading {
                 detail: row.get(9)?,
             })
         })?;
-        story.attempts = attempts.collect::<Result<_, _>>()?;
         Ok(Some(story))
     }
 }

@@ -358,6 +358,16 @@ pub(super) fn value<T: FromSql>(
     Ok(db.query_row(query, params, |row| row.get(0))?)
 }
 
+/// All rows that a query gives.
+pub(super) fn rows<T>(
+    db: &Connection,
+    query: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, LedgerError> {
+    Ok(db.prepare(query)?.query_map(params, read)?.collect::<Result<_, _>>()?)
+}
+
 /// Checks the pages that the file calls free: one that is not would be written over.
 pub(super) fn check_free_pages(connection: &Connection) -> Result<(), LedgerError> {
     if value::<i64>(connection, "PRAGMA freelist_count", [])? == 0 {

@@ -1,7 +1,6 @@
 //! The ledger's file, written by one run at a time.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -98,7 +97,7 @@ impl Ledger {
         let folder = std::fs::canonicalize(folder_of(path))?;
         let file = folder.join(path.file_name().unwrap_or_default());
         // SQLite removes its log when a run ends, so this one's did not.
-        let torn = file.with_file_name(log_name(&file)).try_exists()?;
+        let torn = lock::beside(&file, lock::LOG).try_exists()?;
         let mut connection = Connection::open_with_flags(
             file,
             OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -251,18 +250,15 @@ impl Ledger {
     /// one whose run died before the answer when the next run began, for it may have left at any
     /// time until its run died.
     pub fn recent_sends(&self, since: i64, transit: i64) -> Result<Vec<i64>, LedgerError> {
-        let mut statement = self.connection.prepare(
-            "SELECT at FROM
-                 (SELECT CASE verdict
-                         WHEN 'lost'
-                         THEN coalesce((SELECT min(started_at) FROM run WHERE n > attempt.run), sent_at)
-                         ELSE min(coalesce(answered_at, sent_at), sent_at + ?2)
-                         END AS at
-                  FROM attempt WHERE call <> 'GET' ORDER BY n DESC LIMIT 100000)
-             WHERE at >= ?1 ORDER BY at",
-        )?;
-        let times = statement.query_map([since, transit], |row| row.get(0))?;
-        Ok(times.collect::<Result<_, _>>()?)
+        let query = "SELECT at FROM
+             (SELECT CASE verdict
+                     WHEN 'lost'
+                     THEN coalesce((SELECT min(started_at) FROM run WHERE n > attempt.run), sent_at)
+                     ELSE min(coalesce(answered_at, sent_at), sent_at + ?2)
+                     END AS at
+              FROM attempt WHERE call <> 'GET' ORDER BY n DESC LIMIT 100000)
+         WHERE at >= ?1 ORDER BY at";
+        schema::rows(&self.connection, query, [since, transit], |row| row.get(0))
     }
 
     /// When a run last ended with exit code 0, in milliseconds since 1970.
@@ -373,12 +369,10 @@ impl Ledger {
 /// The numbers of all registrants in these states, none of them [`State::Enrolled`].
 pub(super) fn seqs_in(db: &Connection, states: &[State]) -> Result<Vec<i64>, LedgerError> {
     // `state <> 3` stands there for the index.
-    let mut statement = db.prepare("SELECT seq FROM registrant WHERE state <> 3 AND state = ?")?;
+    let query = "SELECT seq FROM registrant WHERE state <> 3 AND state = ?";
     let mut seqs = Vec::new();
     for state in states {
-        for seq in statement.query_map([*state as u8], |row| row.get(0))? {
-            seqs.push(seq?);
-        }
+        seqs.extend(schema::rows(db, query, [*state as u8], |row| row.get::<_, i64>(0))?);
     }
     Ok(seqs)
 }
@@ -406,11 +400,4 @@ fn put_in_doubt(transaction: &Transaction<'_>, now: i64) -> Result<(), LedgerErr
         schema::seal_row(transaction, seq)?;
     }
     Ok(())
-}
-
-/// The name of SQLite's log of a ledger.
-fn log_name(ledger: &Path) -> OsString {
-    let mut name = ledger.file_name().unwrap_or_default().to_owned();
-    name.push("-wal");
-    name
 }

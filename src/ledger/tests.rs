@@ -615,16 +615,15 @@ fn a_look_up_takes_microseconds() {
     let ledger = place.open();
     let mut shuffled: Vec<usize> = (0..ids.len()).collect();
     fastrand::Rng::with_seed(2).shuffle(&mut shuffled);
-    let measure =
-        |what: &str, mut work: Box<dyn FnMut(&mut LookUps<'_>, usize) + '_>, order: &[usize]| {
-            let mut look_ups = ledger.look_ups().expect("reads");
-            let start = on_processor();
-            for &nth in order {
-                work(&mut look_ups, nth);
-            }
-            let each = (on_processor() - start) / 1e3 / f64::from(count);
-            eprintln!("{what}: {each:.2} µs");
-        };
+    let measure = |what: &str, work: &dyn Fn(&mut LookUps<'_>, usize), order: &[usize]| {
+        let mut look_ups = ledger.look_ups().expect("reads");
+        let start = on_processor();
+        for &nth in order {
+            work(&mut look_ups, nth);
+        }
+        let each = (on_processor() - start) / 1e3 / f64::from(count);
+        eprintln!("{what}: {each:.2} µs");
+    };
     let in_order: Vec<usize> = (0..ids.len()).collect();
     let by_id = |look_ups: &mut LookUps<'_>, nth: usize| {
         assert!(look_ups.find(&ids[nth]).expect("reads").is_some());
@@ -633,8 +632,8 @@ fn a_look_up_takes_microseconds() {
         let seq = Seq(i64::try_from(nth).expect("small") + 1);
         assert!(look_ups.at(seq).expect("reads").link.is_some());
     };
-    measure("by id, in the ledger's order", Box::new(by_id), &in_order);
-    measure("by id, in any order", Box::new(by_id), &shuffled);
-    measure("by number, in the ledger's order", Box::new(by_seq), &in_order);
-    measure("by number, in any order", Box::new(by_seq), &shuffled);
+    measure("by id, in the ledger's order", &by_id, &in_order);
+    measure("by id, in any order", &by_id, &shuffled);
+    measure("by number, in the ledger's order", &by_seq, &in_order);
+    measure("by number, in any order", &by_seq, &shuffled);
 }

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, schema};
 
 /// The writes of one run: POSTs and DELETEs of registrants.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,14 +98,11 @@ fn of_run(db: &Connection, run: i64, slots: u16) -> Result<Option<RunTraffic>, L
     let Some((first, last)): Option<(i64, i64)> = span else { return Ok(None) };
     let slot = step((last - first).max(0), slots);
     let mut traffic = RunTraffic { first, last, slot, ..RunTraffic::default() };
-    let mut statement = db.prepare(
-        "SELECT call, status, count(*) FROM attempt WHERE run = ?
-         GROUP BY call, status ORDER BY 3 DESC, 1, 2",
-    )?;
-    let answers = statement.query_map([run], |row| {
+    let query = "SELECT call, status, count(*) FROM attempt WHERE run = ?
+                 GROUP BY call, status ORDER BY 3 DESC, 1, 2";
+    traffic.answers = schema::rows(db, query, [run], |row| {
         Ok(Answers { call: row.get(0)?, status: row.get(1)?, count: unsigned(row.get(2)?) })
     })?;
-    traffic.answers = answers.collect::<Result<_, _>>()?;
     traffic.slots = slots_of(db, run, first, slot)?;
     traffic.latency = latency(db, run)?;
     Ok(Some(traffic))

@@ -60,12 +60,7 @@ impl GroupCommit<'_> {
             Purpose::Remove => (State::Removing, self.run, Some(request)),
             Purpose::Adopt => (State::Awaiting, BEFORE_ALL_RUNS, None),
         };
-        let found: Option<(i64, i64)> = db
-            .prepare_cached("SELECT seq, state FROM registrant WHERE id = ?")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let seq = if let Some((seq, number)) = found {
-            let state = state_of(number)?;
+        let seq = if let Some((seq, state)) = find(db, id)? {
             let fits = match intent.purpose {
                 Purpose::Post => state.may_be_posted(),
                 Purpose::Remove => state.is_in_doubt(),
@@ -163,6 +158,13 @@ impl GroupCommit<'_> {
             ])?;
         Ok(())
     }
+}
+
+/// The number and the state of an id.
+fn find(db: &Transaction<'_>, id: &str) -> Result<Option<(i64, State)>, LedgerError> {
+    let mut find = db.prepare_cached("SELECT seq, state FROM registrant WHERE id = ?")?;
+    let found = find.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    found.map(|(seq, number)| Ok((seq, state_of(number)?))).transpose()
 }
 
 /// A new registrant, to be sealed by the caller; returns its number.
@@ -348,15 +350,13 @@ impl ListWriter<'_> {
     /// Takes some of the ids.
     pub fn take(&mut self, ids: impl IntoIterator<Item = String>) -> Result<(), LedgerError> {
         let db = &self.transaction;
-        let mut find = db.prepare_cached("SELECT seq, state FROM registrant WHERE id = ?")?;
         let mut update =
             db.prepare_cached("UPDATE registrant SET state = ?, settled_at = ? WHERE seq = ?")?;
         for id in ids {
-            let found: Option<(i64, i64)> =
-                find.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let found = find(db, &id)?;
             let seq = match found {
                 None => insert(db, &id, State::Foreign, self.run)?,
-                Some((seq, number)) if state_of(number)?.may_be_posted() => seq,
+                Some((seq, state)) if state.may_be_posted() => seq,
                 Some(_) => continue,
             };
             let known = found.is_some() && was_in_doubt(db, seq)?;

@@ -15,7 +15,7 @@ use crate::{
     },
     input::{self, Input, Source, survey},
     job,
-    ledger::{Identity, LedgerError, LastListing, Reading, State},
+    ledger::{Identity, LastListing, LedgerError, Reading, State},
     output::probe,
     registrant::{Mode, Rule},
 };

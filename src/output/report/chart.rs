@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    ledger::{EDGES, AnswerTimes, RunTraffic, TrafficSlot},
+    ledger::{AnswerTimes, EDGES, RunTraffic, TrafficSlot},
     output::words::{grouped, length},
 };
 
@@ -262,8 +262,11 @@ mod tests {
     #[test]
     fn times_below_the_chart_are_few_and_round() {
         for (slots, slot, last) in [(3, 100, "0"), (70, 1_000, "1 min"), (60, 60_000, "45 min")] {
-            let traffic =
-                RunTraffic { slots: vec![TrafficSlot::default(); slots], slot, ..RunTraffic::default() };
+            let traffic = RunTraffic {
+                slots: vec![TrafficSlot::default(); slots],
+                slot,
+                ..RunTraffic::default()
+            };
             let times = times(&traffic);
             assert!((1..=5).contains(&times.len()), "{times:?}");
             assert_eq!(times.last().map(|(_, text)| text.as_str()), Some(last), "{times:?}");
