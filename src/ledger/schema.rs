@@ -40,7 +40,7 @@ pub(super) const VERSION: i32 = 2;
 
 /// The tables of version 1. `state` is [`State`]; `sent` is [`super::sent_digest`];
 /// `client_request_id` and `sent_at` are those of the latest attempt whose answer is not in yet;
-/// `seal` is [`seal`].
+/// `seal` is that of a [`SealedRow`].
 const TABLES: &str = "
 CREATE TABLE target (
     one             INTEGER PRIMARY KEY CHECK (one = 1),

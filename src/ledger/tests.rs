@@ -578,6 +578,7 @@ fn on_processor() -> f64 {
 /// What a look-up costs: `cargo test --release ledger -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures"]
+#[expect(clippy::print_stderr, reason = "the figures are what it is run for")]
 fn a_look_up_takes_microseconds() {
     let count: u32 =
         std::env::var("LOOK_UPS").map_or(100_000, |text| text.parse().expect("a number"));
