@@ -22,7 +22,7 @@ use crate::{
     graph::target::{Api, Target},
     input::{self, Input, Source, survey},
     job,
-    ledger::{Identity, LedgerError, Listed, Reading, State},
+    ledger::{Identity, LedgerError, LastListing, Reading, State},
     output::{grouped, probe},
     registrant::{Mode, Rule},
 };
@@ -133,7 +133,7 @@ struct Reachable<'a> {
     tokens: Tokens,
     target: Option<&'a Target>,
     /// What the ledger knows of the target.
-    known: Option<Listed>,
+    known: Option<LastListing>,
     /// The input, opened and mapped.
     input: Option<Input>,
 }
@@ -259,7 +259,7 @@ fn ledger(
     path: &Path,
     identity: &Identity,
     findings: &mut Findings,
-) -> Option<(Listed, Option<i64>)> {
+) -> Option<(LastListing, Option<i64>)> {
     let read = || -> Result<_, LedgerError> {
         let reading = Reading::glance(path)?;
         let found = reading.target()?;

@@ -90,7 +90,7 @@ struct Next {
 }
 
 impl Next {
-    fn of(counts: &Counts) -> Self {
+    fn of(counts: &StateCounts) -> Self {
         Self {
             look_up: counts.in_doubt(),
             send_again: counts.of(State::Ready) + counts.of(State::Refused),

@@ -185,7 +185,7 @@ impl PersonColumns {
             return PersonFingerprint::UNKNOWN;
         }
         let email = self.email.map_or("", &cell);
-        marker.mark(email, self.name.iter().map(|&column| cell(column)))
+        marker.fingerprint(email, self.name.iter().map(|&column| cell(column)))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         webinar::Webinar,
         wire::{Member, MemberStanding},
     },
-    ledger::{Granted, NextState, Purpose, Transition},
+    ledger::{NextState, Purpose, SendPermit, Transition},
     pacing::{Call, Systemic, Verdict},
     registrant::BadLink,
 };
@@ -56,8 +56,8 @@ impl<T: Transport> LinkFetcher<'_, T> {
             work.adopted = true;
             let request = self.sender.client.fresh_id();
             match self.sender.intend(work, Purpose::Adopt, request).await {
-                Ok(Granted::Go(seq)) => work.seq = Some(seq),
-                Ok(Granted::Held(state)) => return RowEnd::Held(state),
+                Ok(SendPermit::Go(seq)) => work.seq = Some(seq),
+                Ok(SendPermit::Held(state)) => return RowEnd::Held(state),
                 Err(error) => return self.sender.ledger_failed(&error),
             }
         }

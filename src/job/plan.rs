@@ -106,7 +106,7 @@ impl Plan {
         remote: RemoteIndex,
         trust_ids: bool,
     ) -> Result<Self, JobError> {
-        let key = ledger.mark_key();
+        let key = ledger.fingerprint_key();
         let people = People::new(input.tells_people() != (false, false) && ledger.knows_people()?);
         let mut pass = Pass {
             rule: &rule,
@@ -142,7 +142,7 @@ impl Plan {
                 is_rejects_file: input.detected().rejects,
             };
             let judgement = people.judge(&rows, &list, |tell| -> Result<(), JobError> {
-                Ok(ledger.tell_people(tell)?)
+                Ok(ledger.for_each_fingerprint(tell)?)
             })?;
             for (row, mismatch) in judgement.mismatches {
                 rows[row].action = Action::Refuse(Refused::OtherPerson(mismatch));

@@ -23,7 +23,7 @@ use crate::{
         webinar::{Accepted, Webinar},
     },
     ledger::{
-        Attempt, Granted, Intent, LedgerError, LedgerWriter, NextState, Purpose, Seq, State,
+        Attempt, SendPermit, Intent, LedgerError, LedgerWriter, NextState, Purpose, Seq, State,
         Transition,
     },
     pacing::{Call, Verdict},
@@ -167,8 +167,8 @@ impl<T: Transport> RowSender<'_, T> {
             let request = self.client.fresh_id();
             let purpose = if call == Call::Remove { Purpose::Remove } else { Purpose::Post };
             let seq = match self.intend(work, purpose, request).await {
-                Ok(Granted::Go(seq)) => seq,
-                Ok(Granted::Held(state)) => {
+                Ok(SendPermit::Go(seq)) => seq,
+                Ok(SendPermit::Held(state)) => {
                     tracing::debug!(state = state.name(), "the ledger holds this row");
                     return RowEnd::Held(state);
                 }
@@ -216,7 +216,7 @@ impl<T: Transport> RowSender<'_, T> {
         work: &Work,
         purpose: Purpose,
         request: Uuid,
-    ) -> Result<Granted, LedgerError> {
+    ) -> Result<SendPermit, LedgerError> {
         let now = self.client.clock.now();
         self.writer
             .intend(Intent {

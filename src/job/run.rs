@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     graph::{
-        list::Member,
+        wire::Member,
         meeting::Registration,
         target::{Api, Target},
         transport::Transport,
@@ -198,9 +198,9 @@ impl<T: Transport> Import<'_, T> {
         if let Some(trap) = plan.trap.take() {
             return Err(JobError::Trap(trap).into());
         }
-        ledger.keep_marks(&plan.learnt)?;
+        ledger.store_fingerprints(&plan.learnt)?;
         if !plan.is_idle() {
-            ledger.look_over()?;
+            ledger.verify()?;
         }
         self.set_pace(&plan, ledger)?;
         let pace = self.client.view().per_second;

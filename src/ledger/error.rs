@@ -69,7 +69,6 @@ impl LedgerError {
     }
 
     /// The fault without its path.
-    #[must_use]
     pub fn kind(&self) -> &Self {
         match self {
             Self::At { source, .. } => source.kind(),

@@ -14,6 +14,10 @@ use std::{
 use super::LedgerError;
 use crate::private;
 
+/// How the names of a ledger's lock and of SQLite's log end.
+const LOCK: &str = ".lock";
+pub(super) const LOG: &str = "-wal";
+
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -26,17 +30,17 @@ pub(super) const MARK: &[u8] = b"Beside this lock is the ledger of an import. Le
 
 /// `status` and `doctor` hold the lock for an instant; a run that begins in that instant tries
 /// again so often, after this long.
-const LOOKS: u32 = 5;
-const LOOK: Duration = Duration::from_millis(10);
+const RETRIES: u32 = 5;
+const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 impl Lock {
-    /// Takes the lock of the ledger at `path`. Waits for no run, but for whoever takes a look.
+    /// Takes the lock of the ledger at `path`. Waits for no run, but for whoever only asks.
     pub(super) fn take(path: &Path) -> Result<Self, LedgerError> {
-        let file = make(&name(path)).map_err(LedgerError::Io)?;
-        for look in 0..=LOOKS {
+        let file = make(&beside(path, LOCK)).map_err(LedgerError::Io)?;
+        for nth in 0..=RETRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { file }),
-                Err(TryLockError::WouldBlock) if look < LOOKS => std::thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) if nth < RETRIES => std::thread::sleep(RETRY_AFTER),
                 Err(TryLockError::WouldBlock) => break,
                 Err(TryLockError::Error(error)) => return Err(LedgerError::Io(error)),
             }
@@ -55,10 +59,10 @@ impl Lock {
     }
 }
 
-/// Whether a run holds the lock of the ledger at `path`. Makes no file. Looking takes a shared lock
-/// for an instant.
+/// Whether a run holds the lock of the ledger at `path`. Makes no file. Takes a shared lock for
+/// an instant.
 pub(super) fn is_held(path: &Path) -> io::Result<bool> {
-    let file = match File::open(name(path)) {
+    let file = match File::open(beside(path, LOCK)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
@@ -70,9 +74,10 @@ pub(super) fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn name(path: &Path) -> PathBuf {
+/// The file beside the ledger at `path` whose name ends so.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(ending);
     name.into()
 }
 

@@ -1,25 +1,21 @@
 //! The ledger: the SQLite file that remembers every registrant of one target across runs.
 //!
 //! It promises that an intent is on disk before it says so, and an outcome likewise; that no id is
-//! there twice; and that an id which is enrolled, or may be, is never granted another POST. It
+//! there twice; and that an id which is enrolled, or may be, is never permitted another POST. It
 //! leaves to others when to POST, and what an answer means.
 //!
 //! - [`Ledger`] holds the file and its lock, and does one thing at a time.
 //! - [`LedgerWriter`] lets many tasks write through it, in group commits, so that a slow disk does not
 //!   set the pace.
-//! - [`Reading`] looks at a ledger that a run may be writing.
+//! - [`LookUps`] finds registrants, each checked against its seal.
+//! - [`Reading`] reads a ledger that a run may be writing.
 
-mod batch;
-mod block;
 mod error;
-mod list;
 mod lock;
-mod look_up;
-mod marks;
+mod look_ups;
 mod reading;
-mod record;
+mod records;
 mod schema;
-mod seal;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -27,14 +23,13 @@ mod traffic;
 mod writer;
 
 pub use error::LedgerError;
-pub use list::List;
-pub use look_up::LookUps;
-pub use reading::{Attempted, Counts, PastRun, Reading, Story, Waiting};
-pub use record::{
-    Attempt, Entry, Granted, Identity, Intent, NextState, Purpose, Seq, State, Transition,
-    changed_fields, sent_digest, short_digest,
+pub use look_ups::LookUps;
+pub use reading::{Attempted, PastRun, Reading, StateCounts, Story, Waiting};
+pub use records::{
+    Attempt, Entry, Identity, Intent, LastListing, NextState, Purpose, SendPermit, Seq, State,
+    Transition, changed_fields, sent_digest, short_digest,
 };
 pub use schema::is_part_of_one;
-pub use store::{Ledger, Listed, RunEnd};
-pub use traffic::{Answers, EDGES, Latency, PERCENTILES, RunTraffic, Slot};
-pub use writer::LedgerWriter;
+pub use store::{Ledger, RunEnd};
+pub use traffic::{AnswerTimes, Answers, EDGES, PERCENTILES, RunTraffic, TrafficSlot};
+pub use writer::{LedgerWriter, ListWriter};

@@ -1,5 +1,5 @@
-//! A look at a ledger that a run may be writing: for `status` and `explain`. Takes no lock and
-//! changes nothing.
+//! Reads a ledger that a run may be writing: for `status` and `explain`. Takes no lock and changes
+//! nothing.
 
 use std::path::Path;
 
@@ -8,7 +8,9 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Identity, LedgerError, Listed, State, lock, record::BEFORE_ALL_RUNS, schema, store, traffic,
+    Identity, LastListing, LedgerError, State, lock,
+    records::{BEFORE_ALL_RUNS, state_of},
+    schema::{self, FileKind},
 };
 
 /// A ledger, opened for reading.
@@ -18,17 +20,15 @@ pub struct Reading {
 
 /// How many registrants stand where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts([u64; State::ALL.len()]);
+pub struct StateCounts([u64; State::ALL.len()]);
 
-impl Counts {
+impl StateCounts {
     /// How many stand there.
-    #[must_use]
     pub fn of(&self, state: State) -> u64 {
         self.0[state as usize]
     }
 
     /// How many are in doubt.
-    #[must_use]
     pub fn in_doubt(&self) -> u64 {
         State::ALL.into_iter().filter(|s| s.is_in_doubt()).map(|s| self.of(s)).sum()
     }
@@ -115,14 +115,13 @@ pub struct Story {
 
 impl Story {
     /// Whether it was taken over from the target, rather than sent.
-    #[must_use]
     pub fn is_adopted(&self) -> bool {
         self.run == BEFORE_ALL_RUNS
     }
 }
 
-/// Finds out whether there is a file: SQLite tells a missing one as one that cannot be opened.
-fn look_at(path: &Path) -> Result<(), LedgerError> {
+/// Finds out whether there is a file: SQLite reports a missing one as one that cannot be opened.
+fn must_exist(path: &Path) -> Result<(), LedgerError> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(()),
         Ok(_) => Err(LedgerError::NotALedger),
@@ -137,38 +136,24 @@ impl Reading {
     /// # Errors
     /// [`LedgerError`], with the path: absent, not a ledger, newer, or damaged.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        Self::open_here(path).map_err(|error| error.at(path))
+        let opened =
+            must_exist(path).and_then(|()| Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
+        opened.map_err(|error| error.at(path))
     }
 
     /// The same for a glance that leaves no trace where it can: SQLite makes two empty files beside
     /// a ledger that it opens, even to read, unless it is told that nobody writes.
-    ///
-    /// # Errors
-    /// As [`Reading::open`].
     pub fn glance(path: &Path) -> Result<Self, LedgerError> {
-        Self::glance_here(path).map_err(|error| error.at(path))
-    }
-
-    fn glance_here(path: &Path) -> Result<Self, LedgerError> {
-        look_at(path)?;
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
+        let log = lock::beside(path, lock::LOG);
         // Whoever writes holds the lock and has a log; a log that lies there without a writer holds
         // what the file itself does not have yet.
-        let at_rest = !lock::is_held(path)? && std::fs::symlink_metadata(log).is_err();
+        let at_rest =
+            path.is_file() && !Self::is_held(path)? && std::fs::symlink_metadata(log).is_err();
         let url = std::path::absolute(path).ok().and_then(|path| Url::from_file_path(path).ok());
-        match url.filter(|_| at_rest) {
-            Some(url) => Self::connect(
-                Path::new(&format!("{url}?immutable=1")),
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-            ),
-            None => Self::open_here(path),
-        }
-    }
-
-    fn open_here(path: &Path) -> Result<Self, LedgerError> {
-        look_at(path)?;
-        Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        let Some(url) = url.filter(|_| at_rest) else { return Self::open(path) };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let opened = Self::connect(Path::new(&format!("{url}?immutable=1")), flags);
+        opened.map_err(|error| error.at(path))
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, LedgerError> {
@@ -176,28 +161,14 @@ impl Reading {
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         match schema::recognise(&connection)? {
-            schema::Found::Ours | schema::Found::Older => Ok(Self { connection }),
-            schema::Found::Empty => Err(LedgerError::NotALedger),
+            FileKind::Ours | FileKind::Older => Ok(Self { connection }),
+            FileKind::Empty => Err(LedgerError::NotALedger),
         }
     }
 
     /// The target.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn target(&self) -> Result<Identity, LedgerError> {
-        Ok(self.connection.query_row(
-            "SELECT kind, name, organizer, graph FROM target",
-            [],
-            |row| {
-                Ok(Identity {
-                    kind: row.get(0)?,
-                    name: row.get(1)?,
-                    organizer: row.get(2)?,
-                    graph: row.get(3)?,
-                })
-            },
-        )?)
+        Ok(target(&self.connection)?)
     }
 
     /// Whether a run holds the ledger at `path`, which need not exist.
@@ -209,50 +180,34 @@ impl Reading {
     }
 
     /// The registration that the last run saw, and whether the target was ever listed whole.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
-    pub fn listed(&self) -> Result<Listed, LedgerError> {
-        store::listed(&self.connection)
+    pub fn listed(&self) -> Result<LastListing, LedgerError> {
+        listed(&self.connection)
     }
 
     /// How many registrants stand where.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
-    pub fn counts(&self) -> Result<Counts, LedgerError> {
-        let mut counts = Counts::default();
+    pub fn counts(&self) -> Result<StateCounts, LedgerError> {
+        let mut counts = StateCounts::default();
         let mut statement = self
             .connection
             .prepare("SELECT state, count(*) FROM registrant WHERE state <> 3 GROUP BY state")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let number: i64 = row.get(0)?;
-            let state = State::from_file(number)
-                .ok_or_else(|| LedgerError::Damaged(format!("state {number}")))?;
+            let state = state_of(row.get(0)?)?;
             counts.0[state as usize] = row.get::<_, i64>(1)?.cast_unsigned();
         }
         // Registrants are numbered from 1 without a gap, and none is ever deleted.
-        let all: i64 = self.connection.query_row(
-            "SELECT coalesce(max(seq), 0) FROM registrant",
-            [],
-            |row| row.get(0),
-        )?;
+        let all: i64 =
+            schema::value(&self.connection, "SELECT coalesce(max(seq), 0) FROM registrant", [])?;
         let others: u64 = counts.0.iter().sum();
         counts.0[State::Enrolled as usize] = all.cast_unsigned().saturating_sub(others);
         Ok(counts)
     }
 
     /// The last `limit` runs, newest first.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn runs(&self, limit: u32) -> Result<Vec<PastRun>, LedgerError> {
-        let mut statement = self.connection.prepare(
-            "SELECT n, started_at, ended_at, exit_code, stop_reason, summary
-             FROM run ORDER BY n DESC LIMIT ?",
-        )?;
-        let runs = statement.query_map([limit], |row| {
+        let query = "SELECT n, started_at, ended_at, exit_code, stop_reason, summary
+                     FROM run ORDER BY n DESC LIMIT ?";
+        schema::rows(&self.connection, query, [limit], |row| {
             Ok(PastRun {
                 n: row.get(0)?,
                 started_at: row.get(1)?,
@@ -261,22 +216,15 @@ impl Reading {
                 stop_reason: row.get(4)?,
                 summary: row.get(5)?,
             })
-        })?;
-        Ok(runs.collect::<Result<_, _>>()?)
+        })
     }
 
     /// When a run last ended with exit code 0, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn last_success(&self) -> Result<Option<i64>, LedgerError> {
-        traffic::last_success(&self.connection)
+        last_success(&self.connection)
     }
 
     /// What waits for a next run, by state and code, commonest first.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn waiting(&self) -> Result<Vec<Waiting>, LedgerError> {
         let mut statement = self.connection.prepare(
             "SELECT state, coalesce(code, ''), count(*), min(coalesce(settled_at, sent_at)), min(line)
@@ -285,10 +233,8 @@ impl Reading {
         let mut rows = statement.query([WAITING])?;
         let mut waiting = Vec::new();
         while let Some(row) = rows.next()? {
-            let number: i64 = row.get(0)?;
             waiting.push(Waiting {
-                state: State::from_file(number)
-                    .ok_or_else(|| LedgerError::Damaged(format!("state {number}")))?,
+                state: state_of(row.get(0)?)?,
                 code: row.get(1)?,
                 count: row.get::<_, i64>(2)?.cast_unsigned(),
                 since: row.get(3)?,
@@ -299,9 +245,6 @@ impl Reading {
     }
 
     /// The story of `id`, if the ledger knows it.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn story(&self, id: &str) -> Result<Option<Story>, LedgerError> {
         let found = self
             .connection
@@ -311,7 +254,7 @@ impl Reading {
                 params![id],
                 |row| {
                     let story = Story {
-                        state: State::from_file(row.get(1)?).unwrap_or(State::Unknown),
+                        state: state_of(row.get(1)?).unwrap_or(State::Unknown),
                         line: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
                         run: row.get(3)?,
                         has_link: row.get(4)?,
@@ -324,12 +267,10 @@ impl Reading {
             )
             .optional()?;
         let Some((seq, mut story)) = found else { return Ok(None) };
-        let mut statement = self.connection.prepare(
-            "SELECT run, call, client_request_id, request_id, sent_at, answered_at, waited_ms,
-                    status, verdict, detail
-             FROM attempt WHERE registrant = ? ORDER BY n",
-        )?;
-        let attempts = statement.query_map([seq], |row| {
+        let query = "SELECT run, call, client_request_id, request_id, sent_at, answered_at,
+                            waited_ms, status, verdict, detail
+                     FROM attempt WHERE registrant = ? ORDER BY n";
+        story.attempts = schema::rows(&self.connection, query, [seq], |row| {
             let bytes: [u8; 16] = row.get(2)?;
             Ok(Attempted {
                 run: row.get(0)?,
@@ -344,7 +285,33 @@ impl Reading {
                 detail: row.get(9)?,
             })
         })?;
-        story.attempts = attempts.collect::<Result<_, _>>()?;
         Ok(Some(story))
     }
+}
+
+/// The target that the ledger belongs to.
+pub(super) fn target(connection: &Connection) -> rusqlite::Result<Identity> {
+    connection.query_row("SELECT kind, name, organizer, graph FROM target", [], |row| {
+        Ok(Identity {
+            kind: row.get(0)?,
+            name: row.get(1)?,
+            organizer: row.get(2)?,
+            graph: row.get(3)?,
+        })
+    })
+}
+
+/// See [`Reading::listed`].
+pub(super) fn listed(connection: &Connection) -> Result<LastListing, LedgerError> {
+    let query = "SELECT listed_at, mode, registration_id FROM target";
+    Ok(connection.query_row(query, [], |row| {
+        let mode: Option<String> = row.get(1)?;
+        let id: Option<String> = row.get(2)?;
+        Ok(LastListing { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
+    })?)
+}
+
+/// When a run last ended with exit code 0, in milliseconds since 1970.
+pub(super) fn last_success(db: &Connection) -> Result<Option<i64>, LedgerError> {
+    schema::value(db, "SELECT max(ended_at) FROM run WHERE exit_code = 0", [])
 }

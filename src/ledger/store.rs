@@ -1,7 +1,6 @@
 //! The ledger's file, written by one run at a time.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,12 +8,12 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::{
-    Identity, LedgerError, State,
-    batch::Batch,
+    Identity, LastListing, LedgerError, Seq, State,
     lock::{self, Lock},
-    marks, schema, seal,
+    reading,
+    schema::{self, FileKind},
 };
-use crate::registrant::FingerprintKey;
+use crate::registrant::{FingerprintKey, PersonFingerprint};
 
 /// How long a statement waits for a reader's lock. Readers (`status`, `explain`) hold it for
 /// milliseconds.
@@ -22,14 +21,14 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// What SQLite keeps of the file in memory, in KiB. Ids come in no order, so each new one changes a
 /// page of its own in their index: with SQLite's own 2 MiB most of these are read again and again.
-pub(super) const CACHE: i64 = 8 * 1_024;
+pub(super) const CACHE_KIB: i64 = 8 * 1_024;
 
 /// The length of the log, in pages, at which it is carried over to the file: four times SQLite's
 /// own. A page that was changed several times meanwhile is carried over once.
-const LOG: i64 = 4_000;
+const LOG_PAGES: i64 = 4_000;
 
 /// The code of a row whose run died between the intent and the answer.
-pub(super) const LOST: &str = "no-answer";
+const LOST: &str = "no-answer";
 
 /// The ledger of one target, held by this run alone.
 pub struct Ledger {
@@ -37,20 +36,10 @@ pub struct Ledger {
     path: PathBuf,
     run: i64,
     torn: bool,
-    /// Whether all registrants were looked over.
+    /// Whether all registrants were checked.
     sound: bool,
-    /// What people's marks are made with.
     key: FingerprintKey,
     _lock: Lock,
-}
-
-/// What is known of the target since its registrants were last listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// When the first whole list was taken, in milliseconds since 1970.
-    pub at: Option<i64>,
-    /// The registration's id and mode at the last run.
-    pub registration: Option<(Option<String>, String)>,
 }
 
 /// How a run ended, for `status`.
@@ -69,19 +58,9 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Writes the target into a new ledger, or holds it against the one that is there.
+/// Writes the target into a new ledger, or compares it with the one that is there.
 fn claim(connection: &Connection, target: &Identity, now: i64) -> Result<(), LedgerError> {
-    let found = connection
-        .query_row("SELECT kind, name, organizer, graph FROM target", [], |row| {
-            Ok(Identity {
-                kind: row.get(0)?,
-                name: row.get(1)?,
-                organizer: row.get(2)?,
-                graph: row.get(3)?,
-            })
-        })
-        .optional()?;
-    match found {
+    match reading::target(connection).optional()? {
         Some(found) if found == *target => Ok(()),
         Some(found) => {
             Err(LedgerError::OtherTarget { found: found.to_string(), wanted: target.to_string() })
@@ -95,14 +74,6 @@ fn claim(connection: &Connection, target: &Identity, now: i64) -> Result<(), Led
             Ok(())
         }
     }
-}
-
-pub(super) fn listed(connection: &Connection) -> Result<Listed, LedgerError> {
-    Ok(connection.query_row("SELECT listed_at, mode, registration_id FROM target", [], |row| {
-        let mode: Option<String> = row.get(1)?;
-        let id: Option<String> = row.get(2)?;
-        Ok(Listed { at: row.get(0)?, registration: mode.map(|mode| (id, mode)) })
-    })?)
 }
 
 impl Ledger {
@@ -126,7 +97,7 @@ impl Ledger {
         let folder = std::fs::canonicalize(folder_of(path))?;
         let file = folder.join(path.file_name().unwrap_or_default());
         // SQLite removes its log when a run ends, so this one's did not.
-        let torn = file.with_file_name(log_name(&file)).try_exists()?;
+        let torn = lock::beside(&file, lock::LOG).try_exists()?;
         let mut connection = Connection::open_with_flags(
             file,
             OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -134,9 +105,8 @@ impl Ledger {
                 | OpenFlags::SQLITE_OPEN_NOFOLLOW,
         )?;
         connection.busy_timeout(BUSY)?;
-        seal::teach(&connection)?;
         let found = schema::recognise(&connection)?;
-        if found == schema::Found::Empty && !is_new && lock.is_marked()? {
+        if found == FileKind::Empty && !is_new && lock.is_marked()? {
             return Err(LedgerError::Damaged("it is empty, and it was not".to_owned()));
         }
         // Write-ahead log: one sync a commit, and readers do not wait for the run. FULL: the sync
@@ -144,29 +114,29 @@ impl Ledger {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "OFF")?;
-        connection.pragma_update(None, "cache_size", -CACHE)?;
-        connection.pragma_update(None, "wal_autocheckpoint", LOG)?;
-        if found == schema::Found::Empty {
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        if found == FileKind::Empty {
             schema::create(&mut connection)?;
         }
         lock.mark()?;
-        seal::look_at_free_pages(&connection)?;
+        schema::check_free_pages(&connection)?;
         claim(&connection, target, now)?;
         schema::bring_up_to_date(&mut connection, found)?;
-        let key = marks::key(&connection)?;
+        let key = schema::key(&connection)?;
         let path = path.to_owned();
         Ok(Self { connection, path, run: 0, torn, sound: false, key, _lock: lock })
     }
 
-    /// Looks over all registrants, once: every seal fits, and who is not found is not there. Nobody
-    /// is posted before that; a run that posts nobody does without, for it holds each row that it
-    /// reads against its seal.
+    /// Checks all registrants, once: every seal fits, and who is not found is not there. Nobody is
+    /// posted before that; a run that posts nobody does without, for each row that it reads is
+    /// checked against its seal.
     ///
     /// # Errors
     /// [`LedgerError::Damaged`], with the path.
-    pub fn look_over(&mut self) -> Result<(), LedgerError> {
+    pub fn verify(&mut self) -> Result<(), LedgerError> {
         if !self.sound {
-            seal::look_over(&self.connection).map_err(|error| error.at(&self.path))?;
+            schema::verify(&self.connection).map_err(|error| error.at(&self.path))?;
             self.sound = true;
         }
         Ok(())
@@ -175,13 +145,11 @@ impl Ledger {
     /// Whether an earlier run did not end as it should: it was killed, or the power failed. The
     /// ledger holds everything that such a run was promised, unless its log was damaged as well;
     /// what was lost with it nobody can tell from here, so ask the target.
-    #[must_use]
     pub fn was_torn(&self) -> bool {
         self.torn
     }
 
     /// The file.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -189,17 +157,10 @@ impl Ledger {
     /// Begins a run: gives it a number, and puts in doubt whatever an earlier run left with an
     /// intent and no answer. Such a request may have left long after its intent was written, so its
     /// settling time begins now.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be written.
     pub fn begin_run(&mut self, now: i64) -> Result<i64, LedgerError> {
         let transaction = self.connection.transaction()?;
-        self.torn |= transaction
-            .query_row("SELECT ended_at IS NULL FROM run ORDER BY n DESC LIMIT 1", [], |row| {
-                row.get(0)
-            })
-            .optional()?
-            .unwrap_or(false);
+        let last = "SELECT coalesce((SELECT ended_at IS NULL FROM run ORDER BY n DESC LIMIT 1), 0)";
+        self.torn |= schema::value::<bool>(&transaction, last, [])?;
         transaction.execute(
             "INSERT INTO run (started_at, version) VALUES (?, ?)",
             params![now, env!("CARGO_PKG_VERSION")],
@@ -212,51 +173,37 @@ impl Ledger {
     }
 
     /// The number of this run; before [`Ledger::begin_run`], of the last one.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn run(&self) -> Result<i64, LedgerError> {
         if self.run != 0 {
             return Ok(self.run);
         }
-        Ok(self
-            .connection
-            .query_row("SELECT coalesce(max(n), 0) FROM run", [], |row| row.get(0))?)
+        schema::value(&self.connection, "SELECT coalesce(max(n), 0) FROM run", [])
     }
 
     /// When the files of a ledger that holds somebody as enrolled were last written by a run, in
     /// milliseconds since 1970; `None` where they never were, or nobody is enrolled.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn filed_at(&self) -> Result<Option<i64>, LedgerError> {
-        Ok(self.connection.query_row(
+        schema::value(
+            &self.connection,
             "SELECT max(ended_at) FROM run WHERE EXISTS (SELECT 1 FROM registrant WHERE state = 3)",
             [],
-            |row| row.get(0),
-        )?)
+        )
     }
 
     /// Whether anybody of the first thousands that the ledger enrolled was enrolled before `at`, in
     /// milliseconds since 1970, and is so still.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn has_enrolled_before(&self, at: i64) -> Result<bool, LedgerError> {
         // Whoever was enrolled first stands first: no need to read a million rows that are all new.
-        Ok(self.connection.query_row(
+        schema::value(
+            &self.connection,
             "SELECT EXISTS (SELECT 1 FROM (SELECT settled_at FROM registrant NOT INDEXED
                                            WHERE state = ? ORDER BY seq LIMIT 10000)
                             WHERE settled_at < ?)",
             params![State::Enrolled as u8, at],
-            |row| row.get(0),
-        )?)
+        )
     }
 
     /// Writes how the run ended.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be written.
     pub fn end_run(&mut self, end: &RunEnd<'_>) -> Result<(), LedgerError> {
         self.connection.execute(
             "UPDATE run SET ended_at = ?, exit_code = ?, stop_reason = ?, summary = ? WHERE n = ?",
@@ -266,17 +213,11 @@ impl Ledger {
     }
 
     /// The registration that the last run saw, and whether the target was ever listed whole.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
-    pub fn listed(&self) -> Result<Listed, LedgerError> {
-        listed(&self.connection)
+    pub fn listed(&self) -> Result<LastListing, LedgerError> {
+        reading::listed(&self.connection)
     }
 
     /// Keeps the registration that this run sees.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be written.
     pub fn keep_registration(&mut self, id: Option<&str>, mode: &str) -> Result<(), LedgerError> {
         self.connection
             .execute("UPDATE target SET registration_id = ?, mode = ?", params![id, mode])?;
@@ -284,9 +225,6 @@ impl Ledger {
     }
 
     /// What pacing learnt, under `name`: its text and the time it was kept.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn pace(&self, name: &str) -> Result<Option<(String, i64)>, LedgerError> {
         Ok(self
             .connection
@@ -297,9 +235,6 @@ impl Ledger {
     }
 
     /// Keeps what pacing learnt.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be written.
     pub fn keep_pace(&mut self, name: &str, learnt: &str, at: i64) -> Result<(), LedgerError> {
         self.connection.execute(
             "INSERT INTO pace (name, learnt, kept_at) VALUES (?1, ?2, ?3)
@@ -314,64 +249,136 @@ impl Ledger {
     /// that was answered by its answer, but `transit` milliseconds after it was sent at the latest;
     /// one whose run died before the answer when the next run began, for it may have left at any
     /// time until its run died.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn recent_sends(&self, since: i64, transit: i64) -> Result<Vec<i64>, LedgerError> {
-        let mut statement = self.connection.prepare(
-            "SELECT at FROM
-                 (SELECT CASE verdict
-                         WHEN 'lost'
-                         THEN coalesce((SELECT min(started_at) FROM run WHERE n > attempt.run), sent_at)
-                         ELSE min(coalesce(answered_at, sent_at), sent_at + ?2)
-                         END AS at
-                  FROM attempt WHERE call <> 'GET' ORDER BY n DESC LIMIT 100000)
-             WHERE at >= ?1 ORDER BY at",
-        )?;
-        let times = statement.query_map([since, transit], |row| row.get(0))?;
-        Ok(times.collect::<Result<_, _>>()?)
+        let query = "SELECT at FROM
+             (SELECT CASE verdict
+                     WHEN 'lost'
+                     THEN coalesce((SELECT min(started_at) FROM run WHERE n > attempt.run), sent_at)
+                     ELSE min(coalesce(answered_at, sent_at), sent_at + ?2)
+                     END AS at
+              FROM attempt WHERE call <> 'GET' ORDER BY n DESC LIMIT 100000)
+         WHERE at >= ?1 ORDER BY at";
+        schema::rows(&self.connection, query, [since, transit], |row| row.get(0))
     }
 
-    /// What people's marks are made with here.
-    #[must_use]
-    pub fn mark_key(&self) -> FingerprintKey {
+    /// When a run last ended with exit code 0, in milliseconds since 1970.
+    pub fn last_success(&self) -> Result<Option<i64>, LedgerError> {
+        reading::last_success(&self.connection)
+    }
+
+    /// What the fingerprints of this ledger's people are made with.
+    pub fn fingerprint_key(&self) -> FingerprintKey {
         self.key
     }
 
-    /// For the rooms of the ledger that only read.
+    /// Whether anybody's fingerprint is known.
+    pub fn knows_people(&self) -> Result<bool, LedgerError> {
+        let known = "SELECT EXISTS (SELECT 1 FROM registrant WHERE person IS NOT NULL)";
+        schema::value(&self.connection, known, [])
+    }
+
+    /// Stores the fingerprints of people who were enrolled before they were known, or whose rows
+    /// have changed since: all of them, or none. That of a new registrant comes with its intent.
+    pub fn store_fingerprints(
+        &mut self,
+        learnt: &[(Seq, PersonFingerprint)],
+    ) -> Result<(), LedgerError> {
+        if learnt.is_empty() {
+            return Ok(());
+        }
+        self.in_transaction(|transaction| {
+            let mut update =
+                transaction.prepare("UPDATE registrant SET person = ? WHERE seq = ?")?;
+            for (seq, person) in learnt {
+                // They get new seals, so the old ones must fit.
+                schema::check_row(transaction, seq.0, &State::ALL)?;
+                update.execute(params![person.to_number(), seq.0])?;
+                schema::seal_row(transaction, seq.0)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives the fingerprint of everybody whom the target holds, or may hold, by this ledger's doing.
+    /// No index helps with it, since that is seldom asked.
+    pub fn for_each_fingerprint(
+        &self,
+        mut give: impl FnMut(Seq, PersonFingerprint),
+    ) -> Result<(), LedgerError> {
+        self.with_path(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT seq, person FROM registrant NOT INDEXED
+                 WHERE person IS NOT NULL AND state NOT IN (?, ?, ?)",
+            )?;
+            let not_held = [State::Ready as u8, State::Refused as u8, State::Foreign as u8];
+            let mut rows = statement.query(not_held)?;
+            while let Some(row) = rows.next()? {
+                give(Seq(row.get(0)?), PersonFingerprint::from_number(row.get(1)?));
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives the id of everybody who was enrolled before `at`, in milliseconds since 1970.
+    pub fn tell_enrolled(&self, at: i64, mut give: impl FnMut(&str)) -> Result<(), LedgerError> {
+        self.with_path(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT id FROM registrant NOT INDEXED WHERE state = ? AND settled_at < ?",
+            )?;
+            let mut rows = statement.query(params![State::Enrolled as u8, at])?;
+            while let Some(row) = rows.next()? {
+                give(row.get_ref(0)?.as_str().unwrap_or_default());
+            }
+            Ok(())
+        })
+    }
+
+    /// The connection, for what only reads, and for a list that is taken.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// For those that write for themselves.
-    pub(super) fn connection_mut(&mut self) -> &mut Connection {
-        &mut self.connection
+    /// The number of this run; 0 before it has begun.
+    pub(super) fn current_run(&self) -> i64 {
+        self.run
     }
 
-    /// Does all of `work` in one transaction: when it returns, everything in it is on disk.
-    pub(super) fn commit<R>(
-        &mut self,
-        work: impl FnOnce(&Batch<'_>) -> Result<R, LedgerError>,
+    /// Reads, and adds the path to what goes wrong.
+    pub(super) fn with_path<'a, R>(
+        &'a self,
+        read: impl FnOnce(&'a Connection) -> Result<R, LedgerError>,
     ) -> Result<R, LedgerError> {
-        self.look_over()?;
-        let Self { connection, path, run, .. } = self;
+        read(&self.connection).map_err(|error| error.at(&self.path))
+    }
+
+    /// Does all of `work`, or nothing; when it returns, all of it is on disk.
+    pub(super) fn in_transaction<R>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<R, LedgerError>,
+    ) -> Result<R, LedgerError> {
         let write = || {
-            let transaction = connection.transaction()?;
-            let done = work(&Batch { transaction: &transaction, run: *run })?;
+            let transaction = self.connection.transaction()?;
+            let done = work(&transaction)?;
             transaction.commit()?;
             Ok(done)
         };
-        write().map_err(|error: LedgerError| error.at(&*path))
+        write().map_err(|error: LedgerError| error.at(&self.path))
     }
+}
+
+/// The numbers of all registrants in these states, none of them [`State::Enrolled`].
+pub(super) fn seqs_in(db: &Connection, states: &[State]) -> Result<Vec<i64>, LedgerError> {
+    // `state <> 3` stands there for the index.
+    let query = "SELECT seq FROM registrant WHERE state <> 3 AND state = ?";
+    let mut seqs = Vec::new();
+    for state in states {
+        seqs.extend(schema::rows(db, query, [*state as u8], |row| row.get::<_, i64>(0))?);
+    }
+    Ok(seqs)
 }
 
 /// Puts in doubt whatever an earlier run left with an intent and no answer.
 fn put_in_doubt(transaction: &Transaction<'_>, now: i64) -> Result<(), LedgerError> {
-    // `state <> 3` stands there for the index.
-    let left: Vec<i64> = transaction
-        .prepare("SELECT seq FROM registrant WHERE state <> 3 AND state IN (?, ?)")?
-        .query_map([State::Sending as u8, State::Removing as u8], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
     let mut note = transaction.prepare(
         "INSERT INTO attempt (registrant, run, call, client_request_id, sent_at, waited_ms, verdict, detail)
          SELECT seq, run, CASE state WHEN ?1 THEN 'POST' ELSE 'DELETE' END,
@@ -381,22 +388,16 @@ fn put_in_doubt(transaction: &Transaction<'_>, now: i64) -> Result<(), LedgerErr
     let mut doubt = transaction.prepare(
         "UPDATE registrant
          SET state = ?1, code = ?2, client_request_id = NULL,
-             reason = 'the run ended before the answer came', settled_at = ?3,
-             seal = seal(id, ?1, sent, join_web_url, registrant_id, person)
+             reason = 'the run ended before the answer came', settled_at = ?3
          WHERE seq = ?4",
     )?;
-    for seq in left {
+    let unanswered = [State::Sending, State::Removing];
+    for seq in seqs_in(transaction, &unanswered)? {
         // It gets a new seal, so the old one must fit, and the index must have told the truth.
-        seal::look_at(transaction, seq, &[State::Sending, State::Removing])?;
+        schema::check_row(transaction, seq, &unanswered)?;
         note.execute(params![State::Sending as u8, seq])?;
         doubt.execute(params![State::Unknown as u8, LOST, now, seq])?;
+        schema::seal_row(transaction, seq)?;
     }
     Ok(())
-}
-
-/// The name of SQLite's log of a ledger.
-fn log_name(ledger: &Path) -> OsString {
-    let mut name = ledger.file_name().unwrap_or_default().to_owned();
-    name.push("-wal");
-    name
 }

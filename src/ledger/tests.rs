@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::*;
+use super::{writer::commit, *};
 use crate::registrant::{JoinLink, PersonFingerprint, RegistrantId};
 
 const LINK: &str = "https://teams.microsoft.com/l/meetup-join/t/0";
@@ -74,20 +74,20 @@ fn attempt(verdict: &'static str) -> Attempt {
 
 fn settle(ledger: &mut Ledger, seq: Seq, verdict: &'static str, becomes: NextState) {
     let settlement = Transition { seq, attempt: Some(attempt(verdict)), becomes, at: 2_120 };
-    ledger.commit(|batch| batch.settle(&settlement)).expect("settles");
+    commit(ledger, |group| group.settle(&settlement)).expect("settles");
 }
 
 fn go(ledger: &mut Ledger, intent: &Intent) -> Seq {
-    match ledger.commit(|batch| batch.intend(intent)).expect("writes") {
-        Granted::Go(seq) => seq,
-        Granted::Held(state) => panic!("held: {state:?}"),
+    match commit(ledger, |group| group.intend(intent)).expect("writes") {
+        SendPermit::Go(seq) => seq,
+        SendPermit::Held(state) => panic!("held: {state:?}"),
     }
 }
 
 fn held(ledger: &mut Ledger, intent: &Intent) -> State {
-    match ledger.commit(|batch| batch.intend(intent)).expect("writes") {
-        Granted::Held(state) => state,
-        Granted::Go(_) => panic!("granted"),
+    match commit(ledger, |group| group.intend(intent)).expect("writes") {
+        SendPermit::Held(state) => state,
+        SendPermit::Go(_) => panic!("granted"),
     }
 }
 
@@ -189,23 +189,27 @@ fn a_link_comes_back_as_it_was_written_or_not_at_all() {
     damaged(&place.path);
 }
 
-/// Rows that are read ahead are the same as rows that are searched for, in whatever order.
+/// Ids that all differ; of three, two are enrolled and one is being sent.
+fn fill(ledger: &mut Ledger, count: u32) {
+    let write = |group: &writer::GroupCommit<'_>| {
+        for n in 0..count {
+            let permit = group.intend(&intent(&format!("id-{n}"), false))?;
+            let SendPermit::Go(seq) = permit else { panic!("held") };
+            if n % 3 > 0 {
+                group.settle(&Transition { seq, attempt: None, becomes: enrolled(), at: 2 })?;
+            }
+        }
+        Ok(())
+    };
+    commit(ledger, write).expect("writes");
+}
+
+/// In whatever order they are asked for, by id and by number.
 #[test]
 fn look_ups_find_everybody_in_any_order() {
     let place = Place::new();
     let mut ledger = place.open();
-    ledger
-        .commit(|batch| {
-            for n in 0..3_000 {
-                let granted = batch.intend(&intent(&format!("id-{n}"), false))?;
-                let Granted::Go(seq) = granted else { panic!("held") };
-                if n % 3 > 0 {
-                    batch.settle(&Transition { seq, attempt: None, becomes: enrolled(), at: 2 })?;
-                }
-            }
-            Ok(())
-        })
-        .expect("writes");
+    fill(&mut ledger, 3_000);
     let mut orders: Vec<Vec<u32>> = vec![
         (0..3_000).collect(),
         (0..3_000).chain(0..3_000).collect(),
@@ -224,8 +228,11 @@ fn look_ups_find_everybody_in_any_order() {
         for n in order {
             let found = look_ups.find(&id(&format!("id-{n}"))).expect("reads");
             let wanted = (n < 3_000).then(|| (i64::from(n) + 1, n % 3 > 0));
-            let found = found.map(|entry| (entry.seq.0, entry.link.is_some()));
-            assert_eq!(found, wanted, "{n}");
+            let found = found.map(|entry| (entry.seq, entry.link.is_some()));
+            assert_eq!(found.map(|(seq, link)| (seq.0, link)), wanted, "{n}");
+            if let Some((seq, link)) = found {
+                assert_eq!(look_ups.at(seq).expect("reads").link.is_some(), link, "{n}");
+            }
         }
     }
     // One within another, and a single one within both.
@@ -235,7 +242,8 @@ fn look_ups_find_everybody_in_any_order() {
     assert!(other.find(&id("id-1")).expect("reads").is_some());
     assert!(ledger.holds("id-1").expect("reads") && !ledger.holds("nobody").expect("reads"));
     drop((one, other));
-    // Whoever reads ahead has closed the file again: the last one out takes the log along.
+    assert!(ledger.look_ups().expect("reads").at(Seq(3_001)).is_err(), "nobody has this number");
+    // The last one out takes the log along.
     drop(ledger);
     assert!(!place.path.with_extension("ledger-wal").exists());
 }
@@ -294,8 +302,8 @@ fn damaged(path: &Path) {
         Ok(mut ledger) => {
             for _ in 0..2 {
                 let intent = intent("somebody new", false);
-                refused(ledger.commit(|batch| batch.intend(&intent)).expect_err("damaged"));
-                refused(ledger.look_over().expect_err("damaged"));
+                refused(commit(&mut ledger, |group| group.intend(&intent)).expect_err("damaged"));
+                refused(ledger.verify().expect_err("damaged"));
                 refused(ledger.keep_list([], 2).expect_err("damaged"));
             }
         }
@@ -443,7 +451,7 @@ async fn many_tasks_write_through_one_scribe_and_all_of_it_is_there() {
     let rows: Vec<String> = (0..1_000).map(|n| format!("id-{n}")).collect();
     let write = async |text: &String| {
         let granted = scribe.intend(intent(text, false)).await.expect("writes");
-        let Granted::Go(seq) = granted else { panic!("held") };
+        let SendPermit::Go(seq) = granted else { panic!("held") };
         let attempt = Some(attempt("done"));
         scribe
             .settle(Transition { seq, attempt, becomes: enrolled(), at: 3_000 })
@@ -493,4 +501,140 @@ fn a_write_counts_for_the_ceiling_from_when_the_server_may_have_counted_it() {
     let mut ledger = Ledger::open(&place.path, &target("m"), 20_000).expect("opens");
     ledger.begin_run(20_000).expect("begins");
     assert_eq!(ledger.recent_sends(2_121, 1_000).expect("reads"), [9_000]);
+}
+
+const ADA: PersonFingerprint = PersonFingerprint { email: 5, name: 7 };
+
+fn post_person(ledger: &mut Ledger, text: &str, person: PersonFingerprint) -> Seq {
+    go(ledger, &Intent { person, ..intent(text, false) })
+}
+
+fn person(ledger: &Ledger, text: &str) -> PersonFingerprint {
+    ledger.find(&id(text)).expect("reads").expect("is there").person
+}
+
+#[test]
+fn a_fingerprint_comes_with_its_registrant_or_is_learnt_later() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    assert!(!ledger.knows_people().expect("reads"));
+    let (a, b) = (
+        post_person(&mut ledger, "a", ADA),
+        post_person(&mut ledger, "b", PersonFingerprint::UNKNOWN),
+    );
+    assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (ADA, PersonFingerprint::UNKNOWN));
+    let bob = PersonFingerprint { email: u32::MAX, name: 0 };
+    ledger.store_fingerprints(&[(a, bob), (b, ADA)]).expect("writes");
+    assert_eq!((person(&ledger, "a"), person(&ledger, "b")), (bob, ADA));
+    let mut given = Vec::new();
+    ledger.for_each_fingerprint(|seq, person| given.push((seq, person))).expect("reads");
+    assert_eq!(given, [(a, bob), (b, ADA)]);
+    assert!(ledger.knows_people().expect("reads"));
+    ledger.verify().expect("every seal fits");
+    assert!(
+        ledger.store_fingerprints(&[(a, ADA), (Seq(9), ADA)]).is_err(),
+        "nobody has this number"
+    );
+    assert_eq!(person(&ledger, "a"), bob, "all of it or nothing");
+}
+
+#[test]
+fn a_changed_fingerprint_and_a_changed_key_are_damage() {
+    for (change, opens) in [
+        ("UPDATE registrant SET person = person + 1", true),
+        ("UPDATE registrant SET person = NULL", true),
+        ("UPDATE person_key SET key = randomblob(16)", false),
+        ("UPDATE person_key SET key = randomblob(15)", false),
+        ("DELETE FROM person_key", false),
+    ] {
+        let place = Place::new();
+        let mut ledger = place.open();
+        let seq = post_person(&mut ledger, "a", ADA);
+        drop(ledger);
+        place.sql(change);
+        let damaged = |error: LedgerError| {
+            assert!(matches!(error.kind(), LedgerError::Damaged(_)), "{change}: {error}");
+        };
+        match Ledger::open(&place.path, &target("m"), 1) {
+            Ok(mut ledger) => {
+                assert!(opens, "{change}");
+                damaged(ledger.find(&id("a")).map(drop).expect_err("damaged"));
+                damaged(ledger.store_fingerprints(&[(seq, ADA)]).expect_err("damaged"));
+            }
+            Err(error) => {
+                assert!(!opens, "{change}: {error}");
+                damaged(error);
+            }
+        }
+    }
+}
+
+/// The nanoseconds that this thread has had of a processor, so that what else runs does not count.
+fn on_processor() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    told.split(' ').next().and_then(|text| text.parse().ok()).expect("a number")
+}
+
+/// What a look-up costs: `cargo test --release ledger -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+#[expect(clippy::print_stderr, reason = "the figures are what it is run for")]
+fn a_look_up_takes_microseconds() {
+    let count: u32 =
+        std::env::var("LOOK_UPS").map_or(100_000, |text| text.parse().expect("a number"));
+    let place = Place::new();
+    let mut ledger = place.open();
+    let ids: Vec<RegistrantId> = {
+        let mut random = fastrand::Rng::with_seed(1);
+        (0..count).map(|_| id(&Uuid::from_u128(random.u128(..)).to_string())).collect()
+    };
+    for part in ids.chunks(10_000) {
+        commit(&mut ledger, |group| {
+            for id in part {
+                let SendPermit::Go(seq) =
+                    group.intend(&Intent { id: id.clone(), ..intent("a", false) })?
+                else {
+                    panic!("held")
+                };
+                let becomes = NextState::Enrolled {
+                    link: JoinLink::trusted(&format!("{LINK}{}{}", id.as_str(), "x".repeat(250))),
+                    registrant_id: Some(id.as_str().to_owned()),
+                    adopted: false,
+                };
+                group.settle(&Transition {
+                    seq,
+                    attempt: Some(attempt("done")),
+                    becomes,
+                    at: 2,
+                })?;
+            }
+            Ok(())
+        })
+        .expect("writes");
+    }
+    drop(ledger);
+    let ledger = place.open();
+    let mut shuffled: Vec<usize> = (0..ids.len()).collect();
+    fastrand::Rng::with_seed(2).shuffle(&mut shuffled);
+    let measure = |what: &str, work: &dyn Fn(&mut LookUps<'_>, usize), order: &[usize]| {
+        let mut look_ups = ledger.look_ups().expect("reads");
+        let start = on_processor();
+        for &nth in order {
+            work(&mut look_ups, nth);
+        }
+        let each = (on_processor() - start) / 1e3 / f64::from(count);
+        eprintln!("{what}: {each:.2} µs");
+    };
+    let in_order: Vec<usize> = (0..ids.len()).collect();
+    let by_id = |look_ups: &mut LookUps<'_>, nth: usize| {
+        assert!(look_ups.find(&ids[nth]).expect("reads").is_some());
+    };
+    let by_seq = |look_ups: &mut LookUps<'_>, nth: usize| {
+        let seq = Seq(i64::try_from(nth).expect("small") + 1);
+        assert!(look_ups.at(seq).expect("reads").link.is_some());
+    };
+    measure("by id, in the ledger's order", &by_id, &in_order);
+    measure("by id, in any order", &by_id, &shuffled);
+    measure("by number, in the ledger's order", &by_seq, &in_order);
+    measure("by number, in any order", &by_seq, &shuffled);
 }

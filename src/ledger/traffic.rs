@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, schema};
 
 /// The writes of one run: POSTs and DELETEs of registrants.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,9 +19,9 @@ pub struct RunTraffic {
     /// How long a slot of `slots` is.
     pub slot: i64,
     /// From the first on, one after another: what was sent in each.
-    pub slots: Vec<Slot>,
+    pub slots: Vec<TrafficSlot>,
     /// How long answers took, throttled ones left out.
-    pub latency: Latency,
+    pub latency: AnswerTimes,
 }
 
 /// Answers of one kind.
@@ -37,7 +37,7 @@ pub struct Answers {
 
 /// What became of the requests that were sent in one slot of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Slot {
+pub struct TrafficSlot {
     /// Done, by the server's word.
     pub accepted: u64,
     /// Asked to come again later.
@@ -48,9 +48,8 @@ pub struct Slot {
     pub other: u64,
 }
 
-impl Slot {
+impl TrafficSlot {
     /// All of them.
-    #[must_use]
     pub fn sum(&self) -> u64 {
         self.accepted + self.throttled + self.failed + self.other
     }
@@ -58,7 +57,7 @@ impl Slot {
 
 /// How long answers took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Latency {
+pub struct AnswerTimes {
     /// How many were measured.
     pub count: u64,
     /// `PERCENTILES` of them took at most so long.
@@ -87,25 +86,9 @@ const STEPS: [i64; 18] = [
 
 impl Ledger {
     /// What this run sent, in at most about `slots` slots of time; `None` where it sent nothing.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
     pub fn traffic(&self, slots: u16) -> Result<Option<RunTraffic>, LedgerError> {
         of_run(self.connection(), self.run()?, slots)
     }
-
-    /// When a run last ended with exit code 0, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the file cannot be read.
-    pub fn last_success(&self) -> Result<Option<i64>, LedgerError> {
-        last_success(self.connection())
-    }
-}
-
-pub(super) fn last_success(db: &Connection) -> Result<Option<i64>, LedgerError> {
-    let query = "SELECT max(ended_at) FROM run WHERE exit_code = 0";
-    Ok(db.query_row(query, [], |row| row.get(0))?)
 }
 
 fn of_run(db: &Connection, run: i64, slots: u16) -> Result<Option<RunTraffic>, LedgerError> {
@@ -115,14 +98,11 @@ fn of_run(db: &Connection, run: i64, slots: u16) -> Result<Option<RunTraffic>, L
     let Some((first, last)): Option<(i64, i64)> = span else { return Ok(None) };
     let slot = step((last - first).max(0), slots);
     let mut traffic = RunTraffic { first, last, slot, ..RunTraffic::default() };
-    let mut statement = db.prepare(
-        "SELECT call, status, count(*) FROM attempt WHERE run = ?
-         GROUP BY call, status ORDER BY 3 DESC, 1, 2",
-    )?;
-    let answers = statement.query_map([run], |row| {
+    let query = "SELECT call, status, count(*) FROM attempt WHERE run = ?
+                 GROUP BY call, status ORDER BY 3 DESC, 1, 2";
+    traffic.answers = schema::rows(db, query, [run], |row| {
         Ok(Answers { call: row.get(0)?, status: row.get(1)?, count: unsigned(row.get(2)?) })
     })?;
-    traffic.answers = answers.collect::<Result<_, _>>()?;
     traffic.slots = slots_of(db, run, first, slot)?;
     traffic.latency = latency(db, run)?;
     Ok(Some(traffic))
@@ -134,7 +114,12 @@ fn step(span: i64, slots: u16) -> i64 {
     STEPS.into_iter().find(fits).unwrap_or_else(|| span / i64::from(slots.max(1)) + 1)
 }
 
-fn slots_of(db: &Connection, run: i64, first: i64, slot: i64) -> Result<Vec<Slot>, LedgerError> {
+fn slots_of(
+    db: &Connection,
+    run: i64,
+    first: i64,
+    slot: i64,
+) -> Result<Vec<TrafficSlot>, LedgerError> {
     let mut statement = db.prepare(
         "SELECT (sent_at - ?2) / ?3, count(*) FILTER (WHERE verdict = 'done'),
                 count(*) FILTER (WHERE verdict = 'throttled'),
@@ -148,18 +133,18 @@ fn slots_of(db: &Connection, run: i64, first: i64, slot: i64) -> Result<Vec<Slot
         let (accepted, throttled, failed) = (count(1)?, count(2)?, count(3)?);
         let other = count(4)?.saturating_sub(accepted + throttled + failed);
         let place = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
-        slots.resize(slots.len().max(place + 1), Slot::default());
-        slots[place] = Slot { accepted, throttled, failed, other };
+        slots.resize(slots.len().max(place + 1), TrafficSlot::default());
+        slots[place] = TrafficSlot { accepted, throttled, failed, other };
     }
     Ok(slots)
 }
 
 /// Each distinct length once, with its count: there are no more of them than milliseconds in
 /// `--timeout`, and they pass by one after another.
-fn latency(db: &Connection, run: i64) -> Result<Latency, LedgerError> {
+fn latency(db: &Connection, run: i64) -> Result<AnswerTimes, LedgerError> {
     const WHICH: &str =
         "FROM attempt WHERE run = ? AND status IS NOT NULL AND verdict <> 'throttled'";
-    let mut latency = Latency::default();
+    let mut latency = AnswerTimes::default();
     let query = format!("SELECT count(*) {WHICH}");
     latency.count = db.query_row(&query, [run], |row| row.get(0).map(unsigned))?;
     let query =
@@ -222,9 +207,12 @@ mod tests {
         let traffic = of_run(&with(&attempts), 2, 10).expect("reads").expect("sent");
         assert_eq!((traffic.first, traffic.last, traffic.slot), (10_100, 21_050, 2_000));
         assert_eq!(traffic.slots.len(), 5);
-        assert_eq!(traffic.slots[0], Slot { accepted: 20, throttled: 1, failed: 1, other: 0 });
+        assert_eq!(
+            traffic.slots[0],
+            TrafficSlot { accepted: 20, throttled: 1, failed: 1, other: 0 }
+        );
         assert_eq!(traffic.slots[1].other, 1);
-        assert_eq!(traffic.slots.iter().map(Slot::sum).sum::<u64>(), 103);
+        assert_eq!(traffic.slots.iter().map(TrafficSlot::sum).sum::<u64>(), 103);
         let answers: Vec<_> = traffic.answers.iter().map(|a| (a.status, a.count)).collect();
         assert_eq!(answers, [(Some(201), 100), (None, 1), (Some(400), 1), (Some(429), 1)]);
         assert_eq!(traffic.latency.count, 101);

@@ -1,9 +1,9 @@
-//! The scribe: many tasks write, one commit makes a whole group durable.
+//! What changes registrants: intents and outcomes, in group commits, and the target's whole list.
 //!
-//! A thread owns the ledger. It takes whatever has been asked since its last commit, does it in one
-//! transaction and answers all of it after the sync, so the price of a sync is shared by everybody
-//! who waits for it. After a failed commit it takes nothing more: what is on disk is the truth, and
-//! the next run starts from there.
+//! Many tasks write through one thread, which owns the ledger. It takes whatever has been asked since
+//! its last commit, does it in one transaction and answers all of it after the sync, so the price of
+//! a sync is shared by everybody who waits for it. After a failed commit it takes nothing more: what
+//! is on disk is the truth, and the next run starts from there.
 
 use std::{
     cell::RefCell,
@@ -11,81 +11,240 @@ use std::{
     thread::JoinHandle,
 };
 
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
-use super::{Granted, Intent, Ledger, LedgerError, Transition, batch::Batch};
+use super::{
+    Attempt, Intent, Ledger, LedgerError, NextState, Purpose, SendPermit, Seq, State, Transition,
+    records::{BEFORE_ALL_RUNS, state_of},
+    schema, store,
+};
 
 /// The most requests in one transaction: enough that the disk does not set the pace (measured:
 /// the gain ends at some hundreds), few enough that nobody waits long.
 const GROUP: usize = 512;
 
-/// Writes to the ledger for many tasks.
-pub struct LedgerWriter(Place);
+/// Does all of `work` in one transaction: when it returns, everything in it is on disk.
+pub(super) fn commit<R>(
+    ledger: &mut Ledger,
+    work: impl FnOnce(&GroupCommit<'_>) -> Result<R, LedgerError>,
+) -> Result<R, LedgerError> {
+    ledger.verify()?;
+    let run = ledger.current_run();
+    ledger.in_transaction(|transaction| work(&GroupCommit { transaction, run }))
+}
 
-enum Place {
+/// A group commit in the making: intents are permitted and outcomes stored, all of it or nothing.
+pub(super) struct GroupCommit<'a> {
+    transaction: &'a Transaction<'a>,
+    run: i64,
+}
+
+impl GroupCommit<'_> {
+    fn write(&self, request: &Request) -> Result<Option<SendPermit>, LedgerError> {
+        match request {
+            Request::Intend(intent) => self.intend(intent).map(Some),
+            Request::Settle(outcome) => self.settle(outcome).map(|()| None),
+        }
+    }
+
+    /// Permits to send, or says what speaks against it. This is where "never twice" is decided: by
+    /// the file, whatever the plan believed.
+    pub(super) fn intend(&self, intent: &Intent) -> Result<SendPermit, LedgerError> {
+        let db = self.transaction;
+        let id = intent.id.as_str();
+        let request = intent.client_request_id.as_bytes();
+        // An adopted one is awaited at once: no request of its own has to be accounted for.
+        let (state, run, request) = match intent.purpose {
+            Purpose::Post => (State::Sending, self.run, Some(request)),
+            Purpose::Remove => (State::Removing, self.run, Some(request)),
+            Purpose::Adopt => (State::Awaiting, BEFORE_ALL_RUNS, None),
+        };
+        let seq = if let Some((seq, state)) = find(db, id)? {
+            let fits = match intent.purpose {
+                Purpose::Post => state.may_be_posted(),
+                Purpose::Remove => state.is_in_doubt(),
+                Purpose::Adopt => state.may_be_posted() || state == State::Foreign,
+            };
+            if !fits {
+                return Ok(SendPermit::Held(state));
+            }
+            seq
+        } else if intent.purpose == Purpose::Remove {
+            return Ok(SendPermit::Held(State::Ready));
+        } else {
+            insert(db, id, state, run)?
+        };
+        db.prepare_cached(
+            "UPDATE registrant SET state = ?1, sent = ?2, run = ?3, line = ?4,
+                    client_request_id = ?5, sent_at = ?6, code = NULL, reason = NULL, person = ?7
+             WHERE seq = ?8",
+        )?
+        .execute(params![
+            state as u8,
+            intent.sent,
+            run,
+            intent.line.cast_signed(),
+            request,
+            intent.at,
+            intent.person.to_number(),
+            seq
+        ])?;
+        schema::seal_row(db, seq)?;
+        Ok(SendPermit::Go(Seq(seq)))
+    }
+
+    /// Writes an outcome, and the attempt that brought it.
+    pub(super) fn settle(&self, outcome: &Transition) -> Result<(), LedgerError> {
+        let (db, seq) = (self.transaction, outcome.seq);
+        if let Some(attempt) = &outcome.attempt {
+            self.insert_attempt(seq, attempt)?;
+        }
+        let run_of = |adopted: bool| if adopted { BEFORE_ALL_RUNS } else { self.run };
+        let mut run = self.run;
+        // The server's own id of it, where the outcome tells.
+        let mut own = None;
+        let (state, code, reason) = match &outcome.becomes {
+            NextState::Enrolled { link, registrant_id, adopted } => {
+                run = run_of(*adopted);
+                // Of an earlier link nothing stays, not the server's own id either.
+                db.prepare_cached(
+                    "UPDATE registrant SET join_web_url = ?, registrant_id = ? WHERE seq = ?",
+                )?
+                .execute(params![link.expose(), registrant_id, seq.0])?;
+                (State::Enrolled, None, None)
+            }
+            NextState::Awaiting { code, reason, registrant_id, adopted } => {
+                run = run_of(*adopted);
+                own = registrant_id.as_deref();
+                (State::Awaiting, Some(code), Some(reason))
+            }
+            NextState::Ready => (State::Ready, None, None),
+            // A list that came late had called it absent: it is our own.
+            NextState::Foreign if was_in_doubt(db, seq.0)? => (State::Unknown, None, None),
+            NextState::Foreign => (State::Foreign, None, None),
+            NextState::Unknown { code, reason } => (State::Unknown, Some(code), Some(reason)),
+            NextState::Refused { code, reason } => (State::Refused, Some(code), Some(reason)),
+        };
+        db.prepare_cached(
+            "UPDATE registrant SET state = ?1, run = ?2, code = ?3, reason = ?4,
+                    client_request_id = NULL, settled_at = ?5,
+                    registrant_id = coalesce(?6, registrant_id)
+             WHERE seq = ?7",
+        )?
+        .execute(params![state as u8, run, code, reason, outcome.at, own, seq.0])?;
+        schema::seal_row(db, seq.0)
+    }
+
+    fn insert_attempt(&self, seq: Seq, attempt: &Attempt) -> Result<(), LedgerError> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO attempt (registrant, run, call, client_request_id, request_id, sent_at,
+                                      answered_at, waited_ms, status, verdict, detail)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                seq.0,
+                self.run,
+                attempt.call,
+                attempt.client_request_id.as_bytes(),
+                attempt.request_id,
+                attempt.sent_at,
+                attempt.answered_at,
+                attempt.waited_ms,
+                attempt.status,
+                attempt.verdict,
+                attempt.detail
+            ])?;
+        Ok(())
+    }
+}
+
+/// The number and the state of an id.
+fn find(db: &Transaction<'_>, id: &str) -> Result<Option<(i64, State)>, LedgerError> {
+    let mut find = db.prepare_cached("SELECT seq, state FROM registrant WHERE id = ?")?;
+    let found = find.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    found.map(|(seq, number)| Ok((seq, state_of(number)?))).transpose()
+}
+
+/// A new registrant, to be sealed by the caller; returns its number.
+fn insert(db: &Transaction<'_>, id: &str, state: State, run: i64) -> Result<i64, LedgerError> {
+    db.prepare_cached(
+        "INSERT INTO registrant (id, state, sent, run, seal) VALUES (?, ?, '', ?, 0)",
+    )?
+    .execute(params![id, state as u8, run])?;
+    Ok(db.last_insert_rowid())
+}
+
+/// Whether the server may hold it by a POST of ours.
+fn was_in_doubt(db: &Transaction<'_>, seq: i64) -> Result<bool, LedgerError> {
+    let query = "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ? AND call = 'POST'
+                                AND verdict IN ('done', 'unknown', 'lost'))";
+    Ok(db.prepare_cached(query)?.query_row([seq], |row| row.get(0))?)
+}
+
+/// Writes to the ledger for many tasks.
+pub struct LedgerWriter(Home);
+
+enum Home {
     Thread {
-        orders: Option<Sender<Order>>,
-        thread: Option<JoinHandle<Ledger>>,
+        orders: Sender<Order>,
+        thread: JoinHandle<Ledger>,
     },
     /// In the caller's own thread: for deterministic tests under paused time, where waiting for
     /// another thread would let the clock run away.
     Here(RefCell<Ledger>),
 }
 
-enum Order {
-    Intend(Intent, oneshot::Sender<Result<Granted, LedgerError>>),
-    Settle(Transition, oneshot::Sender<Result<(), LedgerError>>),
+enum Request {
+    Intend(Intent),
+    Settle(Transition),
+}
+
+/// A request, and who waits for its answer: a permit for an intent, nothing for an outcome.
+struct Order {
+    request: Request,
+    reply: oneshot::Sender<Result<Option<SendPermit>, LedgerError>>,
 }
 
 impl LedgerWriter {
     /// Hands the ledger to a thread of its own.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`] when the system gives no thread.
     pub fn start(ledger: Ledger) -> Result<Self, LedgerError> {
         let (orders, inbox) = channel();
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || write_groups(ledger, &inbox))?;
-        Ok(Self(Place::Thread { orders: Some(orders), thread: Some(thread) }))
+        Ok(Self(Home::Thread { orders, thread }))
     }
 
     /// Keeps the ledger in this thread; each request is its own commit.
-    #[must_use]
     pub fn here(ledger: Ledger) -> Self {
-        Self(Place::Here(RefCell::new(ledger)))
+        Self(Home::Here(RefCell::new(ledger)))
     }
 
-    /// Asks for the right to send. When it is granted, the intent is on disk.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when it could not be written: nothing may be sent.
-    pub async fn intend(&self, intent: Intent) -> Result<Granted, LedgerError> {
-        match &self.0 {
-            Place::Here(ledger) => {
-                tokio::task::yield_now().await;
-                ledger.borrow_mut().commit(|batch| batch.intend(&intent))
-            }
-            Place::Thread { orders, .. } => {
-                let (reply, answer) = oneshot::channel();
-                order(orders.as_ref(), Order::Intend(intent, reply), answer).await
-            }
-        }
+    /// Asks for the permit to send. When it is given, the intent is on disk; when it could not be
+    /// written, nothing may be sent.
+    pub async fn intend(&self, intent: Intent) -> Result<SendPermit, LedgerError> {
+        let permit = self.ask(Request::Intend(intent)).await?;
+        Ok(permit.expect("an intent is answered by a permit"))
     }
 
-    /// Makes an outcome durable.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when it could not be written: the row does not count as done.
-    pub async fn settle(&self, settlement: Transition) -> Result<(), LedgerError> {
+    /// Makes an outcome durable; where that fails, the row does not count as done.
+    pub async fn settle(&self, outcome: Transition) -> Result<(), LedgerError> {
+        self.ask(Request::Settle(outcome)).await.map(drop)
+    }
+
+    async fn ask(&self, request: Request) -> Result<Option<SendPermit>, LedgerError> {
         match &self.0 {
-            Place::Here(ledger) => {
+            Home::Here(ledger) => {
                 tokio::task::yield_now().await;
-                ledger.borrow_mut().commit(|batch| batch.settle(&settlement))
+                commit(&mut ledger.borrow_mut(), |group| group.write(&request))
             }
-            Place::Thread { orders, .. } => {
+            Home::Thread { orders, .. } => {
+                let gone = || LedgerError::FailedBefore("its thread has ended".to_owned());
                 let (reply, answer) = oneshot::channel();
-                order(orders.as_ref(), Order::Settle(settlement, reply), answer).await
+                orders.send(Order { request, reply }).map_err(|_| gone())?;
+                answer.await.map_err(|_| gone())?
             }
         }
     }
@@ -93,28 +252,16 @@ impl LedgerWriter {
     /// Waits until everything that was asked is done, and gives the ledger back.
     ///
     /// # Panics
-    /// When the scribe's thread panicked, with the same panic.
-    #[must_use]
-    pub fn finish(mut self) -> Ledger {
-        match std::mem::replace(&mut self.0, Place::Thread { orders: None, thread: None }) {
-            Place::Here(ledger) => ledger.into_inner(),
-            Place::Thread { orders, thread } => {
+    /// When the ledger's thread panicked, with the same panic.
+    pub fn finish(self) -> Ledger {
+        match self.0 {
+            Home::Here(ledger) => ledger.into_inner(),
+            Home::Thread { orders, thread } => {
                 drop(orders);
-                let thread = thread.expect("a scribe is finished once");
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             }
         }
     }
-}
-
-async fn order<R>(
-    orders: Option<&Sender<Order>>,
-    order: Order,
-    answer: oneshot::Receiver<Result<R, LedgerError>>,
-) -> Result<R, LedgerError> {
-    let gone = || LedgerError::FailedBefore("its thread has ended".to_owned());
-    orders.ok_or_else(gone)?.send(order).map_err(|_| gone())?;
-    answer.await.map_err(|_| gone())?
 }
 
 fn write_groups(mut ledger: Ledger, inbox: &Receiver<Order>) -> Ledger {
@@ -123,56 +270,112 @@ fn write_groups(mut ledger: Ledger, inbox: &Receiver<Order>) -> Ledger {
     while let Ok(first) = inbox.recv() {
         group.push(first);
         group.extend(inbox.try_iter().take(GROUP - 1));
-        match &failed {
-            Some(why) => group.drain(..).for_each(|order| order.refuse(why)),
-            None => failed = write_group(&mut ledger, &mut group),
+        if failed.is_none() {
+            failed = write_group(&mut ledger, &mut group);
+        }
+        if let Some(why) = &failed {
+            for Order { reply, .. } in group.drain(..) {
+                let _ = reply.send(Err(LedgerError::FailedBefore(why.clone())));
+            }
         }
     }
     ledger
 }
 
-/// Answers every order of the group; returns the words of the failure, if it failed.
+/// Answers every order of the group, or gives the words of the failure and answers none.
 fn write_group(ledger: &mut Ledger, group: &mut Vec<Order>) -> Option<String> {
-    let done = ledger.commit(|batch| {
-        group.iter().map(|order| order.write(batch)).collect::<Result<Vec<_>, _>>()
+    let done = commit(ledger, |writes| {
+        group.iter().map(|order| writes.write(&order.request)).collect::<Result<Vec<_>, _>>()
     });
     match done {
-        Ok(outcomes) => {
-            for (order, outcome) in group.drain(..).zip(outcomes) {
-                order.confirm(outcome);
+        Ok(permits) => {
+            for (Order { reply, .. }, permit) in group.drain(..).zip(permits) {
+                // A receiver that is gone belongs to a task that was dropped: nobody waits.
+                let _ = reply.send(Ok(permit));
             }
             None
         }
-        Err(error) => {
-            let why = error.to_string();
-            group.drain(..).for_each(|order| order.refuse(&why));
-            Some(why)
-        }
+        Err(error) => Some(error.to_string()),
     }
 }
 
-impl Order {
-    fn write(&self, batch: &Batch<'_>) -> Result<Option<Granted>, LedgerError> {
-        match self {
-            Self::Intend(intent, _) => batch.intend(intent).map(Some),
-            Self::Settle(settlement, _) => batch.settle(settlement).map(|()| None),
+/// What SQLite keeps of the file in memory while a list is taken, in KiB: half of the index of a
+/// million ids, which come in no order and all in one transaction.
+const LIST_CACHE_KIB: i64 = 20 * 1_024;
+
+/// A whole list of the target's registrants, taken page by page and kept at its end or not at all: a
+/// part of a list would let somebody be taken for absent. Dropped before [`ListWriter::keep`], it
+/// leaves no trace.
+pub struct ListWriter<'a> {
+    connection: &'a Connection,
+    transaction: Transaction<'a>,
+    run: i64,
+    at: i64,
+}
+
+impl Ledger {
+    /// Begins to take the whole list of the target's registrants, at `at` in milliseconds since
+    /// 1970: whoever is on it and was never sent by this ledger becomes [`State::Foreign`], and who
+    /// was foreign and is gone becomes [`State::Ready`]. One that this ledger had in doubt, took for
+    /// absent and now sees is in doubt again: the server was late.
+    pub fn begin_list(&mut self, at: i64) -> Result<ListWriter<'_>, LedgerError> {
+        // Rows get new seals, so the old ones must fit.
+        self.verify()?;
+        let run = self.run()?;
+        let connection = self.connection();
+        connection.pragma_update(None, "cache_size", -LIST_CACHE_KIB)?;
+        let transaction = connection.unchecked_transaction()?;
+        for seq in store::seqs_in(&transaction, &[State::Foreign])? {
+            transaction
+                .prepare_cached("UPDATE registrant SET state = ? WHERE seq = ?")?
+                .execute(params![State::Ready as u8, seq])?;
+            schema::seal_row(&transaction, seq)?;
         }
+        Ok(ListWriter { connection, transaction, run, at })
     }
 
-    // A receiver that is gone belongs to a task that was dropped: nobody waits for the answer.
-    fn confirm(self, outcome: Option<Granted>) {
-        match (self, outcome) {
-            (Self::Intend(_, reply), Some(granted)) => drop(reply.send(Ok(granted))),
-            (Self::Settle(_, reply), _) => drop(reply.send(Ok(()))),
-            (Self::Intend(..), None) => {}
+    /// Takes a list that is there as a whole; returns the number of foreign ones.
+    pub fn keep_list(
+        &mut self,
+        ids: impl IntoIterator<Item = String>,
+        at: i64,
+    ) -> Result<u64, LedgerError> {
+        let mut list = self.begin_list(at)?;
+        list.take(ids)?;
+        list.keep()
+    }
+}
+
+impl ListWriter<'_> {
+    /// Takes some of the ids.
+    pub fn take(&mut self, ids: impl IntoIterator<Item = String>) -> Result<(), LedgerError> {
+        let db = &self.transaction;
+        let mut update =
+            db.prepare_cached("UPDATE registrant SET state = ?, settled_at = ? WHERE seq = ?")?;
+        for id in ids {
+            let found = find(db, &id)?;
+            let seq = match found {
+                None => insert(db, &id, State::Foreign, self.run)?,
+                Some((seq, state)) if state.may_be_posted() => seq,
+                Some(_) => continue,
+            };
+            let known = found.is_some() && was_in_doubt(db, seq)?;
+            let state = if known { State::Unknown } else { State::Foreign };
+            update.execute(params![state as u8, self.at, seq])?;
+            schema::seal_row(db, seq)?;
         }
+        Ok(())
     }
 
-    fn refuse(self, why: &str) {
-        let error = LedgerError::FailedBefore(why.to_owned());
-        match self {
-            Self::Intend(_, reply) => drop(reply.send(Err(error))),
-            Self::Settle(_, reply) => drop(reply.send(Err(error))),
-        }
+    /// Keeps the list, now that it is whole; returns the number of foreign ones.
+    pub fn keep(self) -> Result<u64, LedgerError> {
+        let Self { connection, transaction, at, .. } = self;
+        transaction.execute("UPDATE target SET listed_at = coalesce(listed_at, ?)", [at])?;
+        let count = "SELECT count(*) FROM registrant WHERE state <> 3 AND state = ?";
+        let foreign: i64 = schema::value(&transaction, count, [State::Foreign as u8])?;
+        transaction.commit()?;
+        connection.pragma_update(None, "cache_size", -store::CACHE_KIB)?;
+        connection.execute_batch("PRAGMA shrink_memory")?;
+        Ok(foreign.cast_unsigned())
     }
 }

@@ -29,7 +29,6 @@ pub enum AnswerValue {
 
 impl AnswerValue {
     /// The value as one text: equal texts are equal answers.
-    #[must_use]
     pub fn canonical(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),

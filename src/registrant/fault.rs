@@ -2,109 +2,76 @@
 
 use std::fmt;
 
-/// The code of a fault, as it stands in `_code` and in front of each sentence of `_reason`.
-///
-/// Scripts depend on the spelling: a code is never renamed, only added. The README lists them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FaultCode {
-    /// The row is a title within the list, or stands below what looks like the header of another
-    /// table.
-    OtherTable,
-    /// The row has more or fewer cells than the header.
-    ColumnCount,
-    /// A quote opens in the row and is never closed.
-    UnclosedQuote,
-    /// A quoted cell goes on after its closing quote.
-    StrayQuote,
-    /// The id holds U+FFFD: characters were lost when the file was converted, before it came here.
-    Undecodable,
-    /// The id is empty or not there.
-    MissingId,
-    /// The id holds a control character (a line break, a tab, a NUL) or a BOM.
-    ControlCharacter,
-    /// The id was damaged by a spreadsheet (`1.84416E+10`, `#####`, `#REF!`).
-    SpreadsheetId,
-    /// The id is longer than the target can carry.
-    LongId,
-    /// The same id stands in an earlier row whose other cells differ.
-    DuplicateId,
-    /// `tenantId` is empty or not there.
-    MissingTenantId,
-    /// `tenantId` is no GUID.
-    BadTenantId,
-    /// `userId` is empty or not there.
-    MissingUserId,
-    /// `userId` is no GUID.
-    BadUserId,
-    /// `firstName` is empty or not there.
-    MissingFirstName,
-    /// `lastName` is empty or not there.
-    MissingLastName,
-    /// `email` is empty or not there.
-    MissingEmail,
-    /// `email` cannot be an address.
-    BadEmail,
-    /// The same e-mail address stands in an earlier row of another id.
-    DuplicateEmail,
-    /// A question that must be answered is not.
-    MissingAnswer,
-    /// An answer is none that the question takes.
-    BadAnswer,
+/// Defines [`FaultCode`] from one table: variant and spelling.
+macro_rules! fault_codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The code of a fault, as it stands in `_code` and in front of each sentence of `_reason`.
+        ///
+        /// Scripts depend on the spelling: a code is never renamed, only added. The README lists
+        /// them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum FaultCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl FaultCode {
+            /// Every code, in the order in which a row's faults are reported.
+            pub const ALL: [Self; [$($text),*].len()] = [$(Self::$name),*];
+
+            /// The code as scripts see it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl FaultCode {
-    /// Every code, in the order in which a row's faults are reported.
-    pub const ALL: [Self; 21] = [
-        Self::OtherTable,
-        Self::ColumnCount,
-        Self::UnclosedQuote,
-        Self::StrayQuote,
-        Self::Undecodable,
-        Self::MissingId,
-        Self::ControlCharacter,
-        Self::SpreadsheetId,
-        Self::LongId,
-        Self::DuplicateId,
-        Self::MissingTenantId,
-        Self::BadTenantId,
-        Self::MissingUserId,
-        Self::BadUserId,
-        Self::MissingFirstName,
-        Self::MissingLastName,
-        Self::MissingEmail,
-        Self::BadEmail,
-        Self::DuplicateEmail,
-        Self::MissingAnswer,
-        Self::BadAnswer,
-    ];
-
-    /// The code as scripts see it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OtherTable => "other-table",
-            Self::ColumnCount => "column-count",
-            Self::UnclosedQuote => "unclosed-quote",
-            Self::StrayQuote => "stray-quote",
-            Self::Undecodable => "undecodable",
-            Self::MissingId => "missing-id",
-            Self::ControlCharacter => "control-character",
-            Self::SpreadsheetId => "spreadsheet-id",
-            Self::LongId => "long-id",
-            Self::DuplicateId => "duplicate-id",
-            Self::MissingTenantId => "missing-tenant-id",
-            Self::BadTenantId => "bad-tenant-id",
-            Self::MissingUserId => "missing-user-id",
-            Self::BadUserId => "bad-user-id",
-            Self::MissingFirstName => "missing-first-name",
-            Self::MissingLastName => "missing-last-name",
-            Self::MissingEmail => "missing-email",
-            Self::BadEmail => "bad-email",
-            Self::DuplicateEmail => "duplicate-email",
-            Self::MissingAnswer => "missing-answer",
-            Self::BadAnswer => "bad-answer",
-        }
-    }
+fault_codes! {
+    /// The row is a title within the list, or stands below what looks like the header of another
+    /// table.
+    OtherTable = "other-table",
+    /// The row has more or fewer cells than the header.
+    ColumnCount = "column-count",
+    /// A quote opens in the row and is never closed.
+    UnclosedQuote = "unclosed-quote",
+    /// A quoted cell goes on after its closing quote.
+    StrayQuote = "stray-quote",
+    /// The id holds U+FFFD: characters were lost when the file was converted, before it came here.
+    Undecodable = "undecodable",
+    /// The id is empty or not there.
+    MissingId = "missing-id",
+    /// The id holds a control character (a line break, a tab, a NUL) or a BOM.
+    ControlCharacter = "control-character",
+    /// The id was damaged by a spreadsheet (`1.84416E+10`, `#####`, `#REF!`).
+    SpreadsheetId = "spreadsheet-id",
+    /// The id is longer than the target can carry.
+    LongId = "long-id",
+    /// The same id stands in an earlier row whose other cells differ.
+    DuplicateId = "duplicate-id",
+    /// `tenantId` is empty or not there.
+    MissingTenantId = "missing-tenant-id",
+    /// `tenantId` is no GUID.
+    BadTenantId = "bad-tenant-id",
+    /// `userId` is empty or not there.
+    MissingUserId = "missing-user-id",
+    /// `userId` is no GUID.
+    BadUserId = "bad-user-id",
+    /// `firstName` is empty or not there.
+    MissingFirstName = "missing-first-name",
+    /// `lastName` is empty or not there.
+    MissingLastName = "missing-last-name",
+    /// `email` is empty or not there.
+    MissingEmail = "missing-email",
+    /// `email` cannot be an address.
+    BadEmail = "bad-email",
+    /// The same e-mail address stands in an earlier row of another id.
+    DuplicateEmail = "duplicate-email",
+    /// A question that must be answered is not.
+    MissingAnswer = "missing-answer",
+    /// An answer is none that the question takes.
+    BadAnswer = "bad-answer",
 }
 
 impl fmt::Display for FaultCode {
@@ -126,14 +93,12 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of this code, told by this sentence.
     pub fn new(code: FaultCode, sentence: impl Into<String>) -> Self {
         Self { code, sentence: sentence.into() }
     }
 
     /// The sentence without what it quotes: from its first backtick to its last, because a cell may
     /// hold backticks as well.
-    #[must_use]
     pub fn told(&self) -> std::borrow::Cow<'_, str> {
         match (self.sentence.find('`'), self.sentence.rfind('`')) {
             (Some(first), Some(last)) => {

@@ -42,7 +42,6 @@ impl Field {
     ];
 
     /// The name without an answer's question.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Id => "id",

@@ -1,9 +1,9 @@
-//! The mark of a person: what tells whether a row is about the same person as before, where the id
+//! A person's fingerprint: what shows whether a row is about the same person as before, where the id
 //! alone cannot, and from which nobody's name or address can be read back.
 //!
-//! A mark has two halves, of the e-mail address and of the name: 32 bits each of a keyed SHA-256.
-//! The key is drawn at random for each ledger ([`FingerprintKey`]), so marks of two ledgers have nothing in
-//! common and no table can be made beforehand. Whoever holds a ledger has its key and can try
+//! It has two halves, of the e-mail address and of the name: 32 bits each of a keyed SHA-256. The key
+//! is drawn at random for each ledger ([`FingerprintKey`]), so fingerprints of two ledgers have
+//! nothing in common and no table can be made beforehand. Whoever has a ledger has its key and can try
 //! guesses; so few bits then fit many a name.
 //!
 //! What is compared is the plain text: letters without case, in one Unicode form (NFKC), a name as
@@ -12,7 +12,7 @@
 use icu_normalizer::ComposingNormalizerBorrowed;
 use sha2::{Digest, Sha256};
 
-/// The mark of a person; a half of 0 is not known.
+/// A person's fingerprint; a half of 0 is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PersonFingerprint {
     /// Of the e-mail address.
@@ -22,32 +22,28 @@ pub struct PersonFingerprint {
 }
 
 impl PersonFingerprint {
-    /// The mark of somebody of whom nothing is known.
+    /// That of somebody of whom nothing is known.
     pub const UNKNOWN: Self = Self { email: 0, name: 0 };
 
     /// Whether neither half is known.
-    #[must_use]
     pub fn is_unknown(self) -> bool {
         self == Self::UNKNOWN
     }
 
     /// Both halves in one number, for a file; `None` where neither is known.
-    #[must_use]
     pub fn to_number(self) -> Option<i64> {
         let number = u64::from(self.email) << 32 | u64::from(self.name);
         (number != 0).then_some(number.cast_signed())
     }
 
-    /// The mark that became this number.
-    #[must_use]
+    /// The fingerprint that became this number.
     pub fn from_number(number: Option<i64>) -> Self {
         let number = number.unwrap_or(0).cast_unsigned();
         #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
         Self { email: (number >> 32) as u32, name: number as u32 }
     }
 
-    /// Holds what is known of somebody against what is told now.
-    #[must_use]
+    /// Compares what is known of somebody with what a row says now.
     pub fn compared_with(self, now: Self) -> Likeness {
         let mut likeness = Likeness::default();
         for (before, now) in [(self.email, now.email), (self.name, now.name)] {
@@ -58,7 +54,7 @@ impl PersonFingerprint {
         likeness
     }
 
-    /// What is known once this is told: a half that is not told stays.
+    /// What is known after this: a half that it does not have stays.
     #[must_use]
     pub fn updated(self, now: Self) -> Self {
         let half = |before, now| if now == 0 { before } else { now };
@@ -66,7 +62,6 @@ impl PersonFingerprint {
     }
 
     /// The halves that `these` has as well; `None` where one of them is not known here.
-    #[must_use]
     pub fn reduced_to(self, these: Self) -> Option<Self> {
         let half = |own, wanted| match (own, wanted) {
             (_, 0) => Some(0),
@@ -77,7 +72,7 @@ impl PersonFingerprint {
     }
 }
 
-/// How many halves of two marks are the same and how many are not; a half that one of them does not
+/// How many halves of two fingerprints are the same and how many differ; one that either does not
 /// know counts as neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Likeness {
@@ -89,42 +84,34 @@ pub struct Likeness {
 
 impl Likeness {
     /// Another name and another address.
-    #[must_use]
     pub fn is_of_another(self) -> bool {
         self.differ == 2
     }
 
     /// Something can be compared, and nothing of it is the same.
-    #[must_use]
     pub fn has_nothing_in_common(self) -> bool {
         self.differ > 0 && self.same == 0
     }
 }
 
-/// The random key of a ledger's marks.
+/// The random key of a ledger's fingerprints.
 #[derive(Clone, Copy)]
 pub struct FingerprintKey([u8; FingerprintKey::BYTES]);
 
 impl FingerprintKey {
-    /// Its length. With it and a tag before them, nearly all names and addresses fit one block of
+    /// Its length: with it and a tag before them, nearly all names and addresses fit one block of
     /// SHA-256.
     pub const BYTES: usize = 16;
 
     /// The key of these bytes.
-    #[must_use]
     pub fn new(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
 }
 
-/// Makes marks with one key.
+/// Makes fingerprints with one key.
 pub struct Fingerprinter {
-    /// The key and a tag, then the text that is hashed.
-    message: Vec<u8>,
-    /// A name's cells in plain letters.
-    plain: Vec<u8>,
-    /// The places of its words there.
-    words: Vec<(usize, usize)>,
+    key: FingerprintKey,
 }
 
 /// What stands between the key and the text.
@@ -132,104 +119,57 @@ const EMAIL: u8 = b'@';
 const NAME: u8 = b'n';
 
 /// What systems write where a name is not known yet, its words in their order of letters.
-const NOBODY: [&[u8]; 8] =
-    [b"a n", b"nan", b"none", b"null", b"tba", b"tbc", b"tbd", b"info requested"];
+const NOBODY: [&str; 8] = ["a n", "nan", "none", "null", "tba", "tbc", "tbd", "info requested"];
 
 impl Fingerprinter {
     /// One for this key.
-    #[must_use]
     pub fn new(key: FingerprintKey) -> Self {
-        Self { message: key.0.to_vec(), plain: Vec::new(), words: Vec::new() }
+        Self { key }
     }
 
-    /// The mark of a person with this address and these parts of a name. What is empty, no address,
-    /// or a word for nobody is not known.
-    pub fn mark<'a>(
-        &mut self,
+    /// The fingerprint of a person with this address and these parts of a name. What is empty, no
+    /// address, or a word for nobody is not known.
+    pub fn fingerprint<'a>(
+        &self,
         email: &str,
         name: impl Iterator<Item = &'a str>,
     ) -> PersonFingerprint {
         PersonFingerprint { email: self.email(email), name: self.name(name) }
     }
 
-    fn email(&mut self, text: &str) -> u32 {
-        if memchr::memchr(b'@', text.as_bytes()).is_none() {
-            return 0;
-        }
-        self.begin(EMAIL);
-        push_plain(&mut self.message, text.trim());
-        self.half()
+    fn email(&self, text: &str) -> u32 {
+        if text.contains('@') { self.half(EMAIL, &plain(text.trim())) } else { 0 }
     }
 
-    fn name<'a>(&mut self, parts: impl Iterator<Item = &'a str>) -> u32 {
-        self.plain.clear();
-        self.words.clear();
-        for part in parts {
-            let start = self.plain.len();
-            push_plain(&mut self.plain, part);
-            push_words(&self.plain, start, &mut self.words);
-        }
-        let plain = &self.plain;
-        let word = |&(start, end): &(usize, usize)| &plain[start..end];
-        self.words.sort_unstable_by(|a, b| word(a).cmp(word(b)));
-        self.words.dedup_by(|a, b| word(a) == word(b));
-        self.message.truncate(FingerprintKey::BYTES);
-        self.message.push(NAME);
-        for (nth, place) in self.words.iter().enumerate() {
-            if nth > 0 {
-                self.message.push(b' ');
-            }
-            self.message.extend_from_slice(word(place));
-        }
-        let text = &self.message[FingerprintKey::BYTES + 1..];
-        if text.is_empty() || NOBODY.contains(&text) { 0 } else { self.half() }
+    fn name<'a>(&self, parts: impl Iterator<Item = &'a str>) -> u32 {
+        let parts: Vec<String> = parts.map(plain).collect();
+        // ASCII's blanks and signs stand between words, but for the apostrophe.
+        let between = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && c != '\'';
+        let words = parts.iter().flat_map(|part| part.split(between));
+        let mut words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        words.sort_unstable();
+        words.dedup();
+        let name = words.join(" ");
+        if name.is_empty() || NOBODY.contains(&name.as_str()) { 0 } else { self.half(NAME, &name) }
     }
 
-    fn begin(&mut self, tag: u8) {
-        self.message.truncate(FingerprintKey::BYTES);
-        self.message.push(tag);
-    }
-
-    /// The half of a mark that the message makes; never 0.
-    fn half(&self) -> u32 {
-        let digest = Sha256::digest(&self.message);
+    /// The half of a fingerprint that a text makes; never 0.
+    fn half(&self, tag: u8, text: &str) -> u32 {
+        let hash = Sha256::new_with_prefix(self.key.0).chain_update([tag]).chain_update(text);
         let mut first = [0; 4];
-        first.copy_from_slice(&digest[..4]);
+        first.copy_from_slice(&hash.finalize()[..4]);
         u32::from_be_bytes(first).max(1)
     }
 }
 
 /// Letters without case, in one form.
-fn push_plain(plain: &mut Vec<u8>, text: &str) {
+fn plain(text: &str) -> String {
     if text.is_ascii() {
-        let start = plain.len();
-        plain.extend_from_slice(text.as_bytes());
-        plain[start..].make_ascii_lowercase();
-        return;
+        return text.to_ascii_lowercase();
     }
     let text = ComposingNormalizerBorrowed::new_nfkc().normalize(text);
     // By way of the capitals, so that `ß` is `ss` and a final sigma is a sigma.
-    for c in text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
-        let mut bytes = [0; 4];
-        plain.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
-    }
-}
-
-/// The words from `start` on: ASCII's blanks and signs stand between them, but for the apostrophe.
-fn push_words(plain: &[u8], start: usize, words: &mut Vec<(usize, usize)>) {
-    let mut begun = None;
-    for (at, byte) in plain.iter().enumerate().skip(start) {
-        let inside = byte.is_ascii_alphanumeric() || !byte.is_ascii() || *byte == b'\'';
-        match (begun, inside) {
-            (None, true) => begun = Some(at),
-            (Some(word), false) => {
-                words.push((word, at));
-                begun = None;
-            }
-            _ => {}
-        }
-    }
-    words.extend(begun.map(|word| (word, plain.len())));
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -241,11 +181,11 @@ mod tests {
     }
 
     fn name(parts: &[&str]) -> u32 {
-        marker().mark("", parts.iter().copied()).name
+        marker().fingerprint("", parts.iter().copied()).name
     }
 
     fn email(text: &str) -> u32 {
-        marker().mark(text, std::iter::empty()).email
+        marker().fingerprint(text, std::iter::empty()).email
     }
 
     #[test]
@@ -280,7 +220,7 @@ mod tests {
     fn what_tells_nobody_is_not_known() {
         for nothing in ["", " ", "-", "n/a", "N/A", "TBA", "Info Requested", "null"] {
             assert_eq!(
-                marker().mark(nothing, [nothing].into_iter()),
+                marker().fingerprint(nothing, [nothing].into_iter()),
                 PersonFingerprint::UNKNOWN,
                 "{nothing}"
             );
@@ -290,10 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn another_key_makes_other_marks() {
+    fn another_key_makes_other_fingerprints() {
         let other = Fingerprinter::new(FingerprintKey::new([8; FingerprintKey::BYTES]))
-            .mark("a@b", ["Ada"].into_iter());
-        let own = marker().mark("a@b", ["Ada"].into_iter());
+            .fingerprint("a@b", ["Ada"].into_iter());
+        let own = marker().fingerprint("a@b", ["Ada"].into_iter());
         assert_eq!(own.compared_with(other), Likeness { same: 0, differ: 2 });
     }
 
@@ -320,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_comes_back_from_its_number() {
+    fn a_fingerprint_comes_back_from_its_number() {
         for mark in [
             PersonFingerprint::UNKNOWN,
             PersonFingerprint { email: u32::MAX, name: 1 },

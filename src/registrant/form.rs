@@ -85,7 +85,6 @@ pub enum FormFault {
 impl Form {
     /// The question that is meant: by its id, else by its display name to the letter, else by its
     /// name without regard to case, blanks, `_` and `-`. Of several with one name the first.
-    #[must_use]
     pub fn find(&self, mapped: &str) -> Option<&Question> {
         self.meant(mapped).first().map(|&at| &self.questions[at])
     }
@@ -106,7 +105,7 @@ impl Form {
             })
     }
 
-    /// Holds the questions of the mapped `answer:` columns against a form that was read.
+    /// Compares the questions of the mapped `answer:` columns with a form that was read.
     ///
     /// # Errors
     /// [`FormFault`]: a question that is not asked, is not told apart from another, is mapped

@@ -21,13 +21,8 @@ impl RegistrantId {
     /// A [`Fault`] when the id is blank, holds a control character, or is what a spreadsheet
     /// leaves of a long number.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        Self::hold(text).map(|()| Self(text.into()))
-    }
-
-    /// Holds a cell against what an id must be, without making one.
-    pub(super) fn hold(text: &str) -> Result<(), Fault> {
         if is_plain(text.as_bytes()) {
-            return Ok(());
+            return Ok(Self(text.into()));
         }
         if text.trim().is_empty() {
             return Err(Fault::new(FaultCode::MissingId, "the id is empty"));
@@ -52,17 +47,15 @@ impl RegistrantId {
                 ),
             ));
         }
-        Ok(())
+        Ok(Self(text.into()))
     }
 
     /// Takes an id that was parsed before, such as one read back from the ledger.
-    #[must_use]
     pub fn trusted(text: &str) -> Self {
         Self(text.into())
     }
 
     /// The id, verbatim.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -86,8 +79,7 @@ fn is_plain(text: &[u8]) -> bool {
         [first] => first.is_ascii_digit(),
         [] => false,
     };
-    // All bytes without a stop at the first bad one: so they are looked at many at a time.
-    head && text.iter().fold(true, |plain, byte| plain & byte.is_ascii_graphic())
+    head && text.iter().all(u8::is_ascii_graphic)
 }
 
 /// What a spreadsheet writes for a formula that it cannot work out.

@@ -1,8 +1,8 @@
 //! The domain: who is to be enrolled, and the rule a row must satisfy first.
 //!
 //! Parse, don't validate: a value of these types is already right. A [`Registrant`] can only be
-//! made by [`Registrant::parse`], which holds a row's cells against the target's [`Rule`] and
-//! reports every fault, not only the first. This room knows nothing of CSV, of HTTP or of files.
+//! made by [`Registrant::parse`], which checks a row's cells against the target's [`Rule`] and
+//! reports every fault, not only the first. This module knows nothing of CSV, of HTTP or of files.
 
 mod answer;
 mod fault;

@@ -15,7 +15,6 @@ pub enum Mode {
 
 impl Mode {
     /// The value as Graph spells it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Everyone => "everyone",
@@ -57,13 +56,11 @@ pub enum Rule {
 
 impl Rule {
     /// A webinar's rule, as far as it is known without the webinar's form.
-    #[must_use]
     pub fn webinar() -> Self {
         Self::Webinar(Arc::default())
     }
 
     /// Whether answers are read by the form that they are for: without it they are texts.
-    #[must_use]
     pub fn knows_answers(&self) -> bool {
         match self {
             Self::Meeting(_) => true,

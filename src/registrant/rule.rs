@@ -74,27 +74,41 @@ impl std::fmt::Debug for Attendee {
     }
 }
 
+/// Names and values.
+type SentFields<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 impl Registrant {
-    /// Holds a row's cells against the rule.
+    /// Checks a row's cells against the rule: the one place that knows what a row must hold.
     ///
     /// # Errors
     /// Every fault of the row, in the order of [`FaultCode::ALL`].
     pub fn parse(fields: &Fields<'_>, rule: &Rule) -> Result<Self, Vec<Fault>> {
-        let held = hold(fields, rule)?;
-        Ok(Self { id: RegistrantId::trusted(held.id), details: held.details.into() })
+        let mut faults = Vec::new();
+        let id = noted(RegistrantId::parse(fields.id.unwrap_or_default()), &mut faults);
+        let details = match rule {
+            Rule::Meeting(Mode::Everyone) => Some(Details::Everyone),
+            Rule::Meeting(Mode::Organization) => organization(fields, &mut faults),
+            Rule::Webinar(form) => {
+                if let Some(id) = &id {
+                    check_id_length(id, &mut faults);
+                }
+                attendee(fields, form, &mut faults)
+            }
+        };
+        match (id, details) {
+            (Some(id), Some(details)) if faults.is_empty() => Ok(Self { id, details }),
+            _ => Err(faults),
+        }
     }
 
     /// Every fault for which [`Registrant::parse`] would refuse these cells; none if it takes them.
-    /// For those who only count: nobody is made, so nothing is copied.
-    #[must_use]
     pub fn faults(fields: &Fields<'_>, rule: &Rule) -> Vec<Fault> {
-        hold(fields, rule).err().unwrap_or_default()
+        Self::parse(fields, rule).err().unwrap_or_default()
     }
 
     /// The fields that are sent beside the id, by name: what "the row has changed since it was
     /// enrolled" is judged by.
-    #[must_use]
-    pub fn sent_fields(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    pub fn sent_fields<'a>(&'a self) -> SentFields<'a> {
         match &self.details {
             Details::Everyone => Vec::new(),
             Details::Organization { tenant_id, user_id } => vec![
@@ -102,20 +116,18 @@ impl Registrant {
                 ("userId".into(), user_id.to_string().into()),
             ],
             Details::Webinar(attendee) => {
-                let mut sent: Vec<(Cow<'_, str>, Cow<'_, str>)> = vec![
-                    ("firstName".into(), attendee.first_name.as_str().into()),
-                    ("lastName".into(), attendee.last_name.as_str().into()),
-                    ("email".into(), attendee.email.as_str().into()),
+                let fixed = [
+                    ("firstName", Some(&attendee.first_name)),
+                    ("lastName", Some(&attendee.last_name)),
+                    ("email", Some(&attendee.email)),
+                    ("preferredLanguage", attendee.preferred_language.as_ref()),
+                    ("preferredTimezone", attendee.preferred_timezone.as_ref()),
+                    ("referrer", attendee.referrer.as_ref()),
                 ];
-                if let Some(language) = &attendee.preferred_language {
-                    sent.push(("preferredLanguage".into(), language.as_str().into()));
-                }
-                if let Some(zone) = &attendee.preferred_timezone {
-                    sent.push(("preferredTimezone".into(), zone.as_str().into()));
-                }
-                if let Some(referrer) = &attendee.referrer {
-                    sent.push(("referrer".into(), referrer.as_str().into()));
-                }
+                let given = |(name, value): (&'static str, Option<&'a String>)| {
+                    value.map(|text| (name.into(), text.into()))
+                };
+                let mut sent: SentFields<'a> = fixed.into_iter().filter_map(given).collect();
                 for Answer { question, value, .. } in &attendee.answers {
                     sent.push((format!("answer:{question}").into(), value.canonical().into()));
                 }
@@ -125,75 +137,12 @@ impl Registrant {
     }
 }
 
-/// Cells that satisfy the rule, where they stand.
-struct Held<'a> {
-    id: &'a str,
-    details: HeldDetails<'a>,
-}
-
-enum HeldDetails<'a> {
-    Everyone,
-    Organization { tenant_id: Uuid, user_id: Uuid },
-    Webinar(HeldAttendee<'a>),
-}
-
-struct HeldAttendee<'a> {
-    first_name: &'a str,
-    last_name: &'a str,
-    email: &'a str,
-    preferred_language: Option<&'a str>,
-    preferred_timezone: Option<&'a str>,
-    referrer: Option<&'a str>,
-    answers: Vec<Answer>,
-}
-
-impl From<HeldDetails<'_>> for Details {
-    fn from(held: HeldDetails<'_>) -> Self {
-        match held {
-            HeldDetails::Everyone => Self::Everyone,
-            HeldDetails::Organization { tenant_id, user_id } => {
-                Self::Organization { tenant_id, user_id }
-            }
-            HeldDetails::Webinar(held) => Self::Webinar(Box::new(Attendee {
-                first_name: held.first_name.to_owned(),
-                last_name: held.last_name.to_owned(),
-                email: held.email.to_owned(),
-                preferred_language: held.preferred_language.map(str::to_owned),
-                preferred_timezone: held.preferred_timezone.map(str::to_owned),
-                referrer: held.referrer.map(str::to_owned),
-                answers: held.answers,
-            })),
-        }
-    }
-}
-
-/// The rule itself: the one place that knows what a row must hold.
-fn hold<'a>(fields: &'a Fields<'_>, rule: &Rule) -> Result<Held<'a>, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let id = fields.id.unwrap_or_default();
-    let id_holds = keep(RegistrantId::hold(id), &mut faults).is_some();
-    let details = match rule {
-        Rule::Meeting(Mode::Everyone) => Some(HeldDetails::Everyone),
-        Rule::Meeting(Mode::Organization) => organization(fields, &mut faults),
-        Rule::Webinar(form) => {
-            if id_holds {
-                hold_id_length(id, &mut faults);
-            }
-            attendee(fields, form, &mut faults).map(HeldDetails::Webinar)
-        }
-    };
-    match details {
-        Some(details) if faults.is_empty() => Ok(Held { id, details }),
-        _ => Err(faults),
-    }
-}
-
-fn keep<T>(parsed: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
+fn noted<T>(parsed: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
     parsed.map_err(|fault| faults.push(fault)).ok()
 }
 
-fn hold_id_length(id: &str, faults: &mut Vec<Fault>) {
-    let length = id.chars().count();
+fn check_id_length(id: &RegistrantId, faults: &mut Vec<Fault>) {
+    let length = id.as_str().chars().count();
     if length > MAX_REGISTRATION_ID {
         faults.push(Fault::new(
             FaultCode::LongId,
@@ -204,62 +153,52 @@ fn hold_id_length(id: &str, faults: &mut Vec<Fault>) {
     }
 }
 
-fn organization<'a>(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<HeldDetails<'a>> {
-    let tenant_id = keep(
+fn organization(fields: &Fields<'_>, faults: &mut Vec<Fault>) -> Option<Details> {
+    let tenant_id = noted(
         guid(fields.tenant_id, "tenantId", FaultCode::MissingTenantId, FaultCode::BadTenantId),
         faults,
     );
-    let user_id = keep(
+    let user_id = noted(
         guid(fields.user_id, "userId", FaultCode::MissingUserId, FaultCode::BadUserId),
         faults,
     );
-    Some(HeldDetails::Organization { tenant_id: tenant_id?, user_id: user_id? })
+    Some(Details::Organization { tenant_id: tenant_id?, user_id: user_id? })
+}
+
+/// A cell that must not be blank, trimmed.
+fn required<'a>(cell: Option<&'a str>, name: &str, missing: FaultCode) -> Result<&'a str, Fault> {
+    let text = cell.unwrap_or_default().trim();
+    if text.is_empty() { Err(Fault::new(missing, format!("{name} is empty"))) } else { Ok(text) }
 }
 
 /// A GUID in any spelling that Microsoft's own tools print: hyphenated, bare, in braces, as a
 /// URN; upper or lower case; blanks around it.
 fn guid(cell: Option<&str>, name: &str, missing: FaultCode, bad: FaultCode) -> Result<Uuid, Fault> {
-    let text = cell.unwrap_or_default().trim();
-    if text.is_empty() {
-        return Err(Fault::new(missing, format!("{name} is empty")));
-    }
+    let text = required(cell, name, missing)?;
     Uuid::try_parse(text).map_err(|_| Fault::new(bad, format!("{name} `{text}` is no GUID")))
 }
 
-fn attendee<'a>(
-    fields: &'a Fields<'_>,
-    form: &Form,
-    faults: &mut Vec<Fault>,
-) -> Option<HeldAttendee<'a>> {
-    let required = |cell: Option<&'a str>, name: &str, missing: FaultCode| {
-        let text = cell.unwrap_or_default().trim();
-        if text.is_empty() {
-            Err(Fault::new(missing, format!("{name} is empty")))
-        } else {
-            Ok(text)
-        }
-    };
-    let first_name =
-        keep(required(fields.first_name, "firstName", FaultCode::MissingFirstName), faults);
+fn attendee(fields: &Fields<'_>, form: &Form, faults: &mut Vec<Fault>) -> Option<Details> {
+    let first_name = required(fields.first_name, "firstName", FaultCode::MissingFirstName);
+    let first_name = noted(first_name, faults);
     let last_name =
-        keep(required(fields.last_name, "lastName", FaultCode::MissingLastName), faults);
-    let email = keep(
-        required(fields.email, "email", FaultCode::MissingEmail).and_then(plausible_email),
-        faults,
-    );
-    let given = |cell: Option<&'a str>| cell.map(str::trim).filter(|text| !text.is_empty());
+        noted(required(fields.last_name, "lastName", FaultCode::MissingLastName), faults);
+    let email = required(fields.email, "email", FaultCode::MissingEmail);
+    let email = noted(email.and_then(plausible_email), faults);
+    let given =
+        |cell: Option<&str>| cell.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let answers = answers(form, &fields.answers, faults);
-    // Answers are judged in the order of the mapping.
+    // Those of answers come in the order of the mapping.
     faults.sort_by_key(|fault| fault.code);
-    Some(HeldAttendee {
-        first_name: first_name?,
-        last_name: last_name?,
-        email: email?,
+    Some(Details::Webinar(Box::new(Attendee {
+        first_name: first_name?.to_owned(),
+        last_name: last_name?.to_owned(),
+        email: email?.to_owned(),
         preferred_language: given(fields.preferred_language),
         preferred_timezone: given(fields.preferred_timezone),
         referrer: given(fields.referrer),
         answers,
-    })
+    })))
 }
 
 /// One `@` with something before it and a dotted domain behind it, no blanks, deliverable length.

@@ -27,7 +27,7 @@ use crate::{
         preflight,
         stop::{Stop, WEBINAR_ACCESS, systemic},
     },
-    ledger::Listed,
+    ledger::LastListing,
     output::harmless,
     pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
     registrant::{Form, Mode, Rule},
@@ -326,7 +326,7 @@ async fn registration(
 /// Whether the registration is the ledger's, and the columns suit its mode.
 fn suits(
     found: &Registration,
-    known: Option<Listed>,
+    known: Option<LastListing>,
     trusted: bool,
     input: Option<&Input>,
     findings: &mut Findings,

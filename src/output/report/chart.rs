@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    ledger::{EDGES, Latency, RunTraffic, Slot},
+    ledger::{AnswerTimes, EDGES, RunTraffic, TrafficSlot},
     output::words::{grouped, length},
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Mark {
 
 /// Requests by what became of them, one column a slot of time.
 pub(super) fn requests(traffic: &RunTraffic) -> Markup {
-    let top = nice(traffic.slots.iter().map(Slot::sum).max().unwrap_or(0).max(1));
+    let top = nice(traffic.slots.iter().map(TrafficSlot::sum).max().unwrap_or(0).max(1));
     let width = WIDTH / number(traffic.slots.len().max(1) as u64);
     let label = "Requests over time, each column a slot of time, by what became of them";
     let drawing = html! {
@@ -103,7 +103,7 @@ fn rates(traffic: &RunTraffic, window: f64) -> impl Iterator<Item = f64> {
 }
 
 /// How long answers took.
-pub(super) fn latency(latency: &Latency) -> Markup {
+pub(super) fn latency(latency: &AnswerTimes) -> Markup {
     let bins = &latency.histogram;
     let first = bins.iter().position(|count| *count > 0).unwrap_or(0);
     let last = bins.iter().rposition(|count| *count > 0).unwrap_or(0);
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_burst_that_a_limit_allows_is_no_breach() {
-        let slot = |accepted| Slot { accepted, ..Slot::default() };
+        let slot = |accepted| TrafficSlot { accepted, ..TrafficSlot::default() };
         let slots = vec![slot(8), slot(0), slot(4), slot(4)];
         let traffic = RunTraffic { slot: 500, last: 2_000, slots, ..RunTraffic::default() };
         assert_eq!(rates(&traffic, 1.0).collect::<Vec<_>>(), [8.0, 8.0, 4.0, 8.0]);
@@ -262,8 +262,11 @@ mod tests {
     #[test]
     fn times_below_the_chart_are_few_and_round() {
         for (slots, slot, last) in [(3, 100, "0"), (70, 1_000, "1 min"), (60, 60_000, "45 min")] {
-            let traffic =
-                RunTraffic { slots: vec![Slot::default(); slots], slot, ..RunTraffic::default() };
+            let traffic = RunTraffic {
+                slots: vec![TrafficSlot::default(); slots],
+                slot,
+                ..RunTraffic::default()
+            };
             let times = times(&traffic);
             assert!((1..=5).contains(&times.len()), "{times:?}");
             assert_eq!(times.last().map(|(_, text)| text.as_str()), Some(last), "{times:?}");

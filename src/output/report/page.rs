@@ -207,7 +207,8 @@ impl Report<'_> {
 
     fn requests(&self, traffic: &RunTraffic) -> Markup {
         let Summary { requests, throttled, retries, posts, .. } = self.summary;
-        let sum = |count: fn(&crate::ledger::Slot) -> u64| traffic.slots.iter().map(count).sum();
+        let sum =
+            |count: fn(&crate::ledger::TrafficSlot) -> u64| traffic.slots.iter().map(count).sum();
         let kinds: [(&str, &str, u64); 4] = [
             ("accepted", "accepted", sum(|slot| slot.accepted)),
             ("throttled", "throttled", sum(|slot| slot.throttled)),

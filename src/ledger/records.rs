@@ -15,7 +15,6 @@ pub struct Seq(pub(super) i64);
 
 impl Seq {
     /// The number of the first one.
-    #[must_use]
     pub fn first() -> Self {
         Self(1)
     }
@@ -27,7 +26,6 @@ impl Seq {
     }
 
     /// The number itself, counted from 1.
-    #[must_use]
     pub fn number(self) -> u64 {
         self.0.unsigned_abs()
     }
@@ -68,24 +66,17 @@ impl State {
         Self::Foreign,
     ];
 
-    pub(super) fn from_file(number: i64) -> Option<Self> {
-        usize::try_from(number).ok().and_then(|n| Self::ALL.get(n).copied())
-    }
-
     /// Whether the server may or may not hold this registrant.
-    #[must_use]
     pub fn is_in_doubt(self) -> bool {
         matches!(self, Self::Sending | Self::Unknown | Self::Removing)
     }
 
     /// Whether a POST may be granted.
-    #[must_use]
     pub fn may_be_posted(self) -> bool {
         matches!(self, Self::Ready | Self::Refused)
     }
 
     /// The state's name, for `status` and `explain`.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -102,7 +93,8 @@ impl State {
 
 /// The state of this number in the file.
 pub(super) fn state_of(number: i64) -> Result<State, LedgerError> {
-    State::from_file(number).ok_or_else(|| LedgerError::Damaged(format!("state {number}")))
+    let state = usize::try_from(number).ok().and_then(|n| State::ALL.get(n).copied());
+    state.ok_or_else(|| LedgerError::Damaged(format!("state {number}")))
 }
 
 /// The target that a ledger belongs to.
@@ -128,12 +120,13 @@ impl std::fmt::Display for Identity {
     }
 }
 
-impl Entry {
-    /// Whether it was taken over from the target, rather than sent.
-    #[must_use]
-    pub fn is_adopted(&self) -> bool {
-        self.run == BEFORE_ALL_RUNS
-    }
+/// What is known of the target since its registrants were last listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastListing {
+    /// When the first whole list was taken, in milliseconds since 1970.
+    pub at: Option<i64>,
+    /// The registration's id and mode at the last run.
+    pub registration: Option<(Option<String>, String)>,
 }
 
 /// What the ledger holds of one registrant.
@@ -159,6 +152,13 @@ pub struct Entry {
     pub reason: Option<String>,
     /// When the latest attempt was sent or settled, in milliseconds since 1970.
     pub touched_at: Option<i64>,
+}
+
+impl Entry {
+    /// Whether it was taken over from the target, rather than sent.
+    pub fn is_adopted(&self) -> bool {
+        self.run == BEFORE_ALL_RUNS
+    }
 }
 
 /// What is about to be done with a registrant.
@@ -194,7 +194,7 @@ pub struct Intent {
 
 /// The answer to an [`Intent`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Granted {
+pub enum SendPermit {
     /// It is on disk: send.
     Go(Seq),
     /// The ledger says otherwise: do not send.
@@ -274,7 +274,7 @@ pub struct Transition {
     pub seq: Seq,
     /// The attempt; `None` where an intent was withdrawn before anything was sent.
     pub attempt: Option<Attempt>,
-    /// Where it leaves the registrant; `None`: where it was before.
+    /// Where it leaves the registrant.
     pub becomes: NextState,
     /// Now, in milliseconds since 1970.
     pub at: i64,
@@ -284,7 +284,6 @@ pub struct Transition {
 ///
 /// The ledger can tell which field has changed since a person was enrolled, without keeping the
 /// person's data.
-#[must_use]
 pub fn sent_digest(registrant: &Registrant) -> String {
     let mut text = String::new();
     for (name, value) in registrant.sent_fields() {
@@ -299,7 +298,6 @@ pub fn sent_digest(registrant: &Registrant) -> String {
 }
 
 /// The first 64 bits of the SHA-256 of `bytes`, in hexadecimal.
-#[must_use]
 pub fn short_digest(bytes: &[u8]) -> String {
     format!("{:016x}", first_bits(Sha256::new_with_prefix(bytes)))
 }
@@ -313,12 +311,8 @@ pub(super) fn first_bits(hash: Sha256) -> u64 {
 }
 
 /// The names of the fields in which two digests differ.
-#[must_use]
 pub fn changed_fields<'a>(before: &'a str, now: &'a str) -> Vec<&'a str> {
-    // So it is with nearly all of them. A meeting for everyone sends nothing beside the id, and to
-    // compare two texts of no length costs some processors a hundred nanoseconds: their memcmp loads
-    // nothing from an address that is none.
-    if before.len() == now.len() && (now.is_empty() || before == now) {
+    if before == now {
         return Vec::new();
     }
     let split = |text: &'a str| {
@@ -370,10 +364,10 @@ mod tests {
     fn a_states_number_in_the_file_never_changes() {
         for (number, state) in State::ALL.into_iter().enumerate() {
             assert_eq!(state as usize, number);
-            assert_eq!(State::from_file(i64::try_from(number).expect("small")), Some(state));
+            assert_eq!(state_of(i64::try_from(number).expect("small")).ok(), Some(state));
         }
-        assert_eq!(State::from_file(8), None);
-        assert_eq!(State::from_file(-1), None);
+        assert!(state_of(8).is_err());
+        assert!(state_of(-1).is_err());
     }
 
     #[test]
