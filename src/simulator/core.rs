@@ -9,16 +9,15 @@ use std::{
 };
 
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 
 use super::{
-    call::{Call, Fate, Reply, Success},
+    answer::{Envelope, Fate, Reply, Success},
     chance,
     config::Config,
-    entry::Errand,
-    fate::Envelope,
     limit::Quota,
-    route::{self, Route},
-    state::State,
+    request::{self, Call, Route},
+    state::{Errand, State},
     stats::{Books, Stats},
     webinar::RegistrationStatus,
 };
@@ -170,7 +169,7 @@ impl Visit {
     #[must_use]
     pub fn handle(&self, now: Duration, call: &Call<'_>) -> Reply {
         let config = self.simulator.config();
-        let (path, query) = route::split(call.target);
+        let (path, query) = request::split(call.target);
         let route = Route::parse(path);
         let envelope = Envelope {
             at: config.epoch + now,
@@ -204,5 +203,23 @@ fn report(what: &impl serde::Serialize, envelope: &Envelope<'_>) -> Reply {
 impl Drop for Visit {
     fn drop(&mut self) {
         self.simulator.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Goes on where the simulator last was, so that a new shell on an old simulator is no journey
+/// into the past.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    origin: Instant,
+    offset: Duration,
+}
+
+impl Clock {
+    pub(super) fn new(simulator: &Simulator) -> Self {
+        Self { origin: Instant::now(), offset: simulator.now() }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.offset + self.origin.elapsed()
     }
 }

@@ -8,8 +8,9 @@ use crate::graph::transport::{Failure, Reach, Request, Response, Transport, Tran
 
 use super::{
     Simulator,
-    call::{Answer, Call, Fate},
-    clock::Clock,
+    answer::{Answer, Fate},
+    core::Clock,
+    request::Call,
 };
 
 /// A [`Transport`] to a simulator in the same process.

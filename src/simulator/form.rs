@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    answer::Problem,
     config::{Caller, Question, QuestionKind},
-    posted::{no_more, object},
-    problem::Problem,
+    request::{no_more, object},
 };
 
 const KIND: &str = "microsoft.graph.virtualEventRegistration";

@@ -13,17 +13,69 @@ use uuid::Uuid;
 use crate::registrant::Mode;
 
 use super::{
-    call::Success,
+    answer::{Problem, Success},
     chance,
     config::{Config, Refusal, RegistrationState, SecondPost},
     fault::Fault,
     link::Link,
-    page,
-    posted::{Posted, REGISTRANT_TYPE, no_more, object},
-    problem::Problem,
-    register::{Record, Register},
+    register::{self, Page, Record, Register},
+    request::{no_more, object},
     stats::{Enrolment, Stats},
 };
+
+pub(super) const REGISTRANT_TYPE: &str = "#microsoft.graph.externalMeetingRegistrant";
+
+/// The body of a registrant's POST, read but not yet held against the mode.
+pub(super) struct Posted {
+    pub(super) id: String,
+    tenant: Option<Value>,
+    user: Option<Value>,
+}
+
+impl Posted {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let mut members = object(body)?;
+        if members.remove("@odata.type").as_ref().and_then(Value::as_str) != Some(REGISTRANT_TYPE) {
+            return Err(Problem::bad_request(
+                "Invalid request. Provide microsoft.graph.meetingRegistrant or \
+                 microsoft.graph.externalMeetingRegistrant in request body.",
+            ));
+        }
+        let id = match members.remove("id") {
+            Some(Value::String(id)) if !id.is_empty() => id,
+            _ => return Err(Problem::bad_request("The registrant's id is missing.")),
+        };
+        let tenant = members.remove("tenantId");
+        let user = members.remove("userId");
+        no_more(&members, "microsoft.graph.externalMeetingRegistrant")?;
+        Ok(Self { id, tenant, user })
+    }
+
+    /// The person's tenant and user, as the mode wants them.
+    pub(super) fn person(&self, mode: Mode) -> Result<Option<Box<(Uuid, Uuid)>>, Problem> {
+        match (mode, &self.tenant, &self.user) {
+            (Mode::Everyone, None, None) => Ok(None),
+            (Mode::Everyone, ..) => Err(Problem::bad_request(
+                "tenantId and userId must not be provided when allowedRegistrant is everyone.",
+            )),
+            (Mode::Organization, Some(tenant), Some(user)) => {
+                Ok(Some(Box::new((guid("tenantId", tenant)?, guid("userId", user)?))))
+            }
+            (Mode::Organization, ..) => Err(Problem::bad_request(
+                "tenantId and userId must be provided when allowedRegistrant is organization.",
+            )),
+        }
+    }
+}
+
+/// A GUID in the one spelling that Graph writes.
+fn guid(name: &str, value: &Value) -> Result<Uuid, Problem> {
+    value
+        .as_str()
+        .filter(|text| text.len() == 36)
+        .and_then(|text| Uuid::try_parse(text).ok())
+        .ok_or_else(|| Problem::bad_request(format!("{name} is not a valid GUID.")))
+}
 
 const REGISTRATION_TYPE: &str = "#microsoft.graph.externalMeetingRegistration";
 
@@ -296,10 +348,10 @@ impl Meeting {
     ) -> Result<Success, Problem> {
         self.external()?;
         if context.config.refuse == Some(Refusal::NoData) {
-            let nobody = page::Page::<RegistrantAnswer<'_>>::default();
+            let nobody = Page::<RegistrantAnswer<'_>>::default();
             return Ok(Success::json(StatusCode::OK, &nobody));
         }
-        let page = page::cut(context.config, context.base, path, query, |start| {
+        let page = register::cut(context.config, context.base, path, query, |start| {
             self.register
                 .from(start)
                 .filter(|(_, record)| record.made() + context.config.list_lag <= context.now)

@@ -10,51 +10,43 @@
 //! of the client that it tests: its wire types are its own, so that an error in one is not an
 //! error in both.
 
+mod answer;
 mod args;
 mod assertion;
 mod base64url;
-mod call;
 mod chance;
-mod clock;
 mod config;
+mod connection;
 mod core;
 mod direct;
-mod entry;
-mod event;
-mod fate;
 mod fault;
 mod form;
 mod limit;
 mod link;
 mod meeting;
-mod notation;
 mod oauth;
-mod page;
-mod posted;
-mod problem;
 mod register;
-mod route;
+mod request;
 mod server;
-mod socket;
 mod state;
 mod stats;
-mod tls;
 mod token;
 mod webinar;
 
 pub use self::core::{Simulator, Visit};
+pub use answer::{Answer, Fate, Reply};
 pub use args::SimulatorArgs;
-pub use call::{Answer, Call, Fate, Reply};
 pub use config::{
     AssertionSignature, Caller, Config, DateForm, DeviceCodes, Kind, Latency, Question,
     QuestionKind, Refusal, RegistrationState, RetryAfterForm, SecondPost, TokenRule, Tokens,
     WebinarConfig, WebinarPrid, WebinarStatus,
 };
+pub use connection::Tls;
 pub use direct::Direct;
 pub use fault::{BadFault, Fault, FaultRate, Faults, Outage, Scope, Scripted};
 pub use limit::{Limit, Limiter, Quota, Shape, ThrottledCalls};
 pub use link::is_simulated_link;
+pub use request::Call;
 pub use server::{Served, serve};
 pub use stats::{Books, Enrolment, Stats};
-pub use tls::Tls;
 pub use webinar::RegistrationStatus;

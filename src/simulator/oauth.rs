@@ -13,9 +13,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    assertion,
-    call::Success,
-    chance,
+    answer::Success,
+    assertion, chance,
     config::{Caller, Config},
     token::Tokens,
 };

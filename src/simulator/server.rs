@@ -27,10 +27,10 @@ use tokio::{
 
 use super::{
     Simulator,
-    call::{Answer, Call, Fate},
-    clock::Clock,
-    socket::{Door, Loopback, Wire},
-    tls::Tls,
+    answer::{Answer, Fate},
+    connection::{Door, Loopback, Tls, Wire},
+    core::Clock,
+    request::Call,
 };
 
 /// The largest body that is read; Graph's own requests are far smaller.

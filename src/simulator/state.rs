@@ -6,21 +6,17 @@ use std::{collections::HashMap, time::Duration};
 use http::{Method, StatusCode};
 
 use super::{
-    call::Success,
+    answer::{self, Problem, Success},
     chance,
-    config::{Caller, Config},
-    entry::{Errand, in_service, json_body, misdirected, scope},
-    event, fate,
+    config::{Caller, Config, Kind, Refusal},
     fault::{Fault, Scope, Stage},
     form::Form,
     limit::{Limiter, Quota},
-    meeting::{self, Meeting},
+    meeting::{self, Meeting, Posted},
     oauth::{Desk, Moment},
-    posted::Posted,
-    problem::Problem,
-    route::{MeetingPart, Route, WebinarPart},
+    request::{Call, MeetingPart, Route, WebinarPart, json_body, scope},
     stats::{Books, Stats},
-    webinar::{RegistrationStatus, Webinar},
+    webinar::{self, RegistrationStatus, Webinar},
 };
 
 /// Everything that changes.
@@ -203,7 +199,7 @@ impl State {
         scope: Scope,
     ) -> Worked {
         let Errand { config, call, query, now, .. } = *errand;
-        let context = event::Context { config, base: call.base, webinar: id, now };
+        let context = webinar::Context { config, base: call.base, webinar: id, now };
         let form = match scope {
             Scope::Post => match json_body(call).and_then(|body| Form::parse(body, caller)) {
                 Ok(form) => Some(form),
@@ -225,9 +221,9 @@ impl State {
         };
         let stats = &mut self.stats;
         struck(fault, hash, |shape| match (part, call.method) {
-            (WebinarPart::Event, &Method::GET) => Ok(event::show(&context)),
-            (WebinarPart::Configuration, &Method::GET) => Ok(event::configuration(&context)),
-            (WebinarPart::Questions, &Method::GET) => Ok(event::questions(&context)),
+            (WebinarPart::Event, &Method::GET) => Ok(webinar::show(&context)),
+            (WebinarPart::Configuration, &Method::GET) => Ok(webinar::configuration(&context)),
+            (WebinarPart::Questions, &Method::GET) => Ok(webinar::questions(&context)),
             (WebinarPart::Registrations, &Method::GET) => {
                 webinar.list(&context, errand.path, query)
             }
@@ -282,7 +278,7 @@ impl State {
         let mut webinars: Vec<_> = self.webinars.iter().collect();
         webinars.sort_by_key(|(id, _)| *id);
         for (webinar, entries) in webinars {
-            let context = event::Context { config, base: "", webinar, now: self.now };
+            let context = webinar::Context { config, base: "", webinar, now: self.now };
             entries.books(&context, &mut registrants);
         }
         Books { registrants }
@@ -295,7 +291,7 @@ impl State {
         email: &str,
         status: RegistrationStatus,
     ) -> bool {
-        let context = event::Context { config, base: "", webinar, now: self.now };
+        let context = webinar::Context { config, base: "", webinar, now: self.now };
         self.webinars.get_mut(webinar).is_some_and(|w| w.decide(&context, email, status))
     }
 }
@@ -316,10 +312,66 @@ fn struck(
     // The draw that chose the fault must not choose its form as well.
     let before = fault.filter(|fault| fault.stage(chance::mix(hash)) == Stage::Before);
     if let Some(fault) = before {
-        let result = fate::refusal(fault).map_or_else(|| Ok(Success::no_content()), Err);
+        let result = answer::refusal(fault).map_or_else(|| Ok(Success::no_content()), Err);
         return Worked { result, fault: Some(fault), committed: false };
     }
     let result = work(fault);
     let committed = result.is_ok();
     Worked { result, fault, committed }
+}
+
+/// A call with what was found out about it.
+pub(super) struct Errand<'a> {
+    pub(super) config: &'a Config,
+    pub(super) call: &'a Call<'a>,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    pub(super) now: Duration,
+}
+
+/// Refuses calls in an outage.
+pub(super) fn in_service(errand: &Errand<'_>, scope: Scope) -> Result<(), Problem> {
+    if errand.config.faults.out(scope, errand.now) {
+        return Err(Problem::server(StatusCode::SERVICE_UNAVAILABLE, None));
+    }
+    Ok(())
+}
+
+/// Refuses what cannot come to any work, whatever it is.
+pub(super) fn misdirected(
+    config: &Config,
+    route: &Route<'_>,
+    caller: Option<Caller>,
+) -> Result<(), Problem> {
+    let (organizer, target) = match route {
+        Route::Meeting { .. } if config.kind == Kind::Webinar => {
+            return Err(Problem::segment("registration"));
+        }
+        Route::Webinar { .. } if config.kind == Kind::Meeting => {
+            return Err(Problem::segment("virtualEvents"));
+        }
+        Route::Meeting { organizer, meeting, .. } => (organizer.as_deref(), meeting),
+        Route::Webinar { webinar, .. } => (Some("organizer"), webinar),
+        _ => return Ok(()),
+    };
+    match config.refuse {
+        Some(Refusal::Forbidden) => return Err(Problem::forbidden("Forbidden")),
+        Some(Refusal::AccessPolicy) => {
+            return Err(Problem::access_policy(meeting::organizer(config, organizer)));
+        }
+        Some(Refusal::Gone) => {
+            return Err(Problem::new(StatusCode::GONE, "Gone", "The API has been retired."));
+        }
+        Some(Refusal::NoData) | None => {}
+    }
+    if organizer.is_none() && caller == Some(Caller::Application) {
+        return Err(Problem::bad_request(
+            "/me request is only valid with delegated authentication flow.",
+        ));
+    }
+    if !config.missing_prefix.is_empty() && target.starts_with(&config.missing_prefix) {
+        let message = format!("The specified object was not found: '{target}'.");
+        return Err(Problem::not_found(message));
+    }
+    Ok(())
 }

@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
+    answer::Problem,
     base64url, chance,
     config::{Caller, Config, TokenRule},
-    problem::Problem,
 };
 
 /// `{"typ":"JWT","alg":"HS256","kid":"rehearsal"}`
@@ -165,6 +165,7 @@ fn open(seed: u64, token: &str) -> Option<Own> {
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     fn config(rule: TokenRule) -> Config {

@@ -11,21 +11,23 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::registrant::Mode;
+
 use super::{
-    call::Success,
+    answer::{Problem, Success},
     chance,
-    config::{Caller, Config, DateForm, SecondPost, WebinarPrid, WebinarStatus},
-    event::Context,
+    config::{
+        Caller, Config, DateForm, Question, QuestionKind, SecondPost, WebinarConfig, WebinarPrid,
+        WebinarStatus,
+    },
     fault::Fault,
     form::{Form, Shared},
     link::Link,
-    page,
-    problem::Problem,
-    register::{Record, Register},
-    route::{self, Key},
+    meeting,
+    register::{self, Record, Register},
+    request::{self, Key},
     stats::{Enrolment, Stats},
 };
-use crate::registrant::Mode;
 
 /// How a registration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -187,8 +189,8 @@ impl Webinar {
         path: &str,
         query: &str,
     ) -> Result<Success, Problem> {
-        if let Some(expression) = route::parameter(query, "$filter") {
-            let key = route::filter(&expression)
+        if let Some(expression) = request::parameter(query, "$filter") {
+            let key = request::filter(&expression)
                 .ok_or_else(|| Problem::bad_request("Invalid filter clause."))?;
             // "A collection of exactly one": none where there is none.
             let found: Vec<Value> = self
@@ -198,7 +200,7 @@ impl Webinar {
                 .collect();
             return Ok(Success::json(StatusCode::OK, &json!({"value": found})));
         }
-        let page = page::cut(context.config, context.base, path, query, |start| {
+        let page = register::cut(context.config, context.base, path, query, |start| {
             self.register
                 .from(start)
                 .filter(|(_, record)| shows(context, record))
@@ -216,7 +218,7 @@ impl Webinar {
     ) -> Result<Success, Problem> {
         let found = self.find(context, key).ok_or_else(unknown)?;
         let mut body = self.entity(context, found);
-        let expand = route::parameter(query, "$expand").unwrap_or_default();
+        let expand = request::parameter(query, "$expand").unwrap_or_default();
         if expand.split(',').any(|name| name.trim().split('(').next() == Some("sessions")) {
             body["sessions"] = json!([self.session(context, found, shape)]);
         }
@@ -406,4 +408,114 @@ fn status(context: &Context<'_>, record: &Record<Standing>) -> RegistrationStatu
 
 fn unknown() -> Problem {
     Problem::not_found("The registration was not found.")
+}
+
+/// How a webinar was called.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) config: &'a Config,
+    pub(super) base: &'a str,
+    pub(super) webinar: &'a str,
+    pub(super) now: Duration,
+}
+
+impl Context<'_> {
+    pub(super) fn settings(&self) -> &WebinarConfig {
+        &self.config.webinar
+    }
+
+    /// A date as in the reference's examples: without a zone.
+    pub(super) fn date(&self, at: Duration) -> String {
+        jiff::Timestamp::try_from(self.config.epoch + at)
+            .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn organizer(&self) -> Uuid {
+        meeting::organizer(self.config, None)
+    }
+}
+
+pub(super) fn show(context: &Context<'_>) -> Success {
+    let settings = context.settings();
+    let time = |time: &str| json!({"dateTime": time, "timeZone": "Pacific Standard Time"});
+    let words = "A webinar that nobody will ever attend.";
+    let event = json!({
+        "@odata.type": "#microsoft.graph.virtualEventWebinar",
+        "id": context.webinar,
+        "status": match settings.status {
+            WebinarStatus::Draft => "draft",
+            WebinarStatus::Published => "published",
+            WebinarStatus::Canceled => "canceled",
+        },
+        "displayName": "Rehearsal",
+        // The reference's example has a text, the metadata an itemBody.
+        "description": if settings.wrapped {
+            json!(words)
+        } else {
+            json!({"contentType": "text", "content": words})
+        },
+        "startDateTime": time("2026-03-30T10:00:00"),
+        "endDateTime": time("2026-03-30T17:00:00"),
+        "createdBy": {
+            "application": null,
+            "device": null,
+            "user": {
+                "@odata.type": "#microsoft.graph.communicationsUserIdentity",
+                "id": context.organizer(),
+                "displayName": "Organizer",
+                "tenantId": context.config.tenant,
+            },
+        },
+        "audience": settings.audience.as_str(),
+        "isRegistrationRequired": true,
+        "settings": {"isAttendeeEmailNotificationEnabled": settings.mails},
+        "coOrganizers": [],
+    });
+    let body = if settings.wrapped { json!({"value": event}) } else { event };
+    Success::json(StatusCode::OK, &body)
+}
+
+pub(super) fn configuration(context: &Context<'_>) -> Success {
+    let settings = context.settings();
+    let mut body = json!({
+        "registrationWebUrl":
+            format!("https://events.teams.microsoft.com/event/{}", context.webinar),
+        "isManualApprovalEnabled": settings.approval,
+        "isWaitlistEnabled": settings.waitlist,
+    });
+    if let Some(capacity) = settings.capacity {
+        body["capacity"] = json!(capacity);
+    }
+    Success::json(StatusCode::OK, &body)
+}
+
+pub(super) fn questions(context: &Context<'_>) -> Success {
+    let questions: Vec<Value> = context.settings().questions.iter().map(question).collect();
+    Success::json(StatusCode::OK, &json!({"value": questions}))
+}
+
+fn question(question: &Question) -> Value {
+    let mut body = json!({
+        "@odata.type": "#microsoft.graph.virtualEventRegistrationCustomQuestion",
+        "id": question.id,
+        "displayName": question.display_name,
+        "isRequired": question.required,
+    });
+    let (kind, choices): (_, &[String]) = match &question.kind {
+        QuestionKind::Predefined(label) => {
+            body["@odata.type"] =
+                json!("#microsoft.graph.virtualEventRegistrationPredefinedQuestion");
+            body["label"] = json!(label);
+            return body;
+        }
+        QuestionKind::Text => ("text", &[]),
+        QuestionKind::MultilineText => ("multilineText", &[]),
+        QuestionKind::SingleChoice(choices) => ("singleChoice", choices),
+        QuestionKind::MultiChoice(choices) => ("multiChoice", choices),
+        QuestionKind::Boolean => ("boolean", &[]),
+    };
+    body["answerInputType"] = json!(kind);
+    body["answerChoices"] = json!(choices);
+    body
 }

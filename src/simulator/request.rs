@@ -1,8 +1,32 @@
-//! From a request line to what is called.
+//! One call as the simulator sees it: what is called, of which kind the call is, and the JSON of its
+//! body, which is read strictly.
 
 use std::borrow::Cow;
 
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::{answer::Problem, fault::Scope};
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// Path and query, percent-encoded.
+    pub target: &'a str,
+    /// Scheme and host that were called, without a final slash: where a next page is.
+    pub base: &'a str,
+    /// The `Authorization` header.
+    pub authorization: Option<&'a str>,
+    /// The `client-request-id` header, echoed.
+    pub client_request_id: Option<&'a str>,
+    /// The `Content-Type` header.
+    pub content_type: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
+}
 
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,8 +194,59 @@ fn named_key(name: &str, literal: &str) -> Option<Key<'static>> {
     }
 }
 
+/// The kind of a call, as faults and counters know it.
+pub(super) fn scope(method: &Method, route: &Route<'_>) -> Scope {
+    match (route, method) {
+        (Route::Token | Route::DeviceCode | Route::ManagedIdentity, _) => Scope::Token,
+        (
+            Route::Meeting { part: MeetingPart::Registrants, .. }
+            | Route::Webinar { part: WebinarPart::Registrations, .. },
+            method,
+        ) => match *method {
+            Method::POST => Scope::Post,
+            _ => Scope::List,
+        },
+        (Route::Meeting { part: MeetingPart::Registrant(_), .. }, &Method::DELETE)
+        | (Route::Webinar { part: WebinarPart::Cancel(_), .. }, &Method::POST) => Scope::Delete,
+        _ => Scope::Read,
+    }
+}
+
+/// The body of a call that must have one, of the type that it must have.
+pub(super) fn json_body<'a>(call: &Call<'a>) -> Result<&'a [u8], Problem> {
+    let json = call
+        .content_type
+        .and_then(|kind| kind.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    if json {
+        Ok(call.body)
+    } else {
+        Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedMediaType",
+            "The content type of the request must be application/json.",
+        ))
+    }
+}
+
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|_| Problem::bad_request("Unable to read JSON request payload."))
+}
+
+/// `OData` refuses a member that the type does not declare.
+pub(super) fn no_more(members: &Map<String, Value>, kind: &str) -> Result<(), Problem> {
+    members.keys().next().map_or(Ok(()), |name| {
+        Err(Problem::bad_request(format!(
+            "The property '{name}' does not exist on type '{kind}'. Make sure to only use property \
+             names that are defined by the type."
+        )))
+    })
+}
+
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     #[test]

@@ -1,17 +1,188 @@
-//! From what a service says, and the fault that strikes, to what the caller gets.
+//! What comes back from a call: the work's result or a refusal, the answer that is made of it, and what
+//! a fault makes of the answer.
+//!
+//! The codes of refusals are those of the communications service (`BadRequest`, `NotFound`, …), the
+//! shapes those of the examples in the Microsoft Graph documentation ("Throttling", "Error responses").
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::{
-    call::{Answer, Fate, Success},
-    config::RetryAfterForm,
-    fault::Fault,
-    problem::Problem,
-};
+use super::{config::RetryAfterForm, fault::Fault};
+
+/// What becomes of a call.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// How long after the call reached the server the caller has it.
+    pub delay: Duration,
+    /// What the caller has then.
+    pub fate: Fate,
+}
+
+/// What a caller gets.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// An answer, whole.
+    Answer(Answer),
+    /// No connection in the first place.
+    NoConnection,
+    /// The connection is reset before a byte of an answer.
+    Reset {
+        /// Whether the call was processed.
+        committed: bool,
+    },
+    /// The connection breaks when `sent` bytes of the body are out.
+    CutBody {
+        /// What should have come.
+        answer: Answer,
+        /// How much of the body comes.
+        sent: usize,
+    },
+    /// The body comes at one byte a second.
+    SlowBody(Answer),
+    /// The headers come, the body never does.
+    Silence(Answer),
+    /// Nothing ever comes.
+    Stall,
+    /// After the headers, this many bytes of nonsense.
+    Flood {
+        /// The headers.
+        answer: Answer,
+        /// The length of the body.
+        bytes: u64,
+    },
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What a service makes of a call that succeeds.
+pub(super) struct Success {
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
+}
+
+impl Success {
+    /// An answer with this JSON.
+    pub(super) fn json(status: StatusCode, body: &impl serde::Serialize) -> Self {
+        let body = serde_json::to_vec(body).expect("an answer of our own is always JSON");
+        Self { status, body }
+    }
+
+    /// 204.
+    pub(super) fn no_content() -> Self {
+        Self { status: StatusCode::NO_CONTENT, body: Vec::new() }
+    }
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message)
+    }
+
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", message)
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
+    }
+
+    /// No application access policy for this organizer. Microsoft's page ("Configure application
+    /// access to online meetings") gives the body, not the status.
+    pub(super) fn access_policy(organizer: Uuid) -> Self {
+        let app = Uuid::nil();
+        let message =
+            format!("App {app} is not authorized to Create meeting on behalf of user {organizer}");
+        Self::new(StatusCode::FORBIDDEN, "Unauthorized", message)
+    }
+
+    pub(super) fn throttled(retry_after: Option<Duration>) -> Self {
+        Self {
+            retry_after,
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TooManyRequests",
+                "Please retry again later.",
+            )
+        }
+    }
+
+    pub(super) fn server(status: StatusCode, retry_after: Option<Duration>) -> Self {
+        let (code, message) = match status {
+            StatusCode::BAD_GATEWAY => ("BadGateway", "Bad Gateway"),
+            StatusCode::SERVICE_UNAVAILABLE => ("ServiceUnavailable", "Service Unavailable"),
+            StatusCode::GATEWAY_TIMEOUT => ("GatewayTimeout", "Gateway Timeout"),
+            _ => ("InternalServerError", "Internal Server Error"),
+        };
+        Self { retry_after, ..Self::new(status, code, message) }
+    }
+
+    /// `OData`'s answer to a path that leads nowhere.
+    pub(super) fn segment(segment: &str) -> Self {
+        Self::bad_request(format!("Resource not found for the segment '{segment}'."))
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Request_BadRequest",
+            "Specified HTTP method is not allowed for the request target.",
+        )
+    }
+
+    /// The body, as Graph writes it.
+    pub(super) fn body(&self, at: SystemTime, request: Uuid, client_request: &str) -> Vec<u8> {
+        let date = jiff::Timestamp::try_from(at)
+            .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string())
+            .unwrap_or_default();
+        let mut inner = json!({
+            "date": date,
+            "request-id": request,
+            "client-request-id": client_request,
+        });
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            inner["code"] = json!("429");
+            inner["status"] = json!("429");
+            inner["message"] = json!("Please retry after");
+        }
+        json!({"error": {"code": self.code, "message": self.message, "innerError": inner}})
+            .to_string()
+            .into_bytes()
+    }
+}
 
 /// How long the 429 and 503 of a fault ask to wait.
 const FAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -189,6 +360,7 @@ const SERVER: HeaderValue = HeaderValue::from_static(
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     fn retry_after(form: RetryAfterForm, millis: u64) -> Option<String> {
