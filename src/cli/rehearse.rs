@@ -29,7 +29,7 @@ use crate::{
     ledger::RunTraffic,
     output::{Console, Counts, Summary, held_links, length},
     pacing::Quota,
-    simulator::{Limit, Served, Simulator, is_simulated_link},
+    simulator::{RateLimit, Served, Simulator, is_simulated_link},
 };
 
 /// The meeting of a rehearsal, and its organizer: an application has no `/me`.
@@ -104,7 +104,7 @@ fn tokens(login: &str, http: &HttpOptions) -> Result<Tokens, Failure> {
 }
 
 /// What the pace was worth, and the time that the real import would take.
-fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
+fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&RateLimit>) -> String {
     let Summary { throttled, requests, counts, .. } = done.summary;
     let Counts { read, invalid, excluded, .. } = counts;
     let rows = done.planned.unwrap_or_else(|| read.saturating_sub(invalid + excluded));
@@ -143,7 +143,7 @@ fn outlook(done: &Done, args: &RehearseArgs, limit: Option<&Limit>) -> String {
 
 /// The shortest time in which the limit, and `--rate`, would have let so many through, as a share
 /// of the time that it took, in percent; `None` where the limit did not matter.
-fn efficiency(limit: &Limit, rate: Option<Quota>, traffic: &RunTraffic) -> Option<f64> {
+fn efficiency(limit: &RateLimit, rate: Option<Quota>, traffic: &RunTraffic) -> Option<f64> {
     // Whatever was not throttled has used up quota, faults included.
     let taken = traffic.slots.iter().map(|slot| slot.sum() - slot.throttled).sum();
     let shortest = limit.shortest(taken);

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{config::RetryAfterForm, fault::Fault};
+use super::{config::RetryAfterForm, fault::SimulatedFault};
 
 /// What becomes of a call.
 #[derive(Clone, Debug)]
@@ -19,14 +19,14 @@ pub struct Reply {
     /// How long after the call reached the server the caller has it.
     pub delay: Duration,
     /// What the caller has then.
-    pub fate: Fate,
+    pub fate: Delivery,
 }
 
 /// What a caller gets.
 #[derive(Clone, Debug)]
-pub enum Fate {
+pub enum Delivery {
     /// An answer, whole.
-    Answer(Answer),
+    Answer(HttpAnswer),
     /// No connection in the first place.
     NoConnection,
     /// The connection is reset before a byte of an answer.
@@ -37,20 +37,20 @@ pub enum Fate {
     /// The connection breaks when `sent` bytes of the body are out.
     CutBody {
         /// What should have come.
-        answer: Answer,
+        answer: HttpAnswer,
         /// How much of the body comes.
         sent: usize,
     },
     /// The body comes at one byte a second.
-    SlowBody(Answer),
+    SlowBody(HttpAnswer),
     /// The headers come, the body never does.
-    Silence(Answer),
+    Silence(HttpAnswer),
     /// Nothing ever comes.
     Stall,
     /// After the headers, this many bytes of nonsense.
     Flood {
         /// The headers.
-        answer: Answer,
+        answer: HttpAnswer,
         /// The length of the body.
         bytes: u64,
     },
@@ -58,7 +58,7 @@ pub enum Fate {
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -191,7 +191,7 @@ const FAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 const GIANT: u64 = 1 << 30;
 
 /// What every answer says about itself.
-pub(super) struct Envelope<'a> {
+pub(super) struct AnswerContext<'a> {
     pub(super) at: SystemTime,
     pub(super) request_id: Uuid,
     pub(super) client_request_id: Option<&'a str>,
@@ -199,81 +199,85 @@ pub(super) struct Envelope<'a> {
 }
 
 /// The refusal that stands for a fault before the work, where it is an answer at all.
-pub(super) fn refusal(fault: Fault) -> Option<Problem> {
+pub(super) fn refusal(fault: SimulatedFault) -> Option<Problem> {
     let wait = Some(FAULT_RETRY_AFTER);
     Some(match fault {
-        Fault::Refused => Problem::bad_request("The registrant is invalid."),
-        Fault::ExpiredToken => {
+        SimulatedFault::Refused => Problem::bad_request("The registrant is invalid."),
+        SimulatedFault::ExpiredToken => {
             Problem::unauthorized("Lifetime validation failed, the token is expired.")
         }
-        Fault::Throttled => Problem::throttled(wait),
-        Fault::ServerError => Problem::server(StatusCode::INTERNAL_SERVER_ERROR, None),
-        Fault::BadGateway => Problem::server(StatusCode::BAD_GATEWAY, None),
-        Fault::Unavailable => Problem::server(StatusCode::SERVICE_UNAVAILABLE, None),
-        Fault::UnavailableRetryAfter => Problem::server(StatusCode::SERVICE_UNAVAILABLE, wait),
-        Fault::GatewayTimeout => Problem::server(StatusCode::GATEWAY_TIMEOUT, None),
+        SimulatedFault::Throttled => Problem::throttled(wait),
+        SimulatedFault::ServerError => Problem::server(StatusCode::INTERNAL_SERVER_ERROR, None),
+        SimulatedFault::BadGateway => Problem::server(StatusCode::BAD_GATEWAY, None),
+        SimulatedFault::Unavailable => Problem::server(StatusCode::SERVICE_UNAVAILABLE, None),
+        SimulatedFault::UnavailableRetryAfter => {
+            Problem::server(StatusCode::SERVICE_UNAVAILABLE, wait)
+        }
+        SimulatedFault::GatewayTimeout => Problem::server(StatusCode::GATEWAY_TIMEOUT, None),
         _ => return None,
     })
 }
 
 /// The faults that need an answer with a body; one without has nothing to spoil.
-fn within_body(mut answer: Answer, fault: Fault) -> Fate {
+fn within_body(mut answer: HttpAnswer, fault: SimulatedFault) -> Delivery {
     if answer.body.is_empty() {
-        return Fate::Answer(answer);
+        return Delivery::Answer(answer);
     }
     match fault {
-        Fault::SlowBody => Fate::SlowBody(answer),
-        Fault::Silence => Fate::Silence(answer),
-        Fault::GiantBody => Fate::Flood { answer, bytes: GIANT },
-        Fault::CutBody => {
+        SimulatedFault::SlowBody => Delivery::SlowBody(answer),
+        SimulatedFault::Silence => Delivery::Silence(answer),
+        SimulatedFault::GiantBody => Delivery::Flood { answer, bytes: GIANT },
+        SimulatedFault::CutBody => {
             let sent = answer.body.len() / 2;
-            Fate::CutBody { answer, sent }
+            Delivery::CutBody { answer, sent }
         }
-        Fault::CutJson => {
+        SimulatedFault::CutJson => {
             answer.body.truncate(answer.body.len() / 2);
-            Fate::Answer(answer)
+            Delivery::Answer(answer)
         }
-        Fault::EmptyBody => {
+        SimulatedFault::EmptyBody => {
             answer.body = Bytes::new();
-            Fate::Answer(answer)
+            Delivery::Answer(answer)
         }
-        _ => Fate::Answer(answer),
+        _ => Delivery::Answer(answer),
     }
 }
 
-impl Envelope<'_> {
+impl AnswerContext<'_> {
     /// What the caller gets for this result under this fault; `committed` says whether the work
     /// was done.
     pub(super) fn fate(
         &self,
         result: Result<Success, Problem>,
-        fault: Option<Fault>,
+        fault: Option<SimulatedFault>,
         committed: bool,
-    ) -> Fate {
-        let Some(fault) = fault else { return Fate::Answer(self.answer(result)) };
-        let server = |status| Fate::Answer(self.answer(Err(Problem::server(status, None))));
+    ) -> Delivery {
+        let Some(fault) = fault else { return Delivery::Answer(self.answer(result)) };
+        let server = |status| Delivery::Answer(self.answer(Err(Problem::server(status, None))));
         match fault {
-            Fault::ServerErrorAfterCommit => server(StatusCode::INTERNAL_SERVER_ERROR),
-            Fault::BadGatewayAfterCommit => server(StatusCode::BAD_GATEWAY),
-            Fault::GatewayTimeoutAfterCommit => server(StatusCode::GATEWAY_TIMEOUT),
-            Fault::NoConnection => Fate::NoConnection,
-            Fault::ResetBeforeCommit | Fault::ResetAfterCommit => Fate::Reset { committed },
-            Fault::Stall => Fate::Stall,
-            Fault::Html => Fate::Answer(self.html()),
-            Fault::NoContent => Fate::Answer(self.answer(Ok(Success::no_content()))),
+            SimulatedFault::ServerErrorAfterCommit => server(StatusCode::INTERNAL_SERVER_ERROR),
+            SimulatedFault::BadGatewayAfterCommit => server(StatusCode::BAD_GATEWAY),
+            SimulatedFault::GatewayTimeoutAfterCommit => server(StatusCode::GATEWAY_TIMEOUT),
+            SimulatedFault::NoConnection => Delivery::NoConnection,
+            SimulatedFault::ResetBeforeCommit | SimulatedFault::ResetAfterCommit => {
+                Delivery::Reset { committed }
+            }
+            SimulatedFault::Stall => Delivery::Stall,
+            SimulatedFault::Html => Delivery::Answer(self.html()),
+            SimulatedFault::NoContent => Delivery::Answer(self.answer(Ok(Success::no_content()))),
             _ => within_body(self.answer(result), fault),
         }
     }
 
     /// The whole answer of a service.
-    pub(super) fn answer(&self, result: Result<Success, Problem>) -> Answer {
+    pub(super) fn answer(&self, result: Result<Success, Problem>) -> HttpAnswer {
         let mut headers = self.headers();
         match result {
             Ok(success) => {
                 if !success.body.is_empty() {
                     headers.insert(header::CONTENT_TYPE, JSON);
                 }
-                Answer { status: success.status, headers, body: success.body.into() }
+                HttpAnswer { status: success.status, headers, body: success.body.into() }
             }
             Err(problem) => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -289,7 +293,7 @@ impl Envelope<'_> {
                 let request_id = self.request_id.to_string();
                 let client = self.client_request_id.unwrap_or(&request_id);
                 let body = problem.body(self.at, self.request_id, client);
-                Answer { status: problem.status, headers, body: body.into() }
+                HttpAnswer { status: problem.status, headers, body: body.into() }
             }
         }
     }
@@ -310,12 +314,12 @@ impl Envelope<'_> {
         headers
     }
 
-    fn html(&self) -> Answer {
+    fn html(&self) -> HttpAnswer {
         let mut headers = self.headers();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         let body = "<!DOCTYPE html>\n<html><head><title>Sign in to the network</title></head>\
                     <body><h1>Sign in to the network</h1></body></html>\n";
-        Answer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) }
+        HttpAnswer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) }
     }
 
     fn retry_after(&self, wait: Duration) -> Option<HeaderValue> {
@@ -364,7 +368,7 @@ mod tests {
     use super::*;
 
     fn retry_after(form: RetryAfterForm, millis: u64) -> Option<String> {
-        let envelope = Envelope {
+        let envelope = AnswerContext {
             at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_000_500),
             request_id: Uuid::nil(),
             client_request_id: None,

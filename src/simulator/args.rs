@@ -14,9 +14,10 @@ use crate::{
 };
 
 use super::{
-    BadFault, Caller, Config, DateForm, FaultRate, Faults, Kind, Latency, Limit, Outage, Question,
-    QuestionKind, Quota, Refusal, RegistrationState, RetryAfterForm, Scope, SecondPost, Shape,
-    ThrottledCalls, TokenRule, WebinarPrid, WebinarStatus, fault::Fault,
+    ApiRefusal, BadFault, CallKind, CallLatency, Caller, Config, DateForm, FaultRate, Faults,
+    LimitShape, Outage, QuestionKind, Quota, RateLimit, RegistrationState, RetryAfterForm,
+    SecondPost, ServedApi, ThrottledCalls, TokenRule, WebinarPrid, WebinarQuestion, WebinarStatus,
+    fault::SimulatedFault,
 };
 
 /// How the simulated Graph behaves.
@@ -34,7 +35,7 @@ pub struct SimulatorArgs {
 
     /// Which API is served
     #[arg(long, value_name = "KIND", default_value = "both")]
-    serve: Kind,
+    serve: ServedApi,
 
     /// The kind of registration that the meeting has at the start
     #[arg(long, value_name = "KIND", default_value = "external")]
@@ -62,7 +63,7 @@ pub struct SimulatorArgs {
 
     /// How the limits count
     #[arg(long, value_name = "SHAPE", default_value = "bucket")]
-    limiter: Shape,
+    limiter: LimitShape,
 
     /// Whether refused calls use up quota
     #[arg(long, value_name = "COST", default_value = "free")]
@@ -99,7 +100,7 @@ pub struct SimulatorArgs {
 
     /// Refuse the whole API
     #[arg(long, value_name = "HOW")]
-    refuse: Option<Refusal>,
+    refuse: Option<ApiRefusal>,
 
     /// Which bearer tokens are taken
     #[arg(long, value_name = "WHICH", default_value = "any")]
@@ -141,7 +142,7 @@ pub struct SimulatorArgs {
     /// choice:City=Ghent;London, choices:City=Ghent;London, yes-no:Vegan?, or optional: in front
     /// of any. Repeatable
     #[arg(long = "question", value_name = "[KIND:]QUESTION", value_parser = question)]
-    questions: Vec<Question>,
+    questions: Vec<WebinarQuestion>,
 
     /// Wrap the webinar in {"value": …}, as Microsoft's example of it does
     #[arg(long)]
@@ -172,7 +173,7 @@ fn fault_help() -> String {
         "A fault, with its share of the POSTs in percent; another kind of call in front: \
          list:500=10. The kinds are post, list, delete, read and token. Repeatable. The faults:\n",
     );
-    for fault in Fault::ALL {
+    for fault in SimulatedFault::ALL {
         write!(help, "\n  {:24} {}", fault.as_str(), fault.summary())
             .expect("a String takes everything");
     }
@@ -188,7 +189,7 @@ impl SimulatorArgs {
         let faults = Faults::new(self.faults.clone())?;
         let faults = self.outages.iter().fold(faults, |faults, &outage| faults.outage(outage));
         let limit = |quota: Option<Quota>| {
-            quota.map(|quota| Limit {
+            quota.map(|quota| RateLimit {
                 quota,
                 burst: self.burst,
                 shape: self.limiter,
@@ -204,7 +205,7 @@ impl SimulatorArgs {
                 RegistrationArg::Teams => RegistrationState::Teams,
                 RegistrationArg::Missing => RegistrationState::Missing,
             },
-            latency: Latency { median: self.latency, sigma: self.latency_sigma },
+            latency: CallLatency { median: self.latency, sigma: self.latency_sigma },
             write_limit: limit(self.limit),
             read_limit: limit(self.read_limit),
             retry_after: self.retry_after,
@@ -248,18 +249,18 @@ pub(super) fn quota(text: &str) -> Result<Quota, String> {
 /// `token:10s..20s`.
 pub(super) fn outage(text: &str) -> Result<Outage, String> {
     let wrong = || {
-        let scopes = Scope::ALL.map(Scope::as_str).join(", ");
+        let scopes = CallKind::ALL.map(CallKind::as_str).join(", ");
         format!("`{text}` is no outage; write it as token:10s..20s, with one of {scopes}")
     };
     let (scope, times) = text.split_once(':').ok_or_else(wrong)?;
     let (from, until) = times.split_once("..").ok_or_else(wrong)?;
-    let scope = Scope::ALL.into_iter().find(|s| s.as_str() == scope).ok_or_else(wrong)?;
+    let scope = CallKind::ALL.into_iter().find(|s| s.as_str() == scope).ok_or_else(wrong)?;
     Ok(Outage { scope, from: duration(from)?, until: duration(until)? })
 }
 
 /// `City`, `optional:City`, `choice:City=Ghent;London`, `choices:City=Ghent;London`, `yes-no:Vegan?`.
 /// What stands before another colon belongs to the question.
-pub(super) fn question(text: &str) -> Result<Question, String> {
+pub(super) fn question(text: &str) -> Result<WebinarQuestion, String> {
     let (required, asked) =
         text.strip_prefix("optional:").map_or((true, text), |asked| (false, asked));
     let choices = |asked: &str| {
@@ -287,7 +288,7 @@ pub(super) fn question(text: &str) -> Result<Question, String> {
     if words.trim().is_empty() {
         return Err(format!("`{text}` is no question; write its words"));
     }
-    Ok(Question { required, kind, ..Question::text(words.trim()) })
+    Ok(WebinarQuestion { required, kind, ..WebinarQuestion::text(words.trim()) })
 }
 
 /// A deviation: not negative.
@@ -358,7 +359,7 @@ mod tests {
         assert_eq!(config.latency.median, Duration::from_millis(120));
         let limit = config.write_limit.expect("a limit");
         assert_eq!(limit.quota, Quota { count: 15.0, per: Duration::from_secs(30) });
-        assert_eq!((limit.burst, limit.shape), (Some(5.0), Shape::SlidingWindow));
+        assert_eq!((limit.burst, limit.shape), (Some(5.0), LimitShape::SlidingWindow));
         assert_eq!(config.read_limit, None);
         assert_eq!((config.page_size, config.second_post), (7, SecondPost::Duplicate));
         assert_eq!((config.tokens.rule, config.tokens.lifetime.as_secs()), (TokenRule::Issued, 2));
@@ -426,7 +427,7 @@ mod tests {
         for bad in ["50", "0/s", "-1/s", "inf/s", "NaN/s", "5/0s", "/s"] {
             assert!(quota(bad).is_err(), "{bad}");
         }
-        let expected = Outage { scope: Scope::Token, from: per(10), until: per(20) };
+        let expected = Outage { scope: CallKind::Token, from: per(10), until: per(20) };
         assert_eq!(outage("token:10s..20s"), Ok(expected));
         assert!(outage("graph:10s..20s").is_err());
     }

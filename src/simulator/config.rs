@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::registrant::Mode;
 
-use super::{Faults, Limit};
+use super::{Faults, RateLimit};
 
 /// A simulator's settings. The default is a server that takes everything at once: a meeting with
 /// an external registration for everyone, and a published webinar.
@@ -18,7 +18,7 @@ pub struct Config {
     /// The server's date and time at its start; a date that nobody's clock shows, unless set.
     pub epoch: SystemTime,
     /// Which of the two APIs it serves.
-    pub kind: Kind,
+    pub kind: ServedApi,
     /// Every meeting's registration at the start.
     pub registration: RegistrationState,
     /// Every webinar.
@@ -26,11 +26,11 @@ pub struct Config {
     /// The tenant in links and tokens.
     pub tenant: Uuid,
     /// How long a call takes.
-    pub latency: Latency,
+    pub latency: CallLatency,
     /// The limit on POST, PATCH and DELETE, of both APIs together.
-    pub write_limit: Option<Limit>,
+    pub write_limit: Option<RateLimit>,
     /// The limit on GET.
-    pub read_limit: Option<Limit>,
+    pub read_limit: Option<RateLimit>,
     /// How a throttled answer says when to come again.
     pub retry_after: RetryAfterForm,
     /// What a second POST of one id (a webinar: of one e-mail address) does.
@@ -45,9 +45,9 @@ pub struct Config {
     /// What goes wrong.
     pub faults: Faults,
     /// Who may call.
-    pub tokens: Tokens,
+    pub tokens: TokenConfig,
     /// Whether the whole API is refused.
-    pub refuse: Option<Refusal>,
+    pub refuse: Option<ApiRefusal>,
     /// The scheme and host of `@odata.nextLink`, where it is not the host that was called: a
     /// client must not carry its token there.
     pub next_link_base: Option<String>,
@@ -61,12 +61,12 @@ impl Default for Config {
             seed: 0,
             // 2026-01-01T00:00:00Z
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
-            kind: Kind::Both,
+            kind: ServedApi::Both,
             registration: RegistrationState::External(Mode::Everyone),
             webinar: WebinarConfig::default(),
             // The tenant of the reference's examples.
             tenant: Uuid::from_u128(0x909c_6581_5130_43e9_88f3_fcb3_582c_de37),
-            latency: Latency::default(),
+            latency: CallLatency::default(),
             write_limit: None,
             read_limit: None,
             retry_after: RetryAfterForm::Whole,
@@ -75,7 +75,7 @@ impl Default for Config {
             page_size: 100,
             quirks: 20.0,
             faults: Faults::default(),
-            tokens: Tokens::default(),
+            tokens: TokenConfig::default(),
             refuse: None,
             next_link_base: None,
             missing_prefix: "missing".to_owned(),
@@ -85,7 +85,7 @@ impl Default for Config {
 
 /// Which of the two APIs is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum ServedApi {
     /// Registrations of online meetings (`beta`).
     Meeting,
     /// Registrations of webinars (`v1.0`).
@@ -108,14 +108,14 @@ pub enum RegistrationState {
 /// How long a call takes: lognormal. An eighth of it passes before the server sees the call; a
 /// throttled answer is back after a quarter.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Latency {
+pub struct CallLatency {
     /// Half of the calls take longer.
     pub median: Duration,
     /// The deviation of the logarithm; 0 for a constant.
     pub sigma: f64,
 }
 
-impl Default for Latency {
+impl Default for CallLatency {
     fn default() -> Self {
         Self { median: Duration::ZERO, sigma: 0.5 }
     }
@@ -147,7 +147,7 @@ pub enum SecondPost {
 
 /// A reason for which every call under Graph fails, or says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Refusal {
+pub enum ApiRefusal {
     /// 403 `Forbidden`.
     Forbidden,
     /// 403 with Microsoft's words for a missing application access policy.
@@ -160,7 +160,7 @@ pub enum Refusal {
 
 /// Who may call, and how tokens are given out.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub struct TokenConfig {
     /// Which bearers are taken.
     pub rule: TokenRule,
     /// How long an issued token lives.
@@ -177,7 +177,7 @@ pub struct Tokens {
 /// Whether this text (the first argument) was signed so (the second).
 pub type AssertionSignature = fn(&[u8], &[u8]) -> bool;
 
-impl Default for Tokens {
+impl Default for TokenConfig {
     fn default() -> Self {
         Self {
             rule: TokenRule::Any,
@@ -243,7 +243,7 @@ pub struct WebinarConfig {
     /// Whether Teams mails each registrant.
     pub mails: bool,
     /// The questions of its form.
-    pub questions: Vec<Question>,
+    pub questions: Vec<WebinarQuestion>,
     /// Whose tokens those are that the simulator did not issue.
     pub caller: Caller,
     /// How sessions tell their times.
@@ -315,7 +315,7 @@ pub enum WebinarPrid {
 
 /// A question of a webinar's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct WebinarQuestion {
     /// Its id.
     pub id: Uuid,
     /// Its words.
@@ -343,7 +343,7 @@ pub enum QuestionKind {
     Boolean,
 }
 
-impl Question {
+impl WebinarQuestion {
     /// A required question that is answered by text.
     #[must_use]
     pub fn text(words: &str) -> Self {

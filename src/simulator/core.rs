@@ -12,12 +12,12 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::{
-    answer::{Envelope, Fate, Reply, Success},
+    answer::{AnswerContext, Delivery, Reply, Success},
     chance,
     config::Config,
     limit::Quota,
-    request::{self, Call, Route},
-    state::{Errand, State},
+    request::{self, HttpCall, Route},
+    state::{RoutedCall, ServerState},
     stats::{Books, Stats},
     webinar::RegistrationStatus,
 };
@@ -36,14 +36,14 @@ struct Shared {
     http2: AtomicU64,
     in_flight: AtomicU64,
     max_in_flight: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<ServerState>,
 }
 
 impl Simulator {
     /// A server with these settings, at time 0, with nobody enrolled.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let state = State::new(&config);
+        let state = ServerState::new(&config);
         Self {
             shared: Arc::new(Shared {
                 config,
@@ -65,7 +65,7 @@ impl Simulator {
 
     /// Starts a call: it is under way until the visit is dropped.
     #[must_use]
-    pub fn visit(&self) -> Visit {
+    pub fn visit(&self) -> CallInProgress {
         let shared = &self.shared;
         let number = shared.calls.fetch_add(1, Ordering::Relaxed);
         let now = shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
@@ -73,13 +73,13 @@ impl Simulator {
         let hash = chance::pair(shared.config.seed, number);
         let latency = shared.config.latency;
         let latency = chance::lognormal(chance::mix(hash), latency.median, latency.sigma);
-        Visit { simulator: self.clone(), hash, latency }
+        CallInProgress { simulator: self.clone(), hash, latency }
     }
 
     /// Takes a call that reaches the server at `now`, counted from its start, and says what
     /// becomes of it; the reply's delay is the whole latency.
     #[must_use]
-    pub fn handle(&self, now: Duration, call: &Call<'_>) -> Reply {
+    pub fn handle(&self, now: Duration, call: &HttpCall<'_>) -> Reply {
         let visit = self.visit();
         let mut reply = visit.handle(now, call);
         reply.delay += visit.travel();
@@ -139,7 +139,7 @@ impl Simulator {
         self.shared.http2.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ServerState> {
         // A panic in a test's other thread leaves counters and lists that are still right.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,7 +147,7 @@ impl Simulator {
 
 /// One call under way.
 #[derive(Debug)]
-pub struct Visit {
+pub struct CallInProgress {
     simulator: Simulator,
     /// Everything that chance decides about this call alone.
     hash: u64,
@@ -157,7 +157,7 @@ pub struct Visit {
 /// The share of the latency after which the server sees a call.
 const TRAVEL: u32 = 8;
 
-impl Visit {
+impl CallInProgress {
     /// How long the call travels until the server sees it: an eighth of its latency.
     #[must_use]
     pub fn travel(&self) -> Duration {
@@ -167,11 +167,11 @@ impl Visit {
     /// Takes the call, now that it has reached the server; the reply's delay is the rest of the
     /// latency.
     #[must_use]
-    pub fn handle(&self, now: Duration, call: &Call<'_>) -> Reply {
+    pub fn handle(&self, now: Duration, call: &HttpCall<'_>) -> Reply {
         let config = self.simulator.config();
         let (path, query) = request::split(call.target);
         let route = Route::parse(path);
-        let envelope = Envelope {
+        let envelope = AnswerContext {
             at: config.epoch + now,
             request_id: chance::uuid(self.hash),
             client_request_id: call.client_request_id,
@@ -182,7 +182,7 @@ impl Visit {
             (Route::Books, &Method::GET) => return report(&self.simulator.books(), &envelope),
             _ => {}
         }
-        let errand = Errand { config, call, path, query, now };
+        let errand = RoutedCall { config, call, path, query, now };
         let mut state = self.simulator.lock();
         let worked = state.work(&errand, &route);
         let throttled = state.count(&worked);
@@ -195,12 +195,12 @@ impl Visit {
     }
 }
 
-fn report(what: &impl serde::Serialize, envelope: &Envelope<'_>) -> Reply {
+fn report(what: &impl serde::Serialize, envelope: &AnswerContext<'_>) -> Reply {
     let answer = envelope.answer(Ok(Success::json(StatusCode::OK, what)));
-    Reply { delay: Duration::ZERO, fate: Fate::Answer(answer) }
+    Reply { delay: Duration::ZERO, fate: Delivery::Answer(answer) }
 }
 
-impl Drop for Visit {
+impl Drop for CallInProgress {
     fn drop(&mut self) {
         self.simulator.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -209,12 +209,12 @@ impl Drop for Visit {
 /// Goes on where the simulator last was, so that a new shell on an old simulator is no journey
 /// into the past.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(super) struct SimulatorClock {
     origin: Instant,
     offset: Duration,
 }
 
-impl Clock {
+impl SimulatorClock {
     pub(super) fn new(simulator: &Simulator) -> Self {
         Self { origin: Instant::now(), offset: simulator.now() }
     }

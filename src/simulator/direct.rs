@@ -8,16 +8,16 @@ use crate::graph::transport::{Failure, Reach, Request, Response, Transport, Tran
 
 use super::{
     Simulator,
-    answer::{Answer, Fate},
-    core::Clock,
-    request::Call,
+    answer::{Delivery, HttpAnswer},
+    core::SimulatorClock,
+    request::HttpCall,
 };
 
 /// A [`Transport`] to a simulator in the same process.
 #[derive(Clone, Debug)]
 pub struct Direct {
     simulator: Simulator,
-    clock: Clock,
+    clock: SimulatorClock,
     base: String,
     patience: Duration,
 }
@@ -32,7 +32,7 @@ impl Direct {
     pub fn new(simulator: &Simulator) -> Self {
         Self {
             simulator: simulator.clone(),
-            clock: Clock::new(simulator),
+            clock: SimulatorClock::new(simulator),
             base: "https://graph.microsoft.com".to_owned(),
             patience: PATIENCE,
         }
@@ -61,8 +61,8 @@ impl Direct {
     ///
     /// # Errors
     /// [`TransportError`] when no complete answer came back.
-    pub async fn exchange(&self, call: Call<'_>) -> Result<Answer, TransportError> {
-        let call = Call { base: &self.base, ..call };
+    pub async fn exchange(&self, call: HttpCall<'_>) -> Result<HttpAnswer, TransportError> {
+        let call = HttpCall { base: &self.base, ..call };
         let visit = self.simulator.visit();
         match time::timeout(self.patience, self.journey(&visit, &call)).await {
             Ok(result) => result,
@@ -72,30 +72,30 @@ impl Direct {
 
     async fn journey(
         &self,
-        visit: &super::Visit,
-        call: &Call<'_>,
-    ) -> Result<Answer, TransportError> {
+        visit: &super::CallInProgress,
+        call: &HttpCall<'_>,
+    ) -> Result<HttpAnswer, TransportError> {
         rest(visit.travel()).await;
         let reply = visit.handle(self.clock.now(), call);
         rest(reply.delay).await;
         match reply.fate {
-            Fate::Answer(answer) => Ok(answer),
-            Fate::NoConnection => Err(TransportError {
+            Delivery::Answer(answer) => Ok(answer),
+            Delivery::NoConnection => Err(TransportError {
                 reach: Reach::NotSent,
                 kind: Failure::Connect,
                 detail: "connection refused".to_owned(),
             }),
-            Fate::Reset { .. } => Err(failed(Failure::Broken, "connection reset by peer")),
-            Fate::CutBody { .. } => {
+            Delivery::Reset { .. } => Err(failed(Failure::Broken, "connection reset by peer")),
+            Delivery::CutBody { .. } => {
                 Err(failed(Failure::Broken, "connection closed before the body was complete"))
             }
-            Fate::SlowBody(answer) => {
+            Delivery::SlowBody(answer) => {
                 let seconds = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
                 rest(Duration::from_secs(seconds)).await;
                 Ok(answer)
             }
-            Fate::Silence(_) | Fate::Stall => std::future::pending().await,
-            Fate::Flood { .. } => Err(failed(Failure::TooLarge, "the answer is too large")),
+            Delivery::Silence(_) | Delivery::Stall => std::future::pending().await,
+            Delivery::Flood { .. } => Err(failed(Failure::TooLarge, "the answer is too large")),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Transport for Direct {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let client_request_id = request.client_request_id.to_string();
         let answer = self
-            .exchange(Call {
+            .exchange(HttpCall {
                 method: &request.method,
                 target: &request.target,
                 base: "",

@@ -8,11 +8,11 @@ macro_rules! faults {
     ($($(#[doc = $doc:expr])+ $variant:ident = $name:literal),+ $(,)?) => {
         /// A fault that the simulator can commit.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Fault {
+        pub enum SimulatedFault {
             $($(#[doc = $doc])+ $variant,)+
         }
 
-        impl Fault {
+        impl SimulatedFault {
             /// Every fault.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
@@ -92,7 +92,7 @@ faults! {
 
 /// When a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum FaultPoint {
     /// Instead of the work.
     Before,
     /// After the work, in place of its answer.
@@ -101,9 +101,9 @@ pub(super) enum Stage {
     Within,
 }
 
-impl Fault {
+impl SimulatedFault {
     /// When it strikes; `hash` decides where a fault leaves it open.
-    pub(super) fn stage(self, hash: u64) -> Stage {
+    pub(super) fn stage(self, hash: u64) -> FaultPoint {
         match self {
             Self::Refused
             | Self::ExpiredToken
@@ -114,15 +114,15 @@ impl Fault {
             | Self::UnavailableRetryAfter
             | Self::GatewayTimeout
             | Self::NoConnection
-            | Self::ResetBeforeCommit => Stage::Before,
-            Self::NoLink | Self::WrongPrid | Self::OtherId => Stage::Within,
-            Self::Stall | Self::Html if chance::mix(hash) & 1 == 0 => Stage::Before,
-            _ => Stage::After,
+            | Self::ResetBeforeCommit => FaultPoint::Before,
+            Self::NoLink | Self::WrongPrid | Self::OtherId => FaultPoint::Within,
+            Self::Stall | Self::Html if chance::mix(hash) & 1 == 0 => FaultPoint::Before,
+            _ => FaultPoint::After,
         }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SimulatedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -130,7 +130,7 @@ impl fmt::Display for Fault {
 
 /// The calls that a fault is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
+pub enum CallKind {
     /// POST of a registrant or a registration.
     Post,
     /// A list of registrants or registrations: one page of it.
@@ -144,7 +144,7 @@ pub enum Scope {
     Token,
 }
 
-impl Scope {
+impl CallKind {
     /// Every scope.
     pub const ALL: [Self; 5] = [Self::Post, Self::List, Self::Delete, Self::Read, Self::Token];
 
@@ -170,9 +170,9 @@ impl Scope {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FaultRate {
     /// For which calls.
-    pub scope: Scope,
+    pub scope: CallKind,
     /// Which fault.
-    pub fault: Fault,
+    pub fault: SimulatedFault,
     /// In how many calls of a hundred.
     pub percent: f64,
 }
@@ -184,11 +184,11 @@ pub enum BadFault {
     #[error("`{0}` is no fault; write NAME=PERCENT, such as 503=5 or list:500=10")]
     NoPercent(String),
     /// The name is no fault's.
-    #[error("`{0}` is no fault; the faults are {list}", list = names(Fault::ALL.iter().map(|f| f.as_str())))]
+    #[error("`{0}` is no fault; the faults are {list}", list = names(SimulatedFault::ALL.iter().map(|f| f.as_str())))]
     Unknown(String),
     /// The part before the colon is no scope.
-    #[error("`{0}` is no kind of call; the kinds are {list}", list = names(Scope::ALL.iter().map(|s| s.as_str())))]
-    Scope(String),
+    #[error("`{0}` is no kind of call; the kinds are {list}", list = names(CallKind::ALL.iter().map(|s| s.as_str())))]
+    CallKind(String),
     /// The number is none between 0 and 100.
     #[error("`{0}` is no percentage between 0 and 100")]
     Percent(String),
@@ -209,11 +209,11 @@ impl FromStr for FaultRate {
             text.split_once('=').ok_or_else(|| BadFault::NoPercent(text.to_owned()))?;
         let (scope, name) = match name.split_once(':') {
             Some((scope, name)) => {
-                (Scope::parse(scope).ok_or_else(|| BadFault::Scope(scope.to_owned()))?, name)
+                (CallKind::parse(scope).ok_or_else(|| BadFault::CallKind(scope.to_owned()))?, name)
             }
-            None => (Scope::Post, name),
+            None => (CallKind::Post, name),
         };
-        let fault = Fault::ALL
+        let fault = SimulatedFault::ALL
             .iter()
             .copied()
             .find(|fault| fault.as_str() == name)
@@ -244,14 +244,14 @@ pub struct Scripted {
     /// The attempt, counted from 1 by the POSTs that no limit refused; `None` for each.
     pub attempt: Option<u32>,
     /// What goes wrong.
-    pub fault: Fault,
+    pub fault: SimulatedFault,
 }
 
 /// A time in which every call of a scope gets 503, without Retry-After.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outage {
     /// For which calls.
-    pub scope: Scope,
+    pub scope: CallKind,
     /// From when, counted from the simulator's start.
     pub from: Duration,
     /// Until when.
@@ -264,7 +264,7 @@ impl Faults {
     /// # Errors
     /// [`BadFault::TooMany`] when a scope's percentages are more than 100 together.
     pub fn new(rates: Vec<FaultRate>) -> Result<Self, BadFault> {
-        for scope in Scope::ALL {
+        for scope in CallKind::ALL {
             let sum: f64 = rates.iter().filter(|r| r.scope == scope).map(|r| r.percent).sum();
             if sum > 100.0 + 1e-9 {
                 return Err(BadFault::TooMany(scope.as_str()));
@@ -275,7 +275,12 @@ impl Faults {
 
     /// Adds a fault for one registrant.
     #[must_use]
-    pub fn script(mut self, id: impl Into<String>, attempt: Option<u32>, fault: Fault) -> Self {
+    pub fn script(
+        mut self,
+        id: impl Into<String>,
+        attempt: Option<u32>,
+        fault: SimulatedFault,
+    ) -> Self {
         self.script.push(Scripted { id: id.into(), attempt, fault });
         self
     }
@@ -288,7 +293,7 @@ impl Faults {
     }
 
     /// The fault of the call that this number was drawn for.
-    pub(super) fn draw(&self, scope: Scope, hash: u64) -> Option<Fault> {
+    pub(super) fn draw(&self, scope: CallKind, hash: u64) -> Option<SimulatedFault> {
         let mut left = chance::unit(hash) * 100.0;
         for rate in self.rates.iter().filter(|rate| rate.scope == scope) {
             if left < rate.percent {
@@ -300,7 +305,7 @@ impl Faults {
     }
 
     /// The fault written for this attempt on this registrant.
-    pub(super) fn scripted(&self, id: &str, attempt: u32) -> Option<Fault> {
+    pub(super) fn scripted(&self, id: &str, attempt: u32) -> Option<SimulatedFault> {
         self.script
             .iter()
             .find(|s| s.id == id && s.attempt.is_none_or(|wanted| wanted == attempt))
@@ -308,7 +313,7 @@ impl Faults {
     }
 
     /// Whether calls of this scope fail at this time.
-    pub(super) fn out(&self, scope: Scope, now: Duration) -> bool {
+    pub(super) fn out(&self, scope: CallKind, now: Duration) -> bool {
         self.outages.iter().any(|o| o.scope == scope && (o.from..o.until).contains(&now))
     }
 }
@@ -322,15 +327,15 @@ mod tests {
         let rate: FaultRate = "list:500=10".parse().expect("a rate");
         assert_eq!(
             rate,
-            FaultRate { scope: Scope::List, fault: Fault::ServerError, percent: 10.0 }
+            FaultRate { scope: CallKind::List, fault: SimulatedFault::ServerError, percent: 10.0 }
         );
         let rate: FaultRate = "reset-after-commit=2.5%".parse().expect("a rate");
-        assert_eq!((rate.scope, rate.fault), (Scope::Post, Fault::ResetAfterCommit));
+        assert_eq!((rate.scope, rate.fault), (CallKind::Post, SimulatedFault::ResetAfterCommit));
         for bad in ["500", "500=101", "500=-1", "500=x", "nonsense=1", "queue:500=1"] {
             assert!(bad.parse::<FaultRate>().is_err(), "{bad}");
         }
         let unknown = "nonsense=1".parse::<FaultRate>().expect_err("unknown").to_string();
-        for fault in Fault::ALL {
+        for fault in SimulatedFault::ALL {
             assert!(unknown.contains(fault.as_str()), "{unknown}");
             assert!(fault.summary().ends_with(['.', ')']), "{}", fault.summary());
         }
@@ -342,29 +347,30 @@ mod tests {
         let faults = Faults::new(rates.to_vec()).expect("below 100 %");
         let drawn = |fault| {
             (0..20_000)
-                .filter(|&n| faults.draw(Scope::Post, chance::pair(9, n)) == Some(fault))
+                .filter(|&n| faults.draw(CallKind::Post, chance::pair(9, n)) == Some(fault))
                 .count()
         };
-        assert!((1_850..2_150).contains(&drawn(Fault::ServerError)));
-        assert!((900..1_100).contains(&drawn(Fault::Unavailable)));
-        assert_eq!(faults.draw(Scope::Delete, 1), None);
-        assert_eq!(drawn(Fault::ServerError), drawn(Fault::ServerError));
+        assert!((1_850..2_150).contains(&drawn(SimulatedFault::ServerError)));
+        assert!((900..1_100).contains(&drawn(SimulatedFault::Unavailable)));
+        assert_eq!(faults.draw(CallKind::Delete, 1), None);
+        assert_eq!(drawn(SimulatedFault::ServerError), drawn(SimulatedFault::ServerError));
         let too_many = ["500=60", "503=60"].map(|r| r.parse().expect("a rate"));
         assert_eq!(Faults::new(too_many.to_vec()), Err(BadFault::TooMany("post")));
     }
 
     #[test]
     fn a_script_names_id_and_attempt_and_an_outage_its_time() {
-        let faults = Faults::default().script("a", Some(2), Fault::Silence).outage(Outage {
-            scope: Scope::Token,
-            from: Duration::from_secs(1),
-            until: Duration::from_secs(2),
-        });
+        let faults =
+            Faults::default().script("a", Some(2), SimulatedFault::Silence).outage(Outage {
+                scope: CallKind::Token,
+                from: Duration::from_secs(1),
+                until: Duration::from_secs(2),
+            });
         assert_eq!(faults.scripted("a", 1), None);
-        assert_eq!(faults.scripted("a", 2), Some(Fault::Silence));
+        assert_eq!(faults.scripted("a", 2), Some(SimulatedFault::Silence));
         assert_eq!(faults.scripted("b", 2), None);
-        assert!(faults.out(Scope::Token, Duration::from_secs(1)));
-        assert!(!faults.out(Scope::Token, Duration::from_secs(2)));
-        assert!(!faults.out(Scope::Post, Duration::from_secs(1)));
+        assert!(faults.out(CallKind::Token, Duration::from_secs(1)));
+        assert!(!faults.out(CallKind::Token, Duration::from_secs(2)));
+        assert!(!faults.out(CallKind::Post, Duration::from_secs(1)));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::Problem,
-    config::{Caller, Question, QuestionKind},
+    config::{Caller, QuestionKind, WebinarQuestion},
     request::{no_more, object},
 };
 
@@ -17,7 +17,7 @@ const MAX_REGISTRATION_ID: usize = 256;
 
 /// A filled-in form. Texts that were not given are empty.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Form {
+pub(super) struct RegistrationForm {
     pub(super) email: String,
     first_name: String,
     last_name: String,
@@ -35,7 +35,7 @@ pub(super) struct Shared {
     language: String,
 }
 
-impl Form {
+impl RegistrationForm {
     /// Reads a POST's body. A person who is signed in registers nobody else, and gives no name.
     pub(super) fn parse(body: &[u8], caller: Caller) -> Result<Self, Problem> {
         let mut members = object(body)?;
@@ -86,7 +86,7 @@ impl Form {
     }
 
     /// Whether every question that must be answered is, and each answer is one.
-    pub(super) fn hold_against(&self, questions: &[Question]) -> Result<(), Problem> {
+    pub(super) fn hold_against(&self, questions: &[WebinarQuestion]) -> Result<(), Problem> {
         let answers = self.answers();
         for answer in &answers {
             let question = asked(questions, answer)
@@ -151,7 +151,7 @@ impl Form {
     }
 
     /// The members that were posted, as Graph gives them back.
-    pub(super) fn to_json(&self, questions: &[Question]) -> Value {
+    pub(super) fn to_json(&self, questions: &[WebinarQuestion]) -> Value {
         let mut answers = self.answers();
         for answer in &mut answers {
             let words = asked(questions, answer).map(|question| question.display_name.clone());
@@ -196,13 +196,13 @@ fn required(name: &str, text: &str) -> Result<(), Problem> {
 }
 
 /// The question that this answer is for.
-fn asked<'a>(questions: &'a [Question], answer: &Value) -> Option<&'a Question> {
+fn asked<'a>(questions: &'a [WebinarQuestion], answer: &Value) -> Option<&'a WebinarQuestion> {
     let id = answer["questionId"].as_str()?;
     questions.iter().find(|question| question.id.to_string() == id)
 }
 
 /// Whether an answer says anything in the member that its question wants.
-fn given(question: &Question, answer: &Value) -> bool {
+fn given(question: &WebinarQuestion, answer: &Value) -> bool {
     match question.kind {
         QuestionKind::Boolean => answer["booleanValue"].is_boolean(),
         QuestionKind::MultiChoice(_) => {
@@ -214,7 +214,7 @@ fn given(question: &Question, answer: &Value) -> bool {
 
 /// Whether an answer uses the member that its question wants and no other, with a value that the
 /// question takes.
-fn answers_to(question: &Question, answer: &Value) -> bool {
+fn answers_to(question: &WebinarQuestion, answer: &Value) -> bool {
     let wanted = match question.kind {
         QuestionKind::Boolean => "booleanValue",
         QuestionKind::MultiChoice(_) => "multiChoiceValues",
@@ -261,8 +261,8 @@ mod tests {
         uuid::Uuid::from_u128(number).to_string()
     }
 
-    fn questions() -> Vec<Question> {
-        let question = |number, display_name: &str, kind| Question {
+    fn questions() -> Vec<WebinarQuestion> {
+        let question = |number, display_name: &str, kind| WebinarQuestion {
             id: uuid::Uuid::from_u128(number),
             display_name: display_name.to_owned(),
             required: true,
@@ -275,16 +275,16 @@ mod tests {
         ]
     }
 
-    fn parse(body: &Value) -> Result<Form, Problem> {
-        Form::parse(body.to_string().as_bytes(), Caller::Application)
+    fn parse(body: &Value) -> Result<RegistrationForm, Problem> {
+        RegistrationForm::parse(body.to_string().as_bytes(), Caller::Application)
     }
 
     #[test]
     fn a_form_is_given_back_as_it_was_posted() {
         let form = parse(&body()).expect("a form");
         assert_eq!(form.hold_against(&questions()), Ok(()));
-        assert_eq!(Form::from_text(&form.to_text(), form.shared.clone()), form);
-        assert_eq!(Form::email_in(&form.to_text()), "DianeDemoss@contoso.com");
+        assert_eq!(RegistrationForm::from_text(&form.to_text(), form.shared.clone()), form);
+        assert_eq!(RegistrationForm::email_in(&form.to_text()), "DianeDemoss@contoso.com");
         let given = form.to_json(&questions());
         for member in ["firstName", "lastName", "email", "externalRegistrationInformation"] {
             assert_eq!(given[member], body()[member]);
@@ -313,7 +313,7 @@ mod tests {
             body[member] = value;
             assert!(parse(&body).is_err(), "{member}");
         }
-        let signed_in = Form::parse(body().to_string().as_bytes(), Caller::Delegated);
+        let signed_in = RegistrationForm::parse(body().to_string().as_bytes(), Caller::Delegated);
         assert!(signed_in.is_err(), "who is signed in registers nobody else");
     }
 
@@ -334,7 +334,8 @@ mod tests {
         ] {
             assert!(with(at, member, value).is_err(), "{at} {member}");
         }
-        let message = Form::default().hold_against(&questions()).expect_err("open").message;
+        let message =
+            RegistrationForm::default().hold_against(&questions()).expect_err("open").message;
         assert!(message.contains("'City'"), "{message}");
     }
 }

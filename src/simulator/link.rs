@@ -37,7 +37,7 @@ pub(super) struct Link<'a> {
 }
 
 #[derive(Serialize)]
-struct Context<'a> {
+struct LinkContext<'a> {
     #[serde(rename = "Tid")]
     tenant: Uuid,
     #[serde(rename = "Oid")]
@@ -59,7 +59,7 @@ impl Link<'_> {
     }
 
     pub(super) fn url(&self) -> String {
-        let context = serde_json::to_string(&Context {
+        let context = serde_json::to_string(&LinkContext {
             tenant: self.tenant,
             organizer: self.organizer,
             prid: self.prid,

@@ -15,12 +15,12 @@ use crate::registrant::Mode;
 use super::{
     answer::{Problem, Success},
     chance,
-    config::{Config, Refusal, RegistrationState, SecondPost},
-    fault::Fault,
+    config::{ApiRefusal, Config, RegistrationState, SecondPost},
+    fault::SimulatedFault,
     link::Link,
-    register::{self, Page, Record, Register},
+    register::{self, ListPage, Record, Register},
     request::{no_more, object},
-    stats::{Enrolment, Stats},
+    stats::{EnrolledPerson, Stats},
 };
 
 pub(super) const REGISTRANT_TYPE: &str = "#microsoft.graph.externalMeetingRegistrant";
@@ -86,7 +86,7 @@ const WRONG_TYPE: &str = "Invalid request. Provide microsoft.graph.meetingRegist
 
 /// One meeting.
 #[derive(Debug)]
-pub(super) struct Meeting {
+pub(super) struct SimulatedMeeting {
     registration: RegistrationState,
     /// The registration's id: the same however often it is deleted and made again.
     id: Uuid,
@@ -104,7 +104,7 @@ pub(super) fn organizer(config: &Config, user: Option<&str>) -> Uuid {
 
 /// How a meeting was called.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
+pub(super) struct MeetingContext<'a> {
     pub(super) config: &'a Config,
     pub(super) base: &'a str,
     pub(super) organizer: Uuid,
@@ -112,7 +112,7 @@ pub(super) struct Context<'a> {
     pub(super) now: Duration,
 }
 
-impl Context<'_> {
+impl MeetingContext<'_> {
     fn odata(&self, tail: &str) -> String {
         format!(
             "{}/beta/$metadata#users('{}')/onlineMeetings('{}')/registration{tail}",
@@ -122,7 +122,7 @@ impl Context<'_> {
 }
 
 #[derive(Default, Serialize)]
-struct RegistrantAnswer<'a> {
+struct RegistrantEntity<'a> {
     #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     #[serde(rename = "@odata.type")]
@@ -137,7 +137,7 @@ struct RegistrantAnswer<'a> {
     tenant: Option<Uuid>,
 }
 
-impl Meeting {
+impl SimulatedMeeting {
     pub(super) fn new(config: &Config, id: &str) -> Self {
         let hash = chance::text(config.seed, id);
         Self {
@@ -158,7 +158,7 @@ impl Meeting {
         self.register.attempt(hash)
     }
 
-    pub(super) fn show(&self, context: &Context<'_>) -> Result<Success, Problem> {
+    pub(super) fn show(&self, context: &MeetingContext<'_>) -> Result<Success, Problem> {
         let mode = match self.registration {
             RegistrationState::External(mode) => mode,
             RegistrationState::Teams => {
@@ -182,7 +182,7 @@ impl Meeting {
         Ok(Success::json(StatusCode::OK, &self.entity(context, mode)))
     }
 
-    fn entity(&self, context: &Context<'_>, mode: Mode) -> Value {
+    fn entity(&self, context: &MeetingContext<'_>, mode: Mode) -> Value {
         json!({
             "@odata.context": context.odata("/$entity"),
             "@odata.type": REGISTRATION_TYPE,
@@ -193,7 +193,7 @@ impl Meeting {
 
     pub(super) fn enable(
         &mut self,
-        context: &Context<'_>,
+        context: &MeetingContext<'_>,
         body: &[u8],
     ) -> Result<Success, Problem> {
         let mut members = object(body)?;
@@ -242,17 +242,17 @@ impl Meeting {
     /// Enrols somebody. `shape` is a fault within the answer, `hash` decides what is left open.
     pub(super) fn enrol(
         &mut self,
-        context: &Context<'_>,
+        context: &MeetingContext<'_>,
         posted: &Posted,
-        shape: Option<Fault>,
+        shape: Option<SimulatedFault>,
         hash: u64,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         let mode = self.external()?;
         self.organizer = context.organizer;
         let person = posted.person(mode)?;
-        if context.config.refuse == Some(Refusal::NoData) {
-            return Ok(Success::json(StatusCode::OK, &RegistrantAnswer::default()));
+        if context.config.refuse == Some(ApiRefusal::NoData) {
+            return Ok(Success::json(StatusCode::OK, &RegistrantEntity::default()));
         }
         let key = chance::text(context.config.seed, &posted.id);
         let first = self.find(key, &posted.id).last();
@@ -274,7 +274,7 @@ impl Meeting {
         // Microsoft's own examples: another id where everyone may register, the person's two ids
         // swapped where the organization may.
         let other_id = chance::uuid(hash).to_string();
-        let differs = shape == Some(Fault::OtherId) || (quirk && mode == Mode::Everyone);
+        let differs = shape == Some(SimulatedFault::OtherId) || (quirk && mode == Mode::Everyone);
         let (mut tenant, mut user) = (None, None);
         if let Some(person) = &record.data {
             (tenant, user) = (Some(person.0), Some(person.1));
@@ -283,13 +283,15 @@ impl Meeting {
             }
         }
         let link = match (shape, hash % 3) {
-            (Some(Fault::NoLink), 0) => None,
-            (Some(Fault::NoLink), 1) => Some(Value::Null),
-            (Some(Fault::NoLink), _) => Some(json!("")),
-            (Some(Fault::WrongPrid), _) => Some(json!(self.link(context, record, &other_id))),
+            (Some(SimulatedFault::NoLink), 0) => None,
+            (Some(SimulatedFault::NoLink), 1) => Some(Value::Null),
+            (Some(SimulatedFault::NoLink), _) => Some(json!("")),
+            (Some(SimulatedFault::WrongPrid), _) => {
+                Some(json!(self.link(context, record, &other_id)))
+            }
             _ => Some(json!(self.link(context, record, &posted.id))),
         };
-        let answer = RegistrantAnswer {
+        let answer = RegistrantEntity {
             context: Some(context.odata("/registrants/$entity")),
             kind: REGISTRANT_TYPE,
             id: if differs { &other_id } else { &posted.id },
@@ -310,7 +312,7 @@ impl Meeting {
 
     fn link(
         &self,
-        context: &Context<'_>,
+        context: &MeetingContext<'_>,
         record: &Record<Option<Box<(Uuid, Uuid)>>>,
         prid: &str,
     ) -> String {
@@ -329,8 +331,8 @@ impl Meeting {
         &'a self,
         record: &Record<Option<Box<(Uuid, Uuid)>>>,
         context: Option<String>,
-    ) -> RegistrantAnswer<'a> {
-        RegistrantAnswer {
+    ) -> RegistrantEntity<'a> {
+        RegistrantEntity {
             context,
             kind: REGISTRANT_TYPE,
             id: self.register.text(record),
@@ -342,13 +344,13 @@ impl Meeting {
 
     pub(super) fn list(
         &self,
-        context: &Context<'_>,
+        context: &MeetingContext<'_>,
         path: &str,
         query: &str,
     ) -> Result<Success, Problem> {
         self.external()?;
-        if context.config.refuse == Some(Refusal::NoData) {
-            let nobody = Page::<RegistrantAnswer<'_>>::default();
+        if context.config.refuse == Some(ApiRefusal::NoData) {
+            let nobody = ListPage::<RegistrantEntity<'_>>::default();
             return Ok(Success::json(StatusCode::OK, &nobody));
         }
         let page = register::cut(context.config, context.base, path, query, |start| {
@@ -362,7 +364,7 @@ impl Meeting {
 
     /// One registrant. Nothing documents this call; whether it gives the link is unknown, so it
     /// does not.
-    pub(super) fn one(&self, context: &Context<'_>, id: &str) -> Result<Success, Problem> {
+    pub(super) fn one(&self, context: &MeetingContext<'_>, id: &str) -> Result<Success, Problem> {
         self.external()?;
         let key = chance::text(context.config.seed, id);
         let record = self
@@ -377,7 +379,7 @@ impl Meeting {
     /// Removes everybody with this id.
     pub(super) fn remove(
         &mut self,
-        context: &Context<'_>,
+        context: &MeetingContext<'_>,
         id: &str,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
@@ -396,13 +398,13 @@ impl Meeting {
 
     /// Writes down who is enrolled. The links are those of the last organizer that enrolled
     /// somebody here.
-    pub(super) fn books(&self, config: &Config, meeting: &str, into: &mut Vec<Enrolment>) {
+    pub(super) fn books(&self, config: &Config, meeting: &str, into: &mut Vec<EnrolledPerson>) {
         let now = Duration::ZERO;
         let organizer = self.organizer;
-        let context = &Context { config, base: "", organizer, meeting, now };
+        let context = &MeetingContext { config, base: "", organizer, meeting, now };
         into.extend(self.register.from(0).map(|(_, record)| {
             let id = self.register.text(record);
-            Enrolment {
+            EnrolledPerson {
                 target: meeting.to_owned(),
                 id: id.to_owned(),
                 email: None,

@@ -33,20 +33,20 @@ mod stats;
 mod token;
 mod webinar;
 
-pub use self::core::{Simulator, Visit};
-pub use answer::{Answer, Fate, Reply};
+pub use self::core::{CallInProgress, Simulator};
+pub use answer::{Delivery, HttpAnswer, Reply};
 pub use args::SimulatorArgs;
 pub use config::{
-    AssertionSignature, Caller, Config, DateForm, DeviceCodes, Kind, Latency, Question,
-    QuestionKind, Refusal, RegistrationState, RetryAfterForm, SecondPost, TokenRule, Tokens,
-    WebinarConfig, WebinarPrid, WebinarStatus,
+    ApiRefusal, AssertionSignature, CallLatency, Caller, Config, DateForm, DeviceCodes,
+    QuestionKind, RegistrationState, RetryAfterForm, SecondPost, ServedApi, TokenConfig, TokenRule,
+    WebinarConfig, WebinarPrid, WebinarQuestion, WebinarStatus,
 };
 pub use connection::Tls;
 pub use direct::Direct;
-pub use fault::{BadFault, Fault, FaultRate, Faults, Outage, Scope, Scripted};
-pub use limit::{Limit, Limiter, Quota, Shape, ThrottledCalls};
+pub use fault::{BadFault, CallKind, FaultRate, Faults, Outage, Scripted, SimulatedFault};
+pub use limit::{LimitShape, Quota, RateLimit, RateLimiter, ThrottledCalls};
 pub use link::is_simulated_link;
-pub use request::Call;
+pub use request::HttpCall;
 pub use server::{Served, serve};
-pub use stats::{Books, Enrolment, Stats};
+pub use stats::{Books, EnrolledPerson, Stats};
 pub use webinar::RegistrationStatus;

@@ -16,17 +16,17 @@ use super::{
     answer::Success,
     assertion, chance,
     config::{Caller, Config},
-    token::Tokens,
+    token::IssuedTokens,
 };
 
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What the endpoint remembers.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct TokenEndpoint {
     devices: HashMap<String, Device>,
     refresh: HashSet<String>,
-    pub(super) tokens: Tokens,
+    pub(super) tokens: IssuedTokens,
 }
 
 #[derive(Debug)]
@@ -94,9 +94,9 @@ const MISSING: Denied = Denied(
 );
 
 /// The parameters of a form.
-struct Form(HashMap<String, String>);
+struct Parameters(HashMap<String, String>);
 
-impl Form {
+impl Parameters {
     fn parse(body: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
     }
@@ -141,10 +141,10 @@ impl Moment<'_> {
     }
 }
 
-impl Desk {
+impl TokenEndpoint {
     /// `POST /{tenant}/oauth2/v2.0/devicecode`
     pub(super) fn device_code(&mut self, moment: Moment<'_>, body: &[u8]) -> Success {
-        let form = Form::parse(body);
+        let form = Parameters::parse(body);
         let result = form.get("client_id").and_then(|_| form.get("scope")).map(|scope| {
             let device = moment.config.tokens.device;
             let number = self.devices.len() as u64;
@@ -172,7 +172,7 @@ impl Desk {
 
     /// `POST /{tenant}/oauth2/v2.0/token`
     pub(super) fn token(&mut self, moment: Moment<'_>, body: &[u8]) -> Success {
-        let form = Form::parse(body);
+        let form = Parameters::parse(body);
         let result = form.get("grant_type").and_then(|grant| match grant {
             "client_credentials" => self.client_credentials(moment, &form),
             DEVICE_GRANT => self.device(moment, &form),
@@ -189,7 +189,7 @@ impl Desk {
 
     /// `GET /metadata/identity/oauth2/token`, and App Service's `GET /msi/token`.
     pub(super) fn managed_identity(&mut self, moment: Moment<'_>, query: &str) -> Success {
-        let form = Form::parse(query.as_bytes());
+        let form = Parameters::parse(query.as_bytes());
         let result = form.get("resource").map(|resource| {
             let client = form.get("client_id").unwrap_or("managed-identity");
             let mut body = self.give(moment, Caller::Application, client, false);
@@ -204,7 +204,11 @@ impl Desk {
         moment.answer(result)
     }
 
-    fn client_credentials(&mut self, moment: Moment<'_>, form: &Form) -> Result<Value, Denied> {
+    fn client_credentials(
+        &mut self,
+        moment: Moment<'_>,
+        form: &Parameters,
+    ) -> Result<Value, Denied> {
         let client = form.get("client_id")?;
         form.get("scope")?;
         if let Ok(assertion) = form.get("client_assertion") {
@@ -222,7 +226,7 @@ impl Desk {
         Ok(self.give(moment, Caller::Application, client, false))
     }
 
-    fn device(&mut self, moment: Moment<'_>, form: &Form) -> Result<Value, Denied> {
+    fn device(&mut self, moment: Moment<'_>, form: &Parameters) -> Result<Value, Denied> {
         let client = form.get("client_id")?;
         let rules = moment.config.tokens.device;
         let device = self.devices.get_mut(form.get("device_code")?).ok_or(BAD_CODE)?;
@@ -279,7 +283,7 @@ mod tests {
     fn a_secret_is_worth_a_token_and_a_wrong_one_is_not() {
         let mut config = Config::default();
         config.tokens.client_secret = Some("right".to_owned());
-        let mut desk = Desk::default();
+        let mut desk = TokenEndpoint::default();
         let mut ask = |form: &str| desk.token(moment(&config, 0), form.as_bytes());
         let form = "grant_type=client_credentials&client_id=c&scope=s%2F.default&client_secret=";
         let given = body(&ask(&format!("{form}right")));
@@ -295,7 +299,7 @@ mod tests {
     #[test]
     fn a_device_code_waits_slows_down_and_gives_a_refresh_token() {
         let config = Config::default();
-        let mut desk = Desk::default();
+        let mut desk = TokenEndpoint::default();
         let form = b"client_id=c&scope=User.Read+offline_access";
         let made = body(&desk.device_code(moment(&config, 0), form));
         assert_eq!((&made["interval"], &made["expires_in"]), (&json!(5), &json!(900)));
@@ -319,7 +323,7 @@ mod tests {
     fn a_managed_identity_says_when_its_token_ends() {
         let config = Config::default();
         let query = "api-version=2018-02-01&resource=https%3A%2F%2Fgraph.microsoft.com%2F";
-        let given = body(&Desk::default().managed_identity(moment(&config, 1), query));
+        let given = body(&TokenEndpoint::default().managed_identity(moment(&config, 1), query));
         assert_eq!(given["expires_on"], (1_767_225_600_u64 + 1 + 3_599).to_string());
     }
 }

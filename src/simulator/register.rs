@@ -132,7 +132,7 @@ impl<T> Register<T> {
 
 /// One page.
 #[derive(Serialize)]
-pub(super) struct Page<T> {
+pub(super) struct ListPage<T> {
     #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
@@ -140,13 +140,13 @@ pub(super) struct Page<T> {
     value: Vec<T>,
 }
 
-impl<T> Page<T> {
+impl<T> ListPage<T> {
     pub(super) fn with_context(self, context: String) -> Self {
         Self { context: Some(context), ..self }
     }
 }
 
-impl<T> Default for Page<T> {
+impl<T> Default for ListPage<T> {
     fn default() -> Self {
         Self { context: None, next: None, value: Vec::new() }
     }
@@ -159,7 +159,7 @@ pub(super) fn cut<T, I: Iterator<Item = (u32, T)>>(
     path: &str,
     query: &str,
     items: impl FnOnce(u32) -> I,
-) -> Result<Page<T>, Problem> {
+) -> Result<ListPage<T>, Problem> {
     let start = match request::parameter(query, "$skiptoken") {
         None => 0,
         Some(token) => unseal(config.seed, &token)
@@ -178,7 +178,7 @@ pub(super) fn cut<T, I: Iterator<Item = (u32, T)>>(
         }
         next + "$skiptoken=" + &seal(config.seed, *number)
     });
-    Ok(Page { context: None, next, value })
+    Ok(ListPage { context: None, next, value })
 }
 
 /// A position in a form that nobody is tempted to count on.

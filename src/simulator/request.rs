@@ -7,11 +7,11 @@ use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::{answer::Problem, fault::Scope};
+use super::{answer::Problem, fault::CallKind};
 
 /// One request.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub struct HttpCall<'a> {
     /// The method.
     pub method: &'a Method,
     /// Path and query, percent-encoded.
@@ -195,25 +195,25 @@ fn named_key(name: &str, literal: &str) -> Option<Key<'static>> {
 }
 
 /// The kind of a call, as faults and counters know it.
-pub(super) fn scope(method: &Method, route: &Route<'_>) -> Scope {
+pub(super) fn scope(method: &Method, route: &Route<'_>) -> CallKind {
     match (route, method) {
-        (Route::Token | Route::DeviceCode | Route::ManagedIdentity, _) => Scope::Token,
+        (Route::Token | Route::DeviceCode | Route::ManagedIdentity, _) => CallKind::Token,
         (
             Route::Meeting { part: MeetingPart::Registrants, .. }
             | Route::Webinar { part: WebinarPart::Registrations, .. },
             method,
         ) => match *method {
-            Method::POST => Scope::Post,
-            _ => Scope::List,
+            Method::POST => CallKind::Post,
+            _ => CallKind::List,
         },
         (Route::Meeting { part: MeetingPart::Registrant(_), .. }, &Method::DELETE)
-        | (Route::Webinar { part: WebinarPart::Cancel(_), .. }, &Method::POST) => Scope::Delete,
-        _ => Scope::Read,
+        | (Route::Webinar { part: WebinarPart::Cancel(_), .. }, &Method::POST) => CallKind::Delete,
+        _ => CallKind::Read,
     }
 }
 
 /// The body of a call that must have one, of the type that it must have.
-pub(super) fn json_body<'a>(call: &Call<'a>) -> Result<&'a [u8], Problem> {
+pub(super) fn json_body<'a>(call: &HttpCall<'a>) -> Result<&'a [u8], Problem> {
     let json = call
         .content_type
         .and_then(|kind| kind.split(';').next())

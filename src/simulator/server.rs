@@ -27,10 +27,10 @@ use tokio::{
 
 use super::{
     Simulator,
-    answer::{Answer, Fate},
+    answer::{Delivery, HttpAnswer},
     connection::{Door, Loopback, Tls, Wire},
-    core::Clock,
-    request::Call,
+    core::SimulatorClock,
+    request::HttpCall,
 };
 
 /// The largest body that is read; Graph's own requests are far smaller.
@@ -61,7 +61,7 @@ async fn serve_by(
     loopback_only(address)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (end, ended) = watch::channel(false);
-    let clock = Clock::new(&simulator);
+    let clock = SimulatorClock::new(&simulator);
     let door = match &tls {
         Some(tls) => Door::Tls(tls.listen(listener)),
         None => Door::Plain(listener),
@@ -182,7 +182,7 @@ impl Drop for Served {
 #[derive(Clone)]
 struct Shell {
     simulator: Simulator,
-    clock: Clock,
+    clock: SimulatorClock,
     address: SocketAddr,
     scheme: &'static str,
     ended: watch::Receiver<bool>,
@@ -210,7 +210,7 @@ async fn answer(
         Some(host) => format!("{}://{host}", shell.scheme),
         None => format!("{}://{}", shell.scheme, shell.address),
     };
-    let call = Call {
+    let call = HttpCall {
         method: &parts.method,
         target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
         base: &base,
@@ -223,12 +223,12 @@ async fn answer(
     // From the arrival on, because each sleep of its own would end up to a millisecond late.
     rest_until(arrived, visit.travel() + reply.delay).await;
     match reply.fate {
-        Fate::Answer(answer) => whole(answer),
-        Fate::NoConnection | Fate::Reset { .. } => {
+        Delivery::Answer(answer) => whole(answer),
+        Delivery::NoConnection | Delivery::Reset { .. } => {
             wire.reset();
             plain(StatusCode::INTERNAL_SERVER_ERROR)
         }
-        Fate::CutBody { answer, sent } => {
+        Delivery::CutBody { answer, sent } => {
             let sent = answer.body.slice(..sent);
             let rest = stream::once(async move {
                 // The first half must be out before the connection breaks.
@@ -238,7 +238,7 @@ async fn answer(
             });
             drip(answer, stream::once(async { Ok(sent) }).chain(rest))
         }
-        Fate::SlowBody(answer) => {
+        Delivery::SlowBody(answer) => {
             let body = answer.body.clone();
             let bytes = stream::iter(0..body.len()).then(move |at| {
                 let byte = body.slice(at..=at);
@@ -249,15 +249,15 @@ async fn answer(
             });
             drip(answer, bytes.take_until(Box::pin(until(shell.ended))))
         }
-        Fate::Silence(answer) => {
+        Delivery::Silence(answer) => {
             let never = stream::pending::<Result<Bytes, io::Error>>();
             drip(answer, never.take_until(Box::pin(until(shell.ended))))
         }
-        Fate::Stall => {
+        Delivery::Stall => {
             until(shell.ended).await;
             plain(StatusCode::SERVICE_UNAVAILABLE)
         }
-        Fate::Flood { mut answer, bytes } => {
+        Delivery::Flood { mut answer, bytes } => {
             static BLANKS: [u8; 1 << 16] = [b' '; 1 << 16];
             let blocks = bytes.div_ceil(BLANKS.len() as u64);
             answer.body = Bytes::new();
@@ -292,7 +292,7 @@ fn plain(status: StatusCode) -> Response {
     response
 }
 
-fn whole(answer: Answer) -> Response {
+fn whole(answer: HttpAnswer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
@@ -301,7 +301,7 @@ fn whole(answer: Answer) -> Response {
 
 /// An answer that promises its whole body, which then comes as this stream gives it.
 fn drip(
-    answer: Answer,
+    answer: HttpAnswer,
     body: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
 ) -> Response {
     let length = answer.body.len();

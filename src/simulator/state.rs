@@ -8,74 +8,74 @@ use http::{Method, StatusCode};
 use super::{
     answer::{self, Problem, Success},
     chance,
-    config::{Caller, Config, Kind, Refusal},
-    fault::{Fault, Scope, Stage},
-    form::Form,
-    limit::{Limiter, Quota},
-    meeting::{self, Meeting, Posted},
-    oauth::{Desk, Moment},
-    request::{Call, MeetingPart, Route, WebinarPart, json_body, scope},
+    config::{ApiRefusal, Caller, Config, ServedApi},
+    fault::{CallKind, FaultPoint, SimulatedFault},
+    form::RegistrationForm,
+    limit::{Quota, RateLimiter},
+    meeting::{self, Posted, SimulatedMeeting},
+    oauth::{Moment, TokenEndpoint},
+    request::{HttpCall, MeetingPart, Route, WebinarPart, json_body, scope},
     stats::{Books, Stats},
-    webinar::{self, RegistrationStatus, Webinar},
+    webinar::{self, RegistrationStatus, SimulatedWebinar},
 };
 
 /// Everything that changes.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ServerState {
     /// The latest time of any call.
     pub(super) now: Duration,
-    writes: Option<Limiter>,
-    reads: Option<Limiter>,
+    writes: Option<RateLimiter>,
+    reads: Option<RateLimiter>,
     /// Calls of each scope that no limit refused: the numbers that their faults are drawn for.
-    numbers: [u64; Scope::ALL.len()],
+    numbers: [u64; CallKind::ALL.len()],
     pub(super) stats: Stats,
-    pub(super) desk: Desk,
-    meetings: HashMap<String, Meeting>,
-    webinars: HashMap<String, Webinar>,
+    pub(super) desk: TokenEndpoint,
+    meetings: HashMap<String, SimulatedMeeting>,
+    webinars: HashMap<String, SimulatedWebinar>,
 }
 
 /// What happened to a call.
-pub(super) struct Worked {
+pub(super) struct WorkResult {
     pub(super) result: Result<Success, Problem>,
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<SimulatedFault>,
     /// Whether the work was done.
     pub(super) committed: bool,
 }
 
-impl Worked {
+impl WorkResult {
     fn refused(problem: Problem) -> Self {
         Self { result: Err(problem), fault: None, committed: false }
     }
 }
 
-impl State {
+impl ServerState {
     pub(super) fn new(config: &Config) -> Self {
         let limiter =
-            |limit: &Option<_>| limit.as_ref().map(|limit| Limiter::new(limit, config.seed));
+            |limit: &Option<_>| limit.as_ref().map(|limit| RateLimiter::new(limit, config.seed));
         Self {
             now: Duration::ZERO,
             writes: limiter(&config.write_limit),
             reads: limiter(&config.read_limit),
-            numbers: [0; Scope::ALL.len()],
+            numbers: [0; CallKind::ALL.len()],
             stats: Stats::default(),
-            desk: Desk::default(),
+            desk: TokenEndpoint::default(),
             meetings: HashMap::new(),
             webinars: HashMap::new(),
         }
     }
 
     /// Takes a call all its way.
-    pub(super) fn work(&mut self, errand: &Errand<'_>, route: &Route<'_>) -> Worked {
+    pub(super) fn work(&mut self, errand: &RoutedCall<'_>, route: &Route<'_>) -> WorkResult {
         self.now = self.now.max(errand.now);
         let scope = scope(errand.call.method, route);
         match scope {
-            Scope::Post => self.stats.posts += 1,
-            Scope::List => self.stats.lists += 1,
-            Scope::Delete => self.stats.deletes += 1,
-            Scope::Read => self.stats.reads += 1,
-            Scope::Token => self.stats.token_calls += 1,
+            CallKind::Post => self.stats.posts += 1,
+            CallKind::List => self.stats.lists += 1,
+            CallKind::Delete => self.stats.deletes += 1,
+            CallKind::Read => self.stats.reads += 1,
+            CallKind::Token => self.stats.token_calls += 1,
         }
-        if scope == Scope::Token {
+        if scope == CallKind::Token {
             return self.oauth(errand, route);
         }
         let authorization = errand.call.authorization;
@@ -87,7 +87,7 @@ impl State {
             Ok(caller)
         });
         match (passed, route) {
-            (Err(problem), _) => Worked::refused(problem),
+            (Err(problem), _) => WorkResult::refused(problem),
             (Ok(_), Route::Meeting { organizer, meeting, part }) => {
                 self.meeting(errand, organizer.as_deref(), meeting, part, scope)
             }
@@ -95,8 +95,8 @@ impl State {
                 let caller = caller.unwrap_or(errand.config.webinar.caller);
                 self.webinar(errand, caller, webinar, part, scope)
             }
-            (Ok(_), Route::Nowhere(segment)) => Worked::refused(Problem::segment(segment)),
-            (Ok(_), _) => Worked::refused(Problem::method_not_allowed()),
+            (Ok(_), Route::Nowhere(segment)) => WorkResult::refused(Problem::segment(segment)),
+            (Ok(_), _) => WorkResult::refused(Problem::method_not_allowed()),
         }
     }
 
@@ -107,7 +107,7 @@ impl State {
         }
     }
 
-    fn within_limit(&mut self, errand: &Errand<'_>) -> Result<(), Problem> {
+    fn within_limit(&mut self, errand: &RoutedCall<'_>) -> Result<(), Problem> {
         let read = errand.call.method == Method::GET;
         let limiter = if read { self.reads.as_mut() } else { self.writes.as_mut() };
         limiter
@@ -115,12 +115,12 @@ impl State {
             .map_err(|wait| Problem::throttled(Some(wait)))
     }
 
-    fn oauth(&mut self, errand: &Errand<'_>, route: &Route<'_>) -> Worked {
-        if let Err(problem) = in_service(errand, Scope::Token) {
-            return Worked::refused(problem);
+    fn oauth(&mut self, errand: &RoutedCall<'_>, route: &Route<'_>) -> WorkResult {
+        if let Err(problem) = in_service(errand, CallKind::Token) {
+            return WorkResult::refused(problem);
         }
-        let Errand { config, call, now, .. } = *errand;
-        let (hash, fault) = self.draw(config, Scope::Token);
+        let RoutedCall { config, call, now, .. } = *errand;
+        let (hash, fault) = self.draw(config, CallKind::Token);
         let moment = Moment { config, base: call.base, now };
         let worked = struck(fault, hash, |_| match (route, call.method) {
             (Route::Token, &Method::POST) => Ok(self.desk.token(moment, call.body)),
@@ -136,26 +136,31 @@ impl State {
 
     fn meeting(
         &mut self,
-        errand: &Errand<'_>,
+        errand: &RoutedCall<'_>,
         organizer: Option<&str>,
         id: &str,
         part: &MeetingPart<'_>,
-        scope: Scope,
-    ) -> Worked {
-        let Errand { config, call, .. } = *errand;
+        scope: CallKind,
+    ) -> WorkResult {
+        let RoutedCall { config, call, .. } = *errand;
         let organizer = meeting::organizer(config, organizer);
-        let context =
-            meeting::Context { config, base: call.base, organizer, meeting: id, now: errand.now };
+        let context = meeting::MeetingContext {
+            config,
+            base: call.base,
+            organizer,
+            meeting: id,
+            now: errand.now,
+        };
         // A body that cannot be read has no id to draw a fault for.
         let posted = match scope {
-            Scope::Post => match json_body(call).and_then(Posted::parse) {
+            CallKind::Post => match json_body(call).and_then(Posted::parse) {
                 Ok(posted) => Some(posted),
-                Err(problem) => return Worked::refused(problem),
+                Err(problem) => return WorkResult::refused(problem),
             },
             _ => None,
         };
         if !self.meetings.contains_key(id) {
-            self.meetings.insert(id.to_owned(), Meeting::new(config, id));
+            self.meetings.insert(id.to_owned(), SimulatedMeeting::new(config, id));
         }
         let drawn = posted.is_none().then(|| self.draw(config, scope));
         let meeting = self.meetings.get_mut(id).expect("inserted where it was missing");
@@ -192,23 +197,25 @@ impl State {
 
     fn webinar(
         &mut self,
-        errand: &Errand<'_>,
+        errand: &RoutedCall<'_>,
         caller: Caller,
         id: &str,
         part: &WebinarPart<'_>,
-        scope: Scope,
-    ) -> Worked {
-        let Errand { config, call, query, now, .. } = *errand;
-        let context = webinar::Context { config, base: call.base, webinar: id, now };
+        scope: CallKind,
+    ) -> WorkResult {
+        let RoutedCall { config, call, query, now, .. } = *errand;
+        let context = webinar::WebinarContext { config, base: call.base, webinar: id, now };
         let form = match scope {
-            Scope::Post => match json_body(call).and_then(|body| Form::parse(body, caller)) {
-                Ok(form) => Some(form),
-                Err(problem) => return Worked::refused(problem),
-            },
+            CallKind::Post => {
+                match json_body(call).and_then(|body| RegistrationForm::parse(body, caller)) {
+                    Ok(form) => Some(form),
+                    Err(problem) => return WorkResult::refused(problem),
+                }
+            }
             _ => None,
         };
         if !self.webinars.contains_key(id) {
-            self.webinars.insert(id.to_owned(), Webinar::new(config, id));
+            self.webinars.insert(id.to_owned(), SimulatedWebinar::new(config, id));
         }
         let drawn = form.is_none().then(|| self.draw(config, scope));
         let webinar = self.webinars.get_mut(id).expect("inserted where it was missing");
@@ -241,7 +248,7 @@ impl State {
     }
 
     /// The fault of the next call of a scope.
-    fn draw(&mut self, config: &Config, scope: Scope) -> (u64, Option<Fault>) {
+    fn draw(&mut self, config: &Config, scope: CallKind) -> (u64, Option<SimulatedFault>) {
         let number = &mut self.numbers[scope as usize];
         *number += 1;
         let hash = chance::pair(chance::pair(config.seed, scope as u64), *number);
@@ -249,7 +256,7 @@ impl State {
     }
 
     /// Counts the outcome; says whether it is a throttled one.
-    pub(super) fn count(&mut self, worked: &Worked) -> bool {
+    pub(super) fn count(&mut self, worked: &WorkResult) -> bool {
         if let Some(fault) = worked.fault {
             self.stats.fault(fault);
         }
@@ -264,8 +271,8 @@ impl State {
     }
 
     pub(super) fn enrolled(&self) -> usize {
-        let meetings = self.meetings.values().map(Meeting::len);
-        meetings.chain(self.webinars.values().map(Webinar::len)).sum()
+        let meetings = self.meetings.values().map(SimulatedMeeting::len);
+        meetings.chain(self.webinars.values().map(SimulatedWebinar::len)).sum()
     }
 
     pub(super) fn books(&self, config: &Config) -> Books {
@@ -278,7 +285,7 @@ impl State {
         let mut webinars: Vec<_> = self.webinars.iter().collect();
         webinars.sort_by_key(|(id, _)| *id);
         for (webinar, entries) in webinars {
-            let context = webinar::Context { config, base: "", webinar, now: self.now };
+            let context = webinar::WebinarContext { config, base: "", webinar, now: self.now };
             entries.books(&context, &mut registrants);
         }
         Books { registrants }
@@ -291,46 +298,46 @@ impl State {
         email: &str,
         status: RegistrationStatus,
     ) -> bool {
-        let context = webinar::Context { config, base: "", webinar, now: self.now };
+        let context = webinar::WebinarContext { config, base: "", webinar, now: self.now };
         self.webinars.get_mut(webinar).is_some_and(|w| w.decide(&context, email, status))
     }
 }
 
 /// The fault of an attempt on somebody: the same however the calls of others fall between.
-fn draw_for(config: &Config, key: u64, id: &str, attempt: u32) -> (u64, Option<Fault>) {
+fn draw_for(config: &Config, key: u64, id: &str, attempt: u32) -> (u64, Option<SimulatedFault>) {
     let hash = chance::pair(key, attempt.into());
     let scripted = config.faults.scripted(id, attempt);
-    (hash, scripted.or_else(|| config.faults.draw(Scope::Post, hash)))
+    (hash, scripted.or_else(|| config.faults.draw(CallKind::Post, hash)))
 }
 
 /// Does the work, unless a fault comes before it.
 fn struck(
-    fault: Option<Fault>,
+    fault: Option<SimulatedFault>,
     hash: u64,
-    work: impl FnOnce(Option<Fault>) -> Result<Success, Problem>,
-) -> Worked {
+    work: impl FnOnce(Option<SimulatedFault>) -> Result<Success, Problem>,
+) -> WorkResult {
     // The draw that chose the fault must not choose its form as well.
-    let before = fault.filter(|fault| fault.stage(chance::mix(hash)) == Stage::Before);
+    let before = fault.filter(|fault| fault.stage(chance::mix(hash)) == FaultPoint::Before);
     if let Some(fault) = before {
         let result = answer::refusal(fault).map_or_else(|| Ok(Success::no_content()), Err);
-        return Worked { result, fault: Some(fault), committed: false };
+        return WorkResult { result, fault: Some(fault), committed: false };
     }
     let result = work(fault);
     let committed = result.is_ok();
-    Worked { result, fault, committed }
+    WorkResult { result, fault, committed }
 }
 
 /// A call with what was found out about it.
-pub(super) struct Errand<'a> {
+pub(super) struct RoutedCall<'a> {
     pub(super) config: &'a Config,
-    pub(super) call: &'a Call<'a>,
+    pub(super) call: &'a HttpCall<'a>,
     pub(super) path: &'a str,
     pub(super) query: &'a str,
     pub(super) now: Duration,
 }
 
 /// Refuses calls in an outage.
-pub(super) fn in_service(errand: &Errand<'_>, scope: Scope) -> Result<(), Problem> {
+pub(super) fn in_service(errand: &RoutedCall<'_>, scope: CallKind) -> Result<(), Problem> {
     if errand.config.faults.out(scope, errand.now) {
         return Err(Problem::server(StatusCode::SERVICE_UNAVAILABLE, None));
     }
@@ -344,10 +351,10 @@ pub(super) fn misdirected(
     caller: Option<Caller>,
 ) -> Result<(), Problem> {
     let (organizer, target) = match route {
-        Route::Meeting { .. } if config.kind == Kind::Webinar => {
+        Route::Meeting { .. } if config.kind == ServedApi::Webinar => {
             return Err(Problem::segment("registration"));
         }
-        Route::Webinar { .. } if config.kind == Kind::Meeting => {
+        Route::Webinar { .. } if config.kind == ServedApi::Meeting => {
             return Err(Problem::segment("virtualEvents"));
         }
         Route::Meeting { organizer, meeting, .. } => (organizer.as_deref(), meeting),
@@ -355,14 +362,14 @@ pub(super) fn misdirected(
         _ => return Ok(()),
     };
     match config.refuse {
-        Some(Refusal::Forbidden) => return Err(Problem::forbidden("Forbidden")),
-        Some(Refusal::AccessPolicy) => {
+        Some(ApiRefusal::Forbidden) => return Err(Problem::forbidden("Forbidden")),
+        Some(ApiRefusal::AccessPolicy) => {
             return Err(Problem::access_policy(meeting::organizer(config, organizer)));
         }
-        Some(Refusal::Gone) => {
+        Some(ApiRefusal::Gone) => {
             return Err(Problem::new(StatusCode::GONE, "Gone", "The API has been retired."));
         }
-        Some(Refusal::NoData) | None => {}
+        Some(ApiRefusal::NoData) | None => {}
     }
     if organizer.is_none() && caller == Some(Caller::Application) {
         return Err(Problem::bad_request(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::fault::Fault;
+use super::fault::SimulatedFault;
 
 /// The counters, as `GET /simulator/stats` gives them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn fault(&mut self, fault: Fault) {
+    pub(super) fn fault(&mut self, fault: SimulatedFault) {
         *self.faults.entry(fault.as_str()).or_default() += 1;
     }
 }
@@ -61,7 +61,7 @@ impl Stats {
 /// One registrant on the books.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Enrolment {
+pub struct EnrolledPerson {
     /// The meeting's or webinar's id.
     pub target: String,
     /// The external system's id: the posted `id` or `registrationId`.
@@ -75,10 +75,10 @@ pub struct Enrolment {
     pub join_web_url: Option<String>,
 }
 
-impl std::fmt::Debug for Enrolment {
+impl std::fmt::Debug for EnrolledPerson {
     /// Masked but for the status: links and addresses are in no log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Enrolment").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("EnrolledPerson").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Enrolment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Books {
     /// The registrants.
-    pub registrants: Vec<Enrolment>,
+    pub registrants: Vec<EnrolledPerson>,
 }
 
 impl Books {

@@ -27,7 +27,7 @@ const ROLES: [&str; 3] = [
 const SCOPES: &str = "OnlineMeetings.ReadWrite VirtualEvent.ReadWrite";
 
 #[derive(Serialize)]
-struct Claims<'a> {
+struct TokenClaims<'a> {
     aud: &'static str,
     iss: String,
     iat: u64,
@@ -61,14 +61,14 @@ struct Own {
 
 /// What is remembered of all tokens.
 #[derive(Debug, Default)]
-pub(super) struct Tokens {
+pub(super) struct IssuedTokens {
     /// How many were made.
     pub(super) made: u64,
     /// Those with a smaller number are void.
     revoked: u64,
 }
 
-impl Tokens {
+impl IssuedTokens {
     /// Makes a token for this client.
     pub(super) fn make(
         &mut self,
@@ -82,7 +82,7 @@ impl Tokens {
         let seconds = |at: Duration| {
             (config.epoch + at).duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_secs())
         };
-        let claims = Claims {
+        let claims = TokenClaims {
             aud: "https://graph.microsoft.com",
             iss: format!("https://sts.windows.net/{}/", config.tenant),
             iat: seconds(now),
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_token_lives_as_long_as_it_was_made_for_and_says_whose_it_is() {
         let config = config(TokenRule::Issued);
-        let mut tokens = Tokens::default();
+        let mut tokens = IssuedTokens::default();
         let start = Duration::from_secs(10);
         for caller in [Caller::Application, Caller::Delegated] {
             let header = format!("Bearer {}", tokens.make(&config, caller, "client", start));
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_rule_decides_about_strangers() {
-        let tokens = Tokens::default();
+        let tokens = IssuedTokens::default();
         let check = |rule, header| tokens.check(&config(rule), header, Duration::ZERO);
         assert_eq!(check(TokenRule::None, None), Ok(None));
         assert_eq!(check(TokenRule::Any, Some("Bearer stranger")), Ok(None));
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_forged_or_revoked_token_is_refused() {
         let config = config(TokenRule::Issued);
-        let mut tokens = Tokens::default();
+        let mut tokens = IssuedTokens::default();
         let token = tokens.make(&config, Caller::Application, "client", Duration::ZERO);
         let other = Config { seed: 1, ..config.clone() };
         let header = format!("Bearer {token}");

@@ -17,16 +17,16 @@ use super::{
     answer::{Problem, Success},
     chance,
     config::{
-        Caller, Config, DateForm, Question, QuestionKind, SecondPost, WebinarConfig, WebinarPrid,
-        WebinarStatus,
+        Caller, Config, DateForm, QuestionKind, SecondPost, WebinarConfig, WebinarPrid,
+        WebinarQuestion, WebinarStatus,
     },
-    fault::Fault,
-    form::{Form, Shared},
+    fault::SimulatedFault,
+    form::{RegistrationForm, Shared},
     link::Link,
     meeting,
     register::{self, Record, Register},
     request::{self, Key},
-    stats::{Enrolment, Stats},
+    stats::{EnrolledPerson, Stats},
 };
 
 /// How a registration stands.
@@ -61,9 +61,9 @@ impl RegistrationStatus {
 
 /// One webinar.
 #[derive(Debug)]
-pub(super) struct Webinar {
+pub(super) struct SimulatedWebinar {
     hash: u64,
-    register: Register<Standing>,
+    register: Register<Registration>,
     /// What many people have in common: held once.
     shared: Vec<Shared>,
     /// Cancelled registrations, and when.
@@ -71,16 +71,16 @@ pub(super) struct Webinar {
 }
 
 #[derive(Debug)]
-struct Standing {
+struct Registration {
     status: RegistrationStatus,
     /// The place in `shared`.
     shared: u16,
 }
 
 /// A record with its number.
-type Found<'a> = (u32, &'a Record<Standing>);
+type Found<'a> = (u32, &'a Record<Registration>);
 
-impl Webinar {
+impl SimulatedWebinar {
     pub(super) fn new(config: &Config, id: &str) -> Self {
         Self {
             hash: chance::mix(chance::text(config.seed, id)),
@@ -102,9 +102,9 @@ impl Webinar {
     /// Registers somebody.
     pub(super) fn register(
         &mut self,
-        context: &Context<'_>,
+        context: &WebinarContext<'_>,
         caller: Caller,
-        form: &Form,
+        form: &RegistrationForm,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         let settings = context.settings();
@@ -132,7 +132,7 @@ impl Webinar {
             }
             _ => {
                 let standing =
-                    Standing { status: self.admission(context)?, shared: self.share(form)? };
+                    Registration { status: self.admission(context)?, shared: self.share(form)? };
                 stats.created += 1;
                 let hash = chance::text(context.config.seed, &form.email.to_lowercase());
                 self.register.add(hash, &form.to_text(), context.now, standing)
@@ -146,7 +146,7 @@ impl Webinar {
     }
 
     /// The place of this form's shared part.
-    fn share(&mut self, form: &Form) -> Result<u16, Problem> {
+    fn share(&mut self, form: &RegistrationForm) -> Result<u16, Problem> {
         let known = self.shared.iter().position(|shared| *shared == form.shared);
         let place = known.unwrap_or_else(|| {
             self.shared.push(form.shared.clone());
@@ -156,13 +156,13 @@ impl Webinar {
             .map_err(|_| Problem::bad_request("Too many different time zones and referrers."))
     }
 
-    fn form(&self, record: &Record<Standing>) -> Form {
+    fn form(&self, record: &Record<Registration>) -> RegistrationForm {
         let shared = self.shared[usize::from(record.data.shared)].clone();
-        Form::from_text(self.register.text(record), shared)
+        RegistrationForm::from_text(self.register.text(record), shared)
     }
 
     /// How the next registration stands.
-    fn admission(&self, context: &Context<'_>) -> Result<RegistrationStatus, Problem> {
+    fn admission(&self, context: &WebinarContext<'_>) -> Result<RegistrationStatus, Problem> {
         let settings = context.settings();
         if settings.approval {
             return Ok(RegistrationStatus::PendingApproval);
@@ -185,7 +185,7 @@ impl Webinar {
 
     pub(super) fn list(
         &self,
-        context: &Context<'_>,
+        context: &WebinarContext<'_>,
         path: &str,
         query: &str,
     ) -> Result<Success, Problem> {
@@ -211,10 +211,10 @@ impl Webinar {
 
     pub(super) fn one(
         &self,
-        context: &Context<'_>,
+        context: &WebinarContext<'_>,
         key: &Key<'_>,
         query: &str,
-        shape: Option<Fault>,
+        shape: Option<SimulatedFault>,
     ) -> Result<Success, Problem> {
         let found = self.find(context, key).ok_or_else(unknown)?;
         let mut body = self.entity(context, found);
@@ -227,9 +227,9 @@ impl Webinar {
 
     pub(super) fn sessions(
         &self,
-        context: &Context<'_>,
+        context: &WebinarContext<'_>,
         key: &Key<'_>,
-        shape: Option<Fault>,
+        shape: Option<SimulatedFault>,
     ) -> Result<Success, Problem> {
         let found = self.find(context, key).ok_or_else(unknown)?;
         let sessions = [self.session(context, found, shape)];
@@ -238,7 +238,7 @@ impl Webinar {
 
     pub(super) fn cancel(
         &mut self,
-        context: &Context<'_>,
+        context: &WebinarContext<'_>,
         key: &Key<'_>,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
@@ -255,7 +255,7 @@ impl Webinar {
     /// The organizer's word on somebody; whether there was such a registration.
     pub(super) fn decide(
         &mut self,
-        context: &Context<'_>,
+        context: &WebinarContext<'_>,
         email: &str,
         status: RegistrationStatus,
     ) -> bool {
@@ -269,18 +269,22 @@ impl Webinar {
     }
 
     /// The registrations of this address, newest first, whether or not lists show them yet.
-    fn by_email(&self, context: &Context<'_>, email: &str) -> impl Iterator<Item = Found<'_>> {
+    fn by_email(
+        &self,
+        context: &WebinarContext<'_>,
+        email: &str,
+    ) -> impl Iterator<Item = Found<'_>> {
         let email = email.to_lowercase();
         let hash = chance::text(context.config.seed, &email);
         self.register
             .with_hash(hash)
             .filter_map(|number| Some((number, self.register.get(number)?)))
             .filter(move |(_, record)| {
-                Form::email_in(self.register.text(record)).to_lowercase() == email
+                RegistrationForm::email_in(self.register.text(record)).to_lowercase() == email
             })
     }
 
-    fn find(&self, context: &Context<'_>, key: &Key<'_>) -> Option<Found<'_>> {
+    fn find(&self, context: &WebinarContext<'_>, key: &Key<'_>) -> Option<Found<'_>> {
         match key {
             Key::Id(id) => {
                 let number = self.number(Uuid::try_parse(id).ok()?)?;
@@ -307,7 +311,7 @@ impl Webinar {
         (self.id(number) == id).then_some(number)
     }
 
-    fn entity(&self, context: &Context<'_>, (number, record): Found<'_>) -> Value {
+    fn entity(&self, context: &WebinarContext<'_>, (number, record): Found<'_>) -> Value {
         let mut body = self.form(record).to_json(&context.settings().questions);
         let status = status(context, record);
         body["@odata.type"] = json!("#microsoft.graph.virtualEventRegistration");
@@ -319,7 +323,7 @@ impl Webinar {
         body
     }
 
-    fn link(&self, context: &Context<'_>, (number, record): Found<'_>) -> Link<'static> {
+    fn link(&self, context: &WebinarContext<'_>, (number, record): Found<'_>) -> Link<'static> {
         // Without a prid the thread alone tells one person's link from another's.
         let thread = match context.settings().prid {
             WebinarPrid::Absent => chance::pair(self.hash, number.into()),
@@ -335,7 +339,7 @@ impl Webinar {
         }
     }
 
-    fn url(&self, context: &Context<'_>, found: Found<'_>) -> String {
+    fn url(&self, context: &WebinarContext<'_>, found: Found<'_>) -> String {
         let form = self.form(found.1);
         let id = self.id(found.0).to_string();
         let prid = match context.settings().prid {
@@ -346,14 +350,19 @@ impl Webinar {
         Link { prid, ..self.link(context, found) }.url()
     }
 
-    fn session(&self, context: &Context<'_>, found: Found<'_>, shape: Option<Fault>) -> Value {
+    fn session(
+        &self,
+        context: &WebinarContext<'_>,
+        found: Found<'_>,
+        shape: Option<SimulatedFault>,
+    ) -> Value {
         let registered = status(context, found.1) == RegistrationStatus::Registered;
         let url = match shape {
-            Some(Fault::WrongPrid) => {
+            Some(SimulatedFault::WrongPrid) => {
                 let other = chance::uuid(found.0.into()).to_string();
                 Some(Link { prid: Some(&other), ..self.link(context, found) }.url())
             }
-            Some(Fault::NoLink) => None,
+            Some(SimulatedFault::NoLink) => None,
             // Only who is registered surely has a link; the reference does not say.
             _ => registered.then(|| self.url(context, found)),
         };
@@ -374,11 +383,11 @@ impl Webinar {
         })
     }
 
-    pub(super) fn books(&self, context: &Context<'_>, into: &mut Vec<Enrolment>) {
+    pub(super) fn books(&self, context: &WebinarContext<'_>, into: &mut Vec<EnrolledPerson>) {
         into.extend(self.register.from(0).filter_map(|found| {
             let status = status(context, found.1);
             let form = self.form(found.1);
-            (status != RegistrationStatus::Canceled).then(|| Enrolment {
+            (status != RegistrationStatus::Canceled).then(|| EnrolledPerson {
                 target: context.webinar.to_owned(),
                 id: form.registration_id.clone(),
                 email: Some(form.email.clone()),
@@ -391,12 +400,12 @@ impl Webinar {
 }
 
 /// Whether lists and look-ups show it already.
-fn shows(context: &Context<'_>, record: &Record<Standing>) -> bool {
+fn shows(context: &WebinarContext<'_>, record: &Record<Registration>) -> bool {
     record.made() + context.config.list_lag <= context.now
 }
 
 /// How it stands now: a pending registration may have been approved meanwhile.
-fn status(context: &Context<'_>, record: &Record<Standing>) -> RegistrationStatus {
+fn status(context: &WebinarContext<'_>, record: &Record<Registration>) -> RegistrationStatus {
     let approved = context.settings().approved_after.map(|after| record.made() + after);
     match record.data.status {
         RegistrationStatus::PendingApproval if approved.is_some_and(|at| at <= context.now) => {
@@ -412,14 +421,14 @@ fn unknown() -> Problem {
 
 /// How a webinar was called.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
+pub(super) struct WebinarContext<'a> {
     pub(super) config: &'a Config,
     pub(super) base: &'a str,
     pub(super) webinar: &'a str,
     pub(super) now: Duration,
 }
 
-impl Context<'_> {
+impl WebinarContext<'_> {
     pub(super) fn settings(&self) -> &WebinarConfig {
         &self.config.webinar
     }
@@ -436,7 +445,7 @@ impl Context<'_> {
     }
 }
 
-pub(super) fn show(context: &Context<'_>) -> Success {
+pub(super) fn show(context: &WebinarContext<'_>) -> Success {
     let settings = context.settings();
     let time = |time: &str| json!({"dateTime": time, "timeZone": "Pacific Standard Time"});
     let words = "A webinar that nobody will ever attend.";
@@ -476,7 +485,7 @@ pub(super) fn show(context: &Context<'_>) -> Success {
     Success::json(StatusCode::OK, &body)
 }
 
-pub(super) fn configuration(context: &Context<'_>) -> Success {
+pub(super) fn configuration(context: &WebinarContext<'_>) -> Success {
     let settings = context.settings();
     let mut body = json!({
         "registrationWebUrl":
@@ -490,12 +499,12 @@ pub(super) fn configuration(context: &Context<'_>) -> Success {
     Success::json(StatusCode::OK, &body)
 }
 
-pub(super) fn questions(context: &Context<'_>) -> Success {
+pub(super) fn questions(context: &WebinarContext<'_>) -> Success {
     let questions: Vec<Value> = context.settings().questions.iter().map(question).collect();
     Success::json(StatusCode::OK, &json!({"value": questions}))
 }
 
-fn question(question: &Question) -> Value {
+fn question(question: &WebinarQuestion) -> Value {
     let mut body = json!({
         "@odata.type": "#microsoft.graph.virtualEventRegistrationCustomQuestion",
         "id": question.id,

@@ -6,9 +6,9 @@ use http::Method;
 use registrant_import::{
     graph::transport::{Failure, Reach},
     simulator::{
-        Answer, Call, Caller, Config, DateForm, Direct, Fault, Faults, Latency, Limit, Outage,
-        Question, Quota, RegistrationStatus, Scope, SecondPost, Simulator, TokenRule, WebinarPrid,
-        WebinarStatus, is_simulated_link,
+        CallKind, CallLatency, Caller, Config, DateForm, Direct, Faults, HttpAnswer, HttpCall,
+        Outage, Quota, RateLimit, RegistrationStatus, SecondPost, SimulatedFault, Simulator,
+        TokenRule, WebinarPrid, WebinarQuestion, WebinarStatus, is_simulated_link,
     },
 };
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ struct Client {
 struct Got {
     status: u16,
     body: Value,
-    answer: Answer,
+    answer: HttpAnswer,
 }
 
 impl Client {
@@ -35,7 +35,7 @@ impl Client {
     }
 
     async fn call(&self, method: Method, target: &str, content: &str, body: &str) -> Got {
-        let call = Call {
+        let call = HttpCall {
             method: &method,
             target,
             base: "",
@@ -194,7 +194,8 @@ async fn a_full_or_guarded_webinar_lets_people_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn required_questions_are_listed_and_held_against_the_answers() {
-    let client = Client::new(config(|c| c.webinar.questions = vec![Question::text("Company")]));
+    let client =
+        Client::new(config(|c| c.webinar.questions = vec![WebinarQuestion::text("Company")]));
     let questions = client.get(&format!("{WEBINAR}/registrationConfiguration/questions")).await;
     let question = questions.body["value"][0].clone();
     assert_eq!(
@@ -241,11 +242,11 @@ async fn a_second_post_of_an_address_does_what_was_asked() {
 async fn the_published_limits_hold_in_paused_time() {
     let per = Duration::from_secs(30);
     let client = Client::new(config(|c| {
-        c.write_limit = Some(Limit {
-            shape: registrant_import::simulator::Shape::SlidingWindow,
-            ..Limit::bucket(Quota { count: 15.0, per })
+        c.write_limit = Some(RateLimit {
+            shape: registrant_import::simulator::LimitShape::SlidingWindow,
+            ..RateLimit::bucket(Quota { count: 15.0, per })
         });
-        c.latency = Latency { median: Duration::from_millis(80), sigma: 0.0 };
+        c.latency = CallLatency { median: Duration::from_millis(80), sigma: 0.0 };
     }));
     for n in 0..15 {
         assert_eq!(client.register(&format!("n{n}")).await, 204);
@@ -306,7 +307,7 @@ async fn tokens_are_issued_expire_and_say_who_calls() {
 async fn an_outage_lasts_as_long_as_it_says() {
     let client = Client::new(config(|c| {
         c.faults = Faults::default().outage(Outage {
-            scope: Scope::Token,
+            scope: CallKind::Token,
             from: Duration::ZERO,
             until: Duration::from_secs(10),
         });
@@ -317,12 +318,12 @@ async fn an_outage_lasts_as_long_as_it_says() {
 }
 
 /// What a transport reports for one fault on a POST, and after how long.
-async fn failure(fault: Fault) -> (Reach, Failure, Duration) {
+async fn failure(fault: SimulatedFault) -> (Reach, Failure, Duration) {
     let faults = Faults::default().script("ada@example.org", None, fault);
     let simulator = Simulator::new(Config { faults, ..Config::default() });
     let direct = Direct::new(&simulator).with_patience(Duration::from_secs(20));
     let body = person("ada").to_string();
-    let call = Call {
+    let call = HttpCall {
         method: &Method::POST,
         target: "/v1.0/solutions/virtualEvents/webinars/W/registrations",
         base: "",
@@ -339,11 +340,14 @@ async fn failure(fault: Fault) -> (Reach, Failure, Duration) {
 async fn what_is_no_answer_is_told_as_a_transport_tells_it() {
     use Reach::{MaybeSent, NotSent};
     let none = Duration::ZERO;
-    assert_eq!(failure(Fault::NoConnection).await, (NotSent, Failure::Connect, none));
-    assert_eq!(failure(Fault::ResetBeforeCommit).await, (MaybeSent, Failure::Broken, none));
-    assert_eq!(failure(Fault::ResetAfterCommit).await, (MaybeSent, Failure::Broken, none));
+    assert_eq!(failure(SimulatedFault::NoConnection).await, (NotSent, Failure::Connect, none));
+    assert_eq!(
+        failure(SimulatedFault::ResetBeforeCommit).await,
+        (MaybeSent, Failure::Broken, none)
+    );
+    assert_eq!(failure(SimulatedFault::ResetAfterCommit).await, (MaybeSent, Failure::Broken, none));
     let patience = Duration::from_secs(20);
-    assert_eq!(failure(Fault::Stall).await, (MaybeSent, Failure::TimedOut, patience));
+    assert_eq!(failure(SimulatedFault::Stall).await, (MaybeSent, Failure::TimedOut, patience));
 }
 
 #[tokio::test(start_paused = true)]
