@@ -12,19 +12,19 @@ pub(super) fn simulate(args: &SimulateArgs, console: &Console) -> Result<u8, Fai
     let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
     let simulator = Simulator::new(config);
     let address = (Ipv4Addr::LOCALHOST, args.port).into();
-    let served = match &args.tls {
-        None => Served::start_on(&simulator, address),
+    let tls = match &args.tls {
+        None => None,
         Some(path) => {
             let tls =
                 Tls::generate().map_err(|error| Failure::internal("no certificate", &error))?;
             let mut file = AtomicFile::create_public(path, "--tls")?;
             file.write(tls.authority().as_bytes())?;
             file.commit()?;
-            Served::start_tls(&simulator, address, &tls)
+            Some(tls)
         }
     };
-    let served =
-        served.map_err(|error| Failure::usage(format!("--port {}: {error}", args.port)))?;
+    let served = Served::start_on(&simulator, address, tls)
+        .map_err(|error| Failure::usage(format!("--port {}: {error}", args.port)))?;
     print(&format!("{}\n", served.url()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

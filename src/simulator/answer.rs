@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ pub struct Reply {
     /// How long after the call reached the server the caller has it.
     pub delay: Duration,
     /// What the caller has then.
-    pub fate: Delivery,
+    pub delivery: Delivery,
 }
 
 /// What a caller gets.
@@ -30,30 +30,17 @@ pub enum Delivery {
     /// No connection in the first place.
     NoConnection,
     /// The connection is reset before a byte of an answer.
-    Reset {
-        /// Whether the call was processed.
-        committed: bool,
-    },
-    /// The connection breaks when `sent` bytes of the body are out.
-    CutBody {
-        /// What should have come.
-        answer: HttpAnswer,
-        /// How much of the body comes.
-        sent: usize,
-    },
+    Reset,
+    /// The connection breaks when half of the body is out.
+    CutBody(HttpAnswer),
     /// The body comes at one byte a second.
     SlowBody(HttpAnswer),
     /// The headers come, the body never does.
     Silence(HttpAnswer),
     /// Nothing ever comes.
     Stall,
-    /// After the headers, this many bytes of nonsense.
-    Flood {
-        /// The headers.
-        answer: HttpAnswer,
-        /// The length of the body.
-        bytes: u64,
-    },
+    /// After the headers, a gigabyte of nonsense: more than any client should take.
+    Flood(HttpAnswer),
 }
 
 /// A whole answer.
@@ -129,25 +116,20 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "Unauthorized", message)
     }
 
-    pub(super) fn throttled(retry_after: Option<Duration>) -> Self {
-        Self {
-            retry_after,
-            ..Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "TooManyRequests",
-                "Please retry again later.",
-            )
-        }
+    pub(super) fn throttled(retry_after: Duration) -> Self {
+        let message = "Please retry again later.".to_owned();
+        let (status, code) = (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests");
+        Self { status, code, message, retry_after: Some(retry_after) }
     }
 
-    pub(super) fn server(status: StatusCode, retry_after: Option<Duration>) -> Self {
+    pub(super) fn server(status: StatusCode) -> Self {
         let (code, message) = match status {
             StatusCode::BAD_GATEWAY => ("BadGateway", "Bad Gateway"),
             StatusCode::SERVICE_UNAVAILABLE => ("ServiceUnavailable", "Service Unavailable"),
             StatusCode::GATEWAY_TIMEOUT => ("GatewayTimeout", "Gateway Timeout"),
             _ => ("InternalServerError", "Internal Server Error"),
         };
-        Self { retry_after, ..Self::new(status, code, message) }
+        Self::new(status, code, message)
     }
 
     /// `OData`'s answer to a path that leads nowhere.
@@ -164,12 +146,9 @@ impl Problem {
     }
 
     /// The body, as Graph writes it.
-    pub(super) fn body(&self, at: SystemTime, request: Uuid, client_request: &str) -> Vec<u8> {
-        let date = jiff::Timestamp::try_from(at)
-            .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string())
-            .unwrap_or_default();
+    fn body(&self, at: SystemTime, request: Uuid, client_request: &str) -> Vec<u8> {
         let mut inner = json!({
-            "date": date,
+            "date": written(at, GRAPH_TIME),
             "request-id": request,
             "client-request-id": client_request,
         });
@@ -184,13 +163,44 @@ impl Problem {
     }
 }
 
-/// How long the 429 and 503 of a fault ask to wait.
-const FAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How Graph writes a time where its examples show no zone.
+pub(super) const GRAPH_TIME: &str = "%Y-%m-%dT%H:%M:%S";
 
-/// Larger than any bound that a client should put on an answer.
-const GIANT: u64 = 1 << 30;
+/// A time in this format.
+pub(super) fn written(at: SystemTime, format: &str) -> String {
+    jiff::Timestamp::try_from(at).map(|at| at.strftime(format).to_string()).unwrap_or_default()
+}
 
-/// What every answer says about itself.
+/// The refusal that stands for a fault, where it is an answer of its own.
+pub(super) fn refusal(fault: SimulatedFault) -> Option<Problem> {
+    use SimulatedFault as Fault;
+    let wait = Duration::from_secs(1);
+    Some(match fault {
+        Fault::Refused => Problem::bad_request("The registrant is invalid."),
+        Fault::ExpiredToken => Problem::unauthorized(EXPIRED),
+        Fault::Throttled => Problem::throttled(wait),
+        Fault::ServerError | Fault::ServerErrorAfterCommit => {
+            Problem::server(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        Fault::BadGateway | Fault::BadGatewayAfterCommit => {
+            Problem::server(StatusCode::BAD_GATEWAY)
+        }
+        Fault::Unavailable => Problem::server(StatusCode::SERVICE_UNAVAILABLE),
+        Fault::UnavailableRetryAfter => {
+            let problem = Problem::server(StatusCode::SERVICE_UNAVAILABLE);
+            Problem { retry_after: Some(wait), ..problem }
+        }
+        Fault::GatewayTimeout | Fault::GatewayTimeoutAfterCommit => {
+            Problem::server(StatusCode::GATEWAY_TIMEOUT)
+        }
+        _ => return None,
+    })
+}
+
+/// The server's words for a token whose time is over.
+pub(super) const EXPIRED: &str = "Lifetime validation failed, the token is expired.";
+
+/// What every answer to one call says about itself.
 pub(super) struct AnswerContext<'a> {
     pub(super) at: SystemTime,
     pub(super) request_id: Uuid,
@@ -198,86 +208,51 @@ pub(super) struct AnswerContext<'a> {
     pub(super) retry_after: RetryAfterForm,
 }
 
-/// The refusal that stands for a fault before the work, where it is an answer at all.
-pub(super) fn refusal(fault: SimulatedFault) -> Option<Problem> {
-    let wait = Some(FAULT_RETRY_AFTER);
-    Some(match fault {
-        SimulatedFault::Refused => Problem::bad_request("The registrant is invalid."),
-        SimulatedFault::ExpiredToken => {
-            Problem::unauthorized("Lifetime validation failed, the token is expired.")
-        }
-        SimulatedFault::Throttled => Problem::throttled(wait),
-        SimulatedFault::ServerError => Problem::server(StatusCode::INTERNAL_SERVER_ERROR, None),
-        SimulatedFault::BadGateway => Problem::server(StatusCode::BAD_GATEWAY, None),
-        SimulatedFault::Unavailable => Problem::server(StatusCode::SERVICE_UNAVAILABLE, None),
-        SimulatedFault::UnavailableRetryAfter => {
-            Problem::server(StatusCode::SERVICE_UNAVAILABLE, wait)
-        }
-        SimulatedFault::GatewayTimeout => Problem::server(StatusCode::GATEWAY_TIMEOUT, None),
-        _ => return None,
-    })
-}
-
-/// The faults that need an answer with a body; one without has nothing to spoil.
-fn within_body(mut answer: HttpAnswer, fault: SimulatedFault) -> Delivery {
-    if answer.body.is_empty() {
-        return Delivery::Answer(answer);
-    }
-    match fault {
-        SimulatedFault::SlowBody => Delivery::SlowBody(answer),
-        SimulatedFault::Silence => Delivery::Silence(answer),
-        SimulatedFault::GiantBody => Delivery::Flood { answer, bytes: GIANT },
-        SimulatedFault::CutBody => {
-            let sent = answer.body.len() / 2;
-            Delivery::CutBody { answer, sent }
-        }
-        SimulatedFault::CutJson => {
-            answer.body.truncate(answer.body.len() / 2);
-            Delivery::Answer(answer)
-        }
-        SimulatedFault::EmptyBody => {
-            answer.body = Bytes::new();
-            Delivery::Answer(answer)
-        }
-        _ => Delivery::Answer(answer),
-    }
-}
-
 impl AnswerContext<'_> {
-    /// What the caller gets for this result under this fault; `committed` says whether the work
-    /// was done.
-    pub(super) fn fate(
+    /// What the caller gets for this result under this fault.
+    pub(super) fn deliver(
         &self,
         result: Result<Success, Problem>,
         fault: Option<SimulatedFault>,
-        committed: bool,
     ) -> Delivery {
+        use SimulatedFault as Fault;
         let Some(fault) = fault else { return Delivery::Answer(self.answer(result)) };
-        let server = |status| Delivery::Answer(self.answer(Err(Problem::server(status, None))));
-        match fault {
-            SimulatedFault::ServerErrorAfterCommit => server(StatusCode::INTERNAL_SERVER_ERROR),
-            SimulatedFault::BadGatewayAfterCommit => server(StatusCode::BAD_GATEWAY),
-            SimulatedFault::GatewayTimeoutAfterCommit => server(StatusCode::GATEWAY_TIMEOUT),
-            SimulatedFault::NoConnection => Delivery::NoConnection,
-            SimulatedFault::ResetBeforeCommit | SimulatedFault::ResetAfterCommit => {
-                Delivery::Reset { committed }
-            }
-            SimulatedFault::Stall => Delivery::Stall,
-            SimulatedFault::Html => Delivery::Answer(self.html()),
-            SimulatedFault::NoContent => Delivery::Answer(self.answer(Ok(Success::no_content()))),
-            _ => within_body(self.answer(result), fault),
+        if let Some(problem) = refusal(fault) {
+            return Delivery::Answer(self.answer(Err(problem)));
         }
+        match fault {
+            Fault::NoConnection => return Delivery::NoConnection,
+            Fault::ResetBeforeCommit | Fault::ResetAfterCommit => return Delivery::Reset,
+            Fault::Stall => return Delivery::Stall,
+            Fault::Html => return Delivery::Answer(self.html()),
+            Fault::NoContent => return Delivery::Answer(self.answer(Ok(Success::no_content()))),
+            _ => {}
+        }
+        let mut answer = self.answer(result);
+        if answer.body.is_empty() {
+            return Delivery::Answer(answer);
+        }
+        match fault {
+            Fault::SlowBody => return Delivery::SlowBody(answer),
+            Fault::Silence => return Delivery::Silence(answer),
+            Fault::GiantBody => return Delivery::Flood(answer),
+            Fault::CutBody => return Delivery::CutBody(answer),
+            Fault::CutJson => answer.body.truncate(answer.body.len() / 2),
+            Fault::EmptyBody => answer.body.clear(),
+            _ => {}
+        }
+        Delivery::Answer(answer)
     }
 
-    /// The whole answer of a service.
+    /// The whole answer to a result.
     pub(super) fn answer(&self, result: Result<Success, Problem>) -> HttpAnswer {
         let mut headers = self.headers();
-        match result {
+        let (status, body) = match result {
             Ok(success) => {
                 if !success.body.is_empty() {
                     headers.insert(header::CONTENT_TYPE, JSON);
                 }
-                HttpAnswer { status: success.status, headers, body: success.body.into() }
+                (success.status, success.body)
             }
             Err(problem) => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -285,32 +260,26 @@ impl AnswerContext<'_> {
                     headers.insert(header::RETRY_AFTER, value);
                 }
                 if problem.status == StatusCode::UNAUTHORIZED {
-                    headers.insert(
-                        header::WWW_AUTHENTICATE,
-                        HeaderValue::from_static("Bearer realm=\"\""),
-                    );
+                    let realm = HeaderValue::from_static("Bearer realm=\"\"");
+                    headers.insert(header::WWW_AUTHENTICATE, realm);
                 }
                 let request_id = self.request_id.to_string();
                 let client = self.client_request_id.unwrap_or(&request_id);
-                let body = problem.body(self.at, self.request_id, client);
-                HttpAnswer { status: problem.status, headers, body: body.into() }
+                (problem.status, problem.body(self.at, self.request_id, client))
             }
-        }
+        };
+        HttpAnswer { status, headers, body: body.into() }
     }
 
     fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(8);
-        let request_id = HeaderValue::from_str(&self.request_id.to_string())
-            .expect("a UUID is a header's value");
+        let request_id = header_value(self.request_id.to_string());
         // Graph names its own id where the client named none.
-        let client = self
-            .client_request_id
-            .and_then(|id| HeaderValue::from_str(id).ok())
-            .unwrap_or_else(|| request_id.clone());
-        headers.insert(REQUEST_ID, request_id);
-        headers.insert(CLIENT_REQUEST_ID, client);
-        headers.insert(DIAGNOSTIC, SERVER);
-        headers.insert(header::DATE, date(self.at));
+        let client = self.client_request_id.and_then(|id| HeaderValue::from_str(id).ok());
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert("request-id", request_id.clone());
+        headers.insert("client-request-id", client.unwrap_or(request_id));
+        headers.insert("x-ms-ags-diagnostic", SERVER);
+        headers.insert(header::DATE, header_value(httpdate::fmt_http_date(self.at)));
         headers
     }
 
@@ -319,45 +288,35 @@ impl AnswerContext<'_> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         let body = "<!DOCTYPE html>\n<html><head><title>Sign in to the network</title></head>\
                     <body><h1>Sign in to the network</h1></body></html>\n";
-        HttpAnswer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) }
+        HttpAnswer { status: StatusCode::OK, headers, body: body.into() }
     }
 
     fn retry_after(&self, wait: Duration) -> Option<HeaderValue> {
-        let text = match self.retry_after {
+        let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        Some(header_value(match self.retry_after {
             RetryAfterForm::Absent => return None,
-            RetryAfterForm::Whole => up(wait, NANOS).max(1).to_string(),
+            RetryAfterForm::Whole => seconds(wait).max(1).to_string(),
             RetryAfterForm::Decimal => {
-                let millis = up(wait, NANOS / 1_000);
+                let millis = wait.as_nanos().div_ceil(1_000_000);
                 format!("{}.{:03}", millis / 1_000, millis % 1_000)
             }
             RetryAfterForm::Date => {
                 let since = self.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                let seconds = u64::try_from(up(since + wait, NANOS)).unwrap_or(u64::MAX);
-                return Some(date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)));
+                let end = Duration::from_secs(seconds(since + wait));
+                httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + end)
             }
-        };
-        Some(HeaderValue::try_from(text).expect("digits and points are a header's value"))
+        }))
     }
 }
 
-const NANOS: u128 = 1_000_000_000;
-
-/// How many of these units a time is, rounded up.
-fn up(time: Duration, unit: u128) -> u128 {
-    time.as_nanos().div_ceil(unit)
-}
-
-fn date(at: SystemTime) -> HeaderValue {
-    HeaderValue::try_from(httpdate::fmt_http_date(at)).expect("an HTTP date is a header's value")
+fn header_value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("ids, dates and numbers are headers' values")
 }
 
 const JSON: HeaderValue = HeaderValue::from_static(
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;\
      charset=utf-8",
 );
-const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
-const DIAGNOSTIC: HeaderName = HeaderName::from_static("x-ms-ags-diagnostic");
 const SERVER: HeaderValue = HeaderValue::from_static(
     r#"{"ServerInfo":{"DataCenter":"Rehearsal","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"SIMULATOR"}}"#,
 );
@@ -368,14 +327,14 @@ mod tests {
     use super::*;
 
     fn retry_after(form: RetryAfterForm, millis: u64) -> Option<String> {
-        let envelope = AnswerContext {
+        let context = AnswerContext {
             at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_000_500),
             request_id: Uuid::nil(),
             client_request_id: None,
             retry_after: form,
         };
-        let wait = Some(Duration::from_millis(millis));
-        let answer = envelope.answer(Err(Problem::throttled(wait)));
+        let wait = Duration::from_millis(millis);
+        let answer = context.answer(Err(Problem::throttled(wait)));
         Some(answer.headers.get(header::RETRY_AFTER)?.to_str().expect("text").to_owned())
     }
 

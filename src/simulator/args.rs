@@ -1,5 +1,4 @@
-//! The simulator's settings as command-line options, for `simulate` and `rehearse`, and how quotas,
-//! outages and questions are written: `15/30s`, `token:10s..20s`, `choice:City=Ghent;London`.
+//! The simulator's settings as command-line options, for `simulate` and `rehearse`.
 
 use std::{
     fmt::Write as _,
@@ -8,20 +7,18 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use crate::{
-    notation::{duration, unit},
-    registrant::Mode,
-};
+use crate::{notation::duration, pacing::Quota, registrant::Mode};
 
 use super::{
-    ApiRefusal, BadFault, CallKind, CallLatency, Caller, Config, DateForm, FaultRate, Faults,
-    LimitShape, Outage, QuestionKind, Quota, RateLimit, RegistrationState, RetryAfterForm,
-    SecondPost, ServedApi, ThrottledCalls, TokenRule, WebinarPrid, WebinarQuestion, WebinarStatus,
-    fault::SimulatedFault,
+    config::{
+        ApiRefusal, CallLatency, Config, RegistrationState, RetryAfterForm, SecondPost, ServedApi,
+        TokenRule, WebinarConfig,
+    },
+    fault::{BadFault, FaultRate, Faults, Outage, SimulatedFault},
+    limit::{LimitShape, RateLimit, ThrottledCalls},
 };
 
 /// How the simulated Graph behaves.
-#[expect(clippy::struct_excessive_bools, reason = "they are switches of their own")]
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "The simulated Graph")]
 pub struct SimulatorArgs {
@@ -46,19 +43,19 @@ pub struct SimulatorArgs {
     latency: Duration,
 
     /// The deviation of the logarithm of a call's time; 0: all take the same time
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.5, value_parser = sigma)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.5, hide = true, value_parser = |text: &str| number(text, 0.0, 10.0))]
     latency_sigma: f64,
 
     /// The limit on writing calls, such as 50/s or 15/30s
-    #[arg(long, value_name = "N/UNIT", value_parser = quota)]
+    #[arg(long, value_name = "N/UNIT")]
     limit: Option<Quota>,
 
     /// The limit on reading calls
-    #[arg(long, value_name = "N/UNIT", value_parser = quota)]
+    #[arg(long, value_name = "N/UNIT")]
     read_limit: Option<Quota>,
 
     /// What a full bucket holds [default: the calls of 2 s]
-    #[arg(long, value_name = "N", value_parser = burst)]
+    #[arg(long, value_name = "N", value_parser = |text: &str| number(text, 1.0, 1e9))]
     burst: Option<f64>,
 
     /// How the limits count
@@ -86,7 +83,7 @@ pub struct SimulatorArgs {
     page_size: usize,
 
     /// How many answers of a hundred show the oddities of Microsoft's examples
-    #[arg(long, value_name = "PERCENT", default_value_t = 20.0, value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 20.0, hide = true, value_parser = |text: &str| number(text.trim_end_matches('%'), 0.0, 100.0))]
     quirks: f64,
 
     /// A fault, with its share of the POSTs in percent; another kind of call in front:
@@ -95,7 +92,7 @@ pub struct SimulatorArgs {
     faults: Vec<FaultRate>,
 
     /// A time in which calls fail with 503, such as token:10s..20s. Repeatable
-    #[arg(long = "outage", value_name = "CALLS:FROM..UNTIL", value_parser = outage)]
+    #[arg(long = "outage", value_name = "CALLS:FROM..UNTIL")]
     outages: Vec<Outage>,
 
     /// Refuse the whole API
@@ -110,51 +107,8 @@ pub struct SimulatorArgs {
     #[arg(long, value_name = "DURATION", default_value = "3599s", value_parser = duration)]
     token_lifetime: Duration,
 
-    /// Whose tokens those are that the simulator did not issue, to a webinar
-    #[arg(long, value_name = "WHO", default_value = "application")]
-    caller: Caller,
-
-    /// The webinar's state
-    #[arg(long, value_name = "STATUS", default_value = "published")]
-    webinar_status: WebinarStatus,
-
-    /// The most registrations that the webinar takes
-    #[arg(long, value_name = "N")]
-    capacity: Option<usize>,
-
-    /// People wait when the webinar is full
-    #[arg(long)]
-    waitlist: bool,
-
-    /// The organizer approves each of the webinar's registrations
-    #[arg(long)]
-    approval: bool,
-
-    /// After how long a pending registration is approved [default: never]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    approved_after: Option<Duration>,
-
-    /// Teams mails nobody whom the webinar registers
-    #[arg(long)]
-    no_mails: bool,
-
-    /// A question of the webinar's form that must be answered by text; or one answered otherwise:
-    /// choice:City=Ghent;London, choices:City=Ghent;London, yes-no:Vegan?, or optional: in front
-    /// of any. Repeatable
-    #[arg(long = "question", value_name = "[KIND:]QUESTION", value_parser = question)]
-    questions: Vec<WebinarQuestion>,
-
-    /// Wrap the webinar in {"value": …}, as Microsoft's example of it does
-    #[arg(long)]
-    webinar_wrapped: bool,
-
-    /// How the webinar's sessions tell their times
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    session_dates: DateForm,
-
-    /// Which prid the webinar's links carry
-    #[arg(long, value_name = "WHICH", default_value = "absent")]
-    webinar_prid: WebinarPrid,
+    #[command(flatten)]
+    webinar: WebinarConfig,
 }
 
 /// The kind of registration that a meeting has.
@@ -215,99 +169,18 @@ impl SimulatorArgs {
             quirks: self.quirks,
             faults,
             refuse: self.refuse,
+            webinar: WebinarConfig { audience: self.mode, ..self.webinar.clone() },
             ..Config::default()
         };
         config.tokens.rule = self.tokens;
         config.tokens.lifetime = self.token_lifetime;
-        let webinar = &mut config.webinar;
-        webinar.status = self.webinar_status;
-        webinar.audience = self.mode;
-        webinar.capacity = self.capacity;
-        webinar.waitlist = self.waitlist;
-        webinar.approval = self.approval;
-        webinar.approved_after = self.approved_after;
-        webinar.caller = self.caller;
-        webinar.dates = self.session_dates;
-        webinar.prid = self.webinar_prid;
-        webinar.mails = !self.no_mails;
-        webinar.wrapped = self.webinar_wrapped;
-        webinar.questions.clone_from(&self.questions);
         Ok(config)
     }
 }
 
-/// `50/s`, `15/30s`, `0.5/s`.
-pub(super) fn quota(text: &str) -> Result<Quota, String> {
-    let wrong = || format!("`{text}` is no limit; write it as 50/s, 15/30s or 600/m");
-    let (count, per) = text.split_once('/').ok_or_else(wrong)?;
-    let per =
-        unit(per).or_else(|| duration(per).ok()).filter(|per| !per.is_zero()).ok_or_else(wrong)?;
-    let count = count.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0).ok_or_else(wrong)?;
-    Ok(Quota { count, per })
-}
-
-/// `token:10s..20s`.
-pub(super) fn outage(text: &str) -> Result<Outage, String> {
-    let wrong = || {
-        let scopes = CallKind::ALL.map(CallKind::as_str).join(", ");
-        format!("`{text}` is no outage; write it as token:10s..20s, with one of {scopes}")
-    };
-    let (scope, times) = text.split_once(':').ok_or_else(wrong)?;
-    let (from, until) = times.split_once("..").ok_or_else(wrong)?;
-    let scope = CallKind::ALL.into_iter().find(|s| s.as_str() == scope).ok_or_else(wrong)?;
-    Ok(Outage { scope, from: duration(from)?, until: duration(until)? })
-}
-
-/// `City`, `optional:City`, `choice:City=Ghent;London`, `choices:City=Ghent;London`, `yes-no:Vegan?`.
-/// What stands before another colon belongs to the question.
-pub(super) fn question(text: &str) -> Result<WebinarQuestion, String> {
-    let (required, asked) =
-        text.strip_prefix("optional:").map_or((true, text), |asked| (false, asked));
-    let choices = |asked: &str| {
-        let (words, choices) = asked.split_once('=').unwrap_or((asked, ""));
-        let choices: Vec<String> =
-            choices.split(';').map(|choice| choice.trim().to_owned()).collect();
-        if choices.iter().any(String::is_empty) {
-            return Err(format!(
-                "`{text}` names no choices; write it as choice:QUESTION=ONE;OTHER"
-            ));
-        }
-        Ok((words.to_owned(), choices))
-    };
-    let (words, kind) = if let Some(asked) = asked.strip_prefix("choice:") {
-        let (words, choices) = choices(asked)?;
-        (words, QuestionKind::SingleChoice(choices))
-    } else if let Some(asked) = asked.strip_prefix("choices:") {
-        let (words, choices) = choices(asked)?;
-        (words, QuestionKind::MultiChoice(choices))
-    } else if let Some(words) = asked.strip_prefix("yes-no:") {
-        (words.to_owned(), QuestionKind::Boolean)
-    } else {
-        (asked.to_owned(), QuestionKind::Text)
-    };
-    if words.trim().is_empty() {
-        return Err(format!("`{text}` is no question; write its words"));
-    }
-    Ok(WebinarQuestion { required, kind, ..WebinarQuestion::text(words.trim()) })
-}
-
 /// A deviation: not negative.
-pub(super) fn sigma(text: &str) -> Result<f64, String> {
-    number(text, 0.0, 10.0)
-}
-
-/// A percentage.
-pub(super) fn percent(text: &str) -> Result<f64, String> {
-    number(text.trim_end_matches('%'), 0.0, 100.0)
-}
-
-/// A bucket's size.
-pub(super) fn burst(text: &str) -> Result<f64, String> {
-    number(text, 1.0, 1e9)
-}
-
 /// At least one.
-pub(super) fn count(text: &str) -> Result<usize, String> {
+fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| format!("`{text}` is no positive number"))
 }
 
@@ -322,7 +195,10 @@ fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::*;
+    use super::{
+        super::config::{Caller, DateForm, WebinarPrid, WebinarStatus},
+        *,
+    };
 
     #[derive(Parser)]
     struct Command {
@@ -358,7 +234,7 @@ mod tests {
         assert_eq!(config.webinar.audience, Mode::Organization);
         assert_eq!(config.latency.median, Duration::from_millis(120));
         let limit = config.write_limit.expect("a limit");
-        assert_eq!(limit.quota, Quota { count: 15.0, per: Duration::from_secs(30) });
+        assert_eq!(limit.quota, Quota { count: 15, per: Duration::from_secs(30) });
         assert_eq!((limit.burst, limit.shape), (Some(5.0), LimitShape::SlidingWindow));
         assert_eq!(config.read_limit, None);
         assert_eq!((config.page_size, config.second_post), (7, SecondPost::Duplicate));
@@ -392,43 +268,5 @@ mod tests {
         for bad in ["--limit 50", "--limit 0/s", "--latency 120", "--page-size 0", "--mode all"] {
             assert!(config(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn questions_are_read_as_documented() {
-        let told = |text: &str| {
-            question(text).map(|asked| (asked.display_name, asked.required, asked.kind))
-        };
-        let choices = || vec!["Ghent".to_owned(), "New York".to_owned()];
-        assert_eq!(told("Why: now?"), Ok(("Why: now?".into(), true, QuestionKind::Text)));
-        assert_eq!(told("optional:1+1=2?"), Ok(("1+1=2?".into(), false, QuestionKind::Text)));
-        assert_eq!(
-            told("choice:Which city?=Ghent; New York"),
-            Ok(("Which city?".into(), true, QuestionKind::SingleChoice(choices())))
-        );
-        assert_eq!(
-            told("optional:choices:Cities=Ghent;New York"),
-            Ok(("Cities".into(), false, QuestionKind::MultiChoice(choices())))
-        );
-        assert_eq!(told("yes-no:Vegan?"), Ok(("Vegan?".into(), true, QuestionKind::Boolean)));
-        for bad in
-            ["", " ", "optional:", "choice:City", "choice:City=", "choices:City=a;;b", "yes-no:"]
-        {
-            assert!(question(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn quotas_and_outages_are_read_as_documented() {
-        let per = Duration::from_secs;
-        assert_eq!(quota("50/s"), Ok(Quota { count: 50.0, per: per(1) }));
-        assert_eq!(quota("0.5/30s"), Ok(Quota { count: 0.5, per: per(30) }));
-        assert_eq!(quota("600/m"), Ok(Quota { count: 600.0, per: per(60) }));
-        for bad in ["50", "0/s", "-1/s", "inf/s", "NaN/s", "5/0s", "/s"] {
-            assert!(quota(bad).is_err(), "{bad}");
-        }
-        let expected = Outage { scope: CallKind::Token, from: per(10), until: per(20) };
-        assert_eq!(outage("token:10s..20s"), Ok(expected));
-        assert!(outage("graph:10s..20s").is_err());
     }
 }

@@ -5,7 +5,7 @@
 use std::{
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,88 +28,96 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 
-use super::Simulator;
+use super::core::Simulator;
 
-/// Accepts connections that a [`Wire`] can break, and counts them.
-pub(super) struct Loopback {
-    pub(super) door: Door,
+/// Accepts connections that a [`ResetSwitch`] can break, and counts them.
+pub(super) struct ConnectionListener {
+    pub(super) source: ConnectionSource,
     pub(super) address: SocketAddr,
     pub(super) simulator: Simulator,
 }
 
-/// Where connections come in.
-pub(super) enum Door {
+/// Where connections come from.
+pub(super) enum ConnectionSource {
     Plain(TcpListener),
-    Tls(mpsc::Receiver<Secure>),
+    /// Those whose handshake is over.
+    Tls(mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>),
+}
+
+/// The bytes of a connection, plain or within TLS.
+trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl ByteStream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl ByteStream for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
 }
 
 /// One connection.
-pub(super) struct Socket {
-    stream: Stream,
-    wire: Wire,
-}
-
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+pub(super) struct Connection {
+    stream: Box<dyn ByteStream>,
+    switch: ResetSwitch,
 }
 
 /// The handle by which an answer breaks its own connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wire(Arc<AtomicBool>);
+pub(super) struct ResetSwitch(Arc<AtomicBool>);
 
-impl Wire {
+impl ResetSwitch {
     /// Resets the connection as soon as it is written to, read from or closed.
     pub(super) fn reset(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
 
-    fn broken(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+impl Connection {
+    /// The stream, unless the connection is to be reset.
+    fn stream(&mut self) -> io::Result<Pin<&mut dyn ByteStream>> {
+        if self.switch.0.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(Pin::new(&mut *self.stream))
     }
 }
 
-impl Socket {
-    /// Fails, once the wire is to be reset.
-    fn check(&self) -> io::Result<()> {
-        if self.wire.broken() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
-    }
-}
-
-impl Drop for Socket {
+impl Drop for Connection {
     fn drop(&mut self) {
-        if self.wire.broken() {
+        if self.stream().is_err() {
             // A linger time of 0 makes the close a reset (RST). Where it cannot be set, the client
             // sees an early end instead.
-            let stream = match &self.stream {
-                Stream::Plain(stream) => stream,
-                Stream::Tls(stream) => stream.get_ref().0,
-            };
-            let _ = stream.set_zero_linger();
+            let _ = self.stream.tcp().set_zero_linger();
         }
     }
 }
 
-impl Listener for Loopback {
-    type Io = Socket;
+impl Listener for ConnectionListener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Socket, SocketAddr) {
-        let (stream, peer) = match &mut self.door {
-            Door::Plain(listener) => {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let (stream, peer): (Box<dyn ByteStream>, _) = match &mut self.source {
+            ConnectionSource::Plain(listener) => {
                 let (stream, peer) = Listener::accept(listener).await;
                 // Small answers must not wait for the client's acknowledgements. Where it cannot be
                 // set, they do.
                 let _ = stream.set_nodelay(true);
-                (Stream::Plain(stream), peer)
+                (Box::new(stream), peer)
             }
-            Door::Tls(inbox) => match inbox.recv().await {
-                Some((stream, peer)) => (Stream::Tls(Box::new(stream)), peer),
+            ConnectionSource::Tls(inbox) => match inbox.recv().await {
+                Some((stream, peer)) => (Box::new(stream), peer),
                 None => std::future::pending().await,
             },
         };
         self.simulator.count_connection();
-        (Socket { stream, wire: Wire::default() }, peer)
+        (Connection { stream, switch: ResetSwitch::default() }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -117,52 +125,37 @@ impl Listener for Loopback {
     }
 }
 
-impl Connected<IncomingStream<'_, Loopback>> for Wire {
-    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Self {
-        stream.io().wire.clone()
+impl Connected<IncomingStream<'_, ConnectionListener>> for ResetSwitch {
+    fn connect_info(stream: IncomingStream<'_, ConnectionListener>) -> Self {
+        stream.io().switch.clone()
     }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.check()?;
-        match &mut self.stream {
-            Stream::Plain(stream) => pin!(stream).poll_read(context, buffer),
-            Stream::Tls(stream) => pin!(stream).poll_read(context, buffer),
-        }
+        self.stream()?.poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        match &mut self.stream {
-            Stream::Plain(stream) => pin!(stream).poll_write(context, bytes),
-            Stream::Tls(stream) => pin!(stream).poll_write(context, bytes),
-        }
+        self.stream()?.poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => pin!(stream).poll_flush(context),
-            Stream::Tls(stream) => pin!(stream).poll_flush(context),
-        }
+        Pin::new(&mut *self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        match &mut self.stream {
-            Stream::Plain(stream) => pin!(stream).poll_shutdown(context),
-            Stream::Tls(stream) => pin!(stream).poll_shutdown(context),
-        }
+        self.stream()?.poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -170,18 +163,11 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        match &mut self.stream {
-            Stream::Plain(stream) => pin!(stream).poll_write_vectored(context, slices),
-            Stream::Tls(stream) => pin!(stream).poll_write_vectored(context, slices),
-        }
+        self.stream()?.poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 }
 
@@ -229,13 +215,15 @@ impl Tls {
     }
 
     /// The authority's certificate in PEM, for `--ca-file`.
-    #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
     /// Accepts connections and leads each through its handshake; a slow one holds up nobody.
-    pub(super) fn listen(&self, listener: TcpListener) -> mpsc::Receiver<Secure> {
+    pub(super) fn listen(
+        &self,
+        listener: TcpListener,
+    ) -> mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)> {
         let (sender, receiver) = mpsc::channel(64);
         let acceptor = self.acceptor.clone();
         tokio::spawn(async move {
@@ -258,6 +246,3 @@ impl Tls {
         receiver
     }
 }
-
-/// A connection after its handshake.
-pub(super) type Secure = (TlsStream<TcpStream>, SocketAddr);

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use crate::notation::duration;
+
 use super::chance;
 
 macro_rules! faults {
@@ -17,16 +19,14 @@ macro_rules! faults {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The name on the command line and in the statistics.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
+                        pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
             /// What it does, in one line.
-            #[must_use]
-            pub fn summary(self) -> &'static str {
+                        pub fn summary(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($doc),+).trim_ascii(),)+
                 }
@@ -90,20 +90,10 @@ faults! {
     OtherId = "other-id",
 }
 
-/// When a fault strikes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FaultPoint {
-    /// Instead of the work.
-    Before,
-    /// After the work, in place of its answer.
-    After,
-    /// In the content of the answer.
-    Within,
-}
-
 impl SimulatedFault {
-    /// When it strikes; `hash` decides where a fault leaves it open.
-    pub(super) fn stage(self, hash: u64) -> FaultPoint {
+    /// Whether it strikes instead of the work, not after or within it; `hash` decides where a
+    /// fault leaves that open.
+    pub(super) fn comes_before_work(self, hash: u64) -> bool {
         match self {
             Self::Refused
             | Self::ExpiredToken
@@ -114,10 +104,9 @@ impl SimulatedFault {
             | Self::UnavailableRetryAfter
             | Self::GatewayTimeout
             | Self::NoConnection
-            | Self::ResetBeforeCommit => FaultPoint::Before,
-            Self::NoLink | Self::WrongPrid | Self::OtherId => FaultPoint::Within,
-            Self::Stall | Self::Html if chance::mix(hash) & 1 == 0 => FaultPoint::Before,
-            _ => FaultPoint::After,
+            | Self::ResetBeforeCommit => true,
+            Self::Stall | Self::Html => chance::mix(hash) & 1 == 0,
+            _ => false,
         }
     }
 }
@@ -149,7 +138,6 @@ impl CallKind {
     pub const ALL: [Self; 5] = [Self::Post, Self::List, Self::Delete, Self::Read, Self::Token];
 
     /// The name on the command line.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Post => "post",
@@ -161,7 +149,7 @@ impl CallKind {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -232,19 +220,16 @@ impl FromStr for FaultRate {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     rates: Vec<FaultRate>,
-    script: Vec<Scripted>,
+    script: Vec<ScriptedFault>,
     outages: Vec<Outage>,
 }
 
 /// A fault for one registrant's POST, whatever the percentages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scripted {
-    /// The registrant's id; a webinar's e-mail address.
-    pub id: String,
-    /// The attempt, counted from 1 by the POSTs that no limit refused; `None` for each.
-    pub attempt: Option<u32>,
-    /// What goes wrong.
-    pub fault: SimulatedFault,
+#[derive(Clone, Debug, PartialEq)]
+struct ScriptedFault {
+    id: String,
+    attempt: Option<u32>,
+    fault: SimulatedFault,
 }
 
 /// A time in which every call of a scope gets 503, without Retry-After.
@@ -256,6 +241,22 @@ pub struct Outage {
     pub from: Duration,
     /// Until when.
     pub until: Duration,
+}
+
+impl FromStr for Outage {
+    type Err = String;
+
+    /// `token:10s..20s`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            let kinds = CallKind::ALL.map(CallKind::as_str).join(", ");
+            format!("`{text}` is no outage; write it as token:10s..20s, with one of {kinds}")
+        };
+        let (kind, times) = text.split_once(':').ok_or_else(wrong)?;
+        let (from, until) = times.split_once("..").ok_or_else(wrong)?;
+        let scope = CallKind::parse(kind).ok_or_else(wrong)?;
+        Ok(Self { scope, from: duration(from)?, until: duration(until)? })
+    }
 }
 
 impl Faults {
@@ -273,20 +274,19 @@ impl Faults {
         Ok(Self { rates, ..Self::default() })
     }
 
-    /// Adds a fault for one registrant.
-    #[must_use]
+    /// Adds a fault for one registrant's id, or a webinar's e-mail address. Attempts are counted
+    /// from 1, by the POSTs that no limit refused; `None` stands for each.
     pub fn script(
         mut self,
         id: impl Into<String>,
         attempt: Option<u32>,
         fault: SimulatedFault,
     ) -> Self {
-        self.script.push(Scripted { id: id.into(), attempt, fault });
+        self.script.push(ScriptedFault { id: id.into(), attempt, fault });
         self
     }
 
     /// Adds an outage.
-    #[must_use]
     pub fn outage(mut self, outage: Outage) -> Self {
         self.outages.push(outage);
         self
@@ -366,6 +366,9 @@ mod tests {
                 from: Duration::from_secs(1),
                 until: Duration::from_secs(2),
             });
+        let outage: Outage = "token:1s..2s".parse().expect("an outage");
+        assert_eq!(faults.outages, [outage]);
+        assert!("graph:10s..20s".parse::<Outage>().is_err());
         assert_eq!(faults.scripted("a", 1), None);
         assert_eq!(faults.scripted("a", 2), Some(SimulatedFault::Silence));
         assert_eq!(faults.scripted("b", 2), None);

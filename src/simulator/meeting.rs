@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::registrant::Mode;
@@ -15,15 +15,21 @@ use crate::registrant::Mode;
 use super::{
     answer::{Problem, Success},
     chance,
-    config::{ApiRefusal, Config, RegistrationState, SecondPost},
+    config::{ApiRefusal, Config, RegistrationState, SecondPost, TENANT},
     fault::SimulatedFault,
     link::Link,
-    register::{self, ListPage, Record, Register},
-    request::{no_more, object},
+    register::{Record, Register, RegisterPage},
+    request::no_more,
     stats::{EnrolledPerson, Stats},
 };
 
-pub(super) const REGISTRANT_TYPE: &str = "#microsoft.graph.externalMeetingRegistrant";
+const REGISTRANT_TYPE: &str = "#microsoft.graph.externalMeetingRegistrant";
+const REGISTRATION_TYPE: &str = "#microsoft.graph.externalMeetingRegistration";
+
+/// The server's words for a registration body that it does not take (reported by users in
+/// microsoft-graph-docs issues 15231, 20022 and 20023).
+const WRONG_TYPE: &str = "Invalid request. Provide microsoft.graph.meetingRegistration or \
+                          microsoft.graph.externalMeetingRegistration in request body.";
 
 /// The body of a registrant's POST, read but not yet held against the mode.
 pub(super) struct Posted {
@@ -33,9 +39,8 @@ pub(super) struct Posted {
 }
 
 impl Posted {
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let mut members = object(body)?;
-        if members.remove("@odata.type").as_ref().and_then(Value::as_str) != Some(REGISTRANT_TYPE) {
+    pub(super) fn parse(mut members: Map<String, Value>) -> Result<Self, Problem> {
+        if members.remove("@odata.type") != Some(json!(REGISTRANT_TYPE)) {
             return Err(Problem::bad_request(
                 "Invalid request. Provide microsoft.graph.meetingRegistrant or \
                  microsoft.graph.externalMeetingRegistrant in request body.",
@@ -51,20 +56,26 @@ impl Posted {
         Ok(Self { id, tenant, user })
     }
 
-    /// The person's tenant and user, as the mode wants them.
-    pub(super) fn person(&self, mode: Mode) -> Result<Option<Box<(Uuid, Uuid)>>, Problem> {
-        match (mode, &self.tenant, &self.user) {
-            (Mode::Everyone, None, None) => Ok(None),
-            (Mode::Everyone, ..) => Err(Problem::bad_request(
-                "tenantId and userId must not be provided when allowedRegistrant is everyone.",
-            )),
-            (Mode::Organization, Some(tenant), Some(user)) => {
-                Ok(Some(Box::new((guid("tenantId", tenant)?, guid("userId", user)?))))
+    /// The registrant, as the mode wants it.
+    fn registrant(&self, mode: Mode) -> Result<MeetingEntry, Problem> {
+        let member = match (mode, &self.tenant, &self.user) {
+            (Mode::Everyone, None, None) => None,
+            (Mode::Everyone, ..) => {
+                return Err(Problem::bad_request(
+                    "tenantId and userId must not be provided when allowedRegistrant is everyone.",
+                ));
             }
-            (Mode::Organization, ..) => Err(Problem::bad_request(
-                "tenantId and userId must be provided when allowedRegistrant is organization.",
-            )),
-        }
+            (Mode::Organization, Some(tenant), Some(user)) => {
+                let (tenant, user) = (guid("tenantId", tenant)?, guid("userId", user)?);
+                Some(Box::new(OrganizationMember { tenant, user }))
+            }
+            (Mode::Organization, ..) => {
+                return Err(Problem::bad_request(
+                    "tenantId and userId must be provided when allowedRegistrant is organization.",
+                ));
+            }
+        };
+        Ok(MeetingEntry { id: self.id.clone(), member })
     }
 }
 
@@ -77,12 +88,19 @@ fn guid(name: &str, value: &Value) -> Result<Uuid, Problem> {
         .ok_or_else(|| Problem::bad_request(format!("{name} is not a valid GUID.")))
 }
 
-const REGISTRATION_TYPE: &str = "#microsoft.graph.externalMeetingRegistration";
+/// Somebody who is registered.
+#[derive(Debug)]
+pub(super) struct MeetingEntry {
+    id: String,
+    /// Who it is in the organization, where only the organization may register.
+    member: Option<Box<OrganizationMember>>,
+}
 
-/// The server's words for a registration body that it does not take (reported by users in
-/// microsoft-graph-docs issues 15231, 20022 and 20023).
-const WRONG_TYPE: &str = "Invalid request. Provide microsoft.graph.meetingRegistration or \
-                          microsoft.graph.externalMeetingRegistration in request body.";
+#[derive(Clone, Copy, Debug)]
+struct OrganizationMember {
+    tenant: Uuid,
+    user: Uuid,
+}
 
 /// One meeting.
 #[derive(Debug)]
@@ -92,7 +110,7 @@ pub(super) struct SimulatedMeeting {
     id: Uuid,
     thread: u64,
     organizer: Uuid,
-    register: Register<Option<Box<(Uuid, Uuid)>>>,
+    pub(super) people: Register<MeetingEntry>,
 }
 
 /// Whose meeting it is: the object id in `/users/{id}`, or one that stands for `/me` and for each
@@ -119,6 +137,11 @@ impl MeetingContext<'_> {
             self.base, self.organizer, self.meeting
         )
     }
+
+    /// The key of an id in the register.
+    fn key(&self, id: &str) -> u64 {
+        chance::text(self.config.seed, id)
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -137,6 +160,20 @@ struct RegistrantEntity<'a> {
     tenant: Option<Uuid>,
 }
 
+impl<'a> RegistrantEntity<'a> {
+    /// As lists show it.
+    fn new(registrant: &'a MeetingEntry, context: Option<String>) -> Self {
+        Self {
+            context,
+            kind: REGISTRANT_TYPE,
+            id: &registrant.id,
+            link: Some(Value::Null),
+            user: registrant.member.as_ref().map(|member| member.user),
+            tenant: registrant.member.as_ref().map(|member| member.tenant),
+        }
+    }
+}
+
 impl SimulatedMeeting {
     pub(super) fn new(config: &Config, id: &str) -> Self {
         let hash = chance::text(config.seed, id);
@@ -145,60 +182,44 @@ impl SimulatedMeeting {
             id: chance::uuid(hash),
             thread: chance::mix(hash),
             organizer: organizer(config, None),
-            register: Register::default(),
+            people: Register::default(),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.register.len()
-    }
-
-    /// Counts an attempt to enrol this id.
-    pub(super) fn attempt(&mut self, hash: u64) -> u32 {
-        self.register.attempt(hash)
-    }
-
     pub(super) fn show(&self, context: &MeetingContext<'_>) -> Result<Success, Problem> {
-        let mode = match self.registration {
-            RegistrationState::External(mode) => mode,
-            RegistrationState::Teams => {
-                let body = json!({
-                    "@odata.context": context.odata("/$entity"),
-                    "@odata.type": "#microsoft.graph.meetingRegistration",
-                    "id": self.id,
-                    "registrationPageWebUrl": "https://teams.microsoft.com/registration/rehearsal",
-                    "allowedRegistrant": "everyone",
-                    "subject": "Rehearsal",
-                    "description": "",
-                    "registrationPageViewCount": 0,
-                    "speakers": [],
-                });
-                return Ok(Success::json(StatusCode::OK, &body));
-            }
-            RegistrationState::Missing => {
-                return Err(Problem::not_found("The meeting has no registration."));
-            }
-        };
-        Ok(Success::json(StatusCode::OK, &self.entity(context, mode)))
+        self.exists()?;
+        Ok(Success::json(StatusCode::OK, &self.entity(context)))
     }
 
-    fn entity(&self, context: &MeetingContext<'_>, mode: Mode) -> Value {
-        json!({
-            "@odata.context": context.odata("/$entity"),
-            "@odata.type": REGISTRATION_TYPE,
-            "id": self.id,
-            "allowedRegistrant": mode.as_str(),
-        })
+    fn entity(&self, context: &MeetingContext<'_>) -> Value {
+        let context = context.odata("/$entity");
+        match self.registration {
+            RegistrationState::External(mode) => json!({
+                "@odata.context": context,
+                "@odata.type": REGISTRATION_TYPE,
+                "id": self.id,
+                "allowedRegistrant": mode.as_str(),
+            }),
+            RegistrationState::Teams | RegistrationState::Missing => json!({
+                "@odata.context": context,
+                "@odata.type": "#microsoft.graph.meetingRegistration",
+                "id": self.id,
+                "registrationPageWebUrl": "https://teams.microsoft.com/registration/rehearsal",
+                "allowedRegistrant": "everyone",
+                "subject": "Rehearsal",
+                "description": "",
+                "registrationPageViewCount": 0,
+                "speakers": [],
+            }),
+        }
     }
 
     pub(super) fn enable(
         &mut self,
         context: &MeetingContext<'_>,
-        body: &[u8],
+        mut members: Map<String, Value>,
     ) -> Result<Success, Problem> {
-        let mut members = object(body)?;
-        if members.remove("@odata.type").as_ref().and_then(Value::as_str) != Some(REGISTRATION_TYPE)
-        {
+        if members.remove("@odata.type") != Some(json!(REGISTRATION_TYPE)) {
             return Err(Problem::bad_request(WRONG_TYPE));
         }
         let mode = members
@@ -206,31 +227,31 @@ impl SimulatedMeeting {
             .and_then(|mode| mode.as_str()?.parse::<Mode>().ok())
             .ok_or_else(|| Problem::bad_request("The value of allowedRegistrant is invalid."))?;
         no_more(&members, "microsoft.graph.externalMeetingRegistration")?;
-        if self.registration != RegistrationState::Missing {
+        if self.exists().is_ok() {
             return Err(Problem::conflict("The meeting has a registration already."));
         }
         self.registration = RegistrationState::External(mode);
-        Ok(Success::json(StatusCode::CREATED, &self.entity(context, mode)))
+        Ok(Success::json(StatusCode::CREATED, &self.entity(context)))
     }
 
     pub(super) fn disable(&mut self) -> Result<Success, Problem> {
-        self.external_or_teams()?;
+        self.exists()?;
         self.registration = RegistrationState::Missing;
-        self.register.clear();
+        self.people.clear();
         Ok(Success::no_content())
     }
 
-    fn external_or_teams(&self) -> Result<(), Problem> {
+    fn exists(&self) -> Result<(), Problem> {
         match self.registration {
             RegistrationState::Missing => {
                 Err(Problem::not_found("The meeting has no registration."))
             }
-            _ => Ok(()),
+            RegistrationState::External(_) | RegistrationState::Teams => Ok(()),
         }
     }
 
     fn external(&self) -> Result<Mode, Problem> {
-        self.external_or_teams()?;
+        self.exists()?;
         match self.registration {
             RegistrationState::External(mode) => Ok(mode),
             _ => Err(Problem::bad_request(
@@ -239,26 +260,24 @@ impl SimulatedMeeting {
         }
     }
 
-    /// Enrols somebody. `shape` is a fault within the answer, `hash` decides what is left open.
+    /// Enrols somebody. `fault` may be one within the answer, `hash` decides what is left open.
     pub(super) fn enrol(
         &mut self,
         context: &MeetingContext<'_>,
         posted: &Posted,
-        shape: Option<SimulatedFault>,
+        fault: Option<SimulatedFault>,
         hash: u64,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         let mode = self.external()?;
         self.organizer = context.organizer;
-        let person = posted.person(mode)?;
+        let registrant = posted.registrant(mode)?;
         if context.config.refuse == Some(ApiRefusal::NoData) {
             return Ok(Success::json(StatusCode::OK, &RegistrantEntity::default()));
         }
-        let key = chance::text(context.config.seed, &posted.id);
-        let first = self.find(key, &posted.id).last();
-        if first.is_some() {
-            stats.duplicates += 1;
-        }
+        let key = context.key(&posted.id);
+        let first = self.find(key, &posted.id).last().map(|(number, _)| number);
+        stats.duplicates += u64::from(first.is_some());
         let number = match (first, context.config.second_post) {
             (Some(first), SecondPost::Return) => first,
             (Some(_), SecondPost::Conflict) => {
@@ -266,80 +285,50 @@ impl SimulatedMeeting {
             }
             _ => {
                 stats.created += 1;
-                self.register.add(key, &posted.id, context.now, person)
+                self.people.add(key, context.now, registrant)
             }
         };
-        let record = self.register.get(number).expect("found or added just now");
-        let quirk = chance::unit(chance::mix(hash)) * 100.0 < context.config.quirks;
+        let record = self.people.get(number).expect("found or added just now");
+        let mut entity =
+            RegistrantEntity::new(&record.data, Some(context.odata("/registrants/$entity")));
         // Microsoft's own examples: another id where everyone may register, the person's two ids
         // swapped where the organization may.
+        let quirk = chance::unit(chance::mix(hash)) * 100.0 < context.config.quirks;
         let other_id = chance::uuid(hash).to_string();
-        let differs = shape == Some(SimulatedFault::OtherId) || (quirk && mode == Mode::Everyone);
-        let (mut tenant, mut user) = (None, None);
-        if let Some(person) = &record.data {
-            (tenant, user) = (Some(person.0), Some(person.1));
-            if quirk {
-                (tenant, user) = (user, tenant);
-            }
+        if fault == Some(SimulatedFault::OtherId) || (quirk && mode == Mode::Everyone) {
+            entity.id = &other_id;
         }
-        let link = match (shape, hash % 3) {
+        if quirk {
+            std::mem::swap(&mut entity.tenant, &mut entity.user);
+        }
+        entity.link = match (fault, hash % 3) {
             (Some(SimulatedFault::NoLink), 0) => None,
             (Some(SimulatedFault::NoLink), 1) => Some(Value::Null),
             (Some(SimulatedFault::NoLink), _) => Some(json!("")),
             (Some(SimulatedFault::WrongPrid), _) => {
-                Some(json!(self.link(context, record, &other_id)))
+                Some(json!(self.link(context.organizer, record, &other_id)))
             }
-            _ => Some(json!(self.link(context, record, &posted.id))),
-        };
-        let answer = RegistrantEntity {
-            context: Some(context.odata("/registrants/$entity")),
-            kind: REGISTRANT_TYPE,
-            id: if differs { &other_id } else { &posted.id },
-            link,
-            user,
-            tenant,
+            _ => Some(json!(self.link(context.organizer, record, &posted.id))),
         };
         // 200, not 201: so the reference says.
-        Ok(Success::json(StatusCode::OK, &answer))
+        Ok(Success::json(StatusCode::OK, &entity))
     }
 
     /// The registrants present with this id, newest first.
-    fn find(&self, key: u64, id: &str) -> impl Iterator<Item = u32> {
-        self.register.with_hash(key).filter(move |&number| {
-            self.register.get(number).is_some_and(|record| self.register.text(record) == id)
-        })
+    fn find(&self, key: u64, id: &str) -> impl Iterator<Item = (u32, &Record<MeetingEntry>)> {
+        self.people.with_hash(key).filter(move |(_, record)| record.data.id == id)
     }
 
-    fn link(
-        &self,
-        context: &MeetingContext<'_>,
-        record: &Record<Option<Box<(Uuid, Uuid)>>>,
-        prid: &str,
-    ) -> String {
+    fn link(&self, organizer: Uuid, record: &Record<MeetingEntry>, prid: &str) -> String {
         Link {
             thread: self.thread,
             nonce: record.nonce,
-            tenant: context.config.tenant,
-            organizer: context.organizer,
+            tenant: TENANT,
+            organizer,
             prid: Some(prid),
-            public: Some(record.data.is_none()),
+            public: Some(record.data.member.is_none()),
         }
         .url()
-    }
-
-    fn item<'a>(
-        &'a self,
-        record: &Record<Option<Box<(Uuid, Uuid)>>>,
-        context: Option<String>,
-    ) -> RegistrantEntity<'a> {
-        RegistrantEntity {
-            context,
-            kind: REGISTRANT_TYPE,
-            id: self.register.text(record),
-            link: Some(Value::Null),
-            user: record.data.as_ref().map(|person| person.1),
-            tenant: record.data.as_ref().map(|person| person.0),
-        }
     }
 
     pub(super) fn list(
@@ -349,31 +338,27 @@ impl SimulatedMeeting {
         query: &str,
     ) -> Result<Success, Problem> {
         self.external()?;
-        if context.config.refuse == Some(ApiRefusal::NoData) {
-            let nobody = ListPage::<RegistrantEntity<'_>>::default();
-            return Ok(Success::json(StatusCode::OK, &nobody));
+        let MeetingContext { config, base, now, .. } = *context;
+        if config.refuse == Some(ApiRefusal::NoData) {
+            return Ok(Success::json(StatusCode::OK, &json!({"value": []})));
         }
-        let page = register::cut(context.config, context.base, path, query, |start| {
-            self.register
-                .from(start)
-                .filter(|(_, record)| record.made() + context.config.list_lag <= context.now)
-                .map(|(number, record)| (number, self.item(record, None)))
+        let mut page = RegisterPage::cut(config, base, path, query, |start| {
+            let people = self.people.present(start);
+            people
+                .filter(|(_, record)| record.made + config.list_lag <= now)
+                .map(|(number, record)| (number, RegistrantEntity::new(&record.data, None)))
         })?;
-        Ok(Success::json(StatusCode::OK, &page.with_context(context.odata("/registrants"))))
+        page.context = Some(context.odata("/registrants"));
+        Ok(Success::json(StatusCode::OK, &page))
     }
 
     /// One registrant. Nothing documents this call; whether it gives the link is unknown, so it
     /// does not.
     pub(super) fn one(&self, context: &MeetingContext<'_>, id: &str) -> Result<Success, Problem> {
         self.external()?;
-        let key = chance::text(context.config.seed, id);
-        let record = self
-            .find(key, id)
-            .last()
-            .and_then(|number| self.register.get(number))
-            .ok_or_else(|| Problem::not_found("The registrant was not found."))?;
+        let (_, record) = self.find(context.key(id), id).last().ok_or_else(unknown)?;
         let context = context.odata("/registrants/$entity");
-        Ok(Success::json(StatusCode::OK, &self.item(record, Some(context))))
+        Ok(Success::json(StatusCode::OK, &RegistrantEntity::new(&record.data, Some(context))))
     }
 
     /// Removes everybody with this id.
@@ -384,33 +369,29 @@ impl SimulatedMeeting {
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         self.external()?;
-        let key = chance::text(context.config.seed, id);
-        let found: Vec<u32> = self.find(key, id).collect();
+        let found: Vec<u32> = self.find(context.key(id), id).map(|(number, _)| number).collect();
         if found.is_empty() {
-            return Err(Problem::not_found("The registrant was not found."));
+            return Err(unknown());
         }
         for number in found {
-            self.register.remove(number);
+            self.people.remove(number);
             stats.deleted += 1;
         }
         Ok(Success::no_content())
     }
 
-    /// Writes down who is enrolled. The links are those of the last organizer that enrolled
-    /// somebody here.
-    pub(super) fn books(&self, config: &Config, meeting: &str, into: &mut Vec<EnrolledPerson>) {
-        let now = Duration::ZERO;
-        let organizer = self.organizer;
-        let context = &MeetingContext { config, base: "", organizer, meeting, now };
-        into.extend(self.register.from(0).map(|(_, record)| {
-            let id = self.register.text(record);
-            EnrolledPerson {
-                target: meeting.to_owned(),
-                id: id.to_owned(),
-                email: None,
-                status: "registered",
-                join_web_url: Some(self.link(context, record, id)),
-            }
-        }));
+    /// Who is enrolled. The links are those of the last organizer that enrolled somebody here.
+    pub(super) fn books(&self, meeting: &str) -> impl Iterator<Item = EnrolledPerson> {
+        self.people.present(0).map(move |(_, record)| EnrolledPerson {
+            target: meeting.to_owned(),
+            id: record.data.id.clone(),
+            email: None,
+            status: "registered",
+            join_web_url: Some(self.link(self.organizer, record, &record.data.id)),
+        })
     }
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("The registrant was not found.")
 }

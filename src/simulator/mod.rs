@@ -4,7 +4,7 @@
 //! [`Simulator`] is a core without sockets and clocks: a call and the time go in, an answer (or
 //! what becomes of it instead) and its delay come out, and the seed decides whatever chance
 //! decides. Two thin shells carry it: [`Direct`] into the client of the same process, in tokio's
-//! time, and [`serve`] to a loopback port. The fault of a POST is drawn from the seed, the id and
+//! time, and [`Served`] to a loopback port. The fault of a POST is drawn from the seed, the id and
 //! the number of the attempt, that of any other call from the seed and its number among its kind,
 //! so the same calls meet the same faults whatever falls between them. The simulator knows nothing
 //! of the client that it tests: its wire types are its own, so that an error in one is not an
@@ -12,8 +12,6 @@
 
 mod answer;
 mod args;
-mod assertion;
-mod base64url;
 mod chance;
 mod config;
 mod connection;
@@ -33,20 +31,20 @@ mod stats;
 mod token;
 mod webinar;
 
-pub use self::core::{CallInProgress, Simulator};
+pub use self::core::Simulator;
 pub use answer::{Delivery, HttpAnswer, Reply};
 pub use args::SimulatorArgs;
 pub use config::{
-    ApiRefusal, AssertionSignature, CallLatency, Caller, Config, DateForm, DeviceCodes,
-    QuestionKind, RegistrationState, RetryAfterForm, SecondPost, ServedApi, TokenConfig, TokenRule,
+    ApiRefusal, CallLatency, Caller, Config, DateForm, DeviceCodes, QuestionKind,
+    RegistrationState, RetryAfterForm, SecondPost, ServedApi, TokenConfig, TokenRule,
     WebinarConfig, WebinarPrid, WebinarQuestion, WebinarStatus,
 };
 pub use connection::Tls;
 pub use direct::Direct;
-pub use fault::{BadFault, CallKind, FaultRate, Faults, Outage, Scripted, SimulatedFault};
-pub use limit::{LimitShape, Quota, RateLimit, RateLimiter, ThrottledCalls};
+pub use fault::{BadFault, CallKind, FaultRate, Faults, Outage, SimulatedFault};
+pub use limit::{LimitShape, RateLimit, ThrottledCalls};
 pub use link::is_simulated_link;
 pub use request::HttpCall;
-pub use server::{Served, serve};
+pub use server::Served;
 pub use stats::{Books, EnrolledPerson, Stats};
 pub use webinar::RegistrationStatus;

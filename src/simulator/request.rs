@@ -1,13 +1,13 @@
 //! One call as the simulator sees it: what is called, of which kind the call is, and the JSON of its
 //! body, which is read strictly.
 
-use std::borrow::Cow;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::{answer::Problem, fault::CallKind};
+use super::{answer::Problem, config::Config, fault::CallKind};
 
 /// One request.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,30 @@ pub struct HttpCall<'a> {
     pub body: &'a [u8],
 }
 
+/// A call with what was found out about it.
+pub(super) struct RoutedCall<'a> {
+    pub(super) config: &'a Config,
+    pub(super) http: &'a HttpCall<'a>,
+    pub(super) route: Route,
+    pub(super) kind: CallKind,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    /// When it reached the server.
+    pub(super) now: Duration,
+}
+
+impl<'a> RoutedCall<'a> {
+    pub(super) fn new(config: &'a Config, http: &'a HttpCall<'a>, now: Duration) -> Self {
+        let (path, query) = http.target.split_once('?').unwrap_or((http.target, ""));
+        let route = Route::parse(path);
+        let kind = route.kind(http.method);
+        Self { config, http, route, kind, path, query, now }
+    }
+}
+
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route<'a> {
+pub(super) enum Route {
     /// The counters.
     Stats,
     /// The books.
@@ -41,48 +62,148 @@ pub(super) enum Route<'a> {
     DeviceCode,
     /// The endpoint of a managed identity.
     ManagedIdentity,
-    /// Something of a meeting's registration.
-    Meeting {
-        /// Whose meeting; `None` for `/me`.
-        organizer: Option<Cow<'a, str>>,
-        meeting: Cow<'a, str>,
-        part: MeetingPart<'a>,
-    },
+    /// Something of a meeting's registration; without an organizer the meeting is `/me`'s.
+    Meeting { organizer: Option<String>, meeting: String, part: MeetingPart },
     /// Something of a webinar.
-    Webinar { webinar: Cow<'a, str>, part: WebinarPart<'a> },
-    /// Nothing; this segment is where the way was lost.
-    Nowhere(Cow<'a, str>),
+    Webinar { webinar: String, part: WebinarPart },
+    /// Nothing; this segment is unknown.
+    Nowhere(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum MeetingPart<'a> {
+pub(super) enum MeetingPart {
     Registration,
     Registrants,
-    Registrant(Cow<'a, str>),
+    Registrant(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum WebinarPart<'a> {
+pub(super) enum WebinarPart {
     Event,
     Configuration,
     Questions,
     Registrations,
-    Registration(Key<'a>),
-    Sessions(Key<'a>),
-    Cancel(Key<'a>),
+    Registration(Key),
+    Sessions(Key),
+    Cancel(Key),
 }
 
 /// How one registration of a webinar is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Key<'a> {
-    Id(Cow<'a, str>),
-    Email(Cow<'a, str>),
-    UserId(Cow<'a, str>),
+pub(super) enum Key {
+    Id(String),
+    Email(String),
+    UserId(String),
 }
 
-/// A target's path and its query.
-pub(super) fn split(target: &str) -> (&str, &str) {
-    target.split_once('?').unwrap_or((target, ""))
+impl Route {
+    fn parse(path: &str) -> Self {
+        let mut segments = Vec::with_capacity(8);
+        for raw in path.strip_prefix('/').unwrap_or(path).split('/') {
+            match percent_decode_str(raw).decode_utf8() {
+                Ok(segment) => segments.push(segment),
+                Err(_) => return Self::Nowhere(raw.to_owned()),
+            }
+        }
+        let names: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        let route = match names.as_slice() {
+            ["simulator", "stats"] => Some(Self::Stats),
+            ["simulator", "registrants"] => Some(Self::Books),
+            [_, "oauth2", "v2.0", "token"] => Some(Self::Token),
+            [_, "oauth2", "v2.0", "devicecode"] => Some(Self::DeviceCode),
+            ["metadata", "identity", "oauth2", "token"] | ["msi", "token"] => {
+                Some(Self::ManagedIdentity)
+            }
+            // The registration of meetings never reached v1.0.
+            ["beta", "me", "onlineMeetings", meeting, "registration", rest @ ..] => {
+                Self::meeting(None, meeting, rest)
+            }
+            ["beta", "users", user, "onlineMeetings", meeting, "registration", rest @ ..] => {
+                Self::meeting(Some(user), meeting, rest)
+            }
+            ["v1.0" | "beta", "solutions", "virtualEvents", "webinars", webinar, rest @ ..] => {
+                webinar_part(rest)
+                    .map(|part| Self::Webinar { webinar: (*webinar).to_owned(), part })
+            }
+            _ => None,
+        };
+        route.unwrap_or_else(|| Self::Nowhere(names[names.len() - 1].to_owned()))
+    }
+
+    fn meeting(organizer: Option<&str>, meeting: &str, rest: &[&str]) -> Option<Self> {
+        let part = match rest {
+            [] => MeetingPart::Registration,
+            ["registrants"] => MeetingPart::Registrants,
+            ["registrants", id] if !id.is_empty() => MeetingPart::Registrant((*id).to_owned()),
+            _ => return None,
+        };
+        let organizer = organizer.map(str::to_owned);
+        Some(Self::Meeting { organizer, meeting: meeting.to_owned(), part })
+    }
+
+    /// The kind of a call of this, as faults and counters know it.
+    fn kind(&self, method: &Method) -> CallKind {
+        match (self, method) {
+            (Self::Token | Self::DeviceCode | Self::ManagedIdentity, _) => CallKind::Token,
+            (
+                Self::Meeting { part: MeetingPart::Registrants, .. }
+                | Self::Webinar { part: WebinarPart::Registrations, .. },
+                method,
+            ) => match *method {
+                Method::POST => CallKind::Post,
+                _ => CallKind::List,
+            },
+            (Self::Meeting { part: MeetingPart::Registrant(_), .. }, &Method::DELETE)
+            | (Self::Webinar { part: WebinarPart::Cancel(_), .. }, &Method::POST) => {
+                CallKind::Delete
+            }
+            _ => CallKind::Read,
+        }
+    }
+}
+
+/// From what follows the webinar's id.
+fn webinar_part(rest: &[&str]) -> Option<WebinarPart> {
+    let (key, rest) = match rest {
+        [] => return Some(WebinarPart::Event),
+        ["registrationConfiguration"] => return Some(WebinarPart::Configuration),
+        ["registrationConfiguration", "questions"] => return Some(WebinarPart::Questions),
+        ["registrations"] => return Some(WebinarPart::Registrations),
+        ["registrations", id, rest @ ..] if !id.is_empty() => (Key::Id((*id).to_owned()), rest),
+        // `registrations(email='…')` or `registrations(userId='…')`
+        [alternate, rest @ ..] => {
+            let inner = alternate.strip_prefix("registrations(")?.strip_suffix(')')?;
+            let (name, literal) = inner.split_once('=')?;
+            (named_key(name, literal)?, rest)
+        }
+    };
+    match rest {
+        [] => Some(WebinarPart::Registration(key)),
+        ["sessions"] => Some(WebinarPart::Sessions(key)),
+        ["cancel"] => Some(WebinarPart::Cancel(key)),
+        _ => None,
+    }
+}
+
+/// `email eq '…'` or `userId eq '…'`.
+pub(super) fn filter(expression: &str) -> Option<Key> {
+    let (name, rest) = expression.trim().split_once(' ')?;
+    named_key(name, rest.trim_start().strip_prefix("eq ")?.trim())
+}
+
+fn named_key(name: &str, literal: &str) -> Option<Key> {
+    let quoted = literal.strip_prefix('\'')?.strip_suffix('\'')?;
+    // Inside an OData literal a quote is doubled; a lone one ends it too early.
+    let text = quoted.replace("''", "\u{0}");
+    if text.contains('\'') {
+        return None;
+    }
+    let text = text.replace('\u{0}', "'");
+    match name.trim() {
+        "email" => Some(Key::Email(text)),
+        "userId" => Some(Key::UserId(text)),
+        _ => None,
+    }
 }
 
 /// The value of a query's parameter. A plus is a blank here, as in a form.
@@ -92,145 +213,17 @@ pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-impl<'a> Route<'a> {
-    /// Follows a path.
-    pub(super) fn parse(path: &'a str) -> Self {
-        let mut segments = Vec::with_capacity(8);
-        for raw in path.strip_prefix('/').unwrap_or(path).split('/') {
-            match percent_decode_str(raw).decode_utf8() {
-                Ok(segment) => segments.push(segment),
-                Err(_) => return Self::Nowhere(raw.into()),
-            }
-        }
-        let names: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
-        let at = |index: usize| segments[index].clone();
-        let nowhere = || Self::Nowhere(segments.last().cloned().unwrap_or_default());
-        match names[..] {
-            ["simulator", "stats"] => Self::Stats,
-            ["simulator", "registrants"] => Self::Books,
-            [_, "oauth2", "v2.0", "token"] => Self::Token,
-            [_, "oauth2", "v2.0", "devicecode"] => Self::DeviceCode,
-            ["metadata", "identity", "oauth2", "token"] | ["msi", "token"] => Self::ManagedIdentity,
-            // The registration of meetings never reached v1.0.
-            ["beta", "me", "onlineMeetings", _, "registration", ..] => {
-                Self::meeting(None, &segments[3..]).unwrap_or_else(nowhere)
-            }
-            ["beta", "users", _, "onlineMeetings", _, "registration", ..] => {
-                Self::meeting(Some(at(2)), &segments[4..]).unwrap_or_else(nowhere)
-            }
-            ["v1.0" | "beta", "solutions", "virtualEvents", "webinars", _, ..] => {
-                match webinar_part(&segments[5..]) {
-                    Some(part) => Self::Webinar { webinar: at(4), part },
-                    None => nowhere(),
-                }
-            }
-            _ => nowhere(),
-        }
-    }
-
-    /// From the meeting's id on.
-    fn meeting(organizer: Option<Cow<'a, str>>, rest: &[Cow<'a, str>]) -> Option<Self> {
-        let part = match &rest[2..] {
-            [] => MeetingPart::Registration,
-            [name] if name == "registrants" => MeetingPart::Registrants,
-            [name, id] if name == "registrants" && !id.is_empty() => {
-                MeetingPart::Registrant(id.clone())
-            }
-            _ => return None,
-        };
-        Some(Self::Meeting { organizer, meeting: rest[0].clone(), part })
-    }
-}
-
-/// From what follows the webinar's id.
-fn webinar_part<'a>(rest: &[Cow<'a, str>]) -> Option<WebinarPart<'a>> {
-    let names: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
-    match names[..] {
-        [] => Some(WebinarPart::Event),
-        ["registrationConfiguration"] => Some(WebinarPart::Configuration),
-        ["registrationConfiguration", "questions"] => Some(WebinarPart::Questions),
-        ["registrations"] => Some(WebinarPart::Registrations),
-        ["registrations", id, ..] if !id.is_empty() => {
-            key_part(Key::Id(rest[1].clone()), &names[2..])
-        }
-        [alternate, ..] => key_part(alternate_key(alternate)?, &names[1..]),
-    }
-}
-
-fn key_part<'a>(key: Key<'a>, rest: &[&str]) -> Option<WebinarPart<'a>> {
-    match rest {
-        [] => Some(WebinarPart::Registration(key)),
-        ["sessions"] => Some(WebinarPart::Sessions(key)),
-        ["cancel"] => Some(WebinarPart::Cancel(key)),
-        _ => None,
-    }
-}
-
-/// `registrations(email='…')` or `registrations(userId='…')`.
-fn alternate_key(segment: &str) -> Option<Key<'static>> {
-    let inner = segment.strip_prefix("registrations(")?.strip_suffix(')')?;
-    let (name, literal) = inner.split_once('=')?;
-    named_key(name, literal)
-}
-
-/// `email eq '…'` or `userId eq '…'`.
-pub(super) fn filter(expression: &str) -> Option<Key<'static>> {
-    let (name, rest) = expression.trim().split_once(' ')?;
-    named_key(name, rest.trim_start().strip_prefix("eq ")?.trim())
-}
-
-fn named_key(name: &str, literal: &str) -> Option<Key<'static>> {
-    let quoted = literal.strip_prefix('\'')?.strip_suffix('\'')?;
-    // Inside an OData literal a quote is doubled; a lone one ends it too early.
-    let text = quoted.replace("''", "\u{0}");
-    if text.contains('\'') {
-        return None;
-    }
-    let text = Cow::Owned(text.replace('\u{0}', "'"));
-    match name.trim() {
-        "email" => Some(Key::Email(text)),
-        "userId" => Some(Key::UserId(text)),
-        _ => None,
-    }
-}
-
-/// The kind of a call, as faults and counters know it.
-pub(super) fn scope(method: &Method, route: &Route<'_>) -> CallKind {
-    match (route, method) {
-        (Route::Token | Route::DeviceCode | Route::ManagedIdentity, _) => CallKind::Token,
-        (
-            Route::Meeting { part: MeetingPart::Registrants, .. }
-            | Route::Webinar { part: WebinarPart::Registrations, .. },
-            method,
-        ) => match *method {
-            Method::POST => CallKind::Post,
-            _ => CallKind::List,
-        },
-        (Route::Meeting { part: MeetingPart::Registrant(_), .. }, &Method::DELETE)
-        | (Route::Webinar { part: WebinarPart::Cancel(_), .. }, &Method::POST) => CallKind::Delete,
-        _ => CallKind::Read,
-    }
-}
-
-/// The body of a call that must have one, of the type that it must have.
-pub(super) fn json_body<'a>(call: &HttpCall<'a>) -> Result<&'a [u8], Problem> {
-    let json = call
-        .content_type
-        .and_then(|kind| kind.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-    if json {
-        Ok(call.body)
-    } else {
-        Err(Problem::new(
+/// The members of a body that must be a JSON object.
+pub(super) fn json_object(call: &HttpCall<'_>) -> Result<Map<String, Value>, Problem> {
+    let kind = call.content_type.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    if !kind.trim().eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UnsupportedMediaType",
             "The content type of the request must be application/json.",
-        ))
+        ));
     }
-}
-
-pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    serde_json::from_slice(body)
+    serde_json::from_slice(call.body)
         .map_err(|_| Problem::bad_request("Unable to read JSON request payload."))
 }
 
@@ -284,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_webinars_registration_is_named_by_id_or_e_mail() {
-        fn part(path: &str) -> WebinarPart<'_> {
+        fn part(path: &str) -> WebinarPart {
             match Route::parse(path) {
                 Route::Webinar { part, .. } => part,
                 other => panic!("{path}: {other:?}"),

@@ -1,7 +1,7 @@
 //! What the server holds, and the way of a call through it: token, API, outage, limit, fault, and
 //! then the work.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use http::{Method, StatusCode};
 
@@ -9,14 +9,15 @@ use super::{
     answer::{self, Problem, Success},
     chance,
     config::{ApiRefusal, Caller, Config, ServedApi},
-    fault::{CallKind, FaultPoint, SimulatedFault},
+    fault::{CallKind, SimulatedFault},
     form::RegistrationForm,
-    limit::{Quota, RateLimiter},
-    meeting::{self, Posted, SimulatedMeeting},
-    oauth::{Moment, TokenEndpoint},
-    request::{HttpCall, MeetingPart, Route, WebinarPart, json_body, scope},
+    limit::RateLimiter,
+    meeting::{self, MeetingContext, Posted, SimulatedMeeting},
+    oauth::{TokenContext, TokenEndpoint},
+    request::{MeetingPart, Route, RoutedCall, WebinarPart, json_object},
     stats::{Books, Stats},
-    webinar::{self, RegistrationStatus, SimulatedWebinar},
+    token::IssuedTokens,
+    webinar::{RegistrationStatus, SimulatedWebinar, WebinarContext},
 };
 
 /// Everything that changes.
@@ -24,27 +25,33 @@ use super::{
 pub(super) struct ServerState {
     /// The latest time of any call.
     pub(super) now: Duration,
+    pub(super) stats: Stats,
     writes: Option<RateLimiter>,
     reads: Option<RateLimiter>,
-    /// Calls of each scope that no limit refused: the numbers that their faults are drawn for.
-    numbers: [u64; CallKind::ALL.len()],
-    pub(super) stats: Stats,
-    pub(super) desk: TokenEndpoint,
-    meetings: HashMap<String, SimulatedMeeting>,
-    webinars: HashMap<String, SimulatedWebinar>,
+    numbers: CallNumbers,
+    tokens: TokenEndpoint,
+    meetings: BTreeMap<String, SimulatedMeeting>,
+    webinars: BTreeMap<String, SimulatedWebinar>,
 }
+
+/// Calls of each kind that no limit refused: the numbers that their faults are drawn for.
+type CallNumbers = [u64; CallKind::ALL.len()];
 
 /// What happened to a call.
 pub(super) struct WorkResult {
     pub(super) result: Result<Success, Problem>,
     pub(super) fault: Option<SimulatedFault>,
-    /// Whether the work was done.
-    pub(super) committed: bool,
 }
 
 impl WorkResult {
-    fn refused(problem: Problem) -> Self {
-        Self { result: Err(problem), fault: None, committed: false }
+    pub(super) fn throttled(&self) -> bool {
+        matches!(&self.result, Err(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS)
+    }
+}
+
+impl From<Problem> for WorkResult {
+    fn from(problem: Problem) -> Self {
+        Self { result: Err(problem), fault: None }
     }
 }
 
@@ -54,239 +61,178 @@ impl ServerState {
             |limit: &Option<_>| limit.as_ref().map(|limit| RateLimiter::new(limit, config.seed));
         Self {
             now: Duration::ZERO,
+            stats: Stats::default(),
             writes: limiter(&config.write_limit),
             reads: limiter(&config.read_limit),
-            numbers: [0; CallKind::ALL.len()],
-            stats: Stats::default(),
-            desk: TokenEndpoint::default(),
-            meetings: HashMap::new(),
-            webinars: HashMap::new(),
+            numbers: CallNumbers::default(),
+            tokens: TokenEndpoint::default(),
+            meetings: BTreeMap::new(),
+            webinars: BTreeMap::new(),
         }
     }
 
     /// Takes a call all its way.
-    pub(super) fn work(&mut self, errand: &RoutedCall<'_>, route: &Route<'_>) -> WorkResult {
-        self.now = self.now.max(errand.now);
-        let scope = scope(errand.call.method, route);
-        match scope {
-            CallKind::Post => self.stats.posts += 1,
-            CallKind::List => self.stats.lists += 1,
-            CallKind::Delete => self.stats.deletes += 1,
-            CallKind::Read => self.stats.reads += 1,
-            CallKind::Token => self.stats.token_calls += 1,
+    pub(super) fn work(&mut self, call: &RoutedCall<'_>) -> WorkResult {
+        self.now = self.now.max(call.now);
+        self.stats.count_arrival(call.kind);
+        let work = self.admit(call).and_then(|caller| self.dispatch(call, caller));
+        let work = work.unwrap_or_else(WorkResult::from);
+        self.stats.count_outcome(work.fault, work.result.as_ref().err().map(|p| p.status));
+        work
+    }
+
+    /// What decides about a call whatever it asks for; says who calls, where the token tells.
+    fn admit(&mut self, call: &RoutedCall<'_>) -> Result<Option<Caller>, Problem> {
+        let RoutedCall { config, http, now, .. } = *call;
+        let is_token_call = call.kind == CallKind::Token;
+        let mut caller = None;
+        if !is_token_call {
+            caller = IssuedTokens::check(config, http.authorization, now)?;
+            misdirected(config, &call.route, caller)?;
         }
-        if scope == CallKind::Token {
-            return self.oauth(errand, route);
+        if config.faults.out(call.kind, now) {
+            return Err(Problem::server(StatusCode::SERVICE_UNAVAILABLE));
         }
-        let authorization = errand.call.authorization;
-        let caller = self.desk.tokens.check(errand.config, authorization, errand.now);
-        let passed = caller.and_then(|caller| {
-            misdirected(errand.config, route, caller)?;
-            in_service(errand, scope)?;
-            self.within_limit(errand)?;
-            Ok(caller)
-        });
-        match (passed, route) {
-            (Err(problem), _) => WorkResult::refused(problem),
-            (Ok(_), Route::Meeting { organizer, meeting, part }) => {
-                self.meeting(errand, organizer.as_deref(), meeting, part, scope)
+        let limiter = if http.method == Method::GET { &mut self.reads } else { &mut self.writes };
+        if let Some(limiter) = limiter.as_mut().filter(|_| !is_token_call) {
+            limiter.take(now).map_err(Problem::throttled)?;
+        }
+        Ok(caller)
+    }
+
+    fn dispatch(
+        &mut self,
+        call: &RoutedCall<'_>,
+        caller: Option<Caller>,
+    ) -> Result<WorkResult, Problem> {
+        match &call.route {
+            Route::Token | Route::DeviceCode | Route::ManagedIdentity => Ok(self.oauth(call)),
+            Route::Meeting { organizer, meeting, part } => {
+                self.meeting(call, organizer.as_deref(), meeting, part)
             }
-            (Ok(caller), Route::Webinar { webinar, part }) => {
-                let caller = caller.unwrap_or(errand.config.webinar.caller);
-                self.webinar(errand, caller, webinar, part, scope)
+            Route::Webinar { webinar, part } => {
+                let caller = caller.unwrap_or(call.config.webinar.caller);
+                self.webinar(call, caller, webinar, part)
             }
-            (Ok(_), Route::Nowhere(segment)) => WorkResult::refused(Problem::segment(segment)),
-            (Ok(_), _) => WorkResult::refused(Problem::method_not_allowed()),
+            Route::Nowhere(segment) => Err(Problem::segment(segment)),
+            Route::Stats | Route::Books => Err(Problem::method_not_allowed()),
         }
     }
 
-    pub(super) fn set_write_quota(&mut self, quota: Quota) {
-        let now = self.now;
-        if let Some(limiter) = &mut self.writes {
-            limiter.set_quota(now, quota);
-        }
-    }
-
-    fn within_limit(&mut self, errand: &RoutedCall<'_>) -> Result<(), Problem> {
-        let read = errand.call.method == Method::GET;
-        let limiter = if read { self.reads.as_mut() } else { self.writes.as_mut() };
-        limiter
-            .map_or(Ok(()), |limiter| limiter.take(errand.now))
-            .map_err(|wait| Problem::throttled(Some(wait)))
-    }
-
-    fn oauth(&mut self, errand: &RoutedCall<'_>, route: &Route<'_>) -> WorkResult {
-        if let Err(problem) = in_service(errand, CallKind::Token) {
-            return WorkResult::refused(problem);
-        }
-        let RoutedCall { config, call, now, .. } = *errand;
-        let (hash, fault) = self.draw(config, CallKind::Token);
-        let moment = Moment { config, base: call.base, now };
-        let worked = struck(fault, hash, |_| match (route, call.method) {
-            (Route::Token, &Method::POST) => Ok(self.desk.token(moment, call.body)),
-            (Route::DeviceCode, &Method::POST) => Ok(self.desk.device_code(moment, call.body)),
+    fn oauth(&mut self, call: &RoutedCall<'_>) -> WorkResult {
+        let RoutedCall { config, http, now, .. } = *call;
+        let context = TokenContext { config, base: http.base, now };
+        let drawn = draw(config, call.kind, &mut self.numbers);
+        let work = struck(drawn, |_, _| match (&call.route, http.method) {
+            (Route::Token, &Method::POST) => Ok(self.tokens.token(context, http.body)),
+            (Route::DeviceCode, &Method::POST) => Ok(self.tokens.device_code(context, http.body)),
             (Route::ManagedIdentity, &Method::GET) => {
-                Ok(self.desk.managed_identity(moment, errand.query))
+                Ok(self.tokens.managed_identity(context, call.query))
             }
             _ => Err(Problem::method_not_allowed()),
         });
-        self.stats.tokens = self.desk.tokens.made;
-        worked
+        self.stats.tokens = self.tokens.issued.made;
+        work
     }
 
     fn meeting(
         &mut self,
-        errand: &RoutedCall<'_>,
+        call: &RoutedCall<'_>,
         organizer: Option<&str>,
         id: &str,
-        part: &MeetingPart<'_>,
-        scope: CallKind,
-    ) -> WorkResult {
-        let RoutedCall { config, call, .. } = *errand;
+        part: &MeetingPart,
+    ) -> Result<WorkResult, Problem> {
+        let RoutedCall { config, http, now, .. } = *call;
         let organizer = meeting::organizer(config, organizer);
-        let context = meeting::MeetingContext {
-            config,
-            base: call.base,
-            organizer,
-            meeting: id,
-            now: errand.now,
-        };
+        let context = MeetingContext { config, base: http.base, organizer, meeting: id, now };
         // A body that cannot be read has no id to draw a fault for.
-        let posted = match scope {
-            CallKind::Post => match json_body(call).and_then(Posted::parse) {
-                Ok(posted) => Some(posted),
-                Err(problem) => return WorkResult::refused(problem),
-            },
-            _ => None,
-        };
-        if !self.meetings.contains_key(id) {
-            self.meetings.insert(id.to_owned(), SimulatedMeeting::new(config, id));
-        }
-        let drawn = posted.is_none().then(|| self.draw(config, scope));
-        let meeting = self.meetings.get_mut(id).expect("inserted where it was missing");
-        let (hash, fault) = match (&posted, drawn) {
-            (Some(posted), _) => {
+        let posted = (call.kind == CallKind::Post)
+            .then(|| json_object(http).and_then(Posted::parse))
+            .transpose()?;
+        let meeting =
+            self.meetings.entry(id.to_owned()).or_insert_with(|| SimulatedMeeting::new(config, id));
+        let drawn = match &posted {
+            Some(posted) => {
                 let key = chance::text(config.seed, &posted.id);
-                draw_for(config, key, &posted.id, meeting.attempt(key))
+                draw_for(config, key, &posted.id, meeting.people.attempt(key))
             }
-            (None, drawn) => drawn.expect("drawn where nothing was posted"),
+            None => draw(config, call.kind, &mut self.numbers),
         };
         let stats = &mut self.stats;
-        struck(fault, hash, |shape| match (part, call.method) {
-            (MeetingPart::Registration, &Method::GET) => meeting.show(&context),
-            (MeetingPart::Registration, &Method::POST) => {
-                meeting.enable(&context, json_body(call)?)
+        Ok(struck(drawn, |fault, hash| match (part, http.method, &posted) {
+            (MeetingPart::Registration, &Method::GET, _) => meeting.show(&context),
+            (MeetingPart::Registration, &Method::POST, _) => {
+                meeting.enable(&context, json_object(http)?)
             }
-            (MeetingPart::Registration, &Method::DELETE) => meeting.disable(),
-            (MeetingPart::Registrants, &Method::GET) => {
-                meeting.list(&context, errand.path, errand.query)
+            (MeetingPart::Registration, &Method::DELETE, _) => meeting.disable(),
+            (MeetingPart::Registrants, &Method::GET, _) => {
+                meeting.list(&context, call.path, call.query)
             }
-            (MeetingPart::Registrants, &Method::POST) => {
-                let posted = posted.as_ref().expect("a POST of a registrant was read above");
-                meeting.enrol(&context, posted, shape, hash, stats)
+            (MeetingPart::Registrants, &Method::POST, Some(posted)) => {
+                meeting.enrol(&context, posted, fault, hash, stats)
             }
-            (MeetingPart::Registrant(registrant), &Method::GET) => {
-                meeting.one(&context, registrant)
-            }
-            (MeetingPart::Registrant(registrant), &Method::DELETE) => {
-                meeting.remove(&context, registrant, stats)
+            (MeetingPart::Registrant(id), &Method::GET, _) => meeting.one(&context, id),
+            (MeetingPart::Registrant(id), &Method::DELETE, _) => {
+                meeting.remove(&context, id, stats)
             }
             _ => Err(Problem::method_not_allowed()),
-        })
+        }))
     }
 
     fn webinar(
         &mut self,
-        errand: &RoutedCall<'_>,
+        call: &RoutedCall<'_>,
         caller: Caller,
         id: &str,
-        part: &WebinarPart<'_>,
-        scope: CallKind,
-    ) -> WorkResult {
-        let RoutedCall { config, call, query, now, .. } = *errand;
-        let context = webinar::WebinarContext { config, base: call.base, webinar: id, now };
-        let form = match scope {
-            CallKind::Post => {
-                match json_body(call).and_then(|body| RegistrationForm::parse(body, caller)) {
-                    Ok(form) => Some(form),
-                    Err(problem) => return WorkResult::refused(problem),
-                }
-            }
-            _ => None,
-        };
-        if !self.webinars.contains_key(id) {
-            self.webinars.insert(id.to_owned(), SimulatedWebinar::new(config, id));
-        }
-        let drawn = form.is_none().then(|| self.draw(config, scope));
-        let webinar = self.webinars.get_mut(id).expect("inserted where it was missing");
-        let (hash, fault) = match (&form, drawn) {
-            (Some(form), _) => {
+        part: &WebinarPart,
+    ) -> Result<WorkResult, Problem> {
+        let RoutedCall { config, http, query, now, .. } = *call;
+        let context = WebinarContext { config, webinar: id, now };
+        let form = (call.kind == CallKind::Post)
+            .then(|| json_object(http).and_then(|body| RegistrationForm::parse(body, caller)))
+            .transpose()?;
+        let webinar =
+            self.webinars.entry(id.to_owned()).or_insert_with(|| SimulatedWebinar::new(config, id));
+        let drawn = match &form {
+            Some(form) => {
                 let key = chance::text(config.seed, &form.email.to_lowercase());
-                draw_for(config, key, &form.email, webinar.attempt(key))
+                draw_for(config, key, &form.email, webinar.people.attempt(key))
             }
-            (None, drawn) => drawn.expect("drawn where nothing was posted"),
+            None => draw(config, call.kind, &mut self.numbers),
         };
         let stats = &mut self.stats;
-        struck(fault, hash, |shape| match (part, call.method) {
-            (WebinarPart::Event, &Method::GET) => Ok(webinar::show(&context)),
-            (WebinarPart::Configuration, &Method::GET) => Ok(webinar::configuration(&context)),
-            (WebinarPart::Questions, &Method::GET) => Ok(webinar::questions(&context)),
-            (WebinarPart::Registrations, &Method::GET) => {
-                webinar.list(&context, errand.path, query)
+        Ok(struck(drawn, |fault, _| match (part, http.method, &form) {
+            (WebinarPart::Event, &Method::GET, _) => Ok(context.event()),
+            (WebinarPart::Configuration, &Method::GET, _) => Ok(context.configuration()),
+            (WebinarPart::Questions, &Method::GET, _) => Ok(context.questions()),
+            (WebinarPart::Registrations, &Method::GET, _) => {
+                webinar.list(&context, http.base, call.path, query)
             }
-            (WebinarPart::Registrations, &Method::POST) => {
-                let form = form.as_ref().expect("a POST of a registration was read above");
+            (WebinarPart::Registrations, &Method::POST, Some(form)) => {
                 webinar.register(&context, caller, form, stats)
             }
-            (WebinarPart::Registration(key), &Method::GET) => {
-                webinar.one(&context, key, query, shape)
+            (WebinarPart::Registration(key), &Method::GET, _) => {
+                webinar.one(&context, key, query, fault)
             }
-            (WebinarPart::Sessions(key), &Method::GET) => webinar.sessions(&context, key, shape),
-            (WebinarPart::Cancel(key), &Method::POST) => webinar.cancel(&context, key, stats),
+            (WebinarPart::Sessions(key), &Method::GET, _) => webinar.sessions(&context, key, fault),
+            (WebinarPart::Cancel(key), &Method::POST, _) => webinar.cancel(&context, key, stats),
             _ => Err(Problem::method_not_allowed()),
-        })
-    }
-
-    /// The fault of the next call of a scope.
-    fn draw(&mut self, config: &Config, scope: CallKind) -> (u64, Option<SimulatedFault>) {
-        let number = &mut self.numbers[scope as usize];
-        *number += 1;
-        let hash = chance::pair(chance::pair(config.seed, scope as u64), *number);
-        (hash, config.faults.draw(scope, hash))
-    }
-
-    /// Counts the outcome; says whether it is a throttled one.
-    pub(super) fn count(&mut self, worked: &WorkResult) -> bool {
-        if let Some(fault) = worked.fault {
-            self.stats.fault(fault);
-        }
-        let Err(problem) = &worked.result else { return false };
-        match problem.status {
-            StatusCode::TOO_MANY_REQUESTS => self.stats.throttled += 1,
-            StatusCode::UNAUTHORIZED => self.stats.unauthorized += 1,
-            status if status.is_client_error() => self.stats.refused += 1,
-            _ => {}
-        }
-        problem.status == StatusCode::TOO_MANY_REQUESTS
+        }))
     }
 
     pub(super) fn enrolled(&self) -> usize {
-        let meetings = self.meetings.values().map(SimulatedMeeting::len);
+        let meetings = self.meetings.values().map(|meeting| meeting.people.present(0).count());
         meetings.chain(self.webinars.values().map(SimulatedWebinar::len)).sum()
     }
 
     pub(super) fn books(&self, config: &Config) -> Books {
-        let mut registrants = Vec::with_capacity(self.enrolled());
-        let mut meetings: Vec<_> = self.meetings.iter().collect();
-        meetings.sort_by_key(|(id, _)| *id);
-        for (id, meeting) in meetings {
-            meeting.books(config, id, &mut registrants);
+        let mut registrants = Vec::new();
+        for (id, meeting) in &self.meetings {
+            registrants.extend(meeting.books(id));
         }
-        let mut webinars: Vec<_> = self.webinars.iter().collect();
-        webinars.sort_by_key(|(id, _)| *id);
-        for (webinar, entries) in webinars {
-            let context = webinar::WebinarContext { config, base: "", webinar, now: self.now };
-            entries.books(&context, &mut registrants);
+        for (webinar, entries) in &self.webinars {
+            let context = WebinarContext { config, webinar, now: self.now };
+            registrants.extend(entries.books(context));
         }
         Books { registrants }
     }
@@ -298,58 +244,13 @@ impl ServerState {
         email: &str,
         status: RegistrationStatus,
     ) -> bool {
-        let context = webinar::WebinarContext { config, base: "", webinar, now: self.now };
-        self.webinars.get_mut(webinar).is_some_and(|w| w.decide(&context, email, status))
+        let found = self.webinars.get_mut(webinar);
+        found.is_some_and(|webinar| webinar.decide(config, email, status))
     }
-}
-
-/// The fault of an attempt on somebody: the same however the calls of others fall between.
-fn draw_for(config: &Config, key: u64, id: &str, attempt: u32) -> (u64, Option<SimulatedFault>) {
-    let hash = chance::pair(key, attempt.into());
-    let scripted = config.faults.scripted(id, attempt);
-    (hash, scripted.or_else(|| config.faults.draw(CallKind::Post, hash)))
-}
-
-/// Does the work, unless a fault comes before it.
-fn struck(
-    fault: Option<SimulatedFault>,
-    hash: u64,
-    work: impl FnOnce(Option<SimulatedFault>) -> Result<Success, Problem>,
-) -> WorkResult {
-    // The draw that chose the fault must not choose its form as well.
-    let before = fault.filter(|fault| fault.stage(chance::mix(hash)) == FaultPoint::Before);
-    if let Some(fault) = before {
-        let result = answer::refusal(fault).map_or_else(|| Ok(Success::no_content()), Err);
-        return WorkResult { result, fault: Some(fault), committed: false };
-    }
-    let result = work(fault);
-    let committed = result.is_ok();
-    WorkResult { result, fault, committed }
-}
-
-/// A call with what was found out about it.
-pub(super) struct RoutedCall<'a> {
-    pub(super) config: &'a Config,
-    pub(super) call: &'a HttpCall<'a>,
-    pub(super) path: &'a str,
-    pub(super) query: &'a str,
-    pub(super) now: Duration,
-}
-
-/// Refuses calls in an outage.
-pub(super) fn in_service(errand: &RoutedCall<'_>, scope: CallKind) -> Result<(), Problem> {
-    if errand.config.faults.out(scope, errand.now) {
-        return Err(Problem::server(StatusCode::SERVICE_UNAVAILABLE, None));
-    }
-    Ok(())
 }
 
 /// Refuses what cannot come to any work, whatever it is.
-pub(super) fn misdirected(
-    config: &Config,
-    route: &Route<'_>,
-    caller: Option<Caller>,
-) -> Result<(), Problem> {
+fn misdirected(config: &Config, route: &Route, caller: Option<Caller>) -> Result<(), Problem> {
     let (organizer, target) = match route {
         Route::Meeting { .. } if config.kind == ServedApi::Webinar => {
             return Err(Problem::segment("registration"));
@@ -376,9 +277,44 @@ pub(super) fn misdirected(
             "/me request is only valid with delegated authentication flow.",
         ));
     }
-    if !config.missing_prefix.is_empty() && target.starts_with(&config.missing_prefix) {
+    if target.starts_with(MISSING) {
         let message = format!("The specified object was not found: '{target}'.");
         return Err(Problem::not_found(message));
     }
     Ok(())
+}
+
+/// Meetings and webinars whose id begins so do not exist.
+const MISSING: &str = "missing";
+
+/// A fault, if any strikes, and the number that decides what the fault leaves open.
+type DrawnFault = (Option<SimulatedFault>, u64);
+
+/// The fault of the next call of a kind.
+fn draw(config: &Config, kind: CallKind, numbers: &mut CallNumbers) -> DrawnFault {
+    let number = &mut numbers[kind as usize];
+    *number += 1;
+    let hash = chance::pair(chance::pair(config.seed, kind as u64), *number);
+    (config.faults.draw(kind, hash), hash)
+}
+
+/// The fault of an attempt on somebody: the same however the calls of others fall between.
+fn draw_for(config: &Config, key: u64, id: &str, attempt: u32) -> DrawnFault {
+    let hash = chance::pair(key, attempt.into());
+    let scripted = config.faults.scripted(id, attempt);
+    (scripted.or_else(|| config.faults.draw(CallKind::Post, hash)), hash)
+}
+
+/// Does the work, unless a fault comes before it.
+fn struck(
+    (fault, hash): DrawnFault,
+    work: impl FnOnce(Option<SimulatedFault>, u64) -> Result<Success, Problem>,
+) -> WorkResult {
+    // The draw that chose the fault must not choose its form as well.
+    let before = fault.filter(|fault| fault.comes_before_work(chance::mix(hash)));
+    let result = match before {
+        Some(fault) => answer::refusal(fault).map_or_else(|| Ok(Success::no_content()), Err),
+        None => work(fault, hash),
+    };
+    WorkResult { result, fault }
 }

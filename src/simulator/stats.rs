@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use serde::Serialize;
 
-use super::fault::SimulatedFault;
+use super::fault::{CallKind, SimulatedFault};
 
 /// The counters, as `GET /simulator/stats` gives them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -53,8 +54,31 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn fault(&mut self, fault: SimulatedFault) {
-        *self.faults.entry(fault.as_str()).or_default() += 1;
+    pub(super) fn count_arrival(&mut self, kind: CallKind) {
+        *match kind {
+            CallKind::Post => &mut self.posts,
+            CallKind::List => &mut self.lists,
+            CallKind::Delete => &mut self.deletes,
+            CallKind::Read => &mut self.reads,
+            CallKind::Token => &mut self.token_calls,
+        } += 1;
+    }
+
+    /// Counts the fault that struck, and the status of a refusal.
+    pub(super) fn count_outcome(
+        &mut self,
+        fault: Option<SimulatedFault>,
+        refusal: Option<StatusCode>,
+    ) {
+        if let Some(fault) = fault {
+            *self.faults.entry(fault.as_str()).or_default() += 1;
+        }
+        match refusal {
+            Some(StatusCode::TOO_MANY_REQUESTS) => self.throttled += 1,
+            Some(StatusCode::UNAUTHORIZED) => self.unauthorized += 1,
+            Some(status) if status.is_client_error() => self.refused += 1,
+            _ => {}
+        }
     }
 }
 
@@ -91,7 +115,6 @@ pub struct Books {
 
 impl Books {
     /// The links of each id: exactly one where all went well.
-    #[must_use]
     pub fn links(&self) -> BTreeMap<&str, Vec<Option<&str>>> {
         let mut links = BTreeMap::<&str, Vec<Option<&str>>>::new();
         for enrolment in &self.registrants {

@@ -4,9 +4,10 @@ use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use insta::assert_snapshot;
 use registrant_import::{
+    pacing::Quota,
     registrant::Mode,
     simulator::{
-        CallLatency, Config, Faults, LimitShape, Quota, RateLimit, RegistrationState,
+        CallLatency, Config, Faults, LimitShape, RateLimit, RegistrationState,
         SimulatedFault as Fault, Stats, ThrottledCalls,
     },
 };
@@ -310,7 +311,7 @@ fn a_registration_of_teams_own_kind_stops_the_run() {
 
 #[test]
 fn throttling_is_waited_out() {
-    let quota = Quota { count: 20.0, per: Duration::from_secs(1) };
+    let quota = Quota { count: 20, per: Duration::from_secs(1) };
     let limit = RateLimit {
         quota,
         burst: None,

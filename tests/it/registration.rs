@@ -118,7 +118,9 @@ fn a_registration_of_the_same_id_with_nobody_in_it_does_not_pass_for_the_old_one
                     body: b"",
                 },
             );
-            assert!(matches!(reply.fate, Delivery::Answer(answer) if answer.status.is_success()));
+            assert!(
+                matches!(reply.delivery, Delivery::Answer(answer) if answer.status.is_success())
+            );
         }
     };
     context.run(run).expect(0);

@@ -5,10 +5,11 @@ use std::time::Duration;
 use http::Method;
 use registrant_import::{
     graph::transport::{Failure, Reach},
+    pacing::Quota,
     simulator::{
         CallKind, CallLatency, Caller, Config, DateForm, Direct, Faults, HttpAnswer, HttpCall,
-        Outage, Quota, RateLimit, RegistrationStatus, SecondPost, SimulatedFault, Simulator,
-        TokenRule, WebinarPrid, WebinarQuestion, WebinarStatus, is_simulated_link,
+        Outage, RateLimit, RegistrationStatus, SecondPost, SimulatedFault, Simulator, TokenRule,
+        WebinarPrid, WebinarQuestion, WebinarStatus, is_simulated_link,
     },
 };
 use serde_json::{Value, json};
@@ -244,7 +245,7 @@ async fn the_published_limits_hold_in_paused_time() {
     let client = Client::new(config(|c| {
         c.write_limit = Some(RateLimit {
             shape: registrant_import::simulator::LimitShape::SlidingWindow,
-            ..RateLimit::bucket(Quota { count: 15.0, per })
+            ..RateLimit::bucket(Quota { count: 15, per })
         });
         c.latency = CallLatency { median: Duration::from_millis(80), sigma: 0.0 };
     }));
@@ -280,11 +281,8 @@ async fn tokens_are_issued_expire_and_say_who_calls() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let expired = client.get(WEBINAR).await;
     assert_eq!(expired.body["error"]["code"], "InvalidAuthenticationToken");
-    client.bearer = bearer(&client.form("/tenant/oauth2/v2.0/token", form).await.body);
-    client.simulator.revoke_tokens();
-    assert_eq!(client.get(WEBINAR).await.status, 401);
     let stats = client.simulator.stats();
-    assert_eq!((stats.tokens, stats.token_calls, stats.unauthorized), (2, 2, 3));
+    assert_eq!((stats.tokens, stats.token_calls, stats.unauthorized), (1, 1, 2));
 
     let form = "client_id=app&scope=x%20offline_access";
     let code = client.form("/tenant/oauth2/v2.0/devicecode", form).await.body;

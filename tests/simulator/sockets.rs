@@ -385,7 +385,7 @@ fn the_end_does_not_wait_for_answers_that_never_end() {
 #[test]
 fn no_address_but_a_loopback_one_is_served() {
     let simulator = Simulator::new(Config::default());
-    let error = Served::start_on(&simulator, ([0, 0, 0, 0], 0).into()).expect_err("refused");
+    let error = Served::start_on(&simulator, ([0, 0, 0, 0], 0).into(), None).expect_err("refused");
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
 

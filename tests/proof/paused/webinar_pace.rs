@@ -27,11 +27,7 @@ fn paced(ceiling: Quota) -> Settings {
 
 /// A limit as Microsoft publishes it; the strictest reading is a window that slides.
 fn limit(quota: Quota) -> RateLimit {
-    let (count, per) = (f64::from(u32::try_from(quota.count).expect("few")), quota.per);
-    RateLimit {
-        shape: LimitShape::SlidingWindow,
-        ..RateLimit::bucket(registrant_import::simulator::Quota { count, per })
-    }
+    RateLimit { shape: LimitShape::SlidingWindow, ..RateLimit::bucket(quota) }
 }
 
 #[test]

@@ -18,10 +18,11 @@ use registrant_import::{
         webinar::Webinar,
     },
     ledger::Identity,
+    pacing::Quota,
     registrant::Mode,
     simulator::{
         CallKind, CallLatency, Config, DateForm, Direct, EnrolledPerson, FaultRate, Faults,
-        HttpCall, LimitShape, Quota, RateLimit, RegistrationState, RetryAfterForm, SecondPost,
+        HttpCall, LimitShape, RateLimit, RegistrationState, RetryAfterForm, SecondPost,
         SimulatedFault as Fault, Simulator, WebinarConfig, WebinarPrid,
     },
 };
@@ -297,7 +298,7 @@ fn config(seed: u64, kind: Kind, settle: Duration, late: bool, random: &mut Rng)
             .choice(&[LimitShape::Bucket, LimitShape::FixedWindow, LimitShape::SlidingWindow])
             .expect("some"),
         ..RateLimit::bucket(Quota {
-            count: f64::from(random.u32(5..40)),
+            count: random.u32(5..40).into(),
             per: Duration::from_secs(random.u64(1..20)),
         })
     });
