@@ -39,7 +39,7 @@ pub(super) fn rehearse(args: &RehearseArgs, console: &mut Console) -> Result<u8,
     let source = enrol::source(&args.input)?;
     let (enrolled, rejects) = enrol::outputs(&source, &args.files)?;
     spare_real_files(&source, &enrolled, &rejects)?;
-    let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
+    let config = args.simulator.config().map_err(Failure::usage)?;
     let limit = config.write_limit;
     let simulator = Simulator::new(config);
     let served = Served::start(&simulator)

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) fn simulate(args: &SimulateArgs, console: &Console) -> Result<u8, Failure> {
-    let config = args.simulator.config().map_err(|error| Failure::usage(error.to_string()))?;
+    let config = args.simulator.config().map_err(Failure::usage)?;
     let simulator = Simulator::new(config);
     let address = (Ipv4Addr::LOCALHOST, args.port).into();
     let tls = match &args.tls {

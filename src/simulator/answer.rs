@@ -61,6 +61,11 @@ pub(super) struct Success {
 }
 
 impl Success {
+    /// 200 with this JSON.
+    pub(super) fn ok(body: &impl serde::Serialize) -> Self {
+        Self::json(StatusCode::OK, body)
+    }
+
     /// An answer with this JSON.
     pub(super) fn json(status: StatusCode, body: &impl serde::Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("an answer of our own is always JSON");
@@ -175,26 +180,18 @@ pub(super) fn written(at: SystemTime, format: &str) -> String {
 pub(super) fn refusal(fault: SimulatedFault) -> Option<Problem> {
     use SimulatedFault as Fault;
     let wait = Duration::from_secs(1);
-    Some(match fault {
-        Fault::Refused => Problem::bad_request("The registrant is invalid."),
-        Fault::ExpiredToken => Problem::unauthorized(EXPIRED),
-        Fault::Throttled => Problem::throttled(wait),
-        Fault::ServerError | Fault::ServerErrorAfterCommit => {
-            Problem::server(StatusCode::INTERNAL_SERVER_ERROR)
-        }
-        Fault::BadGateway | Fault::BadGatewayAfterCommit => {
-            Problem::server(StatusCode::BAD_GATEWAY)
-        }
-        Fault::Unavailable => Problem::server(StatusCode::SERVICE_UNAVAILABLE),
-        Fault::UnavailableRetryAfter => {
-            let problem = Problem::server(StatusCode::SERVICE_UNAVAILABLE);
-            Problem { retry_after: Some(wait), ..problem }
-        }
-        Fault::GatewayTimeout | Fault::GatewayTimeoutAfterCommit => {
-            Problem::server(StatusCode::GATEWAY_TIMEOUT)
-        }
+    let status = match fault {
+        Fault::Refused => return Some(Problem::bad_request("The registrant is invalid.")),
+        Fault::ExpiredToken => return Some(Problem::unauthorized(EXPIRED)),
+        Fault::Throttled => return Some(Problem::throttled(wait)),
+        Fault::ServerError | Fault::ServerErrorAfterCommit => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::BadGateway | Fault::BadGatewayAfterCommit => StatusCode::BAD_GATEWAY,
+        Fault::Unavailable | Fault::UnavailableRetryAfter => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::GatewayTimeout | Fault::GatewayTimeoutAfterCommit => StatusCode::GATEWAY_TIMEOUT,
         _ => return None,
-    })
+    };
+    let retry_after = (fault == Fault::UnavailableRetryAfter).then_some(wait);
+    Some(Problem { retry_after, ..Problem::server(status) })
 }
 
 /// The server's words for a token whose time is over.

@@ -1,9 +1,6 @@
 //! The simulator's settings as command-line options, for `simulate` and `rehearse`.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 
@@ -14,7 +11,7 @@ use super::{
         ApiRefusal, CallLatency, Config, RegistrationState, RetryAfterForm, SecondPost, ServedApi,
         TokenRule, WebinarConfig,
     },
-    fault::{BadFault, FaultRate, Faults, Outage, SimulatedFault},
+    fault::{FaultRate, Faults, Outage, SimulatedFault},
     limit::{LimitShape, RateLimit, ThrottledCalls},
 };
 
@@ -128,18 +125,14 @@ fn fault_help() -> String {
          list:500=10. The kinds are post, list, delete, read and token. Repeatable. The faults:\n",
     );
     for fault in SimulatedFault::ALL {
-        write!(help, "\n  {:24} {}", fault.as_str(), fault.summary())
-            .expect("a String takes everything");
+        help.push_str(&format!("\n  {:24} {}", fault.as_str(), fault.summary()));
     }
     help
 }
 
 impl SimulatorArgs {
     /// The settings. The server's clock shows the present time.
-    ///
-    /// # Errors
-    /// When the faults of one kind of call are more than 100 % together.
-    pub fn config(&self) -> Result<Config, BadFault> {
+    pub fn config(&self) -> Result<Config, String> {
         let faults = Faults::new(self.faults.clone())?;
         let faults = self.outages.iter().fold(faults, |faults, &outage| faults.outage(outage));
         let limit = |quota: Option<Quota>| {
@@ -209,7 +202,7 @@ mod tests {
     fn config(options: &str) -> Result<Config, String> {
         let words = std::iter::once("simulate").chain(options.split_whitespace());
         let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
-        command.simulator.config().map_err(|error| error.to_string())
+        command.simulator.config()
     }
 
     #[test]

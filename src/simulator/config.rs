@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{ArgAction, Args, ValueEnum};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{notation::duration, registrant::Mode};
@@ -60,7 +61,7 @@ impl Default for Config {
             kind: ServedApi::Both,
             registration: RegistrationState::External(Mode::Everyone),
             webinar: WebinarConfig::default(),
-            latency: CallLatency::default(),
+            latency: CallLatency { median: Duration::ZERO, sigma: 0.5 },
             write_limit: None,
             read_limit: None,
             retry_after: RetryAfterForm::Whole,
@@ -110,12 +111,6 @@ pub struct CallLatency {
     pub sigma: f64,
 }
 
-impl Default for CallLatency {
-    fn default() -> Self {
-        Self { median: Duration::ZERO, sigma: 0.5 }
-    }
-}
-
 /// How a throttled answer says when to come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RetryAfterForm {
@@ -160,8 +155,10 @@ pub struct TokenConfig {
     pub rule: TokenRule,
     /// How long an issued token lives.
     pub lifetime: Duration,
-    /// How device codes are approved.
-    pub device: DeviceCodes,
+    /// How often a device code is answered `authorization_pending` before the sign-in is done.
+    pub pending_polls: u32,
+    /// How long a client has to wait between two polls, or gets `slow_down`.
+    pub poll_interval: Duration,
 }
 
 impl Default for TokenConfig {
@@ -169,7 +166,8 @@ impl Default for TokenConfig {
         Self {
             rule: TokenRule::Any,
             lifetime: Duration::from_secs(3_599), // as in Microsoft's examples
-            device: DeviceCodes::default(),
+            pending_polls: 2,
+            poll_interval: Duration::from_secs(5),
         }
     }
 }
@@ -183,21 +181,6 @@ pub enum TokenRule {
     Any,
     /// Those that the simulator gave out and that have not expired.
     Issued,
-}
-
-/// How device codes are approved.
-#[derive(Clone, Copy, Debug)]
-pub struct DeviceCodes {
-    /// How often `authorization_pending` is answered before the sign-in is done.
-    pub pending_polls: u32,
-    /// How long a client has to wait between two polls, or gets `slow_down`.
-    pub interval: Duration,
-}
-
-impl Default for DeviceCodes {
-    fn default() -> Self {
-        Self { pending_polls: 2, interval: Duration::from_secs(5) }
-    }
 }
 
 /// Every webinar of a simulator, with the command-line options that set it.
@@ -276,7 +259,8 @@ impl Default for WebinarConfig {
 }
 
 /// A webinar's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum WebinarStatus {
     /// Not yet open.
     Draft,

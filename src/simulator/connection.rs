@@ -30,18 +30,54 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 
 use super::core::Simulator;
 
-/// Accepts connections that a [`ResetSwitch`] can break, and counts them.
+/// Gives out connections that a [`ResetSwitch`] can break, and counts them.
 pub(super) struct ConnectionListener {
-    pub(super) source: ConnectionSource,
-    pub(super) address: SocketAddr,
-    pub(super) simulator: Simulator,
+    inbox: mpsc::Receiver<(Box<dyn ByteStream>, SocketAddr)>,
+    address: SocketAddr,
+    simulator: Simulator,
 }
 
-/// Where connections come from.
-pub(super) enum ConnectionSource {
-    Plain(TcpListener),
-    /// Those whose handshake is over.
-    Tls(mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>),
+impl ConnectionListener {
+    /// Accepts connections, and leads each through its handshake where there is one; a slow one
+    /// holds up nobody.
+    pub(super) fn new(
+        listener: TcpListener,
+        tls: Option<Tls>,
+        simulator: Simulator,
+    ) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (sender, inbox) = mpsc::channel(64);
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    () = sender.closed() => return,
+                    accepted = listener.accept() => accepted,
+                };
+                let Ok((stream, peer)) = accepted else {
+                    // Out of file descriptors, most likely: some come back.
+                    time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                // Small answers must not wait for the client's acknowledgements. Where it cannot be
+                // set, they do.
+                let _ = stream.set_nodelay(true);
+                let (sender, tls) = (sender.clone(), tls.clone());
+                tokio::spawn(async move {
+                    // A client that trusts another authority goes away; nobody needs to know.
+                    if let Some(stream) = handshake(stream, tls).await {
+                        let _ = sender.send((stream, peer)).await;
+                    }
+                });
+            }
+        });
+        Ok(Self { inbox, address, simulator })
+    }
+}
+
+async fn handshake(stream: TcpStream, tls: Option<Tls>) -> Option<Box<dyn ByteStream>> {
+    let Some(tls) = tls else { return Some(Box::new(stream)) };
+    let handshake = time::timeout(HANDSHAKE, tls.acceptor.accept(stream));
+    Some(Box::new(handshake.await.ok()?.ok()?))
 }
 
 /// The bytes of a connection, plain or within TLS.
@@ -103,18 +139,8 @@ impl Listener for ConnectionListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, peer): (Box<dyn ByteStream>, _) = match &mut self.source {
-            ConnectionSource::Plain(listener) => {
-                let (stream, peer) = Listener::accept(listener).await;
-                // Small answers must not wait for the client's acknowledgements. Where it cannot be
-                // set, they do.
-                let _ = stream.set_nodelay(true);
-                (Box::new(stream), peer)
-            }
-            ConnectionSource::Tls(inbox) => match inbox.recv().await {
-                Some((stream, peer)) => (Box::new(stream), peer),
-                None => std::future::pending().await,
-            },
+        let Some((stream, peer)) = self.inbox.recv().await else {
+            return std::future::pending().await;
         };
         self.simulator.count_connection();
         (Connection { stream, switch: ResetSwitch::default() }, peer)
@@ -157,18 +183,6 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream()?.poll_shutdown(context)
     }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
 }
 
 /// How long a handshake may take.
@@ -179,12 +193,6 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub struct Tls {
     acceptor: TlsAcceptor,
     authority: String,
-}
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").finish_non_exhaustive()
-    }
 }
 
 impl Tls {
@@ -217,32 +225,5 @@ impl Tls {
     /// The authority's certificate in PEM, for `--ca-file`.
     pub fn authority(&self) -> &str {
         &self.authority
-    }
-
-    /// Accepts connections and leads each through its handshake; a slow one holds up nobody.
-    pub(super) fn listen(
-        &self,
-        listener: TcpListener,
-    ) -> mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)> {
-        let (sender, receiver) = mpsc::channel(64);
-        let acceptor = self.acceptor.clone();
-        tokio::spawn(async move {
-            while !sender.is_closed() {
-                let Ok((stream, peer)) = listener.accept().await else {
-                    // Out of file descriptors, most likely: some come back.
-                    time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                };
-                let _ = stream.set_nodelay(true);
-                let (sender, handshake) = (sender.clone(), acceptor.accept(stream));
-                tokio::spawn(async move {
-                    // A client that trusts another authority goes away; nobody needs to know.
-                    if let Ok(Ok(stream)) = time::timeout(HANDSHAKE, handshake).await {
-                        let _ = sender.send((stream, peer)).await;
-                    }
-                });
-            }
-        });
-        receiver
     }
 }

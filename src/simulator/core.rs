@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, StatusCode};
+use http::Method;
 use tokio::time::Instant;
 
 use super::{
@@ -14,8 +14,7 @@ use super::{
     config::Config,
     request::{HttpCall, Route, RoutedCall},
     state::ServerState,
-    stats::{Books, Stats},
-    webinar::RegistrationStatus,
+    stats::{Books, RegistrationStatus, Stats},
 };
 
 /// Graph's double. Cheap to clone: all clones are one server.
@@ -119,12 +118,8 @@ impl CallInProgress {
             retry_after: config.retry_after,
         };
         let report = match (&call.route, call.http.method) {
-            (Route::Stats, &Method::GET) => {
-                Some(Success::json(StatusCode::OK, &self.simulator.stats()))
-            }
-            (Route::Books, &Method::GET) => {
-                Some(Success::json(StatusCode::OK, &self.simulator.books()))
-            }
+            (Route::Stats, &Method::GET) => Some(Success::ok(&self.simulator.stats())),
+            (Route::Books, &Method::GET) => Some(Success::ok(&self.simulator.books())),
             _ => None,
         };
         if let Some(report) = report {

@@ -134,7 +134,7 @@ pub enum CallKind {
 }
 
 impl CallKind {
-    /// Every scope.
+    /// Every kind.
     pub const ALL: [Self; 5] = [Self::Post, Self::List, Self::Delete, Self::Read, Self::Token];
 
     /// The name on the command line.
@@ -151,9 +151,13 @@ impl CallKind {
     fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
+
+    fn names() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
+    }
 }
 
-/// How often a fault comes: on the command line `NAME=PERCENT`, with a scope in front
+/// How often a fault comes: on the command line `NAME=PERCENT`, with the kind of call in front
 /// (`list:500=10`) where it is not for POSTs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FaultRate {
@@ -165,53 +169,27 @@ pub struct FaultRate {
     pub percent: f64,
 }
 
-/// A fault rate that cannot be understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadFault {
-    /// There is no `=`.
-    #[error("`{0}` is no fault; write NAME=PERCENT, such as 503=5 or list:500=10")]
-    NoPercent(String),
-    /// The name is no fault's.
-    #[error("`{0}` is no fault; the faults are {list}", list = names(SimulatedFault::ALL.iter().map(|f| f.as_str())))]
-    Unknown(String),
-    /// The part before the colon is no scope.
-    #[error("`{0}` is no kind of call; the kinds are {list}", list = names(CallKind::ALL.iter().map(|s| s.as_str())))]
-    CallKind(String),
-    /// The number is none between 0 and 100.
-    #[error("`{0}` is no percentage between 0 and 100")]
-    Percent(String),
-    /// All faults of one kind of call together are more than 100 %.
-    #[error("the faults of `{0}` calls are more than 100 % together")]
-    TooMany(&'static str),
-}
-
-fn names(all: impl Iterator<Item = &'static str>) -> String {
-    all.collect::<Vec<_>>().join(", ")
-}
-
 impl FromStr for FaultRate {
-    type Err = BadFault;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, BadFault> {
-        let (name, number) =
-            text.split_once('=').ok_or_else(|| BadFault::NoPercent(text.to_owned()))?;
-        let (scope, name) = match name.split_once(':') {
-            Some((scope, name)) => {
-                (CallKind::parse(scope).ok_or_else(|| BadFault::CallKind(scope.to_owned()))?, name)
-            }
-            None => (CallKind::Post, name),
-        };
-        let fault = SimulatedFault::ALL
-            .iter()
-            .copied()
-            .find(|fault| fault.as_str() == name)
-            .ok_or_else(|| BadFault::Unknown(name.to_owned()))?;
-        let percent = number
-            .trim_end_matches('%')
-            .parse()
-            .ok()
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, number) = text.split_once('=').ok_or_else(|| {
+            format!("`{text}` is no fault; write NAME=PERCENT, such as 503=5 or list:500=10")
+        })?;
+        let (kind, name) = name.split_once(':').unwrap_or((CallKind::Post.as_str(), name));
+        let scope = CallKind::parse(kind).ok_or_else(|| {
+            format!("`{kind}` is no kind of call; the kinds are {}", CallKind::names())
+        })?;
+        let fault = SimulatedFault::ALL.iter().copied().find(|fault| fault.as_str() == name);
+        let fault = fault.ok_or_else(|| {
+            let faults: Vec<&str> =
+                SimulatedFault::ALL.iter().map(|fault| fault.as_str()).collect();
+            format!("`{name}` is no fault; the faults are {}", faults.join(", "))
+        })?;
+        let percent = number.trim_end_matches('%').parse().ok();
+        let percent = percent
             .filter(|percent| (0.0..=100.0).contains(percent))
-            .ok_or_else(|| BadFault::Percent(number.to_owned()))?;
+            .ok_or_else(|| format!("`{number}` is no percentage between 0 and 100"))?;
         Ok(Self { scope, fault, percent })
     }
 }
@@ -232,7 +210,7 @@ struct ScriptedFault {
     fault: SimulatedFault,
 }
 
-/// A time in which every call of a scope gets 503, without Retry-After.
+/// A time in which every call of a kind gets 503, without Retry-After.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outage {
     /// For which calls.
@@ -249,7 +227,7 @@ impl FromStr for Outage {
     /// `token:10s..20s`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            let kinds = CallKind::ALL.map(CallKind::as_str).join(", ");
+            let kinds = CallKind::names();
             format!("`{text}` is no outage; write it as token:10s..20s, with one of {kinds}")
         };
         let (kind, times) = text.split_once(':').ok_or_else(wrong)?;
@@ -260,15 +238,13 @@ impl FromStr for Outage {
 }
 
 impl Faults {
-    /// Faults by percentage.
-    ///
-    /// # Errors
-    /// [`BadFault::TooMany`] when a scope's percentages are more than 100 together.
-    pub fn new(rates: Vec<FaultRate>) -> Result<Self, BadFault> {
-        for scope in CallKind::ALL {
-            let sum: f64 = rates.iter().filter(|r| r.scope == scope).map(|r| r.percent).sum();
+    /// Faults by percentage: those of one kind of call are at most 100 % together.
+    pub fn new(rates: Vec<FaultRate>) -> Result<Self, String> {
+        for kind in CallKind::ALL {
+            let sum: f64 = rates.iter().filter(|r| r.scope == kind).map(|r| r.percent).sum();
             if sum > 100.0 + 1e-9 {
-                return Err(BadFault::TooMany(scope.as_str()));
+                let kind = kind.as_str();
+                return Err(format!("the faults of `{kind}` calls are more than 100 % together"));
             }
         }
         Ok(Self { rates, ..Self::default() })
@@ -276,6 +252,7 @@ impl Faults {
 
     /// Adds a fault for one registrant's id, or a webinar's e-mail address. Attempts are counted
     /// from 1, by the POSTs that no limit refused; `None` stands for each.
+    #[must_use]
     pub fn script(
         mut self,
         id: impl Into<String>,
@@ -287,6 +264,7 @@ impl Faults {
     }
 
     /// Adds an outage.
+    #[must_use]
     pub fn outage(mut self, outage: Outage) -> Self {
         self.outages.push(outage);
         self
@@ -312,7 +290,7 @@ impl Faults {
             .map(|s| s.fault)
     }
 
-    /// Whether calls of this scope fail at this time.
+    /// Whether calls of this kind fail at this time.
     pub(super) fn out(&self, scope: CallKind, now: Duration) -> bool {
         self.outages.iter().any(|o| o.scope == scope && (o.from..o.until).contains(&now))
     }
@@ -334,7 +312,7 @@ mod tests {
         for bad in ["500", "500=101", "500=-1", "500=x", "nonsense=1", "queue:500=1"] {
             assert!(bad.parse::<FaultRate>().is_err(), "{bad}");
         }
-        let unknown = "nonsense=1".parse::<FaultRate>().expect_err("unknown").to_string();
+        let unknown = "nonsense=1".parse::<FaultRate>().expect_err("unknown");
         for fault in SimulatedFault::ALL {
             assert!(unknown.contains(fault.as_str()), "{unknown}");
             assert!(fault.summary().ends_with(['.', ')']), "{}", fault.summary());
@@ -355,7 +333,7 @@ mod tests {
         assert_eq!(faults.draw(CallKind::Delete, 1), None);
         assert_eq!(drawn(SimulatedFault::ServerError), drawn(SimulatedFault::ServerError));
         let too_many = ["500=60", "503=60"].map(|r| r.parse().expect("a rate"));
-        assert_eq!(Faults::new(too_many.to_vec()), Err(BadFault::TooMany("post")));
+        assert!(Faults::new(too_many.to_vec()).expect_err("120 %").contains("`post`"));
     }
 
     #[test]

@@ -36,28 +36,23 @@ impl RegistrationForm {
             return Err(Problem::bad_request("The @odata.type is not a registration's."));
         }
         let mut form = Self {
-            timezone: text(&mut members, "preferredTimezone")?,
-            language: text(&mut members, "preferredLanguage")?,
+            timezone: required_text(&mut members, "preferredTimezone")?,
+            language: required_text(&mut members, "preferredLanguage")?,
             ..Self::default()
         };
-        required("preferredTimezone", &form.timezone)?;
-        required("preferredLanguage", &form.language)?;
         match caller {
             Caller::Application => {
-                form.first_name = text(&mut members, "firstName")?;
-                form.last_name = text(&mut members, "lastName")?;
-                form.email = text(&mut members, "email")?;
-                required("firstName", &form.first_name)?;
-                required("lastName", &form.last_name)?;
-                required("email", &form.email)?;
+                form.first_name = required_text(&mut members, "firstName")?;
+                form.last_name = required_text(&mut members, "lastName")?;
+                form.email = required_text(&mut members, "email")?;
                 if !form.email.contains('@') {
                     return Err(Problem::bad_request("The email is invalid."));
                 }
             }
             Caller::Delegated => {
-                form.first_name = "Rehearsal".to_owned();
-                form.last_name = "Organizer".to_owned();
-                form.email = "organizer@rehearsal.example".to_owned();
+                "Rehearsal".clone_into(&mut form.first_name);
+                "Organizer".clone_into(&mut form.last_name);
+                "organizer@rehearsal.example".clone_into(&mut form.email);
             }
         }
         if let Some(Value::Object(mut outside)) = members.remove("externalRegistrationInformation")
@@ -140,11 +135,12 @@ fn text(members: &mut Map<String, Value>, name: &str) -> Result<String, Problem>
     }
 }
 
-fn required(name: &str, text: &str) -> Result<(), Problem> {
+fn required_text(members: &mut Map<String, Value>, name: &str) -> Result<String, Problem> {
+    let text = text(members, name)?;
     if text.trim().is_empty() {
         return Err(Problem::bad_request(format!("The required property '{name}' is missing.")));
     }
-    Ok(())
+    Ok(text)
 }
 
 /// The question that this answer is for.

@@ -48,12 +48,8 @@ pub struct RateLimit {
 impl RateLimit {
     /// A token bucket with the calls of 2 s as its burst; refused calls are free.
     pub fn bucket(quota: Quota) -> Self {
-        Self {
-            quota,
-            burst: None,
-            shape: LimitShape::Bucket,
-            throttled_calls: ThrottledCalls::Free,
-        }
+        let (shape, throttled_calls) = (LimitShape::Bucket, ThrottledCalls::Free);
+        Self { quota, burst: None, shape, throttled_calls }
     }
 
     fn burst(&self) -> f64 {

@@ -20,7 +20,7 @@ use super::{
     link::Link,
     register::{Record, Register, RegisterPage},
     request::no_more,
-    stats::{EnrolledPerson, Stats},
+    stats::{EnrolledPerson, RegistrationStatus, Stats},
 };
 
 const REGISTRANT_TYPE: &str = "#microsoft.graph.externalMeetingRegistrant";
@@ -121,7 +121,6 @@ pub(super) fn organizer(config: &Config, user: Option<&str>) -> Uuid {
 }
 
 /// How a meeting was called.
-#[derive(Clone, Copy)]
 pub(super) struct MeetingContext<'a> {
     pub(super) config: &'a Config,
     pub(super) base: &'a str,
@@ -188,7 +187,7 @@ impl SimulatedMeeting {
 
     pub(super) fn show(&self, context: &MeetingContext<'_>) -> Result<Success, Problem> {
         self.exists()?;
-        Ok(Success::json(StatusCode::OK, &self.entity(context)))
+        Ok(Success::ok(&self.entity(context)))
     }
 
     fn entity(&self, context: &MeetingContext<'_>) -> Value {
@@ -273,7 +272,7 @@ impl SimulatedMeeting {
         self.organizer = context.organizer;
         let registrant = posted.registrant(mode)?;
         if context.config.refuse == Some(ApiRefusal::NoData) {
-            return Ok(Success::json(StatusCode::OK, &RegistrantEntity::default()));
+            return Ok(Success::ok(&RegistrantEntity::default()));
         }
         let key = context.key(&posted.id);
         let first = self.find(key, &posted.id).last().map(|(number, _)| number);
@@ -311,7 +310,7 @@ impl SimulatedMeeting {
             _ => Some(json!(self.link(context.organizer, record, &posted.id))),
         };
         // 200, not 201: so the reference says.
-        Ok(Success::json(StatusCode::OK, &entity))
+        Ok(Success::ok(&entity))
     }
 
     /// The registrants present with this id, newest first.
@@ -340,7 +339,7 @@ impl SimulatedMeeting {
         self.external()?;
         let MeetingContext { config, base, now, .. } = *context;
         if config.refuse == Some(ApiRefusal::NoData) {
-            return Ok(Success::json(StatusCode::OK, &json!({"value": []})));
+            return Ok(Success::ok(&json!({"value": []})));
         }
         let mut page = RegisterPage::cut(config, base, path, query, |start| {
             let people = self.people.present(start);
@@ -349,7 +348,7 @@ impl SimulatedMeeting {
                 .map(|(number, record)| (number, RegistrantEntity::new(&record.data, None)))
         })?;
         page.context = Some(context.odata("/registrants"));
-        Ok(Success::json(StatusCode::OK, &page))
+        Ok(Success::ok(&page))
     }
 
     /// One registrant. Nothing documents this call; whether it gives the link is unknown, so it
@@ -358,7 +357,7 @@ impl SimulatedMeeting {
         self.external()?;
         let (_, record) = self.find(context.key(id), id).last().ok_or_else(unknown)?;
         let context = context.odata("/registrants/$entity");
-        Ok(Success::json(StatusCode::OK, &RegistrantEntity::new(&record.data, Some(context))))
+        Ok(Success::ok(&RegistrantEntity::new(&record.data, Some(context))))
     }
 
     /// Removes everybody with this id.
@@ -386,7 +385,7 @@ impl SimulatedMeeting {
             target: meeting.to_owned(),
             id: record.data.id.clone(),
             email: None,
-            status: "registered",
+            status: RegistrationStatus::Registered,
             join_web_url: Some(self.link(self.organizer, record, &record.data.id)),
         })
     }

@@ -35,16 +35,15 @@ pub use self::core::Simulator;
 pub use answer::{Delivery, HttpAnswer, Reply};
 pub use args::SimulatorArgs;
 pub use config::{
-    ApiRefusal, CallLatency, Caller, Config, DateForm, DeviceCodes, QuestionKind,
-    RegistrationState, RetryAfterForm, SecondPost, ServedApi, TokenConfig, TokenRule,
-    WebinarConfig, WebinarPrid, WebinarQuestion, WebinarStatus,
+    ApiRefusal, CallLatency, Caller, Config, DateForm, QuestionKind, RegistrationState,
+    RetryAfterForm, SecondPost, ServedApi, TokenConfig, TokenRule, WebinarConfig, WebinarPrid,
+    WebinarQuestion, WebinarStatus,
 };
 pub use connection::Tls;
 pub use direct::Direct;
-pub use fault::{BadFault, CallKind, FaultRate, Faults, Outage, SimulatedFault};
+pub use fault::{CallKind, FaultRate, Faults, Outage, SimulatedFault};
 pub use limit::{LimitShape, RateLimit, ThrottledCalls};
 pub use link::is_simulated_link;
 pub use request::HttpCall;
 pub use server::Served;
-pub use stats::{Books, EnrolledPerson, Stats};
-pub use webinar::RegistrationStatus;
+pub use stats::{Books, EnrolledPerson, RegistrationStatus, Stats};

@@ -93,14 +93,11 @@ impl TokenContext<'_> {
     /// The answer to a result.
     fn answer(&self, result: Result<Value, Denied>) -> Success {
         let Denied(error, number, words) = match result {
-            Ok(body) => return Success::json(StatusCode::OK, &body),
+            Ok(body) => return Success::ok(&body),
             Err(denied) => denied,
         };
-        let status = if error == "invalid_client" {
-            StatusCode::UNAUTHORIZED
-        } else {
-            StatusCode::BAD_REQUEST
-        };
+        let unauthorized = error == "invalid_client";
+        let status = if unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
         let body = json!({
             "error": error,
             "error_description": format!("AADSTS{number}: {words}"),
@@ -118,7 +115,7 @@ impl TokenEndpoint {
     pub(super) fn device_code(&mut self, context: TokenContext<'_>, body: &[u8]) -> Success {
         let form = Parameters::parse(body);
         let result = form.get("client_id").and_then(|_| form.get("scope")).map(|scope| {
-            let interval = context.config.tokens.device.interval;
+            let interval = context.config.tokens.poll_interval;
             let number = self.devices.len() as u64;
             let hash = chance::pair(context.config.seed ^ 0xde71_ce00, number);
             let device_code = format!("D{hash:016x}{:016x}", chance::mix(hash));
@@ -197,13 +194,13 @@ impl TokenEndpoint {
 
     fn device(&mut self, context: TokenContext<'_>, form: &Parameters) -> Result<Value, Denied> {
         let client = form.get("client_id")?;
-        let rules = context.config.tokens.device;
+        let rules = &context.config.tokens;
         let device = self.devices.get_mut(form.get("device_code")?).ok_or(BAD_CODE)?;
         if context.now >= device.made + DEVICE_CODE_LIFETIME {
             return Err(EXPIRED);
         }
         let last = device.last.replace(context.now);
-        if last.is_some_and(|last| context.now < last + rules.interval) {
+        if last.is_some_and(|last| context.now < last + rules.poll_interval) {
             return Err(SLOW_DOWN);
         }
         device.polls += 1;

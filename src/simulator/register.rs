@@ -76,9 +76,7 @@ impl<T> Register<T> {
     }
 
     pub(super) fn remove(&mut self, number: u32) {
-        if let Some(record) = self.get_mut(number) {
-            record.gone = true;
-        }
+        self.records[number as usize].gone = true;
     }
 
     /// Removes everybody; attempts stay counted.

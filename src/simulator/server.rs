@@ -26,7 +26,7 @@ use tokio::{
 
 use super::{
     answer::{Delivery, HttpAnswer},
-    connection::{ConnectionListener, ConnectionSource, ResetSwitch, Tls},
+    connection::{ConnectionListener, ResetSwitch, Tls},
     core::{Simulator, SimulatorClock},
     request::HttpCall,
 };
@@ -43,10 +43,11 @@ const GIANT: usize = 1 << 30;
 /// Serves a simulator until `shutdown` is ready.
 async fn serve(
     simulator: Simulator,
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     tls: Option<Tls>,
-    shutdown: impl Future<Output = ()>,
+    shutdown: oneshot::Receiver<()>,
 ) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let (end, ended) = watch::channel(false);
     let shell = Shell {
@@ -56,20 +57,17 @@ async fn serve(
         scheme: scheme(tls.as_ref()),
         ended: ended.clone(),
     };
-    let source = match &tls {
-        Some(tls) => ConnectionSource::Tls(tls.listen(listener)),
-        None => ConnectionSource::Plain(listener),
-    };
     let service = Router::new()
         .fallback(answer)
         .with_state(shell)
         .into_make_service_with_connect_info::<ResetSwitch>();
-    let listener = ConnectionListener { source, address, simulator };
+    let listener = ConnectionListener::new(listener, tls, simulator)?;
     let serving = axum::serve(listener, service).with_graceful_shutdown(until(ended));
     let mut serving = std::pin::pin!(serving.into_future());
     tokio::select! {
         result = &mut serving => return result,
-        () = shutdown => {}
+        // The sender may also just be dropped.
+        _ = shutdown => {}
     }
     // Answers that never end listen for this; whatever else is under way has the grace.
     end.send_replace(true);
@@ -121,15 +119,7 @@ impl Served {
         let address = listener.local_addr()?;
         let url = format!("{}://{address}", scheme(tls.as_ref()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
         let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
-            let asked = async {
-                // The sender may also just be dropped.
-                let _ = asked.await;
-            };
             if let Err(error) = runtime.block_on(serve(simulator, listener, tls, asked)) {
                 tracing::error!(%error, "the simulator stopped");
             }

@@ -15,9 +15,9 @@ use super::{
     meeting::{self, MeetingContext, Posted, SimulatedMeeting},
     oauth::{TokenContext, TokenEndpoint},
     request::{MeetingPart, Route, RoutedCall, WebinarPart, json_object},
-    stats::{Books, Stats},
+    stats::{Books, RegistrationStatus, Stats},
     token::IssuedTokens,
-    webinar::{RegistrationStatus, SimulatedWebinar, WebinarContext},
+    webinar::{SimulatedWebinar, WebinarContext},
 };
 
 /// Everything that changes.
@@ -49,12 +49,6 @@ impl WorkResult {
     }
 }
 
-impl From<Problem> for WorkResult {
-    fn from(problem: Problem) -> Self {
-        Self { result: Err(problem), fault: None }
-    }
-}
-
 impl ServerState {
     pub(super) fn new(config: &Config) -> Self {
         let limiter =
@@ -76,7 +70,7 @@ impl ServerState {
         self.now = self.now.max(call.now);
         self.stats.count_arrival(call.kind);
         let work = self.admit(call).and_then(|caller| self.dispatch(call, caller));
-        let work = work.unwrap_or_else(WorkResult::from);
+        let work = work.unwrap_or_else(|problem| WorkResult { result: Err(problem), fault: None });
         self.stats.count_outcome(work.fault, work.result.as_ref().err().map(|p| p.status));
         work
     }

@@ -82,6 +82,22 @@ impl Stats {
     }
 }
 
+/// How somebody's registration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RegistrationStatus {
+    /// With a link.
+    Registered,
+    /// Cancelled.
+    Canceled,
+    /// The webinar was full.
+    Waitlisted,
+    /// The organizer has not decided yet.
+    PendingApproval,
+    /// The organizer said no.
+    RejectedByOrganizer,
+}
+
 /// One registrant on the books.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,7 +110,7 @@ pub struct EnrolledPerson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `registered`, or what a webinar says instead.
-    pub status: &'static str,
+    pub status: RegistrationStatus,
     /// The person's link.
     pub join_web_url: Option<String>,
 }

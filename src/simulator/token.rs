@@ -125,16 +125,16 @@ impl IssuedTokens {
             .and_then(|header| header.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
-        match (config.tokens.rule, bearer) {
+        let token = match (config.tokens.rule, bearer) {
             (TokenRule::None, None) => return Ok(None),
             (_, None | Some("")) => return Err(Problem::unauthorized("Access token is empty.")),
-            _ => {}
-        }
-        match (bearer.and_then(|token| open(config.seed, token)), config.tokens.rule) {
+            (_, Some(token)) => token,
+        };
+        match (open(config.seed, token), config.tokens.rule) {
             (Some(own), _) if now.as_millis() >= u128::from(own.end) => {
                 Err(Problem::unauthorized(EXPIRED))
             }
-            (Some(OwnClaims { app: true, .. }), _) => Ok(Some(Caller::Application)),
+            (Some(own), _) if own.app => Ok(Some(Caller::Application)),
             (Some(_), _) => Ok(Some(Caller::Delegated)),
             (None, TokenRule::Issued) => {
                 Err(Problem::unauthorized("CompactToken validation failed."))
@@ -166,9 +166,8 @@ fn open(seed: u64, token: &str) -> Option<OwnClaims> {
 pub(super) fn is_assertion(assertion: &str, client_id: &str, at: SystemTime) -> bool {
     let mut parts = assertion.split('.').map(|part| BASE64.decode(part).unwrap_or_default());
     let mut part = || parts.next().unwrap_or_default();
-    let (header, claims, signature) = (part(), part(), part());
-    let json = |part: &[u8]| serde_json::from_slice::<Value>(part).unwrap_or_default();
-    let (header, claims) = (json(&header), json(&claims));
+    let json = |part: Vec<u8>| serde_json::from_slice::<Value>(&part).unwrap_or_default();
+    let (header, claims, signature) = (json(part()), json(part()), part());
     let audience = claims["aud"].as_str().unwrap_or_default();
     // A federated token is its own issuer's; an application's assertion is its own.
     let is_own = audience == EXCHANGE

@@ -25,36 +25,8 @@ use super::{
     meeting,
     register::{Record, Register, RegisterPage},
     request::{self, Key},
-    stats::{EnrolledPerson, Stats},
+    stats::{EnrolledPerson, RegistrationStatus, Stats},
 };
-
-/// How a registration stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegistrationStatus {
-    /// With a link.
-    Registered,
-    /// Cancelled.
-    Canceled,
-    /// The webinar was full.
-    Waitlisted,
-    /// The organizer has not decided yet.
-    PendingApproval,
-    /// The organizer said no.
-    RejectedByOrganizer,
-}
-
-impl RegistrationStatus {
-    /// As Graph spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Canceled => "canceled",
-            Self::Waitlisted => "waitlisted",
-            Self::PendingApproval => "pendingApproval",
-            Self::RejectedByOrganizer => "rejectedByOrganizer",
-        }
-    }
-}
 
 /// One webinar.
 #[derive(Debug)]
@@ -115,8 +87,8 @@ impl SimulatedWebinar {
                 return Err(Problem::conflict("The registrant is registered already."));
             }
             _ => {
-                let status = self.admission(context)?;
-                let entry = WebinarEntry { form: form.clone(), status, canceled: None };
+                let admission = self.admission(context)?;
+                let entry = WebinarEntry { form: form.clone(), status: admission, canceled: None };
                 stats.created += 1;
                 let hash = chance::text(context.config.seed, &form.email.to_lowercase());
                 self.people.add(hash, context.now, entry)
@@ -164,7 +136,7 @@ impl SimulatedWebinar {
             // "A collection of exactly one": none where there is none.
             let found = self.find(context, &key).map(|found| self.entity(context, found));
             let found: Vec<Value> = found.into_iter().collect();
-            return Ok(Success::json(StatusCode::OK, &json!({"value": found})));
+            return Ok(Success::ok(&json!({"value": found})));
         }
         let page = RegisterPage::cut(context.config, base, path, query, |start| {
             self.people
@@ -172,7 +144,7 @@ impl SimulatedWebinar {
                 .filter(|(_, record)| context.shows(record))
                 .map(|found| (found.0, self.entity(context, found)))
         })?;
-        Ok(Success::json(StatusCode::OK, &page))
+        Ok(Success::ok(&page))
     }
 
     pub(super) fn one(
@@ -188,7 +160,7 @@ impl SimulatedWebinar {
         if expand.split(',').any(|name| name.trim().split('(').next() == Some("sessions")) {
             body["sessions"] = json!([self.session(context, found, fault)]);
         }
-        Ok(Success::json(StatusCode::OK, &body))
+        Ok(Success::ok(&body))
     }
 
     pub(super) fn sessions(
@@ -199,7 +171,7 @@ impl SimulatedWebinar {
     ) -> Result<Success, Problem> {
         let found = self.find(context, key).ok_or_else(unknown)?;
         let sessions = [self.session(context, found, fault)];
-        Ok(Success::json(StatusCode::OK, &json!({"value": sessions})))
+        Ok(Success::ok(&json!({"value": sessions})))
     }
 
     pub(super) fn cancel(
@@ -270,7 +242,7 @@ impl SimulatedWebinar {
         body["@odata.type"] = json!("#microsoft.graph.virtualEventRegistration");
         body["id"] = json!(self.id(number));
         body["userId"] = Value::Null;
-        body["status"] = json!(context.status(record).as_str());
+        body["status"] = json!(context.status(record));
         body["registrationDateTime"] = json!(context.date(record.made));
         body["cancelationDateTime"] = json!(record.data.canceled.map(|at| context.date(at)));
         body
@@ -345,7 +317,7 @@ impl SimulatedWebinar {
                 target: context.webinar.to_owned(),
                 id: form.registration_id.clone(),
                 email: Some(form.email.clone()),
-                status: status.as_str(),
+                status,
                 join_web_url: (status == RegistrationStatus::Registered)
                     .then(|| self.url(&context, found)),
             })
@@ -362,7 +334,6 @@ const BEGIN: &str = "2026-03-30T10:00:00";
 const END: &str = "2026-03-30T17:00:00";
 
 /// How a webinar was called, and what it says of itself.
-#[derive(Clone, Copy)]
 pub(super) struct WebinarContext<'a> {
     pub(super) config: &'a Config,
     pub(super) webinar: &'a str,
@@ -405,11 +376,7 @@ impl WebinarContext<'_> {
         let event = json!({
             "@odata.type": "#microsoft.graph.virtualEventWebinar",
             "id": self.webinar,
-            "status": match settings.status {
-                WebinarStatus::Draft => "draft",
-                WebinarStatus::Published => "published",
-                WebinarStatus::Canceled => "canceled",
-            },
+            "status": settings.status,
             "displayName": "Rehearsal",
             // The reference's example has a text, the metadata an itemBody.
             "description": if settings.wrapped {
@@ -435,7 +402,7 @@ impl WebinarContext<'_> {
             "coOrganizers": [],
         });
         let body = if settings.wrapped { json!({"value": event}) } else { event };
-        Success::json(StatusCode::OK, &body)
+        Success::ok(&body)
     }
 
     pub(super) fn configuration(&self) -> Success {
@@ -449,12 +416,12 @@ impl WebinarContext<'_> {
         if let Some(capacity) = settings.capacity {
             body["capacity"] = json!(capacity);
         }
-        Success::json(StatusCode::OK, &body)
+        Success::ok(&body)
     }
 
     pub(super) fn questions(&self) -> Success {
         let questions: Vec<Value> = self.settings().questions.iter().map(question).collect();
-        Success::json(StatusCode::OK, &json!({"value": questions}))
+        Success::ok(&json!({"value": questions}))
     }
 }
 
