@@ -12,9 +12,9 @@ use crate::{
     graph::host::Cloud,
     input::{Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source},
     job::conduct::{Conduct, Limit},
-    parse::duration,
     output::ProgressMode,
     pacing::Quota,
+    parse::duration,
     registrant::Mode,
     simulator::SimulatorArgs,
 };

@@ -22,7 +22,7 @@ use crate::{
     graph::target::{Api, Target},
     input::{self, Input, Source, survey},
     job,
-    ledger::{Identity, LedgerError, LastListing, Reading, State},
+    ledger::{Identity, LastListing, LedgerError, Reading, State},
     output::{grouped, probe},
     registrant::{Mode, Rule},
 };

@@ -83,8 +83,8 @@ mod tests {
     #[tokio::test]
     async fn a_run_asks_where_nobody_is_signed_in_and_not_again() {
         let mut config = Config::default();
-        config.tokens.device.pending_polls = 0;
-        config.tokens.device.interval = std::time::Duration::from_secs(1);
+        config.tokens.pending_polls = 0;
+        config.tokens.poll_interval = std::time::Duration::from_secs(1);
         let served = Served::start(&Simulator::new(config)).expect("a loopback port");
         let folder = tempfile::tempdir().expect("a folder");
         let settings = AuthSettings {

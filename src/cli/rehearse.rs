@@ -22,7 +22,7 @@ use crate::{
     ledger::RunTraffic,
     output::{AtomicFile, Console, Counts, Summary, grouped, length},
     pacing::Quota,
-    simulator::{Limit, Served, Simulator, Tls},
+    simulator::{RateLimit, Served, Simulator, Tls},
 };
 
 pub(super) fn rehearse(settings: &RehearseSettings, console: &mut Console) -> Result<u8, Failure> {
@@ -78,7 +78,7 @@ fn simulated(url: &str, settings: &RehearseSettings) -> Result<GraphSettings, Fa
 }
 
 /// What the pace was worth, and the time that the real import would take.
-fn outlook(done: &Done, settings: &RehearseSettings, limit: Option<&Limit>) -> String {
+fn outlook(done: &Done, settings: &RehearseSettings, limit: Option<&RateLimit>) -> String {
     let Summary { throttled, requests, counts, .. } = done.summary;
     let Counts { read, invalid, excluded, .. } = counts;
     let rows = done.planned.unwrap_or_else(|| read.saturating_sub(invalid + excluded));
@@ -117,7 +117,7 @@ fn outlook(done: &Done, settings: &RehearseSettings, limit: Option<&Limit>) -> S
 
 /// The shortest time in which the limit, and `--rate`, would have let so many through, as a share
 /// of the time that it took, in percent; `None` where the limit did not matter.
-fn efficiency(limit: &Limit, rate: Option<Quota>, traffic: &RunTraffic) -> Option<f64> {
+fn efficiency(limit: &RateLimit, rate: Option<Quota>, traffic: &RunTraffic) -> Option<f64> {
     // Whatever was not throttled has used up quota, faults included.
     let taken = traffic.slots.iter().map(|slot| slot.sum() - slot.throttled).sum();
     let shortest = limit.shortest(taken);
@@ -140,19 +140,19 @@ fn fraction(number: u64) -> f64 {
 pub(super) fn simulate(settings: &SimulateSettings, console: &Console) -> Result<u8, Failure> {
     let simulator = Simulator::new(settings.simulator.clone());
     let address = (Ipv4Addr::LOCALHOST, settings.port).into();
-    let served = match &settings.tls {
-        None => Served::start_on(&simulator, address),
+    let tls = match &settings.tls {
+        None => None,
         Some(path) => {
             let tls =
                 Tls::generate().map_err(|error| Failure::internal("no certificate", &error))?;
             let mut file = AtomicFile::create_public(path, "--tls")?;
             file.write(tls.authority().as_bytes())?;
             file.commit()?;
-            Served::start_tls(&simulator, address, &tls)
+            Some(tls)
         }
     };
-    let served =
-        served.map_err(|error| Failure::usage(format!("--port {}: {error}", settings.port)))?;
+    let served = Served::start_on(&simulator, address, tls)
+        .map_err(|error| Failure::usage(format!("--port {}: {error}", settings.port)))?;
     print(&format!("{}\n", served.url()));
     let runtime = runtime()?;
     let mut signals = Signals::listen(console.teller("serving the simulated Graph"));

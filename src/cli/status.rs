@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{failure::Failure, logging::print};
 use crate::{
     job::links::OWN_REASONS,
-    ledger::{Attempted, Counts, LedgerError, PastRun, Reading, State, Story, Waiting},
+    ledger::{Attempted, LedgerError, PastRun, Reading, State, StateCounts, Story, Waiting},
     output::{grouped, harmless, length, rate_in_words},
 };
 

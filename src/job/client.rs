@@ -24,7 +24,9 @@ use crate::{
     graph::{
         host::GraphHost,
         target::Api,
-        transport::{GraphRequest, TransportFailure, Reach, Request, Response, Transport, TransportError},
+        transport::{
+            GraphRequest, Reach, Request, Response, Transport, TransportError, TransportFailure,
+        },
         wire::GraphError,
     },
     pacing::{

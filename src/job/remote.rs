@@ -16,9 +16,9 @@ use std::{
 use super::client::{GraphClient, Refusal};
 use crate::{
     graph::{
-        wire::{ListPage, Member},
         target::Target,
         transport::{GraphRequest, Transport},
+        wire::{ListPage, Member},
     },
     registrant::{Details, Registrant, RegistrantId},
 };
@@ -315,9 +315,9 @@ mod tests {
         auth::Tokens,
         graph::{
             host::{GraphHost, TrustedHosts},
-            wire::MemberStanding,
             meeting::Meeting,
             transport::{Request, Response, TransportError},
+            wire::MemberStanding,
         },
         job::clock::Clock,
         pacing::{Buckets, Pacer, Settings},

@@ -23,7 +23,7 @@ use crate::{
         webinar::{Accepted, Webinar},
     },
     ledger::{
-        Attempt, SendPermit, Intent, LedgerError, LedgerWriter, NextState, Purpose, Seq, State,
+        Attempt, Intent, LedgerError, LedgerWriter, NextState, Purpose, SendPermit, Seq, State,
         Transition,
     },
     pacing::{Call, Verdict},

@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     graph::{
-        wire::Member,
         meeting::Registration,
         target::{Api, Target},
         transport::Transport,
+        wire::Member,
     },
     input::{InputError, Snapshot},
     ledger::{Ledger, LedgerError, LedgerWriter, RunEnd},

@@ -1,22 +1,21 @@
 //! The simulator's settings as command-line options, for `simulate` and `rehearse`.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 
-use crate::registrant::Mode;
+use crate::{pacing::Quota, parse::duration, registrant::Mode};
 
 use super::{
-    BadFault, Caller, Config, DateForm, FaultRate, Faults, Kind, Latency, Limit, Outage, Question,
-    Quota, Refusal, RegistrationState, RetryAfterForm, SecondPost, Shape, ThrottledCalls,
-    TokenRule, WebinarPrid, WebinarStatus, fault::Fault, notation,
+    config::{
+        ApiRefusal, CallLatency, Config, RegistrationState, RetryAfterForm, SecondPost, ServedApi,
+        TokenRule, WebinarConfig,
+    },
+    fault::{FaultRate, Faults, Outage, SimulatedFault},
+    limit::{LimitShape, RateLimit, ThrottledCalls},
 };
 
 /// How the simulated Graph behaves.
-#[expect(clippy::struct_excessive_bools, reason = "they are switches of their own")]
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "The simulated Graph")]
 pub struct SimulatorArgs {
@@ -30,35 +29,35 @@ pub struct SimulatorArgs {
 
     /// Which API is served
     #[arg(long, value_name = "KIND", default_value = "both")]
-    serve: Kind,
+    serve: ServedApi,
 
     /// The kind of registration that the meeting has at the start
     #[arg(long, value_name = "KIND", default_value = "external")]
     registration: RegistrationArg,
 
     /// The median time of a call
-    #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = notation::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = duration)]
     latency: Duration,
 
     /// The deviation of the logarithm of a call's time; 0: all take the same time
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.5, value_parser = notation::sigma)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.5, hide = true, value_parser = |text: &str| number(text, 0.0, 10.0))]
     latency_sigma: f64,
 
     /// The limit on writing calls, such as 50/s or 15/30s
-    #[arg(long, value_name = "N/UNIT", value_parser = notation::quota)]
+    #[arg(long, value_name = "N/UNIT")]
     limit: Option<Quota>,
 
     /// The limit on reading calls
-    #[arg(long, value_name = "N/UNIT", value_parser = notation::quota)]
+    #[arg(long, value_name = "N/UNIT")]
     read_limit: Option<Quota>,
 
     /// What a full bucket holds [default: the calls of 2 s]
-    #[arg(long, value_name = "N", value_parser = notation::burst)]
+    #[arg(long, value_name = "N", value_parser = |text: &str| number(text, 1.0, 1e9))]
     burst: Option<f64>,
 
     /// How the limits count
     #[arg(long, value_name = "SHAPE", default_value = "bucket")]
-    limiter: Shape,
+    limiter: LimitShape,
 
     /// Whether refused calls use up quota
     #[arg(long, value_name = "COST", default_value = "free")]
@@ -73,15 +72,15 @@ pub struct SimulatorArgs {
     second_post: SecondPost,
 
     /// How long a new registrant is missing from lists
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = notation::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     list_lag: Duration,
 
     /// How many registrants a page of a list holds
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = notation::count)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = count)]
     page_size: usize,
 
     /// How many answers of a hundred show the oddities of Microsoft's examples
-    #[arg(long, value_name = "PERCENT", default_value_t = 20.0, value_parser = notation::percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 20.0, hide = true, value_parser = |text: &str| number(text.trim_end_matches('%'), 0.0, 100.0))]
     quirks: f64,
 
     /// A fault, with its share of the POSTs in percent; another kind of call in front:
@@ -90,66 +89,23 @@ pub struct SimulatorArgs {
     faults: Vec<FaultRate>,
 
     /// A time in which calls fail with 503, such as token:10s..20s. Repeatable
-    #[arg(long = "outage", value_name = "CALLS:FROM..UNTIL", value_parser = notation::outage)]
+    #[arg(long = "outage", value_name = "CALLS:FROM..UNTIL")]
     outages: Vec<Outage>,
 
     /// Refuse the whole API
     #[arg(long, value_name = "HOW")]
-    refuse: Option<Refusal>,
+    refuse: Option<ApiRefusal>,
 
     /// Which bearer tokens are taken
     #[arg(long, value_name = "WHICH", default_value = "any")]
     tokens: TokenRule,
 
     /// How long a token from the token endpoint lives
-    #[arg(long, value_name = "DURATION", default_value = "3599s", value_parser = notation::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "3599s", value_parser = duration)]
     token_lifetime: Duration,
 
-    /// Whose tokens those are that the simulator did not issue, to a webinar
-    #[arg(long, value_name = "WHO", default_value = "application")]
-    caller: Caller,
-
-    /// The webinar's state
-    #[arg(long, value_name = "STATUS", default_value = "published")]
-    webinar_status: WebinarStatus,
-
-    /// The most registrations that the webinar takes
-    #[arg(long, value_name = "N")]
-    capacity: Option<usize>,
-
-    /// People wait when the webinar is full
-    #[arg(long)]
-    waitlist: bool,
-
-    /// The organizer approves each of the webinar's registrations
-    #[arg(long)]
-    approval: bool,
-
-    /// After how long a pending registration is approved [default: never]
-    #[arg(long, value_name = "DURATION", value_parser = notation::duration)]
-    approved_after: Option<Duration>,
-
-    /// Teams mails nobody whom the webinar registers
-    #[arg(long)]
-    no_mails: bool,
-
-    /// A question of the webinar's form that must be answered by text; or one answered otherwise:
-    /// choice:City=Ghent;London, choices:City=Ghent;London, yes-no:Vegan?, or optional: in front
-    /// of any. Repeatable
-    #[arg(long = "question", value_name = "[KIND:]QUESTION", value_parser = notation::question)]
-    questions: Vec<Question>,
-
-    /// Wrap the webinar in {"value": …}, as Microsoft's example of it does
-    #[arg(long)]
-    webinar_wrapped: bool,
-
-    /// How the webinar's sessions tell their times
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    session_dates: DateForm,
-
-    /// Which prid the webinar's links carry
-    #[arg(long, value_name = "WHICH", default_value = "absent")]
-    webinar_prid: WebinarPrid,
+    #[command(flatten)]
+    webinar: WebinarConfig,
 }
 
 /// The kind of registration that a meeting has.
@@ -168,23 +124,19 @@ fn fault_help() -> String {
         "A fault, with its share of the POSTs in percent; another kind of call in front: \
          list:500=10. The kinds are post, list, delete, read and token. Repeatable. The faults:\n",
     );
-    for fault in Fault::ALL {
-        write!(help, "\n  {:24} {}", fault.as_str(), fault.summary())
-            .expect("a String takes everything");
+    for fault in SimulatedFault::ALL {
+        help.push_str(&format!("\n  {:24} {}", fault.as_str(), fault.summary()));
     }
     help
 }
 
 impl SimulatorArgs {
     /// The settings. The server's clock shows the present time.
-    ///
-    /// # Errors
-    /// When the faults of one kind of call are more than 100 % together.
-    pub fn config(&self) -> Result<Config, BadFault> {
+    pub fn config(&self) -> Result<Config, String> {
         let faults = Faults::new(self.faults.clone())?;
         let faults = self.outages.iter().fold(faults, |faults, &outage| faults.outage(outage));
         let limit = |quota: Option<Quota>| {
-            quota.map(|quota| Limit {
+            quota.map(|quota| RateLimit {
                 quota,
                 burst: self.burst,
                 shape: self.limiter,
@@ -200,7 +152,7 @@ impl SimulatorArgs {
                 RegistrationArg::Teams => RegistrationState::Teams,
                 RegistrationArg::Missing => RegistrationState::Missing,
             },
-            latency: Latency { median: self.latency, sigma: self.latency_sigma },
+            latency: CallLatency { median: self.latency, sigma: self.latency_sigma },
             write_limit: limit(self.limit),
             read_limit: limit(self.read_limit),
             retry_after: self.retry_after,
@@ -210,32 +162,36 @@ impl SimulatorArgs {
             quirks: self.quirks,
             faults,
             refuse: self.refuse,
+            webinar: WebinarConfig { audience: self.mode, ..self.webinar.clone() },
             ..Config::default()
         };
         config.tokens.rule = self.tokens;
         config.tokens.lifetime = self.token_lifetime;
-        let webinar = &mut config.webinar;
-        webinar.status = self.webinar_status;
-        webinar.audience = self.mode;
-        webinar.capacity = self.capacity;
-        webinar.waitlist = self.waitlist;
-        webinar.approval = self.approval;
-        webinar.approved_after = self.approved_after;
-        webinar.caller = self.caller;
-        webinar.dates = self.session_dates;
-        webinar.prid = self.webinar_prid;
-        webinar.mails = !self.no_mails;
-        webinar.wrapped = self.webinar_wrapped;
-        webinar.questions.clone_from(&self.questions);
         Ok(config)
     }
+}
+
+/// A deviation: not negative.
+/// At least one.
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| format!("`{text}` is no positive number"))
+}
+
+fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("`{text}` is no number between {least} and {most}"))
 }
 
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::*;
+    use super::{
+        super::config::{Caller, DateForm, WebinarPrid, WebinarStatus},
+        *,
+    };
 
     #[derive(Parser)]
     struct Command {
@@ -246,7 +202,7 @@ mod tests {
     fn config(options: &str) -> Result<Config, String> {
         let words = std::iter::once("simulate").chain(options.split_whitespace());
         let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
-        command.simulator.config().map_err(|error| error.to_string())
+        command.simulator.config()
     }
 
     #[test]
@@ -271,8 +227,8 @@ mod tests {
         assert_eq!(config.webinar.audience, Mode::Organization);
         assert_eq!(config.latency.median, Duration::from_millis(120));
         let limit = config.write_limit.expect("a limit");
-        assert_eq!(limit.quota, Quota { count: 15.0, per: Duration::from_secs(30) });
-        assert_eq!((limit.burst, limit.shape), (Some(5.0), Shape::SlidingWindow));
+        assert_eq!(limit.quota, Quota { count: 15, per: Duration::from_secs(30) });
+        assert_eq!((limit.burst, limit.shape), (Some(5.0), LimitShape::SlidingWindow));
         assert_eq!(config.read_limit, None);
         assert_eq!((config.page_size, config.second_post), (7, SecondPost::Duplicate));
         assert_eq!((config.tokens.rule, config.tokens.lifetime.as_secs()), (TokenRule::Issued, 2));

@@ -1,13 +1,17 @@
 //! Everything that can be set about a simulator.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
 
-use clap::ValueEnum;
+use clap::{ArgAction, Args, ValueEnum};
+use serde::Serialize;
 use uuid::Uuid;
 
-use crate::registrant::Mode;
+use crate::{parse::duration, registrant::Mode};
 
-use super::{Faults, Limit};
+use super::{chance, fault::Faults, limit::RateLimit};
 
 /// A simulator's settings. The default is a server that takes everything at once: a meeting with
 /// an external registration for everyone, and a published webinar.
@@ -18,19 +22,17 @@ pub struct Config {
     /// The server's date and time at its start; a date that nobody's clock shows, unless set.
     pub epoch: SystemTime,
     /// Which of the two APIs it serves.
-    pub kind: Kind,
+    pub kind: ServedApi,
     /// Every meeting's registration at the start.
     pub registration: RegistrationState,
     /// Every webinar.
     pub webinar: WebinarConfig,
-    /// The tenant in links and tokens.
-    pub tenant: Uuid,
     /// How long a call takes.
-    pub latency: Latency,
+    pub latency: CallLatency,
     /// The limit on POST, PATCH and DELETE, of both APIs together.
-    pub write_limit: Option<Limit>,
+    pub write_limit: Option<RateLimit>,
     /// The limit on GET.
-    pub read_limit: Option<Limit>,
+    pub read_limit: Option<RateLimit>,
     /// How a throttled answer says when to come again.
     pub retry_after: RetryAfterForm,
     /// What a second POST of one id (a webinar: of one e-mail address) does.
@@ -45,14 +47,9 @@ pub struct Config {
     /// What goes wrong.
     pub faults: Faults,
     /// Who may call.
-    pub tokens: Tokens,
+    pub tokens: TokenConfig,
     /// Whether the whole API is refused.
-    pub refuse: Option<Refusal>,
-    /// The scheme and host of `@odata.nextLink`, where it is not the host that was called: a
-    /// client must not carry its token there.
-    pub next_link_base: Option<String>,
-    /// Meetings and webinars whose id begins so do not exist.
-    pub missing_prefix: String,
+    pub refuse: Option<ApiRefusal>,
 }
 
 impl Default for Config {
@@ -61,12 +58,10 @@ impl Default for Config {
             seed: 0,
             // 2026-01-01T00:00:00Z
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
-            kind: Kind::Both,
+            kind: ServedApi::Both,
             registration: RegistrationState::External(Mode::Everyone),
             webinar: WebinarConfig::default(),
-            // The tenant of the reference's examples.
-            tenant: Uuid::from_u128(0x909c_6581_5130_43e9_88f3_fcb3_582c_de37),
-            latency: Latency::default(),
+            latency: CallLatency { median: Duration::ZERO, sigma: 0.5 },
             write_limit: None,
             read_limit: None,
             retry_after: RetryAfterForm::Whole,
@@ -75,17 +70,18 @@ impl Default for Config {
             page_size: 100,
             quirks: 20.0,
             faults: Faults::default(),
-            tokens: Tokens::default(),
+            tokens: TokenConfig::default(),
             refuse: None,
-            next_link_base: None,
-            missing_prefix: "missing".to_owned(),
         }
     }
 }
 
+/// The tenant in links and tokens: that of the reference's examples.
+pub(super) const TENANT: Uuid = Uuid::from_u128(0x909c_6581_5130_43e9_88f3_fcb3_582c_de37);
+
 /// Which of the two APIs is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum ServedApi {
     /// Registrations of online meetings (`beta`).
     Meeting,
     /// Registrations of webinars (`v1.0`).
@@ -108,17 +104,11 @@ pub enum RegistrationState {
 /// How long a call takes: lognormal. An eighth of it passes before the server sees the call; a
 /// throttled answer is back after a quarter.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Latency {
+pub struct CallLatency {
     /// Half of the calls take longer.
     pub median: Duration,
     /// The deviation of the logarithm; 0 for a constant.
     pub sigma: f64,
-}
-
-impl Default for Latency {
-    fn default() -> Self {
-        Self { median: Duration::ZERO, sigma: 0.5 }
-    }
 }
 
 /// How a throttled answer says when to come again.
@@ -147,7 +137,7 @@ pub enum SecondPost {
 
 /// A reason for which every call under Graph fails, or says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Refusal {
+pub enum ApiRefusal {
     /// 403 `Forbidden`.
     Forbidden,
     /// 403 with Microsoft's words for a missing application access policy.
@@ -160,31 +150,24 @@ pub enum Refusal {
 
 /// Who may call, and how tokens are given out.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub struct TokenConfig {
     /// Which bearers are taken.
     pub rule: TokenRule,
     /// How long an issued token lives.
     pub lifetime: Duration,
-    /// The client secret that is asked for; `None`: any.
-    pub client_secret: Option<String>,
-    /// Checks the signature of a client assertion: the signed text, then the signature. `None`:
-    /// the assertion's form, audience and times are checked, its signature is not.
-    pub assertion_signature: Option<AssertionSignature>,
-    /// How device codes are approved.
-    pub device: DeviceCodes,
+    /// How often a device code is answered `authorization_pending` before the sign-in is done.
+    pub pending_polls: u32,
+    /// How long a client has to wait between two polls, or gets `slow_down`.
+    pub poll_interval: Duration,
 }
 
-/// Whether this text (the first argument) was signed so (the second).
-pub type AssertionSignature = fn(&[u8], &[u8]) -> bool;
-
-impl Default for Tokens {
+impl Default for TokenConfig {
     fn default() -> Self {
         Self {
             rule: TokenRule::Any,
             lifetime: Duration::from_secs(3_599), // as in Microsoft's examples
-            client_secret: None,
-            assertion_signature: None,
-            device: DeviceCodes::default(),
+            pending_polls: 2,
+            poll_interval: Duration::from_secs(5),
         }
     }
 }
@@ -200,58 +183,60 @@ pub enum TokenRule {
     Issued,
 }
 
-/// How device codes are approved.
-#[derive(Clone, Copy, Debug)]
-pub struct DeviceCodes {
-    /// How often `authorization_pending` is answered before the sign-in is done.
-    pub pending_polls: u32,
-    /// How long a client has to wait between two polls, or gets `slow_down`.
-    pub interval: Duration,
-    /// How long a code lives; then `expired_token`.
-    pub lifetime: Duration,
-    /// The person says no: `authorization_declined`.
-    pub declined: bool,
-}
-
-impl Default for DeviceCodes {
-    fn default() -> Self {
-        Self {
-            pending_polls: 2,
-            interval: Duration::from_secs(5),
-            lifetime: Duration::from_secs(900),
-            declined: false,
-        }
-    }
-}
-
-/// Every webinar of a simulator.
+/// Every webinar of a simulator, with the command-line options that set it.
 #[expect(clippy::struct_excessive_bools, reason = "they are Graph's own flags")]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct WebinarConfig {
-    /// Its state; only a published one takes registrations.
-    pub status: WebinarStatus,
-    /// Who may register.
-    pub audience: Mode,
-    /// The most registrations, where there is a maximum.
-    pub capacity: Option<usize>,
-    /// Whether people wait when it is full.
-    pub waitlist: bool,
-    /// Whether the organizer approves each registration.
-    pub approval: bool,
-    /// After how long a pending registration is approved, if ever.
-    pub approved_after: Option<Duration>,
-    /// Whether Teams mails each registrant.
-    pub mails: bool,
-    /// The questions of its form.
-    pub questions: Vec<Question>,
-    /// Whose tokens those are that the simulator did not issue.
+    /// Whose tokens those are that the simulator did not issue, to a webinar
+    #[arg(long, value_name = "WHO", default_value = "application")]
     pub caller: Caller,
-    /// How sessions tell their times.
-    pub dates: DateForm,
-    /// Which `prid` the links carry.
-    pub prid: WebinarPrid,
-    /// Whether GET answers in the documented wrapper `{"value": {…}}`.
+
+    /// The webinar's state
+    #[arg(long = "webinar-status", value_name = "STATUS", default_value = "published")]
+    pub status: WebinarStatus,
+
+    /// Who may register: as `--mode` says
+    #[arg(skip = Mode::Everyone)]
+    pub audience: Mode,
+
+    /// The most registrations that the webinar takes
+    #[arg(long, value_name = "N")]
+    pub capacity: Option<usize>,
+
+    /// People wait when the webinar is full
+    #[arg(long)]
+    pub waitlist: bool,
+
+    /// The organizer approves each of the webinar's registrations
+    #[arg(long)]
+    pub approval: bool,
+
+    /// After how long a pending registration is approved [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub approved_after: Option<Duration>,
+
+    /// Whether Teams mails each registrant
+    #[arg(long = "no-mails", action = ArgAction::SetFalse)]
+    #[arg(help = "Teams mails nobody whom the webinar registers")]
+    pub mails: bool,
+
+    /// A question of the webinar's form that must be answered by text; or one answered otherwise:
+    /// choice:City=Ghent;London, choices:City=Ghent;London, yes-no:Vegan?, or optional: in front
+    /// of any. Repeatable
+    #[arg(long = "question", value_name = "[KIND:]QUESTION")]
+    pub questions: Vec<WebinarQuestion>,
+
+    /// Wrap the webinar in {"value": …}, as Microsoft's example of it does
+    #[arg(long = "webinar-wrapped", hide = true)]
     pub wrapped: bool,
+
+    /// How the webinar's sessions tell their times
+    #[arg(long = "session-dates", value_name = "FORM", default_value = "text", hide = true)]
+    pub dates: DateForm,
+
+    /// Which prid the webinar's links carry
+    #[arg(long = "webinar-prid", value_name = "WHICH", default_value = "absent")]
+    pub prid: WebinarPrid,
 }
 
 impl Default for WebinarConfig {
@@ -274,7 +259,8 @@ impl Default for WebinarConfig {
 }
 
 /// A webinar's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum WebinarStatus {
     /// Not yet open.
     Draft,
@@ -315,7 +301,7 @@ pub enum WebinarPrid {
 
 /// A question of a webinar's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct WebinarQuestion {
     /// Its id.
     pub id: Uuid,
     /// Its words.
@@ -343,15 +329,79 @@ pub enum QuestionKind {
     Boolean,
 }
 
-impl Question {
+impl WebinarQuestion {
     /// A required question that is answered by text.
-    #[must_use]
     pub fn text(words: &str) -> Self {
         Self {
-            id: super::chance::uuid(super::chance::text(0, words)),
+            id: chance::uuid(chance::text(0, words)),
             display_name: words.to_owned(),
             required: true,
             kind: QuestionKind::Text,
+        }
+    }
+}
+
+impl FromStr for WebinarQuestion {
+    type Err = String;
+
+    /// `City`, `optional:City`, `choice:City=Ghent;London`, `choices:City=Ghent;London`,
+    /// `yes-no:Vegan?`. What stands before another colon belongs to the question.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (required, asked) =
+            text.strip_prefix("optional:").map_or((true, text), |asked| (false, asked));
+        let (kind, asked) = asked
+            .split_once(':')
+            .filter(|(kind, _)| ["choice", "choices", "yes-no"].contains(kind))
+            .unwrap_or(("", asked));
+        let (words, choices) = match kind {
+            "choice" | "choices" => asked.split_once('=').unwrap_or((asked, "")),
+            _ => (asked, ""),
+        };
+        let choices: Vec<String> = choices.split(';').map(|one| one.trim().to_owned()).collect();
+        let kind = match kind {
+            "choice" | "choices" if choices.iter().any(String::is_empty) => {
+                return Err(format!(
+                    "`{text}` names no choices; write it as choice:QUESTION=ONE;OTHER"
+                ));
+            }
+            "choice" => QuestionKind::SingleChoice(choices),
+            "choices" => QuestionKind::MultiChoice(choices),
+            "yes-no" => QuestionKind::Boolean,
+            _ => QuestionKind::Text,
+        };
+        if words.trim().is_empty() {
+            return Err(format!("`{text}` is no question; write its words"));
+        }
+        Ok(Self { required, kind, ..Self::text(words.trim()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_read_as_documented() {
+        let told = |text: &str| {
+            text.parse::<WebinarQuestion>()
+                .map(|asked| (asked.display_name, asked.required, asked.kind))
+        };
+        let choices = || vec!["Ghent".to_owned(), "New York".to_owned()];
+        assert_eq!(told("Why: now?"), Ok(("Why: now?".into(), true, QuestionKind::Text)));
+        assert_eq!(told("optional:1+1=2?"), Ok(("1+1=2?".into(), false, QuestionKind::Text)));
+        assert_eq!(
+            told("choice:Which city?=Ghent; New York"),
+            Ok(("Which city?".into(), true, QuestionKind::SingleChoice(choices())))
+        );
+        assert_eq!(
+            told("optional:choices:Cities=Ghent;New York"),
+            Ok(("Cities".into(), false, QuestionKind::MultiChoice(choices())))
+        );
+        assert_eq!(told("yes-no:Vegan?"), Ok(("Vegan?".into(), true, QuestionKind::Boolean)));
+        for bad in
+            ["", " ", "optional:", "choice:City", "choice:City=", "choices:City=a;;b", "yes-no:"]
+        {
+            assert!(told(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,208 +1,159 @@
-//! The simulator itself: state behind one lock, and calls that visit it.
+//! The simulator itself: settings, and state behind one lock that calls go through.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use http::{Method, StatusCode};
+use http::Method;
+use tokio::time::Instant;
 
 use super::{
-    call::{Call, Fate, Reply, Success},
+    answer::{AnswerContext, Delivery, Reply, Success},
     chance,
     config::Config,
-    entry::Errand,
-    fate::Envelope,
-    limit::Quota,
-    route::{self, Route},
-    state::State,
-    stats::{Books, Stats},
-    webinar::RegistrationStatus,
+    request::{HttpCall, Route, RoutedCall},
+    state::ServerState,
+    stats::{Books, RegistrationStatus, Stats},
 };
 
 /// Graph's double. Cheap to clone: all clones are one server.
 #[derive(Clone, Debug)]
 pub struct Simulator {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    config: Config,
-    calls: AtomicU64,
-    connections: AtomicU64,
-    http2: AtomicU64,
-    in_flight: AtomicU64,
-    max_in_flight: AtomicU64,
-    state: Mutex<State>,
+    config: Arc<Config>,
+    state: Arc<Mutex<ServerState>>,
 }
 
 impl Simulator {
     /// A server with these settings, at time 0, with nobody enrolled.
-    #[must_use]
     pub fn new(config: Config) -> Self {
-        let state = State::new(&config);
-        Self {
-            shared: Arc::new(Shared {
-                config,
-                calls: AtomicU64::new(0),
-                connections: AtomicU64::new(0),
-                http2: AtomicU64::new(0),
-                in_flight: AtomicU64::new(0),
-                max_in_flight: AtomicU64::new(0),
-                state: Mutex::new(state),
-            }),
-        }
+        let state = Arc::new(Mutex::new(ServerState::new(&config)));
+        Self { config: Arc::new(config), state }
     }
 
-    /// The settings.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.shared.config
-    }
-
-    /// Starts a call: it is under way until the visit is dropped.
-    #[must_use]
-    pub fn visit(&self) -> Visit {
-        let shared = &self.shared;
-        let number = shared.calls.fetch_add(1, Ordering::Relaxed);
-        let now = shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        shared.max_in_flight.fetch_max(now, Ordering::Relaxed);
-        let hash = chance::pair(shared.config.seed, number);
-        let latency = shared.config.latency;
+    /// Starts a call: it is under way until what is returned is dropped.
+    pub(super) fn begin(&self) -> CallInProgress {
+        let number = {
+            let stats = &mut self.lock().stats;
+            stats.calls += 1;
+            stats.in_flight += 1;
+            stats.max_in_flight = stats.max_in_flight.max(stats.in_flight);
+            stats.calls - 1
+        };
+        let hash = chance::pair(self.config.seed, number);
+        let latency = self.config.latency;
         let latency = chance::lognormal(chance::mix(hash), latency.median, latency.sigma);
-        Visit { simulator: self.clone(), hash, latency }
+        CallInProgress { simulator: self.clone(), hash, latency }
     }
 
     /// Takes a call that reaches the server at `now`, counted from its start, and says what
     /// becomes of it; the reply's delay is the whole latency.
-    #[must_use]
-    pub fn handle(&self, now: Duration, call: &Call<'_>) -> Reply {
-        let visit = self.visit();
-        let mut reply = visit.handle(now, call);
-        reply.delay += visit.travel();
+    pub fn handle(&self, now: Duration, call: &HttpCall<'_>) -> Reply {
+        let progress = self.begin();
+        let mut reply = progress.handle(now, call);
+        reply.delay += progress.travel();
         reply
     }
 
     /// The latest time that a call came at.
-    #[must_use]
     pub fn now(&self) -> Duration {
         self.lock().now
     }
 
     /// The counters.
-    #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = {
-            let state = self.lock();
-            Stats { enrolled: state.enrolled() as u64, ..state.stats.clone() }
-        };
-        stats.calls = self.shared.calls.load(Ordering::Relaxed);
-        stats.connections = self.shared.connections.load(Ordering::Relaxed);
-        stats.http2 = self.shared.http2.load(Ordering::Relaxed);
-        stats.in_flight = self.shared.in_flight.load(Ordering::Relaxed);
-        stats.max_in_flight = self.shared.max_in_flight.load(Ordering::Relaxed);
-        stats
+        let state = self.lock();
+        Stats { enrolled: state.enrolled() as u64, ..state.stats.clone() }
     }
 
     /// Who is enrolled, target by target. A meeting's links are those of `/me`'s organizer, or of
     /// the last `/users/{id}` that called.
-    #[must_use]
     pub fn books(&self) -> Books {
-        self.lock().books(self.config())
+        self.lock().books(&self.config)
     }
 
     /// The organizer's word on everybody with this address in a webinar; whether there is
     /// somebody.
-    #[must_use]
     pub fn decide(&self, webinar: &str, email: &str, status: RegistrationStatus) -> bool {
-        self.lock().decide(self.config(), webinar, email, status)
-    }
-
-    /// Changes the quota of the limit on writing calls, where there is one.
-    pub fn set_write_quota(&self, quota: Quota) {
-        self.lock().set_write_quota(quota);
-    }
-
-    /// Voids every token that was given out so far.
-    pub fn revoke_tokens(&self) {
-        self.lock().desk.tokens.revoke();
+        self.lock().decide(&self.config, webinar, email, status)
     }
 
     pub(super) fn count_connection(&self) {
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        self.lock().stats.connections += 1;
     }
 
     pub(super) fn count_http2(&self) {
-        self.shared.http2.fetch_add(1, Ordering::Relaxed);
+        self.lock().stats.http2 += 1;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ServerState> {
         // A panic in a test's other thread leaves counters and lists that are still right.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One call under way.
-#[derive(Debug)]
-pub struct Visit {
+pub(super) struct CallInProgress {
     simulator: Simulator,
     /// Everything that chance decides about this call alone.
     hash: u64,
     latency: Duration,
 }
 
-/// The share of the latency after which the server sees a call.
-const TRAVEL: u32 = 8;
-
-impl Visit {
+impl CallInProgress {
     /// How long the call travels until the server sees it: an eighth of its latency.
-    #[must_use]
-    pub fn travel(&self) -> Duration {
-        self.latency / TRAVEL
+    pub(super) fn travel(&self) -> Duration {
+        self.latency / 8
     }
 
     /// Takes the call, now that it has reached the server; the reply's delay is the rest of the
     /// latency.
-    #[must_use]
-    pub fn handle(&self, now: Duration, call: &Call<'_>) -> Reply {
-        let config = self.simulator.config();
-        let (path, query) = route::split(call.target);
-        let route = Route::parse(path);
-        let envelope = Envelope {
+    pub(super) fn handle(&self, now: Duration, call: &HttpCall<'_>) -> Reply {
+        let config = &*self.simulator.config;
+        let call = RoutedCall::new(config, call, now);
+        let context = AnswerContext {
             at: config.epoch + now,
             request_id: chance::uuid(self.hash),
-            client_request_id: call.client_request_id,
+            client_request_id: call.http.client_request_id,
             retry_after: config.retry_after,
         };
-        match (&route, call.method) {
-            (Route::Stats, &Method::GET) => return report(&self.simulator.stats(), &envelope),
-            (Route::Books, &Method::GET) => return report(&self.simulator.books(), &envelope),
-            _ => {}
+        let report = match (&call.route, call.http.method) {
+            (Route::Stats, &Method::GET) => Some(Success::ok(&self.simulator.stats())),
+            (Route::Books, &Method::GET) => Some(Success::ok(&self.simulator.books())),
+            _ => None,
+        };
+        if let Some(report) = report {
+            let delivery = Delivery::Answer(context.answer(Ok(report)));
+            return Reply { delay: Duration::ZERO, delivery };
         }
-        let errand = Errand { config, call, path, query, now };
-        let mut state = self.simulator.lock();
-        let worked = state.work(&errand, &route);
-        let throttled = state.count(&worked);
-        drop(state);
-        let fate = envelope.fate(worked.result, worked.fault, worked.committed);
-        let travel = self.travel();
+        let work = self.simulator.lock().work(&call);
         // A throttled answer is back after a quarter of the latency.
-        let delay = if throttled { travel } else { self.latency.saturating_sub(travel) };
-        Reply { delay, fate }
+        let rest = self.latency.saturating_sub(self.travel());
+        let delay = if work.throttled() { self.travel() } else { rest };
+        Reply { delay, delivery: context.deliver(work.result, work.fault) }
     }
 }
 
-fn report(what: &impl serde::Serialize, envelope: &Envelope<'_>) -> Reply {
-    let answer = envelope.answer(Ok(Success::json(StatusCode::OK, what)));
-    Reply { delay: Duration::ZERO, fate: Fate::Answer(answer) }
+impl Drop for CallInProgress {
+    fn drop(&mut self) {
+        self.simulator.lock().stats.in_flight -= 1;
+    }
 }
 
-impl Drop for Visit {
-    fn drop(&mut self) {
-        self.simulator.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+/// The simulator's time for those who call it in real, or in paused, time. It goes on where the
+/// simulator last was, so that it never goes back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SimulatorClock {
+    origin: Instant,
+    offset: Duration,
+}
+
+impl SimulatorClock {
+    pub(super) fn new(simulator: &Simulator) -> Self {
+        Self { origin: Instant::now(), offset: simulator.now() }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.offset + self.origin.elapsed()
     }
 }

@@ -9,95 +9,69 @@ use crate::graph::transport::{
 };
 
 use super::{
-    Simulator,
-    call::{Answer, Call, Fate},
-    clock::Clock,
+    answer::{Delivery, HttpAnswer},
+    core::{Simulator, SimulatorClock},
+    request::HttpCall,
 };
 
 /// A [`Transport`] to a simulator in the same process.
 #[derive(Clone, Debug)]
 pub struct Direct {
     simulator: Simulator,
-    clock: Clock,
-    base: String,
+    clock: SimulatorClock,
     patience: Duration,
 }
-
-/// How long a caller waits for an answer, unless told otherwise.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Direct {
     /// A transport whose time goes on where the simulator last was; so a test can end a client
     /// and begin another on the same simulator. Must be called inside a tokio runtime.
-    #[must_use]
     pub fn new(simulator: &Simulator) -> Self {
-        Self {
-            simulator: simulator.clone(),
-            clock: Clock::new(simulator),
-            base: "https://graph.microsoft.com".to_owned(),
-            patience: PATIENCE,
-        }
+        let clock = SimulatorClock::new(simulator);
+        Self { simulator: simulator.clone(), clock, patience: Duration::from_secs(30) }
     }
 
-    /// Sets the scheme and host that the simulator believes to be called by.
-    #[must_use]
-    pub fn with_base(self, base: impl Into<String>) -> Self {
-        Self { base: base.into(), ..self }
-    }
-
-    /// Sets how long an answer is waited for, and how long each further byte of it (30 s).
+    /// Sets how long an answer is waited for (30 s).
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
     /// The time since the simulator's start.
-    #[must_use]
     pub fn now(&self) -> Duration {
         self.clock.now()
     }
 
-    /// Carries any call, such as one of the token endpoint; `base` is overridden by the
-    /// transport's own.
+    /// Carries any call, such as one of the token endpoint; `base` is overridden by Graph's own.
     ///
     /// # Errors
     /// [`TransportError`] when no complete answer came back.
-    pub async fn exchange(&self, call: Call<'_>) -> Result<Answer, TransportError> {
-        let call = Call { base: &self.base, ..call };
-        let visit = self.simulator.visit();
-        match time::timeout(self.patience, self.journey(&visit, &call)).await {
-            Ok(result) => result,
-            Err(_) => Err(failed(TransportFailure::TimedOut, "no answer within the time limit")),
-        }
+    pub async fn exchange(&self, call: HttpCall<'_>) -> Result<HttpAnswer, TransportError> {
+        let call = HttpCall { base: "https://graph.microsoft.com", ..call };
+        let late = |_| failed(TransportFailure::TimedOut, "no answer within the time limit");
+        time::timeout(self.patience, self.deliver(&call)).await.map_err(late)?
     }
 
-    async fn journey(
-        &self,
-        visit: &super::Visit,
-        call: &Call<'_>,
-    ) -> Result<Answer, TransportError> {
-        rest(visit.travel()).await;
-        let reply = visit.handle(self.clock.now(), call);
-        rest(reply.delay).await;
-        match reply.fate {
-            Fate::Answer(answer) => Ok(answer),
-            Fate::NoConnection => Err(TransportError {
+    async fn deliver(&self, call: &HttpCall<'_>) -> Result<HttpAnswer, TransportError> {
+        let progress = self.simulator.begin();
+        wait(progress.travel()).await;
+        let reply = progress.handle(self.clock.now(), call);
+        wait(reply.delay).await;
+        let broken = |detail| Err(failed(TransportFailure::Broken, detail));
+        match reply.delivery {
+            Delivery::Answer(answer) => Ok(answer),
+            Delivery::NoConnection => Err(TransportError {
                 reach: Reach::NotSent,
-                kind: TransportFailure::Connect,
-                detail: "connection refused".to_owned(),
+                ..failed(TransportFailure::Connect, "connection refused")
             }),
-            Fate::Reset { .. } => Err(failed(TransportFailure::Broken, "connection reset by peer")),
-            Fate::CutBody { .. } => Err(failed(
-                TransportFailure::Broken,
-                "connection closed before the body was complete",
-            )),
-            Fate::SlowBody(answer) => {
+            Delivery::Reset => broken("connection reset by peer"),
+            Delivery::CutBody(_) => broken("connection closed before the body was complete"),
+            Delivery::SlowBody(answer) => {
                 let seconds = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
-                rest(Duration::from_secs(seconds)).await;
+                wait(Duration::from_secs(seconds)).await;
                 Ok(answer)
             }
-            Fate::Silence(_) | Fate::Stall => std::future::pending().await,
-            Fate::Flood { .. } => {
+            Delivery::Silence(_) | Delivery::Stall => std::future::pending().await,
+            Delivery::Flood(_) => {
                 Err(failed(TransportFailure::TooLarge, "the answer is too large"))
             }
         }
@@ -105,7 +79,7 @@ impl Direct {
 }
 
 /// Sleeps, but does not even yield for nothing.
-async fn rest(time: Duration) {
+async fn wait(time: Duration) {
     if !time.is_zero() {
         time::sleep(time).await;
     }
@@ -119,7 +93,7 @@ impl Transport for Direct {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let client_request_id = request.client_request_id.to_string();
         let answer = self
-            .exchange(Call {
+            .exchange(HttpCall {
                 method: &request.method,
                 target: &request.target,
                 base: "",

@@ -2,31 +2,31 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use crate::parse::duration;
+
 use super::chance;
 
 macro_rules! faults {
     ($($(#[doc = $doc:expr])+ $variant:ident = $name:literal),+ $(,)?) => {
         /// A fault that the simulator can commit.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Fault {
+        pub enum SimulatedFault {
             $($(#[doc = $doc])+ $variant,)+
         }
 
-        impl Fault {
+        impl SimulatedFault {
             /// Every fault.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The name on the command line and in the statistics.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
+                        pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
             /// What it does, in one line.
-            #[must_use]
-            pub fn summary(self) -> &'static str {
+                        pub fn summary(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($doc),+).trim_ascii(),)+
                 }
@@ -90,20 +90,10 @@ faults! {
     OtherId = "other-id",
 }
 
-/// When a fault strikes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Instead of the work.
-    Before,
-    /// After the work, in place of its answer.
-    After,
-    /// In the content of the answer.
-    Within,
-}
-
-impl Fault {
-    /// When it strikes; `hash` decides where a fault leaves it open.
-    pub(super) fn stage(self, hash: u64) -> Stage {
+impl SimulatedFault {
+    /// Whether it strikes instead of the work, not after or within it; `hash` decides where a
+    /// fault leaves that open.
+    pub(super) fn comes_before_work(self, hash: u64) -> bool {
         match self {
             Self::Refused
             | Self::ExpiredToken
@@ -114,15 +104,14 @@ impl Fault {
             | Self::UnavailableRetryAfter
             | Self::GatewayTimeout
             | Self::NoConnection
-            | Self::ResetBeforeCommit => Stage::Before,
-            Self::NoLink | Self::WrongPrid | Self::OtherId => Stage::Within,
-            Self::Stall | Self::Html if chance::mix(hash) & 1 == 0 => Stage::Before,
-            _ => Stage::After,
+            | Self::ResetBeforeCommit => true,
+            Self::Stall | Self::Html => chance::mix(hash) & 1 == 0,
+            _ => false,
         }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SimulatedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -130,7 +119,7 @@ impl fmt::Display for Fault {
 
 /// The calls that a fault is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
+pub enum CallKind {
     /// POST of a registrant or a registration.
     Post,
     /// A list of registrants or registrations: one page of it.
@@ -144,12 +133,11 @@ pub enum Scope {
     Token,
 }
 
-impl Scope {
-    /// Every scope.
+impl CallKind {
+    /// Every kind.
     pub const ALL: [Self; 5] = [Self::Post, Self::List, Self::Delete, Self::Read, Self::Token];
 
     /// The name on the command line.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Post => "post",
@@ -161,69 +149,47 @@ impl Scope {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    fn names() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
     }
 }
 
-/// How often a fault comes: on the command line `NAME=PERCENT`, with a scope in front
+/// How often a fault comes: on the command line `NAME=PERCENT`, with the kind of call in front
 /// (`list:500=10`) where it is not for POSTs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FaultRate {
     /// For which calls.
-    pub scope: Scope,
+    pub scope: CallKind,
     /// Which fault.
-    pub fault: Fault,
+    pub fault: SimulatedFault,
     /// In how many calls of a hundred.
     pub percent: f64,
 }
 
-/// A fault rate that cannot be understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadFault {
-    /// There is no `=`.
-    #[error("`{0}` is no fault; write NAME=PERCENT, such as 503=5 or list:500=10")]
-    NoPercent(String),
-    /// The name is no fault's.
-    #[error("`{0}` is no fault; the faults are {list}", list = names(Fault::ALL.iter().map(|f| f.as_str())))]
-    Unknown(String),
-    /// The part before the colon is no scope.
-    #[error("`{0}` is no kind of call; the kinds are {list}", list = names(Scope::ALL.iter().map(|s| s.as_str())))]
-    Scope(String),
-    /// The number is none between 0 and 100.
-    #[error("`{0}` is no percentage between 0 and 100")]
-    Percent(String),
-    /// All faults of one kind of call together are more than 100 %.
-    #[error("the faults of `{0}` calls are more than 100 % together")]
-    TooMany(&'static str),
-}
-
-fn names(all: impl Iterator<Item = &'static str>) -> String {
-    all.collect::<Vec<_>>().join(", ")
-}
-
 impl FromStr for FaultRate {
-    type Err = BadFault;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, BadFault> {
-        let (name, number) =
-            text.split_once('=').ok_or_else(|| BadFault::NoPercent(text.to_owned()))?;
-        let (scope, name) = match name.split_once(':') {
-            Some((scope, name)) => {
-                (Scope::parse(scope).ok_or_else(|| BadFault::Scope(scope.to_owned()))?, name)
-            }
-            None => (Scope::Post, name),
-        };
-        let fault = Fault::ALL
-            .iter()
-            .copied()
-            .find(|fault| fault.as_str() == name)
-            .ok_or_else(|| BadFault::Unknown(name.to_owned()))?;
-        let percent = number
-            .trim_end_matches('%')
-            .parse()
-            .ok()
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, number) = text.split_once('=').ok_or_else(|| {
+            format!("`{text}` is no fault; write NAME=PERCENT, such as 503=5 or list:500=10")
+        })?;
+        let (kind, name) = name.split_once(':').unwrap_or((CallKind::Post.as_str(), name));
+        let scope = CallKind::parse(kind).ok_or_else(|| {
+            format!("`{kind}` is no kind of call; the kinds are {}", CallKind::names())
+        })?;
+        let fault = SimulatedFault::ALL.iter().copied().find(|fault| fault.as_str() == name);
+        let fault = fault.ok_or_else(|| {
+            let faults: Vec<&str> =
+                SimulatedFault::ALL.iter().map(|fault| fault.as_str()).collect();
+            format!("`{name}` is no fault; the faults are {}", faults.join(", "))
+        })?;
+        let percent = number.trim_end_matches('%').parse().ok();
+        let percent = percent
             .filter(|percent| (0.0..=100.0).contains(percent))
-            .ok_or_else(|| BadFault::Percent(number.to_owned()))?;
+            .ok_or_else(|| format!("`{number}` is no percentage between 0 and 100"))?;
         Ok(Self { scope, fault, percent })
     }
 }
@@ -232,51 +198,68 @@ impl FromStr for FaultRate {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     rates: Vec<FaultRate>,
-    script: Vec<Scripted>,
+    script: Vec<ScriptedFault>,
     outages: Vec<Outage>,
 }
 
 /// A fault for one registrant's POST, whatever the percentages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scripted {
-    /// The registrant's id; a webinar's e-mail address.
-    pub id: String,
-    /// The attempt, counted from 1 by the POSTs that no limit refused; `None` for each.
-    pub attempt: Option<u32>,
-    /// What goes wrong.
-    pub fault: Fault,
+#[derive(Clone, Debug, PartialEq)]
+struct ScriptedFault {
+    id: String,
+    attempt: Option<u32>,
+    fault: SimulatedFault,
 }
 
-/// A time in which every call of a scope gets 503, without Retry-After.
+/// A time in which every call of a kind gets 503, without Retry-After.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outage {
     /// For which calls.
-    pub scope: Scope,
+    pub scope: CallKind,
     /// From when, counted from the simulator's start.
     pub from: Duration,
     /// Until when.
     pub until: Duration,
 }
 
+impl FromStr for Outage {
+    type Err = String;
+
+    /// `token:10s..20s`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            let kinds = CallKind::names();
+            format!("`{text}` is no outage; write it as token:10s..20s, with one of {kinds}")
+        };
+        let (kind, times) = text.split_once(':').ok_or_else(wrong)?;
+        let (from, until) = times.split_once("..").ok_or_else(wrong)?;
+        let scope = CallKind::parse(kind).ok_or_else(wrong)?;
+        Ok(Self { scope, from: duration(from)?, until: duration(until)? })
+    }
+}
+
 impl Faults {
-    /// Faults by percentage.
-    ///
-    /// # Errors
-    /// [`BadFault::TooMany`] when a scope's percentages are more than 100 together.
-    pub fn new(rates: Vec<FaultRate>) -> Result<Self, BadFault> {
-        for scope in Scope::ALL {
-            let sum: f64 = rates.iter().filter(|r| r.scope == scope).map(|r| r.percent).sum();
+    /// Faults by percentage: those of one kind of call are at most 100 % together.
+    pub fn new(rates: Vec<FaultRate>) -> Result<Self, String> {
+        for kind in CallKind::ALL {
+            let sum: f64 = rates.iter().filter(|r| r.scope == kind).map(|r| r.percent).sum();
             if sum > 100.0 + 1e-9 {
-                return Err(BadFault::TooMany(scope.as_str()));
+                let kind = kind.as_str();
+                return Err(format!("the faults of `{kind}` calls are more than 100 % together"));
             }
         }
         Ok(Self { rates, ..Self::default() })
     }
 
-    /// Adds a fault for one registrant.
+    /// Adds a fault for one registrant's id, or a webinar's e-mail address. Attempts are counted
+    /// from 1, by the POSTs that no limit refused; `None` stands for each.
     #[must_use]
-    pub fn script(mut self, id: impl Into<String>, attempt: Option<u32>, fault: Fault) -> Self {
-        self.script.push(Scripted { id: id.into(), attempt, fault });
+    pub fn script(
+        mut self,
+        id: impl Into<String>,
+        attempt: Option<u32>,
+        fault: SimulatedFault,
+    ) -> Self {
+        self.script.push(ScriptedFault { id: id.into(), attempt, fault });
         self
     }
 
@@ -288,7 +271,7 @@ impl Faults {
     }
 
     /// The fault of the call that this number was drawn for.
-    pub(super) fn draw(&self, scope: Scope, hash: u64) -> Option<Fault> {
+    pub(super) fn draw(&self, scope: CallKind, hash: u64) -> Option<SimulatedFault> {
         let mut left = chance::unit(hash) * 100.0;
         for rate in self.rates.iter().filter(|rate| rate.scope == scope) {
             if left < rate.percent {
@@ -300,15 +283,15 @@ impl Faults {
     }
 
     /// The fault written for this attempt on this registrant.
-    pub(super) fn scripted(&self, id: &str, attempt: u32) -> Option<Fault> {
+    pub(super) fn scripted(&self, id: &str, attempt: u32) -> Option<SimulatedFault> {
         self.script
             .iter()
             .find(|s| s.id == id && s.attempt.is_none_or(|wanted| wanted == attempt))
             .map(|s| s.fault)
     }
 
-    /// Whether calls of this scope fail at this time.
-    pub(super) fn out(&self, scope: Scope, now: Duration) -> bool {
+    /// Whether calls of this kind fail at this time.
+    pub(super) fn out(&self, scope: CallKind, now: Duration) -> bool {
         self.outages.iter().any(|o| o.scope == scope && (o.from..o.until).contains(&now))
     }
 }
@@ -322,15 +305,15 @@ mod tests {
         let rate: FaultRate = "list:500=10".parse().expect("a rate");
         assert_eq!(
             rate,
-            FaultRate { scope: Scope::List, fault: Fault::ServerError, percent: 10.0 }
+            FaultRate { scope: CallKind::List, fault: SimulatedFault::ServerError, percent: 10.0 }
         );
         let rate: FaultRate = "reset-after-commit=2.5%".parse().expect("a rate");
-        assert_eq!((rate.scope, rate.fault), (Scope::Post, Fault::ResetAfterCommit));
+        assert_eq!((rate.scope, rate.fault), (CallKind::Post, SimulatedFault::ResetAfterCommit));
         for bad in ["500", "500=101", "500=-1", "500=x", "nonsense=1", "queue:500=1"] {
             assert!(bad.parse::<FaultRate>().is_err(), "{bad}");
         }
-        let unknown = "nonsense=1".parse::<FaultRate>().expect_err("unknown").to_string();
-        for fault in Fault::ALL {
+        let unknown = "nonsense=1".parse::<FaultRate>().expect_err("unknown");
+        for fault in SimulatedFault::ALL {
             assert!(unknown.contains(fault.as_str()), "{unknown}");
             assert!(fault.summary().ends_with(['.', ')']), "{}", fault.summary());
         }
@@ -342,29 +325,33 @@ mod tests {
         let faults = Faults::new(rates.to_vec()).expect("below 100 %");
         let drawn = |fault| {
             (0..20_000)
-                .filter(|&n| faults.draw(Scope::Post, chance::pair(9, n)) == Some(fault))
+                .filter(|&n| faults.draw(CallKind::Post, chance::pair(9, n)) == Some(fault))
                 .count()
         };
-        assert!((1_850..2_150).contains(&drawn(Fault::ServerError)));
-        assert!((900..1_100).contains(&drawn(Fault::Unavailable)));
-        assert_eq!(faults.draw(Scope::Delete, 1), None);
-        assert_eq!(drawn(Fault::ServerError), drawn(Fault::ServerError));
+        assert!((1_850..2_150).contains(&drawn(SimulatedFault::ServerError)));
+        assert!((900..1_100).contains(&drawn(SimulatedFault::Unavailable)));
+        assert_eq!(faults.draw(CallKind::Delete, 1), None);
+        assert_eq!(drawn(SimulatedFault::ServerError), drawn(SimulatedFault::ServerError));
         let too_many = ["500=60", "503=60"].map(|r| r.parse().expect("a rate"));
-        assert_eq!(Faults::new(too_many.to_vec()), Err(BadFault::TooMany("post")));
+        assert!(Faults::new(too_many.to_vec()).expect_err("120 %").contains("`post`"));
     }
 
     #[test]
     fn a_script_names_id_and_attempt_and_an_outage_its_time() {
-        let faults = Faults::default().script("a", Some(2), Fault::Silence).outage(Outage {
-            scope: Scope::Token,
-            from: Duration::from_secs(1),
-            until: Duration::from_secs(2),
-        });
+        let faults =
+            Faults::default().script("a", Some(2), SimulatedFault::Silence).outage(Outage {
+                scope: CallKind::Token,
+                from: Duration::from_secs(1),
+                until: Duration::from_secs(2),
+            });
+        let outage: Outage = "token:1s..2s".parse().expect("an outage");
+        assert_eq!(faults.outages, [outage]);
+        assert!("graph:10s..20s".parse::<Outage>().is_err());
         assert_eq!(faults.scripted("a", 1), None);
-        assert_eq!(faults.scripted("a", 2), Some(Fault::Silence));
+        assert_eq!(faults.scripted("a", 2), Some(SimulatedFault::Silence));
         assert_eq!(faults.scripted("b", 2), None);
-        assert!(faults.out(Scope::Token, Duration::from_secs(1)));
-        assert!(!faults.out(Scope::Token, Duration::from_secs(2)));
-        assert!(!faults.out(Scope::Post, Duration::from_secs(1)));
+        assert!(faults.out(CallKind::Token, Duration::from_secs(1)));
+        assert!(!faults.out(CallKind::Token, Duration::from_secs(2)));
+        assert!(!faults.out(CallKind::Post, Duration::from_secs(1)));
     }
 }

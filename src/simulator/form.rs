@@ -1,12 +1,11 @@
-//! What somebody fills in to register for a webinar: read strictly, kept in one string, and given
-//! back as Graph does.
+//! What somebody fills in to register for a webinar: read strictly, and given back as Graph does.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    config::{Caller, Question, QuestionKind},
-    posted::{no_more, object},
-    problem::Problem,
+    answer::Problem,
+    config::{Caller, QuestionKind, WebinarQuestion},
+    request::no_more,
 };
 
 const KIND: &str = "microsoft.graph.virtualEventRegistration";
@@ -17,45 +16,35 @@ const MAX_REGISTRATION_ID: usize = 256;
 
 /// A filled-in form. Texts that were not given are empty.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Form {
+pub(super) struct RegistrationForm {
     pub(super) email: String,
     first_name: String,
     last_name: String,
     pub(super) registration_id: String,
-    /// As posted, in JSON; empty for none.
-    answers: String,
-    pub(super) shared: Shared,
-}
-
-/// What many people fill in alike.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Shared {
     referrer: String,
     timezone: String,
     language: String,
+    /// As posted.
+    answers: Vec<Value>,
 }
 
-impl Form {
+impl RegistrationForm {
     /// Reads a POST's body. A person who is signed in registers nobody else, and gives no name.
-    pub(super) fn parse(body: &[u8], caller: Caller) -> Result<Self, Problem> {
-        let mut members = object(body)?;
+    pub(super) fn parse(mut members: Map<String, Value>, caller: Caller) -> Result<Self, Problem> {
         let kind = text(&mut members, "@odata.type")?;
         if !kind.is_empty() && kind.strip_prefix('#') != Some(KIND) {
             return Err(Problem::bad_request("The @odata.type is not a registration's."));
         }
-        let mut form = Self::default();
-        form.shared.timezone = text(&mut members, "preferredTimezone")?;
-        form.shared.language = text(&mut members, "preferredLanguage")?;
-        required("preferredTimezone", &form.shared.timezone)?;
-        required("preferredLanguage", &form.shared.language)?;
+        let mut form = Self {
+            timezone: required_text(&mut members, "preferredTimezone")?,
+            language: required_text(&mut members, "preferredLanguage")?,
+            ..Self::default()
+        };
         match caller {
             Caller::Application => {
-                form.first_name = text(&mut members, "firstName")?;
-                form.last_name = text(&mut members, "lastName")?;
-                form.email = text(&mut members, "email")?;
-                required("firstName", &form.first_name)?;
-                required("lastName", &form.last_name)?;
-                required("email", &form.email)?;
+                form.first_name = required_text(&mut members, "firstName")?;
+                form.last_name = required_text(&mut members, "lastName")?;
+                form.email = required_text(&mut members, "email")?;
                 if !form.email.contains('@') {
                     return Err(Problem::bad_request("The email is invalid."));
                 }
@@ -69,7 +58,7 @@ impl Form {
         if let Some(Value::Object(mut outside)) = members.remove("externalRegistrationInformation")
         {
             form.registration_id = text(&mut outside, "registrationId")?;
-            form.shared.referrer = text(&mut outside, "referrer")?;
+            form.referrer = text(&mut outside, "referrer")?;
             outside.remove("@odata.type");
             no_more(&outside, "microsoft.graph.virtualEventExternalRegistrationInformation")?;
             if form.registration_id.chars().count() > MAX_REGISTRATION_ID {
@@ -78,7 +67,7 @@ impl Form {
         }
         match members.remove("registrationQuestionAnswers") {
             None | Some(Value::Null) => {}
-            Some(answers @ Value::Array(_)) => form.answers = answers.to_string(),
+            Some(Value::Array(answers)) => form.answers = answers,
             Some(_) => return Err(Problem::bad_request("registrationQuestionAnswers is no list.")),
         }
         no_more(&members, KIND)?;
@@ -86,9 +75,8 @@ impl Form {
     }
 
     /// Whether every question that must be answered is, and each answer is one.
-    pub(super) fn hold_against(&self, questions: &[Question]) -> Result<(), Problem> {
-        let answers = self.answers();
-        for answer in &answers {
+    pub(super) fn hold_against(&self, questions: &[WebinarQuestion]) -> Result<(), Problem> {
+        for answer in &self.answers {
             let question = asked(questions, answer)
                 .ok_or_else(|| Problem::bad_request("An answer's questionId is unknown."))?;
             if !answers_to(question, answer) {
@@ -100,7 +88,7 @@ impl Form {
         }
         let open = questions.iter().find(|question| {
             question.required
-                && !answers.iter().any(|answer| {
+                && !self.answers.iter().any(|answer| {
                     asked(questions, answer) == Some(*question) && given(question, answer)
                 })
         });
@@ -112,47 +100,9 @@ impl Form {
         })
     }
 
-    fn answers(&self) -> Vec<Value> {
-        if self.answers.is_empty() {
-            return Vec::new();
-        }
-        serde_json::from_str(&self.answers).expect("kept as it was written, a list")
-    }
-
-    /// What is a person's own, in one string; NUL, which no field of a form holds, ends each part.
-    pub(super) fn to_text(&self) -> String {
-        let parts =
-            [&self.email, &self.first_name, &self.last_name, &self.registration_id, &self.answers];
-        let mut text = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
-        for part in parts {
-            text.extend(part.chars().filter(|&c| c != '\0'));
-            text.push('\0');
-        }
-        text
-    }
-
-    /// The form of this text and the shared part.
-    pub(super) fn from_text(text: &str, shared: Shared) -> Self {
-        let mut parts = text.split('\0').map(str::to_owned);
-        let mut next = || parts.next().unwrap_or_default();
-        Self {
-            email: next(),
-            first_name: next(),
-            last_name: next(),
-            registration_id: next(),
-            answers: next(),
-            shared,
-        }
-    }
-
-    /// The address in what [`to_text`](Self::to_text) made.
-    pub(super) fn email_in(text: &str) -> &str {
-        text.split('\0').next().unwrap_or_default()
-    }
-
     /// The members that were posted, as Graph gives them back.
-    pub(super) fn to_json(&self, questions: &[Question]) -> Value {
-        let mut answers = self.answers();
+    pub(super) fn to_json(&self, questions: &[WebinarQuestion]) -> Value {
+        let mut answers = self.answers.clone();
         for answer in &mut answers {
             let words = asked(questions, answer).map(|question| question.display_name.clone());
             answer["displayName"] = json!(words);
@@ -162,19 +112,16 @@ impl Form {
             members.entry("multiChoiceValues").or_insert_with(|| json!([]));
         }
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let outside = given(&self.registration_id).or(given(&self.shared.referrer)).map(|_| {
-            json!({
-                "referrer": given(&self.shared.referrer),
-                "registrationId": given(&self.registration_id),
-            })
-        });
+        let (referrer, registration_id) = (given(&self.referrer), given(&self.registration_id));
+        let outside = (referrer.is_some() || registration_id.is_some())
+            .then(|| json!({"referrer": referrer, "registrationId": registration_id}));
         json!({
             "firstName": self.first_name,
             "lastName": self.last_name,
             "email": self.email,
             "externalRegistrationInformation": outside,
-            "preferredTimezone": self.shared.timezone,
-            "preferredLanguage": self.shared.language,
+            "preferredTimezone": self.timezone,
+            "preferredLanguage": self.language,
             "registrationQuestionAnswers": answers,
         })
     }
@@ -188,21 +135,22 @@ fn text(members: &mut Map<String, Value>, name: &str) -> Result<String, Problem>
     }
 }
 
-fn required(name: &str, text: &str) -> Result<(), Problem> {
+fn required_text(members: &mut Map<String, Value>, name: &str) -> Result<String, Problem> {
+    let text = text(members, name)?;
     if text.trim().is_empty() {
         return Err(Problem::bad_request(format!("The required property '{name}' is missing.")));
     }
-    Ok(())
+    Ok(text)
 }
 
 /// The question that this answer is for.
-fn asked<'a>(questions: &'a [Question], answer: &Value) -> Option<&'a Question> {
+fn asked<'a>(questions: &'a [WebinarQuestion], answer: &Value) -> Option<&'a WebinarQuestion> {
     let id = answer["questionId"].as_str()?;
     questions.iter().find(|question| question.id.to_string() == id)
 }
 
 /// Whether an answer says anything in the member that its question wants.
-fn given(question: &Question, answer: &Value) -> bool {
+fn given(question: &WebinarQuestion, answer: &Value) -> bool {
     match question.kind {
         QuestionKind::Boolean => answer["booleanValue"].is_boolean(),
         QuestionKind::MultiChoice(_) => {
@@ -214,7 +162,7 @@ fn given(question: &Question, answer: &Value) -> bool {
 
 /// Whether an answer uses the member that its question wants and no other, with a value that the
 /// question takes.
-fn answers_to(question: &Question, answer: &Value) -> bool {
+fn answers_to(question: &WebinarQuestion, answer: &Value) -> bool {
     let wanted = match question.kind {
         QuestionKind::Boolean => "booleanValue",
         QuestionKind::MultiChoice(_) => "multiChoiceValues",
@@ -261,8 +209,8 @@ mod tests {
         uuid::Uuid::from_u128(number).to_string()
     }
 
-    fn questions() -> Vec<Question> {
-        let question = |number, display_name: &str, kind| Question {
+    fn questions() -> Vec<WebinarQuestion> {
+        let question = |number, display_name: &str, kind| WebinarQuestion {
             id: uuid::Uuid::from_u128(number),
             display_name: display_name.to_owned(),
             required: true,
@@ -275,16 +223,18 @@ mod tests {
         ]
     }
 
-    fn parse(body: &Value) -> Result<Form, Problem> {
-        Form::parse(body.to_string().as_bytes(), Caller::Application)
+    fn members(body: &Value) -> Map<String, Value> {
+        body.as_object().expect("an object").clone()
+    }
+
+    fn parse(body: &Value) -> Result<RegistrationForm, Problem> {
+        RegistrationForm::parse(members(body), Caller::Application)
     }
 
     #[test]
     fn a_form_is_given_back_as_it_was_posted() {
         let form = parse(&body()).expect("a form");
         assert_eq!(form.hold_against(&questions()), Ok(()));
-        assert_eq!(Form::from_text(&form.to_text(), form.shared.clone()), form);
-        assert_eq!(Form::email_in(&form.to_text()), "DianeDemoss@contoso.com");
         let given = form.to_json(&questions());
         for member in ["firstName", "lastName", "email", "externalRegistrationInformation"] {
             assert_eq!(given[member], body()[member]);
@@ -313,7 +263,7 @@ mod tests {
             body[member] = value;
             assert!(parse(&body).is_err(), "{member}");
         }
-        let signed_in = Form::parse(body().to_string().as_bytes(), Caller::Delegated);
+        let signed_in = RegistrationForm::parse(members(&body()), Caller::Delegated);
         assert!(signed_in.is_err(), "who is signed in registers nobody else");
     }
 
@@ -334,7 +284,8 @@ mod tests {
         ] {
             assert!(with(at, member, value).is_err(), "{at} {member}");
         }
-        let message = Form::default().hold_against(&questions()).expect_err("open").message;
+        let message =
+            RegistrationForm::default().hold_against(&questions()).expect_err("open").message;
         assert!(message.contains("'City'"), "{message}");
     }
 }

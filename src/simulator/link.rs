@@ -4,8 +4,7 @@
 //! "isPublic":…}`, the context percent-encoded with lower-case digits, as in the examples of the
 //! Microsoft Graph reference (`externalMeetingRegistrant`, `virtualEventSession`).
 
-use std::fmt::Write as _;
-
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -16,7 +15,6 @@ const MARK: &str = "meeting_rehearsal";
 const HEAD: &str = "https://teams.microsoft.com/l/meetup-join/";
 
 /// Whether this join link was made by the simulator.
-#[must_use]
 pub fn is_simulated_link(link: &str) -> bool {
     // Only the thread id is looked at: what follows holds an id that somebody else chose.
     link.strip_prefix(HEAD)
@@ -24,69 +22,45 @@ pub fn is_simulated_link(link: &str) -> bool {
         .is_some_and(|thread| thread.contains(MARK))
 }
 
-/// What a link is made of.
+/// What a link is made of; what is serialized is its context.
+#[derive(Clone, Copy, Serialize)]
 pub(super) struct Link<'a> {
     /// Stands for the meeting.
+    #[serde(skip)]
     pub(super) thread: u64,
     /// 0 for the first link of this person; another number is another link.
+    #[serde(skip)]
     pub(super) nonce: u32,
+    #[serde(rename = "Tid")]
     pub(super) tenant: Uuid,
+    #[serde(rename = "Oid")]
     pub(super) organizer: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prid: Option<&'a str>,
+    #[serde(rename = "isPublic", skip_serializing_if = "Option::is_none")]
     pub(super) public: Option<bool>,
 }
 
-#[derive(Serialize)]
-struct Context<'a> {
-    #[serde(rename = "Tid")]
-    tenant: Uuid,
-    #[serde(rename = "Oid")]
-    organizer: Uuid,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prid: Option<&'a str>,
-    #[serde(rename = "isPublic", skip_serializing_if = "Option::is_none")]
-    public: Option<bool>,
-}
+/// What Teams percent-encodes: everything but letters, digits and `-._~`.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Link<'_> {
-    /// The thread id, as it stands in a link and, decoded, in a session's `chatInfo`.
-    pub(super) fn thread_id(&self) -> String {
-        let mut thread = format!("{MARK}{:016x}", self.thread);
-        if self.nonce > 0 {
-            write!(thread, "n{}", self.nonce).expect("a String takes everything");
-        }
-        thread
-    }
-
     pub(super) fn url(&self) -> String {
-        let context = serde_json::to_string(&Context {
-            tenant: self.tenant,
-            organizer: self.organizer,
-            prid: self.prid,
-            public: self.public,
-        })
-        .expect("strings, ids and flags are always JSON");
-        let mut url = String::with_capacity(HEAD.len() + 64 + 2 * context.len());
-        url.push_str(HEAD);
-        url.push_str("19%3a");
-        url.push_str(&self.thread_id());
+        let mut url = format!("{HEAD}19%3a{MARK}{:016x}", self.thread);
+        if self.nonce > 0 {
+            url.push_str(&format!("n{}", self.nonce));
+        }
         url.push_str("%40thread.v2/0?context=");
-        percent_encode(&context, &mut url);
-        url
-    }
-}
-
-/// As Teams does it: everything but letters, digits and `-._~`, in lower case.
-fn percent_encode(text: &str, into: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            into.push('%');
-            for digit in [byte >> 4, byte & 15] {
-                into.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        let context = serde_json::to_string(self).expect("strings, ids and flags are always JSON");
+        for part in utf8_percent_encode(&context, ENCODED) {
+            // Teams writes its hexadecimal digits small.
+            if part.starts_with('%') {
+                url.push_str(&part.to_ascii_lowercase());
+            } else {
+                url.push_str(part);
             }
         }
+        url
     }
 }
 

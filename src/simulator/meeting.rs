@@ -7,24 +7,23 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::registrant::Mode;
 
 use super::{
-    call::Success,
+    answer::{Problem, Success},
     chance,
-    config::{Config, Refusal, RegistrationState, SecondPost},
-    fault::Fault,
+    config::{ApiRefusal, Config, RegistrationState, SecondPost, TENANT},
+    fault::SimulatedFault,
     link::Link,
-    page,
-    posted::{Posted, REGISTRANT_TYPE, no_more, object},
-    problem::Problem,
-    register::{Record, Register},
-    stats::{Enrolment, Stats},
+    register::{Record, Register, RegisterPage},
+    request::no_more,
+    stats::{EnrolledPerson, RegistrationStatus, Stats},
 };
 
+const REGISTRANT_TYPE: &str = "#microsoft.graph.externalMeetingRegistrant";
 const REGISTRATION_TYPE: &str = "#microsoft.graph.externalMeetingRegistration";
 
 /// The server's words for a registration body that it does not take (reported by users in
@@ -32,15 +31,86 @@ const REGISTRATION_TYPE: &str = "#microsoft.graph.externalMeetingRegistration";
 const WRONG_TYPE: &str = "Invalid request. Provide microsoft.graph.meetingRegistration or \
                           microsoft.graph.externalMeetingRegistration in request body.";
 
+/// The body of a registrant's POST, read but not yet held against the mode.
+pub(super) struct Posted {
+    pub(super) id: String,
+    tenant: Option<Value>,
+    user: Option<Value>,
+}
+
+impl Posted {
+    pub(super) fn parse(mut members: Map<String, Value>) -> Result<Self, Problem> {
+        if members.remove("@odata.type") != Some(json!(REGISTRANT_TYPE)) {
+            return Err(Problem::bad_request(
+                "Invalid request. Provide microsoft.graph.meetingRegistrant or \
+                 microsoft.graph.externalMeetingRegistrant in request body.",
+            ));
+        }
+        let id = match members.remove("id") {
+            Some(Value::String(id)) if !id.is_empty() => id,
+            _ => return Err(Problem::bad_request("The registrant's id is missing.")),
+        };
+        let tenant = members.remove("tenantId");
+        let user = members.remove("userId");
+        no_more(&members, "microsoft.graph.externalMeetingRegistrant")?;
+        Ok(Self { id, tenant, user })
+    }
+
+    /// The registrant, as the mode wants it.
+    fn registrant(&self, mode: Mode) -> Result<MeetingEntry, Problem> {
+        let member = match (mode, &self.tenant, &self.user) {
+            (Mode::Everyone, None, None) => None,
+            (Mode::Everyone, ..) => {
+                return Err(Problem::bad_request(
+                    "tenantId and userId must not be provided when allowedRegistrant is everyone.",
+                ));
+            }
+            (Mode::Organization, Some(tenant), Some(user)) => {
+                let (tenant, user) = (guid("tenantId", tenant)?, guid("userId", user)?);
+                Some(Box::new(OrganizationMember { tenant, user }))
+            }
+            (Mode::Organization, ..) => {
+                return Err(Problem::bad_request(
+                    "tenantId and userId must be provided when allowedRegistrant is organization.",
+                ));
+            }
+        };
+        Ok(MeetingEntry { id: self.id.clone(), member })
+    }
+}
+
+/// A GUID in the one spelling that Graph writes.
+fn guid(name: &str, value: &Value) -> Result<Uuid, Problem> {
+    value
+        .as_str()
+        .filter(|text| text.len() == 36)
+        .and_then(|text| Uuid::try_parse(text).ok())
+        .ok_or_else(|| Problem::bad_request(format!("{name} is not a valid GUID.")))
+}
+
+/// Somebody who is registered.
+#[derive(Debug)]
+pub(super) struct MeetingEntry {
+    id: String,
+    /// Who it is in the organization, where only the organization may register.
+    member: Option<Box<OrganizationMember>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OrganizationMember {
+    tenant: Uuid,
+    user: Uuid,
+}
+
 /// One meeting.
 #[derive(Debug)]
-pub(super) struct Meeting {
+pub(super) struct SimulatedMeeting {
     registration: RegistrationState,
     /// The registration's id: the same however often it is deleted and made again.
     id: Uuid,
     thread: u64,
     organizer: Uuid,
-    register: Register<Option<Box<(Uuid, Uuid)>>>,
+    pub(super) people: Register<MeetingEntry>,
 }
 
 /// Whose meeting it is: the object id in `/users/{id}`, or one that stands for `/me` and for each
@@ -51,8 +121,7 @@ pub(super) fn organizer(config: &Config, user: Option<&str>) -> Uuid {
 }
 
 /// How a meeting was called.
-#[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
+pub(super) struct MeetingContext<'a> {
     pub(super) config: &'a Config,
     pub(super) base: &'a str,
     pub(super) organizer: Uuid,
@@ -60,17 +129,22 @@ pub(super) struct Context<'a> {
     pub(super) now: Duration,
 }
 
-impl Context<'_> {
+impl MeetingContext<'_> {
     fn odata(&self, tail: &str) -> String {
         format!(
             "{}/beta/$metadata#users('{}')/onlineMeetings('{}')/registration{tail}",
             self.base, self.organizer, self.meeting
         )
     }
+
+    /// The key of an id in the register.
+    fn key(&self, id: &str) -> u64 {
+        chance::text(self.config.seed, id)
+    }
 }
 
 #[derive(Default, Serialize)]
-struct RegistrantAnswer<'a> {
+struct RegistrantEntity<'a> {
     #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     #[serde(rename = "@odata.type")]
@@ -85,7 +159,21 @@ struct RegistrantAnswer<'a> {
     tenant: Option<Uuid>,
 }
 
-impl Meeting {
+impl<'a> RegistrantEntity<'a> {
+    /// As lists show it.
+    fn new(registrant: &'a MeetingEntry, context: Option<String>) -> Self {
+        Self {
+            context,
+            kind: REGISTRANT_TYPE,
+            id: &registrant.id,
+            link: Some(Value::Null),
+            user: registrant.member.as_ref().map(|member| member.user),
+            tenant: registrant.member.as_ref().map(|member| member.tenant),
+        }
+    }
+}
+
+impl SimulatedMeeting {
     pub(super) fn new(config: &Config, id: &str) -> Self {
         let hash = chance::text(config.seed, id);
         Self {
@@ -93,60 +181,44 @@ impl Meeting {
             id: chance::uuid(hash),
             thread: chance::mix(hash),
             organizer: organizer(config, None),
-            register: Register::default(),
+            people: Register::default(),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.register.len()
+    pub(super) fn show(&self, context: &MeetingContext<'_>) -> Result<Success, Problem> {
+        self.exists()?;
+        Ok(Success::ok(&self.entity(context)))
     }
 
-    /// Counts an attempt to enrol this id.
-    pub(super) fn attempt(&mut self, hash: u64) -> u32 {
-        self.register.attempt(hash)
-    }
-
-    pub(super) fn show(&self, context: &Context<'_>) -> Result<Success, Problem> {
-        let mode = match self.registration {
-            RegistrationState::External(mode) => mode,
-            RegistrationState::Teams => {
-                let body = json!({
-                    "@odata.context": context.odata("/$entity"),
-                    "@odata.type": "#microsoft.graph.meetingRegistration",
-                    "id": self.id,
-                    "registrationPageWebUrl": "https://teams.microsoft.com/registration/rehearsal",
-                    "allowedRegistrant": "everyone",
-                    "subject": "Rehearsal",
-                    "description": "",
-                    "registrationPageViewCount": 0,
-                    "speakers": [],
-                });
-                return Ok(Success::json(StatusCode::OK, &body));
-            }
-            RegistrationState::Missing => {
-                return Err(Problem::not_found("The meeting has no registration."));
-            }
-        };
-        Ok(Success::json(StatusCode::OK, &self.entity(context, mode)))
-    }
-
-    fn entity(&self, context: &Context<'_>, mode: Mode) -> Value {
-        json!({
-            "@odata.context": context.odata("/$entity"),
-            "@odata.type": REGISTRATION_TYPE,
-            "id": self.id,
-            "allowedRegistrant": mode.as_str(),
-        })
+    fn entity(&self, context: &MeetingContext<'_>) -> Value {
+        let context = context.odata("/$entity");
+        match self.registration {
+            RegistrationState::External(mode) => json!({
+                "@odata.context": context,
+                "@odata.type": REGISTRATION_TYPE,
+                "id": self.id,
+                "allowedRegistrant": mode.as_str(),
+            }),
+            RegistrationState::Teams | RegistrationState::Missing => json!({
+                "@odata.context": context,
+                "@odata.type": "#microsoft.graph.meetingRegistration",
+                "id": self.id,
+                "registrationPageWebUrl": "https://teams.microsoft.com/registration/rehearsal",
+                "allowedRegistrant": "everyone",
+                "subject": "Rehearsal",
+                "description": "",
+                "registrationPageViewCount": 0,
+                "speakers": [],
+            }),
+        }
     }
 
     pub(super) fn enable(
         &mut self,
-        context: &Context<'_>,
-        body: &[u8],
+        context: &MeetingContext<'_>,
+        mut members: Map<String, Value>,
     ) -> Result<Success, Problem> {
-        let mut members = object(body)?;
-        if members.remove("@odata.type").as_ref().and_then(Value::as_str) != Some(REGISTRATION_TYPE)
-        {
+        if members.remove("@odata.type") != Some(json!(REGISTRATION_TYPE)) {
             return Err(Problem::bad_request(WRONG_TYPE));
         }
         let mode = members
@@ -154,31 +226,31 @@ impl Meeting {
             .and_then(|mode| mode.as_str()?.parse::<Mode>().ok())
             .ok_or_else(|| Problem::bad_request("The value of allowedRegistrant is invalid."))?;
         no_more(&members, "microsoft.graph.externalMeetingRegistration")?;
-        if self.registration != RegistrationState::Missing {
+        if self.exists().is_ok() {
             return Err(Problem::conflict("The meeting has a registration already."));
         }
         self.registration = RegistrationState::External(mode);
-        Ok(Success::json(StatusCode::CREATED, &self.entity(context, mode)))
+        Ok(Success::json(StatusCode::CREATED, &self.entity(context)))
     }
 
     pub(super) fn disable(&mut self) -> Result<Success, Problem> {
-        self.external_or_teams()?;
+        self.exists()?;
         self.registration = RegistrationState::Missing;
-        self.register.clear();
+        self.people.clear();
         Ok(Success::no_content())
     }
 
-    fn external_or_teams(&self) -> Result<(), Problem> {
+    fn exists(&self) -> Result<(), Problem> {
         match self.registration {
             RegistrationState::Missing => {
                 Err(Problem::not_found("The meeting has no registration."))
             }
-            _ => Ok(()),
+            RegistrationState::External(_) | RegistrationState::Teams => Ok(()),
         }
     }
 
     fn external(&self) -> Result<Mode, Problem> {
-        self.external_or_teams()?;
+        self.exists()?;
         match self.registration {
             RegistrationState::External(mode) => Ok(mode),
             _ => Err(Problem::bad_request(
@@ -187,26 +259,24 @@ impl Meeting {
         }
     }
 
-    /// Enrols somebody. `shape` is a fault within the answer, `hash` decides what is left open.
+    /// Enrols somebody. `fault` may be one within the answer, `hash` decides what is left open.
     pub(super) fn enrol(
         &mut self,
-        context: &Context<'_>,
+        context: &MeetingContext<'_>,
         posted: &Posted,
-        shape: Option<Fault>,
+        fault: Option<SimulatedFault>,
         hash: u64,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         let mode = self.external()?;
         self.organizer = context.organizer;
-        let person = posted.person(mode)?;
-        if context.config.refuse == Some(Refusal::NoData) {
-            return Ok(Success::json(StatusCode::OK, &RegistrantAnswer::default()));
+        let registrant = posted.registrant(mode)?;
+        if context.config.refuse == Some(ApiRefusal::NoData) {
+            return Ok(Success::ok(&RegistrantEntity::default()));
         }
-        let key = chance::text(context.config.seed, &posted.id);
-        let first = self.find(key, &posted.id).last();
-        if first.is_some() {
-            stats.duplicates += 1;
-        }
+        let key = context.key(&posted.id);
+        let first = self.find(key, &posted.id).last().map(|(number, _)| number);
+        stats.duplicates += u64::from(first.is_some());
         let number = match (first, context.config.second_post) {
             (Some(first), SecondPost::Return) => first,
             (Some(_), SecondPost::Conflict) => {
@@ -214,149 +284,113 @@ impl Meeting {
             }
             _ => {
                 stats.created += 1;
-                self.register.add(key, &posted.id, context.now, person)
+                self.people.add(key, context.now, registrant)
             }
         };
-        let record = self.register.get(number).expect("found or added just now");
-        let quirk = chance::unit(chance::mix(hash)) * 100.0 < context.config.quirks;
+        let record = self.people.get(number).expect("found or added just now");
+        let mut entity =
+            RegistrantEntity::new(&record.data, Some(context.odata("/registrants/$entity")));
         // Microsoft's own examples: another id where everyone may register, the person's two ids
         // swapped where the organization may.
+        let quirk = chance::unit(chance::mix(hash)) * 100.0 < context.config.quirks;
         let other_id = chance::uuid(hash).to_string();
-        let differs = shape == Some(Fault::OtherId) || (quirk && mode == Mode::Everyone);
-        let (mut tenant, mut user) = (None, None);
-        if let Some(person) = &record.data {
-            (tenant, user) = (Some(person.0), Some(person.1));
-            if quirk {
-                (tenant, user) = (user, tenant);
-            }
+        if fault == Some(SimulatedFault::OtherId) || (quirk && mode == Mode::Everyone) {
+            entity.id = &other_id;
         }
-        let link = match (shape, hash % 3) {
-            (Some(Fault::NoLink), 0) => None,
-            (Some(Fault::NoLink), 1) => Some(Value::Null),
-            (Some(Fault::NoLink), _) => Some(json!("")),
-            (Some(Fault::WrongPrid), _) => Some(json!(self.link(context, record, &other_id))),
-            _ => Some(json!(self.link(context, record, &posted.id))),
-        };
-        let answer = RegistrantAnswer {
-            context: Some(context.odata("/registrants/$entity")),
-            kind: REGISTRANT_TYPE,
-            id: if differs { &other_id } else { &posted.id },
-            link,
-            user,
-            tenant,
+        if quirk {
+            std::mem::swap(&mut entity.tenant, &mut entity.user);
+        }
+        entity.link = match (fault, hash % 3) {
+            (Some(SimulatedFault::NoLink), 0) => None,
+            (Some(SimulatedFault::NoLink), 1) => Some(Value::Null),
+            (Some(SimulatedFault::NoLink), _) => Some(json!("")),
+            (Some(SimulatedFault::WrongPrid), _) => {
+                Some(json!(self.link(context.organizer, record, &other_id)))
+            }
+            _ => Some(json!(self.link(context.organizer, record, &posted.id))),
         };
         // 200, not 201: so the reference says.
-        Ok(Success::json(StatusCode::OK, &answer))
+        Ok(Success::ok(&entity))
     }
 
     /// The registrants present with this id, newest first.
-    fn find(&self, key: u64, id: &str) -> impl Iterator<Item = u32> {
-        self.register.with_hash(key).filter(move |&number| {
-            self.register.get(number).is_some_and(|record| self.register.text(record) == id)
-        })
+    fn find(&self, key: u64, id: &str) -> impl Iterator<Item = (u32, &Record<MeetingEntry>)> {
+        self.people.with_hash(key).filter(move |(_, record)| record.data.id == id)
     }
 
-    fn link(
-        &self,
-        context: &Context<'_>,
-        record: &Record<Option<Box<(Uuid, Uuid)>>>,
-        prid: &str,
-    ) -> String {
+    fn link(&self, organizer: Uuid, record: &Record<MeetingEntry>, prid: &str) -> String {
         Link {
             thread: self.thread,
             nonce: record.nonce,
-            tenant: context.config.tenant,
-            organizer: context.organizer,
+            tenant: TENANT,
+            organizer,
             prid: Some(prid),
-            public: Some(record.data.is_none()),
+            public: Some(record.data.member.is_none()),
         }
         .url()
     }
 
-    fn item<'a>(
-        &'a self,
-        record: &Record<Option<Box<(Uuid, Uuid)>>>,
-        context: Option<String>,
-    ) -> RegistrantAnswer<'a> {
-        RegistrantAnswer {
-            context,
-            kind: REGISTRANT_TYPE,
-            id: self.register.text(record),
-            link: Some(Value::Null),
-            user: record.data.as_ref().map(|person| person.1),
-            tenant: record.data.as_ref().map(|person| person.0),
-        }
-    }
-
     pub(super) fn list(
         &self,
-        context: &Context<'_>,
+        context: &MeetingContext<'_>,
         path: &str,
         query: &str,
     ) -> Result<Success, Problem> {
         self.external()?;
-        if context.config.refuse == Some(Refusal::NoData) {
-            let nobody = page::Page::<RegistrantAnswer<'_>>::default();
-            return Ok(Success::json(StatusCode::OK, &nobody));
+        let MeetingContext { config, base, now, .. } = *context;
+        if config.refuse == Some(ApiRefusal::NoData) {
+            return Ok(Success::ok(&json!({"value": []})));
         }
-        let page = page::cut(context.config, context.base, path, query, |start| {
-            self.register
-                .from(start)
-                .filter(|(_, record)| record.made() + context.config.list_lag <= context.now)
-                .map(|(number, record)| (number, self.item(record, None)))
+        let mut page = RegisterPage::cut(config, base, path, query, |start| {
+            let people = self.people.present(start);
+            people
+                .filter(|(_, record)| record.made + config.list_lag <= now)
+                .map(|(number, record)| (number, RegistrantEntity::new(&record.data, None)))
         })?;
-        Ok(Success::json(StatusCode::OK, &page.with_context(context.odata("/registrants"))))
+        page.context = Some(context.odata("/registrants"));
+        Ok(Success::ok(&page))
     }
 
     /// One registrant. Nothing documents this call; whether it gives the link is unknown, so it
     /// does not.
-    pub(super) fn one(&self, context: &Context<'_>, id: &str) -> Result<Success, Problem> {
+    pub(super) fn one(&self, context: &MeetingContext<'_>, id: &str) -> Result<Success, Problem> {
         self.external()?;
-        let key = chance::text(context.config.seed, id);
-        let record = self
-            .find(key, id)
-            .last()
-            .and_then(|number| self.register.get(number))
-            .ok_or_else(|| Problem::not_found("The registrant was not found."))?;
+        let (_, record) = self.find(context.key(id), id).last().ok_or_else(unknown)?;
         let context = context.odata("/registrants/$entity");
-        Ok(Success::json(StatusCode::OK, &self.item(record, Some(context))))
+        Ok(Success::ok(&RegistrantEntity::new(&record.data, Some(context))))
     }
 
     /// Removes everybody with this id.
     pub(super) fn remove(
         &mut self,
-        context: &Context<'_>,
+        context: &MeetingContext<'_>,
         id: &str,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         self.external()?;
-        let key = chance::text(context.config.seed, id);
-        let found: Vec<u32> = self.find(key, id).collect();
+        let found: Vec<u32> = self.find(context.key(id), id).map(|(number, _)| number).collect();
         if found.is_empty() {
-            return Err(Problem::not_found("The registrant was not found."));
+            return Err(unknown());
         }
         for number in found {
-            self.register.remove(number);
+            self.people.remove(number);
             stats.deleted += 1;
         }
         Ok(Success::no_content())
     }
 
-    /// Writes down who is enrolled. The links are those of the last organizer that enrolled
-    /// somebody here.
-    pub(super) fn books(&self, config: &Config, meeting: &str, into: &mut Vec<Enrolment>) {
-        let now = Duration::ZERO;
-        let organizer = self.organizer;
-        let context = &Context { config, base: "", organizer, meeting, now };
-        into.extend(self.register.from(0).map(|(_, record)| {
-            let id = self.register.text(record);
-            Enrolment {
-                target: meeting.to_owned(),
-                id: id.to_owned(),
-                email: None,
-                status: "registered",
-                join_web_url: Some(self.link(context, record, id)),
-            }
-        }));
+    /// Who is enrolled. The links are those of the last organizer that enrolled somebody here.
+    pub(super) fn books(&self, meeting: &str) -> impl Iterator<Item = EnrolledPerson> {
+        self.people.present(0).map(move |(_, record)| EnrolledPerson {
+            target: meeting.to_owned(),
+            id: record.data.id.clone(),
+            email: None,
+            status: RegistrationStatus::Registered,
+            join_web_url: Some(self.link(self.organizer, record, &record.data.id)),
+        })
     }
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("The registrant was not found.")
 }

@@ -13,21 +13,20 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    assertion,
-    call::Success,
+    answer::{Success, written},
     chance,
     config::{Caller, Config},
-    token::Tokens,
+    token::{ASSERTION_TYPE, IssuedTokens, is_assertion},
 };
 
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What the endpoint remembers.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct TokenEndpoint {
     devices: HashMap<String, Device>,
     refresh: HashSet<String>,
-    pub(super) tokens: Tokens,
+    pub(super) issued: IssuedTokens,
 }
 
 #[derive(Debug)]
@@ -38,66 +37,37 @@ struct Device {
     offline: bool,
 }
 
+/// How long a device code lives.
+const DEVICE_CODE_LIFETIME: Duration = Duration::from_secs(900);
+
 /// A refusal: OAuth's code, Entra's number, and words.
-struct Denied(StatusCode, &'static str, u32, &'static str);
+struct Denied(&'static str, u32, &'static str);
 
 const PENDING: Denied = Denied(
-    StatusCode::BAD_REQUEST,
     "authorization_pending",
     70_016,
     "OAuth 2.0 device flow error. Authorization is pending. Continue polling.",
 );
-const SLOW_DOWN: Denied =
-    Denied(StatusCode::BAD_REQUEST, "slow_down", 90_006, "Polling too often. Slow down.");
-const EXPIRED: Denied =
-    Denied(StatusCode::BAD_REQUEST, "expired_token", 70_020, "The device code has expired.");
-const DECLINED: Denied = Denied(
-    StatusCode::BAD_REQUEST,
-    "authorization_declined",
-    70_017,
-    "The end user declined the request.",
-);
-const BAD_CODE: Denied = Denied(
-    StatusCode::BAD_REQUEST,
-    "bad_verification_code",
-    70_018,
-    "The device code was not recognised.",
-);
-const BAD_SECRET: Denied = Denied(
-    StatusCode::UNAUTHORIZED,
-    "invalid_client",
-    7_000_215,
-    "Invalid client secret provided.",
-);
-const BAD_ASSERTION: Denied = Denied(
-    StatusCode::UNAUTHORIZED,
-    "invalid_client",
-    700_027,
-    "Client assertion failed validation.",
-);
+const SLOW_DOWN: Denied = Denied("slow_down", 90_006, "Polling too often. Slow down.");
+const EXPIRED: Denied = Denied("expired_token", 70_020, "The device code has expired.");
+const BAD_CODE: Denied =
+    Denied("bad_verification_code", 70_018, "The device code was not recognised.");
+const BAD_ASSERTION: Denied =
+    Denied("invalid_client", 700_027, "Client assertion failed validation.");
 const BAD_REFRESH: Denied = Denied(
-    StatusCode::BAD_REQUEST,
     "invalid_grant",
     70_000,
     "The provided value for the input parameter 'refresh_token' is not valid.",
 );
-const BAD_GRANT: Denied = Denied(
-    StatusCode::BAD_REQUEST,
-    "unsupported_grant_type",
-    70_003,
-    "The app requested an unsupported grant type.",
-);
-const MISSING: Denied = Denied(
-    StatusCode::BAD_REQUEST,
-    "invalid_request",
-    900_144,
-    "The request body lacks a parameter that it must contain.",
-);
+const BAD_GRANT: Denied =
+    Denied("unsupported_grant_type", 70_003, "The app requested an unsupported grant type.");
+const MISSING: Denied =
+    Denied("invalid_request", 900_144, "The request body lacks a parameter that it must contain.");
 
 /// The parameters of a form.
-struct Form(HashMap<String, String>);
+struct Parameters(HashMap<String, String>);
 
-impl Form {
+impl Parameters {
     fn parse(body: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
     }
@@ -109,145 +79,147 @@ impl Form {
 
 /// What decides about an answer beside the form.
 #[derive(Clone, Copy)]
-pub(super) struct Moment<'a> {
+pub(super) struct TokenContext<'a> {
     pub(super) config: &'a Config,
     pub(super) base: &'a str,
     pub(super) now: Duration,
 }
 
-impl Moment<'_> {
+impl TokenContext<'_> {
     fn at(&self) -> SystemTime {
         self.config.epoch + self.now
     }
 
     /// The answer to a result.
     fn answer(&self, result: Result<Value, Denied>) -> Success {
-        match result {
-            Ok(body) => Success::json(StatusCode::OK, &body),
-            Err(Denied(status, error, number, words)) => {
-                let timestamp = jiff::Timestamp::try_from(self.at())
-                    .map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
-                    .unwrap_or_default();
-                let body = json!({
-                    "error": error,
-                    "error_description": format!("AADSTS{number}: {words}"),
-                    "error_codes": [number],
-                    "timestamp": timestamp,
-                    "trace_id": chance::uuid(number.into()),
-                    "correlation_id": chance::uuid(!u64::from(number)),
-                });
-                Success::json(status, &body)
-            }
-        }
+        let Denied(error, number, words) = match result {
+            Ok(body) => return Success::ok(&body),
+            Err(denied) => denied,
+        };
+        let unauthorized = error == "invalid_client";
+        let status = if unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+        let body = json!({
+            "error": error,
+            "error_description": format!("AADSTS{number}: {words}"),
+            "error_codes": [number],
+            "timestamp": written(self.at(), "%Y-%m-%d %H:%M:%SZ"),
+            "trace_id": chance::uuid(number.into()),
+            "correlation_id": chance::uuid(!u64::from(number)),
+        });
+        Success::json(status, &body)
     }
 }
 
-impl Desk {
+impl TokenEndpoint {
     /// `POST /{tenant}/oauth2/v2.0/devicecode`
-    pub(super) fn device_code(&mut self, moment: Moment<'_>, body: &[u8]) -> Success {
-        let form = Form::parse(body);
+    pub(super) fn device_code(&mut self, context: TokenContext<'_>, body: &[u8]) -> Success {
+        let form = Parameters::parse(body);
         let result = form.get("client_id").and_then(|_| form.get("scope")).map(|scope| {
-            let device = moment.config.tokens.device;
+            let interval = context.config.tokens.poll_interval;
             let number = self.devices.len() as u64;
-            let hash = chance::pair(moment.config.seed ^ 0xde71_ce00, number);
+            let hash = chance::pair(context.config.seed ^ 0xde71_ce00, number);
             let device_code = format!("D{hash:016x}{:016x}", chance::mix(hash));
             let user_code = format!("{:09X}", hash >> 28);
             let offline = scope.split(' ').any(|scope| scope == "offline_access");
-            let entry = Device { made: moment.now, polls: 0, last: None, offline };
+            let entry = Device { made: context.now, polls: 0, last: None, offline };
             self.devices.insert(device_code.clone(), entry);
-            let uri = format!("{}/devicelogin", moment.base);
+            let uri = format!("{}/devicelogin", context.base);
             json!({
                 "user_code": user_code,
                 "device_code": device_code,
                 "verification_uri": uri,
-                "expires_in": device.lifetime.as_secs(),
-                "interval": u64::try_from(device.interval.as_millis().div_ceil(1_000)).ok(),
+                "expires_in": DEVICE_CODE_LIFETIME.as_secs(),
+                "interval": u64::try_from(interval.as_millis().div_ceil(1_000)).ok(),
                 "message": format!(
                     "To sign in, use a web browser to open the page {uri} and enter the code \
                      {user_code} to authenticate."
                 ),
             })
         });
-        moment.answer(result)
+        context.answer(result)
     }
 
     /// `POST /{tenant}/oauth2/v2.0/token`
-    pub(super) fn token(&mut self, moment: Moment<'_>, body: &[u8]) -> Success {
-        let form = Form::parse(body);
+    pub(super) fn token(&mut self, context: TokenContext<'_>, body: &[u8]) -> Success {
+        let form = Parameters::parse(body);
         let result = form.get("grant_type").and_then(|grant| match grant {
-            "client_credentials" => self.client_credentials(moment, &form),
-            DEVICE_GRANT => self.device(moment, &form),
+            "client_credentials" => self.client_credentials(context, &form),
+            DEVICE_GRANT => self.device(context, &form),
             "refresh_token" => {
                 if !self.refresh.contains(form.get("refresh_token")?) {
                     return Err(BAD_REFRESH);
                 }
-                Ok(self.give(moment, Caller::Delegated, form.get("client_id")?, true))
+                Ok(self.give(context, Caller::Delegated, form.get("client_id")?, true))
             }
             _ => Err(BAD_GRANT),
         });
-        moment.answer(result)
+        context.answer(result)
     }
 
     /// `GET /metadata/identity/oauth2/token`, and App Service's `GET /msi/token`.
-    pub(super) fn managed_identity(&mut self, moment: Moment<'_>, query: &str) -> Success {
-        let form = Form::parse(query.as_bytes());
+    pub(super) fn managed_identity(&mut self, context: TokenContext<'_>, query: &str) -> Success {
+        let form = Parameters::parse(query.as_bytes());
         let result = form.get("resource").map(|resource| {
             let client = form.get("client_id").unwrap_or("managed-identity");
-            let mut body = self.give(moment, Caller::Application, client, false);
-            let since = moment.at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let lifetime = moment.config.tokens.lifetime;
+            let mut body = self.give(context, Caller::Application, client, false);
+            let since = context.at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let lifetime = context.config.tokens.lifetime;
             // Both are text here, unlike at the token endpoint.
             body["expires_in"] = json!(lifetime.as_secs().to_string());
             body["expires_on"] = json!((since + lifetime).as_secs().to_string());
             body["resource"] = json!(resource);
             body
         });
-        moment.answer(result)
+        context.answer(result)
     }
 
-    fn client_credentials(&mut self, moment: Moment<'_>, form: &Form) -> Result<Value, Denied> {
+    fn client_credentials(
+        &mut self,
+        context: TokenContext<'_>,
+        form: &Parameters,
+    ) -> Result<Value, Denied> {
         let client = form.get("client_id")?;
         form.get("scope")?;
         if let Ok(assertion) = form.get("client_assertion") {
-            if form.get("client_assertion_type")? != assertion::TYPE {
+            if form.get("client_assertion_type")? != ASSERTION_TYPE
+                || !is_assertion(assertion, client, context.at())
+            {
                 return Err(BAD_ASSERTION);
             }
-            assertion::check(moment.config, assertion, client, moment.at())
-                .map_err(|_| BAD_ASSERTION)?;
         } else {
-            let secret = form.get("client_secret")?;
-            if moment.config.tokens.client_secret.as_deref().is_some_and(|known| known != secret) {
-                return Err(BAD_SECRET);
-            }
+            form.get("client_secret")?;
         }
-        Ok(self.give(moment, Caller::Application, client, false))
+        Ok(self.give(context, Caller::Application, client, false))
     }
 
-    fn device(&mut self, moment: Moment<'_>, form: &Form) -> Result<Value, Denied> {
+    fn device(&mut self, context: TokenContext<'_>, form: &Parameters) -> Result<Value, Denied> {
         let client = form.get("client_id")?;
-        let rules = moment.config.tokens.device;
+        let rules = &context.config.tokens;
         let device = self.devices.get_mut(form.get("device_code")?).ok_or(BAD_CODE)?;
-        if moment.now >= device.made + rules.lifetime {
+        if context.now >= device.made + DEVICE_CODE_LIFETIME {
             return Err(EXPIRED);
         }
-        let last = device.last.replace(moment.now);
-        if last.is_some_and(|last| moment.now < last + rules.interval) {
+        let last = device.last.replace(context.now);
+        if last.is_some_and(|last| context.now < last + rules.poll_interval) {
             return Err(SLOW_DOWN);
         }
         device.polls += 1;
         if device.polls <= rules.pending_polls {
             return Err(PENDING);
         }
-        if rules.declined {
-            return Err(DECLINED);
-        }
         let offline = device.offline;
-        Ok(self.give(moment, Caller::Delegated, client, offline))
+        Ok(self.give(context, Caller::Delegated, client, offline))
     }
 
-    fn give(&mut self, moment: Moment<'_>, caller: Caller, client: &str, refresh: bool) -> Value {
-        let token = self.tokens.make(moment.config, caller, client, moment.now);
-        let lifetime = moment.config.tokens.lifetime.as_secs();
+    fn give(
+        &mut self,
+        context: TokenContext<'_>,
+        caller: Caller,
+        client: &str,
+        refresh: bool,
+    ) -> Value {
+        let token = self.issued.make(context.config, caller, client, context.now);
+        let lifetime = context.config.tokens.lifetime.as_secs();
         let mut body = json!({
             "token_type": "Bearer",
             "expires_in": lifetime,
@@ -255,7 +227,7 @@ impl Desk {
             "access_token": token,
         });
         if refresh {
-            let hash = chance::pair(moment.config.seed ^ 0x7ef7_e500, self.tokens.made);
+            let hash = chance::pair(context.config.seed ^ 0x7ef7_e500, self.issued.made);
             let token = format!("rehearsal.{hash:016x}");
             body["refresh_token"] = json!(token);
             self.refresh.insert(token);
@@ -272,21 +244,20 @@ mod tests {
         serde_json::from_slice(&success.body).expect("JSON")
     }
 
-    fn moment(config: &Config, seconds: u64) -> Moment<'_> {
-        Moment { config, base: "http://127.0.0.1:1", now: Duration::from_secs(seconds) }
+    fn context(config: &Config, seconds: u64) -> TokenContext<'_> {
+        TokenContext { config, base: "http://127.0.0.1:1", now: Duration::from_secs(seconds) }
     }
 
     #[test]
-    fn a_secret_is_worth_a_token_and_a_wrong_one_is_not() {
-        let mut config = Config::default();
-        config.tokens.client_secret = Some("right".to_owned());
-        let mut desk = Desk::default();
-        let mut ask = |form: &str| desk.token(moment(&config, 0), form.as_bytes());
+    fn a_secret_is_worth_a_token() {
+        let config = Config::default();
+        let mut desk = TokenEndpoint::default();
+        let mut ask = |form: &str| desk.token(context(&config, 0), form.as_bytes());
         let form = "grant_type=client_credentials&client_id=c&scope=s%2F.default&client_secret=";
-        let given = body(&ask(&format!("{form}right")));
+        let given = body(&ask(&format!("{form}secret")));
         assert_eq!((&given["token_type"], &given["expires_in"]), (&json!("Bearer"), &json!(3_599)));
         assert!(given.get("refresh_token").is_none());
-        let denied = ask(&format!("{form}wrong"));
+        let denied = ask(&format!("{form}&client_assertion=a&client_assertion_type=b"));
         assert_eq!(denied.status, 401);
         assert_eq!(body(&denied)["error"], "invalid_client");
         assert_eq!(body(&ask(form))["error"], "invalid_request");
@@ -296,13 +267,13 @@ mod tests {
     #[test]
     fn a_device_code_waits_slows_down_and_gives_a_refresh_token() {
         let config = Config::default();
-        let mut desk = Desk::default();
+        let mut desk = TokenEndpoint::default();
         let form = b"client_id=c&scope=User.Read+offline_access";
-        let made = body(&desk.device_code(moment(&config, 0), form));
+        let made = body(&desk.device_code(context(&config, 0), form));
         assert_eq!((&made["interval"], &made["expires_in"]), (&json!(5), &json!(900)));
         let code = made["device_code"].as_str().expect("a code").to_owned();
         let poll = format!("grant_type={DEVICE_GRANT}&client_id=c&device_code={code}");
-        let mut ask = |at, form: &str| body(&desk.token(moment(&config, at), form.as_bytes()));
+        let mut ask = |at, form: &str| body(&desk.token(context(&config, at), form.as_bytes()));
         assert_eq!(ask(0, &poll)["error"], "authorization_pending");
         assert_eq!(ask(3, &poll)["error"], "slow_down");
         assert_eq!(ask(8, &poll)["error"], "authorization_pending");
@@ -320,7 +291,7 @@ mod tests {
     fn a_managed_identity_says_when_its_token_ends() {
         let config = Config::default();
         let query = "api-version=2018-02-01&resource=https%3A%2F%2Fgraph.microsoft.com%2F";
-        let given = body(&Desk::default().managed_identity(moment(&config, 1), query));
+        let given = body(&TokenEndpoint::default().managed_identity(context(&config, 1), query));
         assert_eq!(given["expires_on"], (1_767_225_600_u64 + 1 + 3_599).to_string());
     }
 }

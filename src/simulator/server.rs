@@ -5,7 +5,6 @@ use std::{
     convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
-    pin::Pin,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -14,11 +13,11 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{ConnectInfo, Request, State},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use http::{HeaderMap, HeaderName, StatusCode, Version, header, uri::Authority};
+use http::{StatusCode, Version, header, uri::Authority};
 use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
@@ -26,11 +25,10 @@ use tokio::{
 };
 
 use super::{
-    Simulator,
-    call::{Answer, Call, Fate},
-    clock::Clock,
-    socket::{Door, Loopback, Wire},
-    tls::Tls,
+    answer::{Delivery, HttpAnswer},
+    connection::{ConnectionListener, ResetSwitch, Tls},
+    core::{Simulator, SimulatorClock},
+    request::HttpCall,
 };
 
 /// The largest body that is read; Graph's own requests are far smaller.
@@ -39,57 +37,45 @@ const MAX_BODY: usize = 1 << 20;
 /// How long answers under way are waited for at the end.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Serves a simulator until `shutdown` is ready.
-///
-/// # Errors
-/// When the listener is not on a loopback address, or cannot be asked for it.
-pub async fn serve(
-    simulator: Simulator,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    serve_by(simulator, listener, None, shutdown).await
-}
+/// The length of a body that is larger than any bound a client should put on an answer.
+const GIANT: usize = 1 << 30;
 
-async fn serve_by(
+/// Serves a simulator until `shutdown` is ready.
+async fn serve(
     simulator: Simulator,
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     tls: Option<Tls>,
-    shutdown: impl Future<Output = ()>,
+    shutdown: oneshot::Receiver<()>,
 ) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
-    loopback_only(address)?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
     let (end, ended) = watch::channel(false);
-    let clock = Clock::new(&simulator);
-    let door = match &tls {
-        Some(tls) => Door::Tls(tls.listen(listener)),
-        None => Door::Plain(listener),
+    let shell = Shell {
+        clock: SimulatorClock::new(&simulator),
+        simulator: simulator.clone(),
+        own_base: format!("{}://{address}", scheme(tls.as_ref())),
+        scheme: scheme(tls.as_ref()),
+        ended: ended.clone(),
     };
-    let loopback = Loopback { door, address, simulator: simulator.clone() };
-    let shell = Shell { simulator, clock, address, scheme, ended: ended.clone() };
     let service = Router::new()
         .fallback(answer)
         .with_state(shell)
-        .into_make_service_with_connect_info::<Wire>();
-    let serving = axum::serve(loopback, service).with_graceful_shutdown(until(ended));
-    let serving = std::future::IntoFuture::into_future(serving);
-    let mut serving = std::pin::pin!(serving);
+        .into_make_service_with_connect_info::<ResetSwitch>();
+    let listener = ConnectionListener::new(listener, tls, simulator)?;
+    let serving = axum::serve(listener, service).with_graceful_shutdown(until(ended));
+    let mut serving = std::pin::pin!(serving.into_future());
     tokio::select! {
         result = &mut serving => return result,
-        () = shutdown => {}
+        // The sender may also just be dropped.
+        _ = shutdown => {}
     }
     // Answers that never end listen for this; whatever else is under way has the grace.
     end.send_replace(true);
     time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
 }
 
-fn loopback_only(address: SocketAddr) -> io::Result<()> {
-    if address.ip().is_loopback() {
-        return Ok(());
-    }
-    let message = format!("{address} is no loopback address; the simulator serves no other");
-    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+fn scheme(tls: Option<&Tls>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
 }
 
 async fn until(mut ended: watch::Receiver<bool>) {
@@ -101,71 +87,54 @@ async fn until(mut ended: watch::Receiver<bool>) {
 #[derive(Debug)]
 pub struct Served {
     address: SocketAddr,
-    scheme: &'static str,
+    url: String,
     shutdown: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Served {
     /// Serves on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    /// When no port, thread or runtime can be had.
     pub fn start(simulator: &Simulator) -> io::Result<Self> {
-        Self::start_on(simulator, (Ipv4Addr::LOCALHOST, 0).into())
+        Self::start_on(simulator, (Ipv4Addr::LOCALHOST, 0).into(), None)
     }
 
-    /// Serves on this address, which must be a loopback one.
+    /// Serves on this address; over TLS for clients that trust [`Tls::authority`].
     ///
     /// # Errors
     /// When the port is taken, the address is no loopback one, or no thread or runtime can be had.
-    pub fn start_on(simulator: &Simulator, address: SocketAddr) -> io::Result<Self> {
-        Self::start_by(simulator, address, None)
-    }
-
-    /// The same over TLS, for clients that trust [`Tls::authority`].
-    ///
-    /// # Errors
-    /// As [`Served::start_on`].
-    pub fn start_tls(simulator: &Simulator, address: SocketAddr, tls: &Tls) -> io::Result<Self> {
-        Self::start_by(simulator, address, Some(tls.clone()))
-    }
-
-    fn start_by(simulator: &Simulator, address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
-        loopback_only(address)?;
+    pub fn start_on(
+        simulator: &Simulator,
+        address: SocketAddr,
+        tls: Option<Tls>,
+    ) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            let message =
+                format!("{address} is no loopback address; the simulator serves no other");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let simulator = simulator.clone();
-        let scheme = if tls.is_some() { "https" } else { "http" };
         let (shutdown, asked) = oneshot::channel::<()>();
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let url = format!("{}://{address}", scheme(tls.as_ref()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
         let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
-            let asked = async {
-                // The sender may also just be dropped.
-                let _ = asked.await;
-            };
-            if let Err(error) = runtime.block_on(serve_by(simulator, listener, tls, asked)) {
+            if let Err(error) = runtime.block_on(serve(simulator, listener, tls, asked)) {
                 tracing::error!(%error, "the simulator stopped");
             }
         })?;
-        Ok(Self { address, scheme, shutdown: Some(shutdown), thread: Some(thread) })
+        Ok(Self { address, url, shutdown: Some(shutdown), thread: Some(thread) })
     }
 
     /// The address that it serves on.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Scheme, host and port, without a final slash.
-    #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://{}", self.scheme, self.address)
+        self.url.clone()
     }
 }
 
@@ -179,90 +148,86 @@ impl Drop for Served {
     }
 }
 
+/// What every call of a server needs.
 #[derive(Clone)]
 struct Shell {
     simulator: Simulator,
-    clock: Clock,
-    address: SocketAddr,
+    clock: SimulatorClock,
     scheme: &'static str,
+    /// Where the server is, for a call that does not say.
+    own_base: String,
     ended: watch::Receiver<bool>,
 }
 
 async fn answer(
     State(shell): State<Shell>,
-    ConnectInfo(wire): ConnectInfo<Wire>,
+    ConnectInfo(connection): ConnectInfo<ResetSwitch>,
     request: Request,
 ) -> Response {
-    let (visit, arrived) = (shell.simulator.visit(), time::Instant::now());
+    let (progress, arrived) = (shell.simulator.begin(), time::Instant::now());
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         // The client went away, or sent what no client of Graph sends.
-        return plain(StatusCode::PAYLOAD_TOO_LARGE);
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    rest(visit.travel()).await;
+    wait_until(arrived, progress.travel()).await;
     if parts.version == Version::HTTP_2 {
         shell.simulator.count_http2();
     }
+    let text = |name: &str| parts.headers.get(name)?.to_str().ok();
     // HTTP/2 has no `Host`.
-    let host = parts.uri.authority().map(Authority::as_str);
-    let host = host.or_else(|| text(&parts.headers, &header::HOST));
-    let base = match host {
-        Some(host) => format!("{}://{host}", shell.scheme),
-        None => format!("{}://{}", shell.scheme, shell.address),
-    };
-    let call = Call {
+    let host = parts.uri.authority().map(Authority::as_str).or_else(|| text("host"));
+    let base = host.map_or(shell.own_base, |host| format!("{}://{host}", shell.scheme));
+    let call = HttpCall {
         method: &parts.method,
         target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
         base: &base,
-        authorization: text(&parts.headers, &header::AUTHORIZATION),
-        client_request_id: text(&parts.headers, &HeaderName::from_static("client-request-id")),
-        content_type: text(&parts.headers, &header::CONTENT_TYPE),
+        authorization: text("authorization"),
+        client_request_id: text("client-request-id"),
+        content_type: text("content-type"),
         body: &body,
     };
-    let reply = visit.handle(shell.clock.now(), &call);
+    let reply = progress.handle(shell.clock.now(), &call);
     // From the arrival on, because each sleep of its own would end up to a millisecond late.
-    rest_until(arrived, visit.travel() + reply.delay).await;
-    match reply.fate {
-        Fate::Answer(answer) => whole(answer),
-        Fate::NoConnection | Fate::Reset { .. } => {
-            wire.reset();
-            plain(StatusCode::INTERNAL_SERVER_ERROR)
+    wait_until(arrived, progress.travel() + reply.delay).await;
+    let ended = until(shell.ended);
+    match reply.delivery {
+        Delivery::Answer(answer) => whole(answer),
+        Delivery::NoConnection | Delivery::Reset => {
+            connection.reset();
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
-        Fate::CutBody { answer, sent } => {
-            let sent = answer.body.slice(..sent);
+        Delivery::CutBody(answer) => {
+            let half = answer.body.slice(..answer.body.len() / 2);
             let rest = stream::once(async move {
                 // The first half must be out before the connection breaks.
                 time::sleep(Duration::from_millis(10)).await;
-                wire.reset();
+                connection.reset();
                 Err(io::Error::from(io::ErrorKind::ConnectionReset))
             });
-            drip(answer, stream::once(async { Ok(sent) }).chain(rest))
+            drip(answer, stream::once(async { Ok(half) }).chain(rest))
         }
-        Fate::SlowBody(answer) => {
+        Delivery::SlowBody(answer) => {
             let body = answer.body.clone();
             let bytes = stream::iter(0..body.len()).then(move |at| {
                 let byte = body.slice(at..=at);
                 async move {
                     time::sleep(Duration::from_secs(1)).await;
-                    Ok::<_, io::Error>(byte)
+                    Ok(byte)
                 }
             });
-            drip(answer, bytes.take_until(Box::pin(until(shell.ended))))
+            drip(answer, bytes.take_until(ended))
         }
-        Fate::Silence(answer) => {
-            let never = stream::pending::<Result<Bytes, io::Error>>();
-            drip(answer, never.take_until(Box::pin(until(shell.ended))))
+        Delivery::Silence(answer) => drip(answer, stream::pending().take_until(ended)),
+        Delivery::Stall => {
+            ended.await;
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
-        Fate::Stall => {
-            until(shell.ended).await;
-            plain(StatusCode::SERVICE_UNAVAILABLE)
-        }
-        Fate::Flood { mut answer, bytes } => {
+        Delivery::Flood(mut answer) => {
             static BLANKS: [u8; 1 << 16] = [b' '; 1 << 16];
-            let blocks = bytes.div_ceil(BLANKS.len() as u64);
-            answer.body = Bytes::new();
-            let flood =
-                stream::iter(0..blocks).map(|_| Ok::<_, Infallible>(Bytes::from_static(&BLANKS)));
+            answer.body.clear();
+            let flood = stream::iter(0..GIANT / BLANKS.len())
+                .map(|_| Ok::<_, Infallible>(Bytes::from_static(&BLANKS)));
             let mut response = whole(answer);
             *response.body_mut() = Body::from_stream(flood);
             response
@@ -270,42 +235,22 @@ async fn answer(
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-async fn rest(time: Duration) {
-    if !time.is_zero() {
-        time::sleep(time).await;
-    }
-}
-
-async fn rest_until(start: time::Instant, time: Duration) {
+async fn wait_until(start: time::Instant, time: Duration) {
     if !time.is_zero() {
         time::sleep_until(start + time).await;
     }
 }
 
-fn plain(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
-
-fn whole(answer: Answer) -> Response {
-    let mut response = Response::new(Body::from(answer.body));
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
-    response
+fn whole(answer: HttpAnswer) -> Response {
+    (answer.status, answer.headers, Body::from(answer.body)).into_response()
 }
 
 /// An answer that promises its whole body, which then comes as this stream gives it.
 fn drip(
-    answer: Answer,
+    answer: HttpAnswer,
     body: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
 ) -> Response {
     let length = answer.body.len();
-    let body: Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(body);
     let mut response = whole(answer);
     *response.body_mut() = Body::from_stream(body);
     response.headers_mut().insert(header::CONTENT_LENGTH, length.into());

@@ -1,289 +1,232 @@
 //! What the server holds, and the way of a call through it: token, API, outage, limit, fault, and
 //! then the work.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use http::{Method, StatusCode};
 
 use super::{
-    call::Success,
+    answer::{self, Problem, Success},
     chance,
-    config::{Caller, Config},
-    entry::{Errand, in_service, json_body, misdirected, scope},
-    event, fate,
-    fault::{Fault, Scope, Stage},
-    form::Form,
-    limit::{Limiter, Quota},
-    meeting::{self, Meeting},
-    oauth::{Desk, Moment},
-    posted::Posted,
-    problem::Problem,
-    route::{MeetingPart, Route, WebinarPart},
-    stats::{Books, Stats},
-    webinar::{RegistrationStatus, Webinar},
+    config::{ApiRefusal, Caller, Config, ServedApi},
+    fault::{CallKind, SimulatedFault},
+    form::RegistrationForm,
+    limit::RateLimiter,
+    meeting::{self, MeetingContext, Posted, SimulatedMeeting},
+    oauth::{TokenContext, TokenEndpoint},
+    request::{MeetingPart, Route, RoutedCall, WebinarPart, json_object},
+    stats::{Books, RegistrationStatus, Stats},
+    token::IssuedTokens,
+    webinar::{SimulatedWebinar, WebinarContext},
 };
 
 /// Everything that changes.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ServerState {
     /// The latest time of any call.
     pub(super) now: Duration,
-    writes: Option<Limiter>,
-    reads: Option<Limiter>,
-    /// Calls of each scope that no limit refused: the numbers that their faults are drawn for.
-    numbers: [u64; Scope::ALL.len()],
     pub(super) stats: Stats,
-    pub(super) desk: Desk,
-    meetings: HashMap<String, Meeting>,
-    webinars: HashMap<String, Webinar>,
+    writes: Option<RateLimiter>,
+    reads: Option<RateLimiter>,
+    numbers: CallNumbers,
+    tokens: TokenEndpoint,
+    meetings: BTreeMap<String, SimulatedMeeting>,
+    webinars: BTreeMap<String, SimulatedWebinar>,
 }
+
+/// Calls of each kind that no limit refused: the numbers that their faults are drawn for.
+type CallNumbers = [u64; CallKind::ALL.len()];
 
 /// What happened to a call.
-pub(super) struct Worked {
+pub(super) struct WorkResult {
     pub(super) result: Result<Success, Problem>,
-    pub(super) fault: Option<Fault>,
-    /// Whether the work was done.
-    pub(super) committed: bool,
+    pub(super) fault: Option<SimulatedFault>,
 }
 
-impl Worked {
-    fn refused(problem: Problem) -> Self {
-        Self { result: Err(problem), fault: None, committed: false }
+impl WorkResult {
+    pub(super) fn throttled(&self) -> bool {
+        matches!(&self.result, Err(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS)
     }
 }
 
-impl State {
+impl ServerState {
     pub(super) fn new(config: &Config) -> Self {
         let limiter =
-            |limit: &Option<_>| limit.as_ref().map(|limit| Limiter::new(limit, config.seed));
+            |limit: &Option<_>| limit.as_ref().map(|limit| RateLimiter::new(limit, config.seed));
         Self {
             now: Duration::ZERO,
+            stats: Stats::default(),
             writes: limiter(&config.write_limit),
             reads: limiter(&config.read_limit),
-            numbers: [0; Scope::ALL.len()],
-            stats: Stats::default(),
-            desk: Desk::default(),
-            meetings: HashMap::new(),
-            webinars: HashMap::new(),
+            numbers: CallNumbers::default(),
+            tokens: TokenEndpoint::default(),
+            meetings: BTreeMap::new(),
+            webinars: BTreeMap::new(),
         }
     }
 
     /// Takes a call all its way.
-    pub(super) fn work(&mut self, errand: &Errand<'_>, route: &Route<'_>) -> Worked {
-        self.now = self.now.max(errand.now);
-        let scope = scope(errand.call.method, route);
-        match scope {
-            Scope::Post => self.stats.posts += 1,
-            Scope::List => self.stats.lists += 1,
-            Scope::Delete => self.stats.deletes += 1,
-            Scope::Read => self.stats.reads += 1,
-            Scope::Token => self.stats.token_calls += 1,
+    pub(super) fn work(&mut self, call: &RoutedCall<'_>) -> WorkResult {
+        self.now = self.now.max(call.now);
+        self.stats.count_arrival(call.kind);
+        let work = self.admit(call).and_then(|caller| self.dispatch(call, caller));
+        let work = work.unwrap_or_else(|problem| WorkResult { result: Err(problem), fault: None });
+        self.stats.count_outcome(work.fault, work.result.as_ref().err().map(|p| p.status));
+        work
+    }
+
+    /// What decides about a call whatever it asks for; says who calls, where the token tells.
+    fn admit(&mut self, call: &RoutedCall<'_>) -> Result<Option<Caller>, Problem> {
+        let RoutedCall { config, http, now, .. } = *call;
+        let is_token_call = call.kind == CallKind::Token;
+        let mut caller = None;
+        if !is_token_call {
+            caller = IssuedTokens::check(config, http.authorization, now)?;
+            misdirected(config, &call.route, caller)?;
         }
-        if scope == Scope::Token {
-            return self.oauth(errand, route);
+        if config.faults.out(call.kind, now) {
+            return Err(Problem::server(StatusCode::SERVICE_UNAVAILABLE));
         }
-        let authorization = errand.call.authorization;
-        let caller = self.desk.tokens.check(errand.config, authorization, errand.now);
-        let passed = caller.and_then(|caller| {
-            misdirected(errand.config, route, caller)?;
-            in_service(errand, scope)?;
-            self.within_limit(errand)?;
-            Ok(caller)
-        });
-        match (passed, route) {
-            (Err(problem), _) => Worked::refused(problem),
-            (Ok(_), Route::Meeting { organizer, meeting, part }) => {
-                self.meeting(errand, organizer.as_deref(), meeting, part, scope)
+        let limiter = if http.method == Method::GET { &mut self.reads } else { &mut self.writes };
+        if let Some(limiter) = limiter.as_mut().filter(|_| !is_token_call) {
+            limiter.take(now).map_err(Problem::throttled)?;
+        }
+        Ok(caller)
+    }
+
+    fn dispatch(
+        &mut self,
+        call: &RoutedCall<'_>,
+        caller: Option<Caller>,
+    ) -> Result<WorkResult, Problem> {
+        match &call.route {
+            Route::Token | Route::DeviceCode | Route::ManagedIdentity => Ok(self.oauth(call)),
+            Route::Meeting { organizer, meeting, part } => {
+                self.meeting(call, organizer.as_deref(), meeting, part)
             }
-            (Ok(caller), Route::Webinar { webinar, part }) => {
-                let caller = caller.unwrap_or(errand.config.webinar.caller);
-                self.webinar(errand, caller, webinar, part, scope)
+            Route::Webinar { webinar, part } => {
+                let caller = caller.unwrap_or(call.config.webinar.caller);
+                self.webinar(call, caller, webinar, part)
             }
-            (Ok(_), Route::Nowhere(segment)) => Worked::refused(Problem::segment(segment)),
-            (Ok(_), _) => Worked::refused(Problem::method_not_allowed()),
+            Route::Nowhere(segment) => Err(Problem::segment(segment)),
+            Route::Stats | Route::Books => Err(Problem::method_not_allowed()),
         }
     }
 
-    pub(super) fn set_write_quota(&mut self, quota: Quota) {
-        let now = self.now;
-        if let Some(limiter) = &mut self.writes {
-            limiter.set_quota(now, quota);
-        }
-    }
-
-    fn within_limit(&mut self, errand: &Errand<'_>) -> Result<(), Problem> {
-        let read = errand.call.method == Method::GET;
-        let limiter = if read { self.reads.as_mut() } else { self.writes.as_mut() };
-        limiter
-            .map_or(Ok(()), |limiter| limiter.take(errand.now))
-            .map_err(|wait| Problem::throttled(Some(wait)))
-    }
-
-    fn oauth(&mut self, errand: &Errand<'_>, route: &Route<'_>) -> Worked {
-        if let Err(problem) = in_service(errand, Scope::Token) {
-            return Worked::refused(problem);
-        }
-        let Errand { config, call, now, .. } = *errand;
-        let (hash, fault) = self.draw(config, Scope::Token);
-        let moment = Moment { config, base: call.base, now };
-        let worked = struck(fault, hash, |_| match (route, call.method) {
-            (Route::Token, &Method::POST) => Ok(self.desk.token(moment, call.body)),
-            (Route::DeviceCode, &Method::POST) => Ok(self.desk.device_code(moment, call.body)),
+    fn oauth(&mut self, call: &RoutedCall<'_>) -> WorkResult {
+        let RoutedCall { config, http, now, .. } = *call;
+        let context = TokenContext { config, base: http.base, now };
+        let drawn = draw(config, call.kind, &mut self.numbers);
+        let work = struck(drawn, |_, _| match (&call.route, http.method) {
+            (Route::Token, &Method::POST) => Ok(self.tokens.token(context, http.body)),
+            (Route::DeviceCode, &Method::POST) => Ok(self.tokens.device_code(context, http.body)),
             (Route::ManagedIdentity, &Method::GET) => {
-                Ok(self.desk.managed_identity(moment, errand.query))
+                Ok(self.tokens.managed_identity(context, call.query))
             }
             _ => Err(Problem::method_not_allowed()),
         });
-        self.stats.tokens = self.desk.tokens.made;
-        worked
+        self.stats.tokens = self.tokens.issued.made;
+        work
     }
 
     fn meeting(
         &mut self,
-        errand: &Errand<'_>,
+        call: &RoutedCall<'_>,
         organizer: Option<&str>,
         id: &str,
-        part: &MeetingPart<'_>,
-        scope: Scope,
-    ) -> Worked {
-        let Errand { config, call, .. } = *errand;
+        part: &MeetingPart,
+    ) -> Result<WorkResult, Problem> {
+        let RoutedCall { config, http, now, .. } = *call;
         let organizer = meeting::organizer(config, organizer);
-        let context =
-            meeting::Context { config, base: call.base, organizer, meeting: id, now: errand.now };
+        let context = MeetingContext { config, base: http.base, organizer, meeting: id, now };
         // A body that cannot be read has no id to draw a fault for.
-        let posted = match scope {
-            Scope::Post => match json_body(call).and_then(Posted::parse) {
-                Ok(posted) => Some(posted),
-                Err(problem) => return Worked::refused(problem),
-            },
-            _ => None,
-        };
-        if !self.meetings.contains_key(id) {
-            self.meetings.insert(id.to_owned(), Meeting::new(config, id));
-        }
-        let drawn = posted.is_none().then(|| self.draw(config, scope));
-        let meeting = self.meetings.get_mut(id).expect("inserted where it was missing");
-        let (hash, fault) = match (&posted, drawn) {
-            (Some(posted), _) => {
+        let posted = (call.kind == CallKind::Post)
+            .then(|| json_object(http).and_then(Posted::parse))
+            .transpose()?;
+        let meeting =
+            self.meetings.entry(id.to_owned()).or_insert_with(|| SimulatedMeeting::new(config, id));
+        let drawn = match &posted {
+            Some(posted) => {
                 let key = chance::text(config.seed, &posted.id);
-                draw_for(config, key, &posted.id, meeting.attempt(key))
+                draw_for(config, key, &posted.id, meeting.people.attempt(key))
             }
-            (None, drawn) => drawn.expect("drawn where nothing was posted"),
+            None => draw(config, call.kind, &mut self.numbers),
         };
         let stats = &mut self.stats;
-        struck(fault, hash, |shape| match (part, call.method) {
-            (MeetingPart::Registration, &Method::GET) => meeting.show(&context),
-            (MeetingPart::Registration, &Method::POST) => {
-                meeting.enable(&context, json_body(call)?)
+        Ok(struck(drawn, |fault, hash| match (part, http.method, &posted) {
+            (MeetingPart::Registration, &Method::GET, _) => meeting.show(&context),
+            (MeetingPart::Registration, &Method::POST, _) => {
+                meeting.enable(&context, json_object(http)?)
             }
-            (MeetingPart::Registration, &Method::DELETE) => meeting.disable(),
-            (MeetingPart::Registrants, &Method::GET) => {
-                meeting.list(&context, errand.path, errand.query)
+            (MeetingPart::Registration, &Method::DELETE, _) => meeting.disable(),
+            (MeetingPart::Registrants, &Method::GET, _) => {
+                meeting.list(&context, call.path, call.query)
             }
-            (MeetingPart::Registrants, &Method::POST) => {
-                let posted = posted.as_ref().expect("a POST of a registrant was read above");
-                meeting.enrol(&context, posted, shape, hash, stats)
+            (MeetingPart::Registrants, &Method::POST, Some(posted)) => {
+                meeting.enrol(&context, posted, fault, hash, stats)
             }
-            (MeetingPart::Registrant(registrant), &Method::GET) => {
-                meeting.one(&context, registrant)
-            }
-            (MeetingPart::Registrant(registrant), &Method::DELETE) => {
-                meeting.remove(&context, registrant, stats)
+            (MeetingPart::Registrant(id), &Method::GET, _) => meeting.one(&context, id),
+            (MeetingPart::Registrant(id), &Method::DELETE, _) => {
+                meeting.remove(&context, id, stats)
             }
             _ => Err(Problem::method_not_allowed()),
-        })
+        }))
     }
 
     fn webinar(
         &mut self,
-        errand: &Errand<'_>,
+        call: &RoutedCall<'_>,
         caller: Caller,
         id: &str,
-        part: &WebinarPart<'_>,
-        scope: Scope,
-    ) -> Worked {
-        let Errand { config, call, query, now, .. } = *errand;
-        let context = event::Context { config, base: call.base, webinar: id, now };
-        let form = match scope {
-            Scope::Post => match json_body(call).and_then(|body| Form::parse(body, caller)) {
-                Ok(form) => Some(form),
-                Err(problem) => return Worked::refused(problem),
-            },
-            _ => None,
-        };
-        if !self.webinars.contains_key(id) {
-            self.webinars.insert(id.to_owned(), Webinar::new(config, id));
-        }
-        let drawn = form.is_none().then(|| self.draw(config, scope));
-        let webinar = self.webinars.get_mut(id).expect("inserted where it was missing");
-        let (hash, fault) = match (&form, drawn) {
-            (Some(form), _) => {
+        part: &WebinarPart,
+    ) -> Result<WorkResult, Problem> {
+        let RoutedCall { config, http, query, now, .. } = *call;
+        let context = WebinarContext { config, webinar: id, now };
+        let form = (call.kind == CallKind::Post)
+            .then(|| json_object(http).and_then(|body| RegistrationForm::parse(body, caller)))
+            .transpose()?;
+        let webinar =
+            self.webinars.entry(id.to_owned()).or_insert_with(|| SimulatedWebinar::new(config, id));
+        let drawn = match &form {
+            Some(form) => {
                 let key = chance::text(config.seed, &form.email.to_lowercase());
-                draw_for(config, key, &form.email, webinar.attempt(key))
+                draw_for(config, key, &form.email, webinar.people.attempt(key))
             }
-            (None, drawn) => drawn.expect("drawn where nothing was posted"),
+            None => draw(config, call.kind, &mut self.numbers),
         };
         let stats = &mut self.stats;
-        struck(fault, hash, |shape| match (part, call.method) {
-            (WebinarPart::Event, &Method::GET) => Ok(event::show(&context)),
-            (WebinarPart::Configuration, &Method::GET) => Ok(event::configuration(&context)),
-            (WebinarPart::Questions, &Method::GET) => Ok(event::questions(&context)),
-            (WebinarPart::Registrations, &Method::GET) => {
-                webinar.list(&context, errand.path, query)
+        Ok(struck(drawn, |fault, _| match (part, http.method, &form) {
+            (WebinarPart::Event, &Method::GET, _) => Ok(context.event()),
+            (WebinarPart::Configuration, &Method::GET, _) => Ok(context.configuration()),
+            (WebinarPart::Questions, &Method::GET, _) => Ok(context.questions()),
+            (WebinarPart::Registrations, &Method::GET, _) => {
+                webinar.list(&context, http.base, call.path, query)
             }
-            (WebinarPart::Registrations, &Method::POST) => {
-                let form = form.as_ref().expect("a POST of a registration was read above");
+            (WebinarPart::Registrations, &Method::POST, Some(form)) => {
                 webinar.register(&context, caller, form, stats)
             }
-            (WebinarPart::Registration(key), &Method::GET) => {
-                webinar.one(&context, key, query, shape)
+            (WebinarPart::Registration(key), &Method::GET, _) => {
+                webinar.one(&context, key, query, fault)
             }
-            (WebinarPart::Sessions(key), &Method::GET) => webinar.sessions(&context, key, shape),
-            (WebinarPart::Cancel(key), &Method::POST) => webinar.cancel(&context, key, stats),
+            (WebinarPart::Sessions(key), &Method::GET, _) => webinar.sessions(&context, key, fault),
+            (WebinarPart::Cancel(key), &Method::POST, _) => webinar.cancel(&context, key, stats),
             _ => Err(Problem::method_not_allowed()),
-        })
-    }
-
-    /// The fault of the next call of a scope.
-    fn draw(&mut self, config: &Config, scope: Scope) -> (u64, Option<Fault>) {
-        let number = &mut self.numbers[scope as usize];
-        *number += 1;
-        let hash = chance::pair(chance::pair(config.seed, scope as u64), *number);
-        (hash, config.faults.draw(scope, hash))
-    }
-
-    /// Counts the outcome; says whether it is a throttled one.
-    pub(super) fn count(&mut self, worked: &Worked) -> bool {
-        if let Some(fault) = worked.fault {
-            self.stats.fault(fault);
-        }
-        let Err(problem) = &worked.result else { return false };
-        match problem.status {
-            StatusCode::TOO_MANY_REQUESTS => self.stats.throttled += 1,
-            StatusCode::UNAUTHORIZED => self.stats.unauthorized += 1,
-            status if status.is_client_error() => self.stats.refused += 1,
-            _ => {}
-        }
-        problem.status == StatusCode::TOO_MANY_REQUESTS
+        }))
     }
 
     pub(super) fn enrolled(&self) -> usize {
-        let meetings = self.meetings.values().map(Meeting::len);
-        meetings.chain(self.webinars.values().map(Webinar::len)).sum()
+        let meetings = self.meetings.values().map(|meeting| meeting.people.present(0).count());
+        meetings.chain(self.webinars.values().map(SimulatedWebinar::len)).sum()
     }
 
     pub(super) fn books(&self, config: &Config) -> Books {
-        let mut registrants = Vec::with_capacity(self.enrolled());
-        let mut meetings: Vec<_> = self.meetings.iter().collect();
-        meetings.sort_by_key(|(id, _)| *id);
-        for (id, meeting) in meetings {
-            meeting.books(config, id, &mut registrants);
+        let mut registrants = Vec::new();
+        for (id, meeting) in &self.meetings {
+            registrants.extend(meeting.books(id));
         }
-        let mut webinars: Vec<_> = self.webinars.iter().collect();
-        webinars.sort_by_key(|(id, _)| *id);
-        for (webinar, entries) in webinars {
-            let context = event::Context { config, base: "", webinar, now: self.now };
-            entries.books(&context, &mut registrants);
+        for (webinar, entries) in &self.webinars {
+            let context = WebinarContext { config, webinar, now: self.now };
+            registrants.extend(entries.books(context));
         }
         Books { registrants }
     }
@@ -295,31 +238,77 @@ impl State {
         email: &str,
         status: RegistrationStatus,
     ) -> bool {
-        let context = event::Context { config, base: "", webinar, now: self.now };
-        self.webinars.get_mut(webinar).is_some_and(|w| w.decide(&context, email, status))
+        let found = self.webinars.get_mut(webinar);
+        found.is_some_and(|webinar| webinar.decide(config, email, status))
     }
 }
 
+/// Refuses what cannot come to any work, whatever it is.
+fn misdirected(config: &Config, route: &Route, caller: Option<Caller>) -> Result<(), Problem> {
+    let (organizer, target) = match route {
+        Route::Meeting { .. } if config.kind == ServedApi::Webinar => {
+            return Err(Problem::segment("registration"));
+        }
+        Route::Webinar { .. } if config.kind == ServedApi::Meeting => {
+            return Err(Problem::segment("virtualEvents"));
+        }
+        Route::Meeting { organizer, meeting, .. } => (organizer.as_deref(), meeting),
+        Route::Webinar { webinar, .. } => (Some("organizer"), webinar),
+        _ => return Ok(()),
+    };
+    match config.refuse {
+        Some(ApiRefusal::Forbidden) => return Err(Problem::forbidden("Forbidden")),
+        Some(ApiRefusal::AccessPolicy) => {
+            return Err(Problem::access_policy(meeting::organizer(config, organizer)));
+        }
+        Some(ApiRefusal::Gone) => {
+            return Err(Problem::new(StatusCode::GONE, "Gone", "The API has been retired."));
+        }
+        Some(ApiRefusal::NoData) | None => {}
+    }
+    if organizer.is_none() && caller == Some(Caller::Application) {
+        return Err(Problem::bad_request(
+            "/me request is only valid with delegated authentication flow.",
+        ));
+    }
+    if target.starts_with(MISSING) {
+        let message = format!("The specified object was not found: '{target}'.");
+        return Err(Problem::not_found(message));
+    }
+    Ok(())
+}
+
+/// Meetings and webinars whose id begins so do not exist.
+const MISSING: &str = "missing";
+
+/// A fault, if any strikes, and the number that decides what the fault leaves open.
+type DrawnFault = (Option<SimulatedFault>, u64);
+
+/// The fault of the next call of a kind.
+fn draw(config: &Config, kind: CallKind, numbers: &mut CallNumbers) -> DrawnFault {
+    let number = &mut numbers[kind as usize];
+    *number += 1;
+    let hash = chance::pair(chance::pair(config.seed, kind as u64), *number);
+    (config.faults.draw(kind, hash), hash)
+}
+
 /// The fault of an attempt on somebody: the same however the calls of others fall between.
-fn draw_for(config: &Config, key: u64, id: &str, attempt: u32) -> (u64, Option<Fault>) {
+fn draw_for(config: &Config, key: u64, id: &str, attempt: u32) -> DrawnFault {
     let hash = chance::pair(key, attempt.into());
     let scripted = config.faults.scripted(id, attempt);
-    (hash, scripted.or_else(|| config.faults.draw(Scope::Post, hash)))
+    (scripted.or_else(|| config.faults.draw(CallKind::Post, hash)), hash)
 }
 
 /// Does the work, unless a fault comes before it.
 fn struck(
-    fault: Option<Fault>,
-    hash: u64,
-    work: impl FnOnce(Option<Fault>) -> Result<Success, Problem>,
-) -> Worked {
+    (fault, hash): DrawnFault,
+    work: impl FnOnce(Option<SimulatedFault>, u64) -> Result<Success, Problem>,
+) -> WorkResult {
     // The draw that chose the fault must not choose its form as well.
-    let before = fault.filter(|fault| fault.stage(chance::mix(hash)) == Stage::Before);
-    if let Some(fault) = before {
-        let result = fate::refusal(fault).map_or_else(|| Ok(Success::no_content()), Err);
-        return Worked { result, fault: Some(fault), committed: false };
-    }
-    let result = work(fault);
-    let committed = result.is_ok();
-    Worked { result, fault, committed }
+    let before = fault.filter(|fault| fault.comes_before_work(chance::mix(hash)));
+    let result = match before {
+        Some(fault) => answer::refusal(fault).map_or_else(|| Ok(Success::no_content()), Err),
+        None => work(fault, hash),
+    };
+    WorkResult { result, fault }
 }

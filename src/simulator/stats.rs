@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use serde::Serialize;
 
-use super::fault::Fault;
+use super::fault::{CallKind, SimulatedFault};
 
 /// The counters, as `GET /simulator/stats` gives them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -53,15 +54,54 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn fault(&mut self, fault: Fault) {
-        *self.faults.entry(fault.as_str()).or_default() += 1;
+    pub(super) fn count_arrival(&mut self, kind: CallKind) {
+        *match kind {
+            CallKind::Post => &mut self.posts,
+            CallKind::List => &mut self.lists,
+            CallKind::Delete => &mut self.deletes,
+            CallKind::Read => &mut self.reads,
+            CallKind::Token => &mut self.token_calls,
+        } += 1;
     }
+
+    /// Counts the fault that struck, and the status of a refusal.
+    pub(super) fn count_outcome(
+        &mut self,
+        fault: Option<SimulatedFault>,
+        refusal: Option<StatusCode>,
+    ) {
+        if let Some(fault) = fault {
+            *self.faults.entry(fault.as_str()).or_default() += 1;
+        }
+        match refusal {
+            Some(StatusCode::TOO_MANY_REQUESTS) => self.throttled += 1,
+            Some(StatusCode::UNAUTHORIZED) => self.unauthorized += 1,
+            Some(status) if status.is_client_error() => self.refused += 1,
+            _ => {}
+        }
+    }
+}
+
+/// How somebody's registration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RegistrationStatus {
+    /// With a link.
+    Registered,
+    /// Cancelled.
+    Canceled,
+    /// The webinar was full.
+    Waitlisted,
+    /// The organizer has not decided yet.
+    PendingApproval,
+    /// The organizer said no.
+    RejectedByOrganizer,
 }
 
 /// One registrant on the books.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Enrolment {
+pub struct EnrolledPerson {
     /// The meeting's or webinar's id.
     pub target: String,
     /// The external system's id: the posted `id` or `registrationId`.
@@ -70,15 +110,15 @@ pub struct Enrolment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `registered`, or what a webinar says instead.
-    pub status: &'static str,
+    pub status: RegistrationStatus,
     /// The person's link.
     pub join_web_url: Option<String>,
 }
 
-impl std::fmt::Debug for Enrolment {
+impl std::fmt::Debug for EnrolledPerson {
     /// Masked but for the status: links and addresses are in no log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Enrolment").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("EnrolledPerson").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
@@ -86,12 +126,11 @@ impl std::fmt::Debug for Enrolment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Books {
     /// The registrants.
-    pub registrants: Vec<Enrolment>,
+    pub registrants: Vec<EnrolledPerson>,
 }
 
 impl Books {
     /// The links of each id: exactly one where all went well.
-    #[must_use]
     pub fn links(&self) -> BTreeMap<&str, Vec<Option<&str>>> {
         let mut links = BTreeMap::<&str, Vec<Option<&str>>>::new();
         for enrolment in &self.registrants {

@@ -4,105 +4,65 @@
 //! The POST gives no link: an application gets 204 and nothing else. The link is in the sessions
 //! of the registration, which is found by its e-mail address; one address is one registration.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use http::StatusCode;
-use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    call::Success,
-    chance,
-    config::{Caller, Config, DateForm, SecondPost, WebinarPrid, WebinarStatus},
-    event::Context,
-    fault::Fault,
-    form::{Form, Shared},
-    link::Link,
-    page,
-    problem::Problem,
-    register::{Record, Register},
-    route::{self, Key},
-    stats::{Enrolment, Stats},
-};
 use crate::registrant::Mode;
 
-/// How a registration stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum RegistrationStatus {
-    /// With a link.
-    Registered,
-    /// Cancelled.
-    Canceled,
-    /// The webinar was full.
-    Waitlisted,
-    /// The organizer has not decided yet.
-    PendingApproval,
-    /// The organizer said no.
-    RejectedByOrganizer,
-}
-
-impl RegistrationStatus {
-    /// As Graph spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Canceled => "canceled",
-            Self::Waitlisted => "waitlisted",
-            Self::PendingApproval => "pendingApproval",
-            Self::RejectedByOrganizer => "rejectedByOrganizer",
-        }
-    }
-}
+use super::{
+    answer::{GRAPH_TIME, Problem, Success, written},
+    chance,
+    config::{
+        Caller, Config, DateForm, QuestionKind, SecondPost, TENANT, WebinarConfig, WebinarPrid,
+        WebinarQuestion, WebinarStatus,
+    },
+    fault::SimulatedFault,
+    form::RegistrationForm,
+    link::Link,
+    meeting,
+    register::{Record, Register, RegisterPage},
+    request::{self, Key},
+    stats::{EnrolledPerson, RegistrationStatus, Stats},
+};
 
 /// One webinar.
 #[derive(Debug)]
-pub(super) struct Webinar {
+pub(super) struct SimulatedWebinar {
     hash: u64,
-    register: Register<Standing>,
-    /// What many people have in common: held once.
-    shared: Vec<Shared>,
-    /// Cancelled registrations, and when.
-    canceled: HashMap<u32, Duration>,
+    pub(super) people: Register<WebinarEntry>,
 }
 
+/// Somebody's registration.
 #[derive(Debug)]
-struct Standing {
+pub(super) struct WebinarEntry {
+    form: RegistrationForm,
     status: RegistrationStatus,
-    /// The place in `shared`.
-    shared: u16,
+    canceled: Option<Duration>,
 }
 
-/// A record with its number.
-type Found<'a> = (u32, &'a Record<Standing>);
+/// A record with its position.
+type Numbered<'a> = (u32, &'a Record<WebinarEntry>);
 
-impl Webinar {
+impl SimulatedWebinar {
     pub(super) fn new(config: &Config, id: &str) -> Self {
-        Self {
-            hash: chance::mix(chance::text(config.seed, id)),
-            register: Register::default(),
-            shared: Vec::new(),
-            canceled: HashMap::new(),
-        }
+        let hash = chance::mix(chance::text(config.seed, id));
+        Self { hash, people: Register::default() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.register.from(0).filter(|(_, r)| r.data.status != RegistrationStatus::Canceled).count()
-    }
-
-    /// Counts an attempt to register this address.
-    pub(super) fn attempt(&mut self, hash: u64) -> u32 {
-        self.register.attempt(hash)
+        let all = self.people.present(0);
+        all.filter(|(_, record)| record.data.status != RegistrationStatus::Canceled).count()
     }
 
     /// Registers somebody.
     pub(super) fn register(
         &mut self,
-        context: &Context<'_>,
+        context: &WebinarContext<'_>,
         caller: Caller,
-        form: &Form,
+        form: &RegistrationForm,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         let settings = context.settings();
@@ -116,60 +76,42 @@ impl Webinar {
         }
         form.hold_against(&settings.questions)?;
         let first = self
-            .by_email(context, &form.email)
+            .by_email(context.config, &form.email)
             .filter(|(_, record)| record.data.status != RegistrationStatus::Canceled)
             .last()
             .map(|(number, _)| number);
-        if first.is_some() {
-            stats.duplicates += 1;
-        }
+        stats.duplicates += u64::from(first.is_some());
         let number = match (first, context.config.second_post) {
             (Some(first), SecondPost::Return) => first,
             (Some(_), SecondPost::Conflict) => {
                 return Err(Problem::conflict("The registrant is registered already."));
             }
             _ => {
-                let standing =
-                    Standing { status: self.admission(context)?, shared: self.share(form)? };
+                let admission = self.admission(context)?;
+                let entry = WebinarEntry { form: form.clone(), status: admission, canceled: None };
                 stats.created += 1;
                 let hash = chance::text(context.config.seed, &form.email.to_lowercase());
-                self.register.add(hash, &form.to_text(), context.now, standing)
+                self.people.add(hash, context.now, entry)
             }
         };
         if caller == Caller::Application {
             return Ok(Success::no_content());
         }
-        let record = self.register.get(number).expect("found or added just now");
+        let record = self.people.get(number).expect("found or added just now");
         Ok(Success::json(StatusCode::CREATED, &self.entity(context, (number, record))))
     }
 
-    /// The place of this form's shared part.
-    fn share(&mut self, form: &Form) -> Result<u16, Problem> {
-        let known = self.shared.iter().position(|shared| *shared == form.shared);
-        let place = known.unwrap_or_else(|| {
-            self.shared.push(form.shared.clone());
-            self.shared.len() - 1
-        });
-        u16::try_from(place)
-            .map_err(|_| Problem::bad_request("Too many different time zones and referrers."))
-    }
-
-    fn form(&self, record: &Record<Standing>) -> Form {
-        let shared = self.shared[usize::from(record.data.shared)].clone();
-        Form::from_text(self.register.text(record), shared)
-    }
-
     /// How the next registration stands.
-    fn admission(&self, context: &Context<'_>) -> Result<RegistrationStatus, Problem> {
+    fn admission(&self, context: &WebinarContext<'_>) -> Result<RegistrationStatus, Problem> {
         let settings = context.settings();
         if settings.approval {
             return Ok(RegistrationStatus::PendingApproval);
         }
         let full = settings.capacity.is_some_and(|capacity| {
             let registered = self
-                .register
-                .from(0)
-                .filter(|(_, record)| status(context, record) == RegistrationStatus::Registered);
+                .people
+                .present(0)
+                .filter(|(_, record)| context.status(record) == RegistrationStatus::Registered);
             registered.count() >= capacity
         });
         match (full, settings.waitlist) {
@@ -183,68 +125,66 @@ impl Webinar {
 
     pub(super) fn list(
         &self,
-        context: &Context<'_>,
+        context: &WebinarContext<'_>,
+        base: &str,
         path: &str,
         query: &str,
     ) -> Result<Success, Problem> {
-        if let Some(expression) = route::parameter(query, "$filter") {
-            let key = route::filter(&expression)
+        if let Some(expression) = request::parameter(query, "$filter") {
+            let key = request::filter(&expression)
                 .ok_or_else(|| Problem::bad_request("Invalid filter clause."))?;
             // "A collection of exactly one": none where there is none.
-            let found: Vec<Value> = self
-                .find(context, &key)
-                .map(|found| self.entity(context, found))
-                .into_iter()
-                .collect();
-            return Ok(Success::json(StatusCode::OK, &json!({"value": found})));
+            let found = self.find(context, &key).map(|found| self.entity(context, found));
+            let found: Vec<Value> = found.into_iter().collect();
+            return Ok(Success::ok(&json!({"value": found})));
         }
-        let page = page::cut(context.config, context.base, path, query, |start| {
-            self.register
-                .from(start)
-                .filter(|(_, record)| shows(context, record))
-                .map(|(number, record)| (number, self.entity(context, (number, record))))
+        let page = RegisterPage::cut(context.config, base, path, query, |start| {
+            self.people
+                .present(start)
+                .filter(|(_, record)| context.shows(record))
+                .map(|found| (found.0, self.entity(context, found)))
         })?;
-        Ok(Success::json(StatusCode::OK, &page))
+        Ok(Success::ok(&page))
     }
 
     pub(super) fn one(
         &self,
-        context: &Context<'_>,
-        key: &Key<'_>,
+        context: &WebinarContext<'_>,
+        key: &Key,
         query: &str,
-        shape: Option<Fault>,
+        fault: Option<SimulatedFault>,
     ) -> Result<Success, Problem> {
         let found = self.find(context, key).ok_or_else(unknown)?;
         let mut body = self.entity(context, found);
-        let expand = route::parameter(query, "$expand").unwrap_or_default();
+        let expand = request::parameter(query, "$expand").unwrap_or_default();
         if expand.split(',').any(|name| name.trim().split('(').next() == Some("sessions")) {
-            body["sessions"] = json!([self.session(context, found, shape)]);
+            body["sessions"] = json!([self.session(context, found, fault)]);
         }
-        Ok(Success::json(StatusCode::OK, &body))
+        Ok(Success::ok(&body))
     }
 
     pub(super) fn sessions(
         &self,
-        context: &Context<'_>,
-        key: &Key<'_>,
-        shape: Option<Fault>,
+        context: &WebinarContext<'_>,
+        key: &Key,
+        fault: Option<SimulatedFault>,
     ) -> Result<Success, Problem> {
         let found = self.find(context, key).ok_or_else(unknown)?;
-        let sessions = [self.session(context, found, shape)];
-        Ok(Success::json(StatusCode::OK, &json!({"value": sessions})))
+        let sessions = [self.session(context, found, fault)];
+        Ok(Success::ok(&json!({"value": sessions})))
     }
 
     pub(super) fn cancel(
         &mut self,
-        context: &Context<'_>,
-        key: &Key<'_>,
+        context: &WebinarContext<'_>,
+        key: &Key,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         let (number, _) = self.find(context, key).ok_or_else(unknown)?;
-        let record = self.register.get_mut(number).expect("found just now");
-        if record.data.status != RegistrationStatus::Canceled {
-            record.data.status = RegistrationStatus::Canceled;
-            self.canceled.insert(number, context.now);
+        let entry = &mut self.people.get_mut(number).expect("found just now").data;
+        if entry.status != RegistrationStatus::Canceled {
+            entry.status = RegistrationStatus::Canceled;
+            entry.canceled = Some(context.now);
             stats.deleted += 1;
         }
         Ok(Success::no_content())
@@ -253,41 +193,33 @@ impl Webinar {
     /// The organizer's word on somebody; whether there was such a registration.
     pub(super) fn decide(
         &mut self,
-        context: &Context<'_>,
+        config: &Config,
         email: &str,
         status: RegistrationStatus,
     ) -> bool {
-        let found: Vec<u32> = self.by_email(context, email).map(|(number, _)| number).collect();
+        let found: Vec<u32> = self.by_email(config, email).map(|(number, _)| number).collect();
         for &number in &found {
-            if let Some(record) = self.register.get_mut(number) {
-                record.data.status = status;
-            }
+            self.people.get_mut(number).expect("found just now").data.status = status;
         }
         !found.is_empty()
     }
 
     /// The registrations of this address, newest first, whether or not lists show them yet.
-    fn by_email(&self, context: &Context<'_>, email: &str) -> impl Iterator<Item = Found<'_>> {
+    fn by_email(&self, config: &Config, email: &str) -> impl Iterator<Item = Numbered<'_>> {
         let email = email.to_lowercase();
-        let hash = chance::text(context.config.seed, &email);
-        self.register
-            .with_hash(hash)
-            .filter_map(|number| Some((number, self.register.get(number)?)))
-            .filter(move |(_, record)| {
-                Form::email_in(self.register.text(record)).to_lowercase() == email
-            })
+        let found = self.people.with_hash(chance::text(config.seed, &email));
+        found.filter(move |(_, record)| record.data.form.email.to_lowercase() == email)
     }
 
-    fn find(&self, context: &Context<'_>, key: &Key<'_>) -> Option<Found<'_>> {
+    fn find(&self, context: &WebinarContext<'_>, key: &Key) -> Option<Numbered<'_>> {
         match key {
             Key::Id(id) => {
                 let number = self.number(Uuid::try_parse(id).ok()?)?;
-                Some((number, self.register.get(number)?))
-                    .filter(|(_, record)| shows(context, record))
+                Some((number, self.people.get(number)?)).filter(|(_, record)| context.shows(record))
             }
             // A cancelled registration gives way to a later one of the same address.
             Key::Email(email) => {
-                self.by_email(context, email).find(|(_, record)| shows(context, record))
+                self.by_email(context.config, email).find(|(_, record)| context.shows(record))
             }
             // Nobody whom an application registers has a user id.
             Key::UserId(_) => None,
@@ -305,53 +237,55 @@ impl Webinar {
         (self.id(number) == id).then_some(number)
     }
 
-    fn entity(&self, context: &Context<'_>, (number, record): Found<'_>) -> Value {
-        let mut body = self.form(record).to_json(&context.settings().questions);
-        let status = status(context, record);
+    fn entity(&self, context: &WebinarContext<'_>, (number, record): Numbered<'_>) -> Value {
+        let mut body = record.data.form.to_json(&context.settings().questions);
         body["@odata.type"] = json!("#microsoft.graph.virtualEventRegistration");
         body["id"] = json!(self.id(number));
         body["userId"] = Value::Null;
-        body["status"] = json!(status.as_str());
-        body["registrationDateTime"] = json!(context.date(record.made()));
-        body["cancelationDateTime"] = json!(self.canceled.get(&number).map(|at| context.date(*at)));
+        body["status"] = json!(context.status(record));
+        body["registrationDateTime"] = json!(context.date(record.made));
+        body["cancelationDateTime"] = json!(record.data.canceled.map(|at| context.date(at)));
         body
     }
 
-    fn link(&self, context: &Context<'_>, (number, record): Found<'_>) -> Link<'static> {
+    fn link<'a>(
+        &self,
+        context: &WebinarContext<'_>,
+        (number, record): Numbered<'_>,
+        prid: Option<&'a str>,
+    ) -> Link<'a> {
         // Without a prid the thread alone tells one person's link from another's.
         let thread = match context.settings().prid {
             WebinarPrid::Absent => chance::pair(self.hash, number.into()),
-            _ => self.hash,
+            WebinarPrid::Posted | WebinarPrid::Registration => self.hash,
         };
-        Link {
-            thread,
-            nonce: record.nonce,
-            tenant: context.config.tenant,
-            organizer: context.organizer(),
-            prid: None,
-            public: None,
-        }
+        let (organizer, nonce) = (context.organizer(), record.nonce);
+        Link { thread, nonce, tenant: TENANT, organizer, prid, public: None }
     }
 
-    fn url(&self, context: &Context<'_>, found: Found<'_>) -> String {
-        let form = self.form(found.1);
+    fn url(&self, context: &WebinarContext<'_>, found: Numbered<'_>) -> String {
         let id = self.id(found.0).to_string();
         let prid = match context.settings().prid {
             WebinarPrid::Absent => None,
-            WebinarPrid::Posted => Some(form.registration_id.as_str()),
+            WebinarPrid::Posted => Some(found.1.data.form.registration_id.as_str()),
             WebinarPrid::Registration => Some(id.as_str()),
         };
-        Link { prid, ..self.link(context, found) }.url()
+        self.link(context, found, prid).url()
     }
 
-    fn session(&self, context: &Context<'_>, found: Found<'_>, shape: Option<Fault>) -> Value {
-        let registered = status(context, found.1) == RegistrationStatus::Registered;
-        let url = match shape {
-            Some(Fault::WrongPrid) => {
+    fn session(
+        &self,
+        context: &WebinarContext<'_>,
+        found: Numbered<'_>,
+        fault: Option<SimulatedFault>,
+    ) -> Value {
+        let registered = context.status(found.1) == RegistrationStatus::Registered;
+        let url = match fault {
+            Some(SimulatedFault::WrongPrid) => {
                 let other = chance::uuid(found.0.into()).to_string();
-                Some(Link { prid: Some(&other), ..self.link(context, found) }.url())
+                Some(self.link(context, found, Some(&other)).url())
             }
-            Some(Fault::NoLink) => None,
+            Some(SimulatedFault::NoLink) => None,
             // Only who is registered surely has a link; the reference does not say.
             _ => registered.then(|| self.url(context, found)),
         };
@@ -362,8 +296,8 @@ impl Webinar {
         json!({
             "@odata.type": "#microsoft.graph.virtualEventSession",
             "id": chance::uuid(self.hash),
-            "startDateTime": time("2026-03-30T10:00:00"),
-            "endDateTime": time("2026-03-30T17:00:00"),
+            "startDateTime": time(BEGIN),
+            "endDateTime": time(END),
             "joinWebUrl": url,
             "subject": "Session one",
             "capabilities": [],
@@ -372,38 +306,146 @@ impl Webinar {
         })
     }
 
-    pub(super) fn books(&self, context: &Context<'_>, into: &mut Vec<Enrolment>) {
-        into.extend(self.register.from(0).filter_map(|found| {
-            let status = status(context, found.1);
-            let form = self.form(found.1);
-            (status != RegistrationStatus::Canceled).then(|| Enrolment {
+    pub(super) fn books(
+        &self,
+        context: WebinarContext<'_>,
+    ) -> impl Iterator<Item = EnrolledPerson> {
+        self.people.present(0).filter_map(move |found| {
+            let status = context.status(found.1);
+            let form = &found.1.data.form;
+            (status != RegistrationStatus::Canceled).then(|| EnrolledPerson {
                 target: context.webinar.to_owned(),
                 id: form.registration_id.clone(),
                 email: Some(form.email.clone()),
-                status: status.as_str(),
+                status,
                 join_web_url: (status == RegistrationStatus::Registered)
-                    .then(|| self.url(context, found)),
+                    .then(|| self.url(&context, found)),
             })
-        }));
-    }
-}
-
-/// Whether lists and look-ups show it already.
-fn shows(context: &Context<'_>, record: &Record<Standing>) -> bool {
-    record.made() + context.config.list_lag <= context.now
-}
-
-/// How it stands now: a pending registration may have been approved meanwhile.
-fn status(context: &Context<'_>, record: &Record<Standing>) -> RegistrationStatus {
-    let approved = context.settings().approved_after.map(|after| record.made() + after);
-    match record.data.status {
-        RegistrationStatus::PendingApproval if approved.is_some_and(|at| at <= context.now) => {
-            RegistrationStatus::Registered
-        }
-        status => status,
+        })
     }
 }
 
 fn unknown() -> Problem {
     Problem::not_found("The registration was not found.")
+}
+
+/// When every webinar and its one session begin and end.
+const BEGIN: &str = "2026-03-30T10:00:00";
+const END: &str = "2026-03-30T17:00:00";
+
+/// How a webinar was called, and what it says of itself.
+pub(super) struct WebinarContext<'a> {
+    pub(super) config: &'a Config,
+    pub(super) webinar: &'a str,
+    pub(super) now: Duration,
+}
+
+impl WebinarContext<'_> {
+    fn settings(&self) -> &WebinarConfig {
+        &self.config.webinar
+    }
+
+    fn date(&self, at: Duration) -> String {
+        written(self.config.epoch + at, GRAPH_TIME)
+    }
+
+    fn organizer(&self) -> Uuid {
+        meeting::organizer(self.config, None)
+    }
+
+    /// Whether lists and look-ups show it already.
+    fn shows(&self, record: &Record<WebinarEntry>) -> bool {
+        record.made + self.config.list_lag <= self.now
+    }
+
+    /// How it stands now: a pending registration may have been approved meanwhile.
+    fn status(&self, record: &Record<WebinarEntry>) -> RegistrationStatus {
+        let approved = self.settings().approved_after.map(|after| record.made + after);
+        match record.data.status {
+            RegistrationStatus::PendingApproval if approved.is_some_and(|at| at <= self.now) => {
+                RegistrationStatus::Registered
+            }
+            status => status,
+        }
+    }
+
+    pub(super) fn event(&self) -> Success {
+        let settings = self.settings();
+        let time = |time: &str| json!({"dateTime": time, "timeZone": "Pacific Standard Time"});
+        let words = "A webinar that nobody will ever attend.";
+        let event = json!({
+            "@odata.type": "#microsoft.graph.virtualEventWebinar",
+            "id": self.webinar,
+            "status": settings.status,
+            "displayName": "Rehearsal",
+            // The reference's example has a text, the metadata an itemBody.
+            "description": if settings.wrapped {
+                json!(words)
+            } else {
+                json!({"contentType": "text", "content": words})
+            },
+            "startDateTime": time(BEGIN),
+            "endDateTime": time(END),
+            "createdBy": {
+                "application": null,
+                "device": null,
+                "user": {
+                    "@odata.type": "#microsoft.graph.communicationsUserIdentity",
+                    "id": self.organizer(),
+                    "displayName": "Organizer",
+                    "tenantId": TENANT,
+                },
+            },
+            "audience": settings.audience.as_str(),
+            "isRegistrationRequired": true,
+            "settings": {"isAttendeeEmailNotificationEnabled": settings.mails},
+            "coOrganizers": [],
+        });
+        let body = if settings.wrapped { json!({"value": event}) } else { event };
+        Success::ok(&body)
+    }
+
+    pub(super) fn configuration(&self) -> Success {
+        let settings = self.settings();
+        let mut body = json!({
+            "registrationWebUrl":
+                format!("https://events.teams.microsoft.com/event/{}", self.webinar),
+            "isManualApprovalEnabled": settings.approval,
+            "isWaitlistEnabled": settings.waitlist,
+        });
+        if let Some(capacity) = settings.capacity {
+            body["capacity"] = json!(capacity);
+        }
+        Success::ok(&body)
+    }
+
+    pub(super) fn questions(&self) -> Success {
+        let questions: Vec<Value> = self.settings().questions.iter().map(question).collect();
+        Success::ok(&json!({"value": questions}))
+    }
+}
+
+fn question(question: &WebinarQuestion) -> Value {
+    let mut body = json!({
+        "@odata.type": "#microsoft.graph.virtualEventRegistrationCustomQuestion",
+        "id": question.id,
+        "displayName": question.display_name,
+        "isRequired": question.required,
+    });
+    let (kind, choices): (_, &[String]) = match &question.kind {
+        QuestionKind::Predefined(label) => {
+            body["@odata.type"] =
+                json!("#microsoft.graph.virtualEventRegistrationPredefinedQuestion");
+            body["label"] = json!(label);
+            return body;
+        }
+        QuestionKind::Text => ("text", &[]),
+        QuestionKind::MultilineText => ("multilineText", &[]),
+        QuestionKind::SingleChoice(choices) => ("singleChoice", choices),
+        QuestionKind::MultiChoice(choices) => ("multiChoice", choices),
+        QuestionKind::Boolean => ("boolean", &[]),
+    };
+    body["answerInputType"] = json!(kind);
+    body["answerChoices"] = json!(choices);
+    body
 }

@@ -4,10 +4,11 @@ use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use insta::assert_snapshot;
 use registrant_import::{
+    pacing::Quota,
     registrant::Mode,
     simulator::{
-        Config, Fault, Faults, Latency, Limit, Quota, RegistrationState, Shape, Stats,
-        ThrottledCalls,
+        CallLatency, Config, Faults, LimitShape, RateLimit, RegistrationState,
+        SimulatedFault as Fault, Stats, ThrottledCalls,
     },
 };
 
@@ -310,9 +311,13 @@ fn a_registration_of_teams_own_kind_stops_the_run() {
 
 #[test]
 fn throttling_is_waited_out() {
-    let quota = Quota { count: 20.0, per: Duration::from_secs(1) };
-    let limit =
-        Limit { quota, burst: None, shape: Shape::Bucket, throttled_calls: ThrottledCalls::Free };
+    let quota = Quota { count: 20, per: Duration::from_secs(1) };
+    let limit = RateLimit {
+        quota,
+        burst: None,
+        shape: LimitShape::Bucket,
+        throttled_calls: ThrottledCalls::Free,
+    };
     let context = Context::with(Config { write_limit: Some(limit), ..Config::default() });
     context.file("people.csv", crowd(80));
     let summary = context.summary("run people.csv --meeting m1");
@@ -374,7 +379,7 @@ fn a_run_ends_in_time_and_the_next_one_goes_on() {
 
 #[test]
 fn a_ledger_serves_one_run_at_a_time() {
-    let slow = Latency { median: Duration::from_millis(300), sigma: 0.0 };
+    let slow = CallLatency { median: Duration::from_millis(300), sigma: 0.0 };
     let context = Context::with(Config { latency: slow, ..Config::default() });
     context.file("people.csv", crowd(3));
     let mut first = context.command("run people.csv --meeting m1").spawn().expect("it starts");
@@ -391,7 +396,7 @@ fn a_ledger_serves_one_run_at_a_time() {
 
 #[test]
 fn whoever_is_killed_goes_on_where_the_work_stopped() {
-    let latency = Latency { median: Duration::from_millis(20), sigma: 0.5 };
+    let latency = CallLatency { median: Duration::from_millis(20), sigma: 0.5 };
     let context = Context::with(Config { latency, ..Config::default() });
     context.file("people.csv", crowd(300));
     let line = "run people.csv --meeting m1 --settle 500ms";

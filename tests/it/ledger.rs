@@ -1,7 +1,7 @@
 //! What a ledger tells: `status`, `explain`, `export`, and the view for `sqlite3`.
 
 use insta::assert_snapshot;
-use registrant_import::simulator::{Config, Fault, Faults};
+use registrant_import::simulator::{Config, Faults, SimulatedFault as Fault};
 use rusqlite::Connection;
 
 use crate::{

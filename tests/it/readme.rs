@@ -8,7 +8,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use registrant_import::{
     registrant::FaultCode,
-    simulator::{Config, Question, QuestionKind, RegistrationState, WebinarConfig},
+    simulator::{Config, QuestionKind, RegistrationState, WebinarConfig, WebinarQuestion},
 };
 use rusqlite::Connection;
 
@@ -84,10 +84,10 @@ fn shows(printed: &str, shown: &[&str]) -> Result<(), String> {
 /// webinar.
 fn world() -> Context {
     let cities = ["Ghent", "London", "Online"].map(str::to_owned).to_vec();
-    let city = Question {
+    let city = WebinarQuestion {
         required: false,
         kind: QuestionKind::SingleChoice(cities),
-        ..Question::text("Which city?")
+        ..WebinarQuestion::text("Which city?")
     };
     let context = Context::with(Config {
         registration: RegistrationState::Missing,

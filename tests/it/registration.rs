@@ -2,7 +2,7 @@
 
 use http::Method;
 use insta::assert_snapshot;
-use registrant_import::simulator::{Call, Config, Fate, RegistrationState};
+use registrant_import::simulator::{Config, Delivery, HttpCall, RegistrationState};
 
 use crate::{context::Context, files, people::crowd};
 
@@ -108,7 +108,7 @@ fn a_registration_of_the_same_id_with_nobody_in_it_does_not_pass_for_the_old_one
             let target = format!("/beta/me/onlineMeetings/m1/registration/registrants/{id}");
             let reply = context.simulator().handle(
                 context.simulator().now(),
-                &Call {
+                &HttpCall {
                     method: &Method::DELETE,
                     target: &target,
                     base: "",
@@ -118,7 +118,9 @@ fn a_registration_of_the_same_id_with_nobody_in_it_does_not_pass_for_the_old_one
                     body: b"",
                 },
             );
-            assert!(matches!(reply.fate, Fate::Answer(answer) if answer.status.is_success()));
+            assert!(
+                matches!(reply.delivery, Delivery::Answer(answer) if answer.status.is_success())
+            );
         }
     };
     context.run(run).expect(0);

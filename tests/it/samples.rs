@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 use registrant_import::{
     registrant::FaultCode,
-    simulator::{Config, Question, WebinarConfig},
+    simulator::{Config, WebinarConfig, WebinarQuestion},
 };
 
 use crate::{context::Context, files};
@@ -367,7 +367,7 @@ fn job_for_a_webinar() -> String {
 fn the_sample_job_has_a_webinars_lines_too() {
     let context = Context::with(Config {
         webinar: WebinarConfig {
-            questions: vec![Question::text("Which city?")],
+            questions: vec![WebinarQuestion::text("Which city?")],
             ..WebinarConfig::default()
         },
         ..Config::default()

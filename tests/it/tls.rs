@@ -9,7 +9,7 @@ fn run(options: &str) -> Stats {
     let simulator = Simulator::new(Config { page_size: 100, ..Config::default() });
     let tls = Tls::generate().expect("a certificate");
     let address = "127.0.0.1:0".parse().expect("an address");
-    let served = Served::start_tls(&simulator, address, &tls).expect("a loopback port");
+    let served = Served::start_on(&simulator, address, Some(tls.clone())).expect("a loopback port");
     let context = Context::offline();
     context.file("people.csv", crowd(300));
     context.file("ca.pem", tls.authority());
@@ -52,7 +52,7 @@ fn a_certificate_of_an_authority_that_nobody_trusts_is_refused() {
     let simulator = Simulator::new(Config::default());
     let tls = Tls::generate().expect("a certificate");
     let address = "127.0.0.1:0".parse().expect("an address");
-    let served = Served::start_tls(&simulator, address, &tls).expect("a loopback port");
+    let served = Served::start_on(&simulator, address, Some(tls.clone())).expect("a loopback port");
     let context = Context::offline();
     let other = Tls::generate().expect("a certificate");
     context.file("ca.pem", other.authority());
@@ -71,7 +71,7 @@ fn whoever_is_not_trusted_is_not_asked_again() {
     let tls = Tls::generate().expect("a certificate");
     let address = "127.0.0.1:0".parse().expect("an address");
     let simulator = Simulator::new(Config::default());
-    let served = Served::start_tls(&simulator, address, &tls).expect("a loopback port");
+    let served = Served::start_on(&simulator, address, Some(tls.clone())).expect("a loopback port");
     let context = Context::offline();
     context.file("people.csv", crowd(3));
     let url = served.url();

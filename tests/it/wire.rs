@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use registrant_import::{
     registrant::Mode,
-    simulator::{Config, Fault, Faults, RegistrationState},
+    simulator::{Config, Faults, RegistrationState, SimulatedFault as Fault},
 };
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 //! exit code, and nothing posted.
 
 use insta::assert_snapshot;
-use registrant_import::simulator::{Config, Refusal, TokenRule};
+use registrant_import::simulator::{ApiRefusal, Config, TokenRule};
 
 use crate::{
     context::{Context, Ran},
@@ -249,7 +249,7 @@ fn no_credential_at_all() {
 #[test]
 fn a_permission_that_is_missing() {
     let refuse = |how| Config { refuse: Some(how), ..Config::default() };
-    assert_snapshot!(run_against(refuse(Refusal::Forbidden), "m1"), @r"
+    assert_snapshot!(run_against(refuse(ApiRefusal::Forbidden), "m1"), @r"
     exit 6
     --- stdout
     2 rows read in [time]:
@@ -267,7 +267,7 @@ fn a_permission_that_is_missing() {
     --- stderr
     error: stopped: Graph forbids it (403 Forbidden); the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy
     ");
-    assert_snapshot!(run_against(refuse(Refusal::AccessPolicy), "m1"), @r#"
+    assert_snapshot!(run_against(refuse(ApiRefusal::AccessPolicy), "m1"), @r#"
     exit 6
     --- stdout
     2 rows read in [time]:
@@ -290,7 +290,7 @@ fn a_permission_that_is_missing() {
 #[test]
 fn an_api_that_has_ended() {
     let refuse = |how| Config { refuse: Some(how), ..Config::default() };
-    assert_snapshot!(run_against(refuse(Refusal::Gone), "m1"), @"
+    assert_snapshot!(run_against(refuse(ApiRefusal::Gone), "m1"), @"
     exit 6
     --- stdout
     2 rows read in [time]:
@@ -308,7 +308,7 @@ fn an_api_that_has_ended() {
     --- stderr
     error: stopped: Graph answered 410 Gone: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)
     ");
-    assert_snapshot!(run_against(refuse(Refusal::NoData), "m1"), @"
+    assert_snapshot!(run_against(refuse(ApiRefusal::NoData), "m1"), @"
     exit 6
     --- stdout
     2 rows read in [time]:

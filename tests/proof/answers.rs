@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use registrant_import::simulator::{Config, Fault, Faults};
+use registrant_import::simulator::{Config, Faults, SimulatedFault as Fault};
 
 use crate::program::{self, Stage};
 

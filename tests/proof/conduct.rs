@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use registrant_import::simulator::{Config, Fault, Faults, Latency};
+use registrant_import::simulator::{CallLatency, Config, Faults, SimulatedFault as Fault};
 
 use crate::program::{self, Ended, Stage};
 
 /// A server that takes its time.
 fn slow() -> Config {
     Config {
-        latency: Latency { median: Duration::from_millis(60), sigma: 0.0 },
+        latency: CallLatency { median: Duration::from_millis(60), sigma: 0.0 },
         ..Config::default()
     }
 }

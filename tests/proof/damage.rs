@@ -7,7 +7,7 @@
 use std::{fs, path::Path, thread, time::Duration};
 
 use fastrand::Rng;
-use registrant_import::simulator::{Config, Latency, SecondPost};
+use registrant_import::simulator::{CallLatency, Config, SecondPost};
 
 use crate::{
     program::{Ended, Stage},
@@ -66,7 +66,7 @@ fn play(seed: u64) {
         Config {
             seed,
             second_post: SecondPost::Duplicate,
-            latency: Latency { median: Duration::from_millis(2), sigma: 0.5 },
+            latency: CallLatency { median: Duration::from_millis(2), sigma: 0.5 },
             ..Config::default()
         },
     );

@@ -9,7 +9,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use registrant_import::simulator::{Config, Latency, SecondPost};
+use registrant_import::simulator::{CallLatency, Config, SecondPost};
 
 use crate::{
     program::{Stage, faults},
@@ -71,7 +71,7 @@ fn play(seed: u64, webinar: bool) -> u64 {
         Config {
             seed,
             second_post: random.choice(second_post).expect("one of three"),
-            latency: Latency { median: Duration::from_millis(random.u64(1..8)), sigma: 0.7 },
+            latency: CallLatency { median: Duration::from_millis(random.u64(1..8)), sigma: 0.7 },
             page_size: random.usize(5..60),
             list_lag: Duration::from_millis(if webinar { random.u64(..100) } else { 0 }),
             faults,

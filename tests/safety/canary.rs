@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 
-use registrant_import::simulator::{Config, Fault, Faults, Served};
+use registrant_import::simulator::{Config, Faults, Served, SimulatedFault as Fault};
 
 use crate::{
     place::{MEETING, Place, Ran, graph},

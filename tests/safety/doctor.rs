@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use registrant_import::simulator::{
-    Config, Latency, Question, Refusal, RegistrationState, Served, Simulator, WebinarConfig,
-    WebinarStatus,
+    ApiRefusal, CallLatency, Config, RegistrationState, Served, Simulator, WebinarConfig,
+    WebinarQuestion, WebinarStatus,
 };
 
 use crate::{
@@ -101,7 +101,7 @@ fn each_fault_has_the_code_that_run_would_end_with() {
 
 #[test]
 fn a_ledger_that_a_run_holds_is_told() {
-    let slow = Latency { median: Duration::from_secs(2), sigma: 0.0 };
+    let slow = CallLatency { median: Duration::from_secs(2), sigma: 0.0 };
     let served = graph(Config { latency: slow, ..Config::default() });
     let place = Place::new().with("GRAPH_TOKEN", "opaque");
     place.write_people("people.csv", 2);
@@ -188,7 +188,8 @@ fn guests(url: &str) -> Place {
 
 #[test]
 fn a_webinar_in_order_is_told_with_its_places_its_form_and_its_mails() {
-    let question = |words: &str, required| Question { required, ..Question::text(words) };
+    let question =
+        |words: &str, required| WebinarQuestion { required, ..WebinarQuestion::text(words) };
     let served = of_a_webinar(WebinarConfig {
         capacity: Some(300),
         waitlist: true,
@@ -237,7 +238,7 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
     let status = |status| webinar(WebinarConfig { status, ..WebinarConfig::default() });
     let asking = || {
         webinar(WebinarConfig {
-            questions: vec![Question::text("Town")],
+            questions: vec![WebinarQuestion::text("Town")],
             ..WebinarConfig::default()
         })
     };
@@ -263,7 +264,7 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
         &["mend  columns       the webinar asks no question `City`; it asks `Town` (required)"],
     );
     with(
-        Config { refuse: Some(Refusal::AccessPolicy), ..Config::default() },
+        Config { refuse: Some(ApiRefusal::AccessPolicy), ..Config::default() },
         "",
         6,
         &[
@@ -273,7 +274,7 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
         ],
     );
     with(
-        Config { refuse: Some(Refusal::Forbidden), ..Config::default() },
+        Config { refuse: Some(ApiRefusal::Forbidden), ..Config::default() },
         "",
         6,
         &["VirtualEventRegistration-Anon.ReadWrite.All and VirtualEvent.Read.All"],

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use registrant_import::simulator::{
-    Config, Fault, Faults, Outage, Scope, Served, Simulator, Stats, TokenRule,
+    CallKind, Config, Faults, Outage, Served, SimulatedFault as Fault, Simulator, Stats, TokenRule,
 };
 
 use crate::place::{MEETING, Place};
@@ -69,7 +69,7 @@ fn a_storm_of_401_fails_no_row() {
 fn waits_for(outage: Duration) {
     let from = Duration::from_secs(1);
     let faults =
-        Faults::default().outage(Outage { scope: Scope::Token, from, until: from + outage });
+        Faults::default().outage(Outage { scope: CallKind::Token, from, until: from + outage });
     let (code, told, stats) = enrol(forgetful(faults), 40, "10/s");
     assert_eq!(code, 0, "{told}");
     assert_eq!((stats.created, stats.duplicates), (40, 0));

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use registrant_import::simulator::{
-    Config, Fault, Faults, Question, QuestionKind, Served, WebinarConfig, WebinarPrid,
+    Config, Faults, QuestionKind, Served, SimulatedFault as Fault, WebinarConfig, WebinarPrid,
+    WebinarQuestion,
 };
 
 use crate::{
@@ -47,8 +48,8 @@ fn place() -> Place {
 fn asking(faults: Faults) -> Config {
     let hall = QuestionKind::SingleChoice(vec!["Canary hall".into(), "Canary loft".into()]);
     let questions = vec![
-        Question { required: false, ..Question::text("Diet") },
-        Question { kind: hall, ..Question::text("EngineState") },
+        WebinarQuestion { required: false, ..WebinarQuestion::text("Diet") },
+        WebinarQuestion { kind: hall, ..WebinarQuestion::text("Hall") },
     ];
     let webinar =
         WebinarConfig { questions, prid: WebinarPrid::Posted, ..WebinarConfig::default() };

@@ -9,8 +9,8 @@ use std::{
 use registrant_import::{
     registrant::Mode,
     simulator::{
-        Config, Fault, Faults, Refusal, RegistrationState, SecondPost, Served, Simulator,
-        is_simulated_link,
+        ApiRefusal, Config, Faults, RegistrationState, SecondPost, Served, SimulatedFault,
+        Simulator, is_simulated_link,
     },
 };
 use serde_json::{Value, json};
@@ -271,7 +271,7 @@ fn raw(graph: &Graph) -> (String, std::io::Result<()>) {
     (String::from_utf8_lossy(&got).into_owned(), end)
 }
 
-fn faulty(fault: Fault) -> Graph {
+fn faulty(fault: SimulatedFault) -> Graph {
     let faults = Faults::default().script("a", None, fault);
     Graph::new(Config { faults, quirks: 0.0, ..Config::default() })
 }
@@ -279,9 +279,11 @@ fn faulty(fault: Fault) -> Graph {
 #[test]
 fn a_reset_is_a_reset_before_and_after_the_commit() {
     use std::io::ErrorKind::ConnectionReset;
-    for (fault, created) in
-        [(Fault::ResetBeforeCommit, 0), (Fault::ResetAfterCommit, 1), (Fault::NoConnection, 0)]
-    {
+    for (fault, created) in [
+        (SimulatedFault::ResetBeforeCommit, 0),
+        (SimulatedFault::ResetAfterCommit, 1),
+        (SimulatedFault::NoConnection, 0),
+    ] {
         let graph = faulty(fault);
         let (got, end) = raw(&graph);
         assert_eq!(got, "", "{fault}");
@@ -294,29 +296,29 @@ fn a_reset_is_a_reset_before_and_after_the_commit() {
 
 #[test]
 fn a_body_is_cut_late_or_never_there() {
-    let (got, end) = raw(&faulty(Fault::CutBody));
+    let (got, end) = raw(&faulty(SimulatedFault::CutBody));
     assert!(got.starts_with("HTTP/1.1 200") && got.contains("externalMeeting"), "{got}");
     assert!(!got.ends_with('}'), "{got}");
     assert!(end.is_err(), "the connection breaks");
 
-    let graph = faulty(Fault::CutJson);
+    let graph = faulty(SimulatedFault::CutJson);
     let (got, end) = raw(&graph);
     assert!(!got.ends_with('}') && end.is_ok(), "a complete answer of half a JSON");
     assert!(graph.enrol("a").is_ok());
 
-    let (got, end) = raw(&faulty(Fault::SlowBody));
+    let (got, end) = raw(&faulty(SimulatedFault::SlowBody));
     let body = got.split_once("\r\n\r\n").expect("headers").1;
     assert!(end.is_ok() || !body.is_empty(), "a byte a second: {body}");
     assert!((1..=2).contains(&body.len()), "{body}");
 
-    for fault in [Fault::Silence, Fault::Stall] {
+    for fault in [SimulatedFault::Silence, SimulatedFault::Stall] {
         let (got, end) = raw(&faulty(fault));
         assert!(end.is_err(), "{fault}: nothing more within the time-out");
-        let headers = fault == Fault::Silence;
+        let headers = fault == SimulatedFault::Silence;
         assert_eq!(got.ends_with("\r\n\r\n"), headers, "{fault}: {got}");
     }
 
-    let (got, _) = raw(&faulty(Fault::GiantBody));
+    let (got, _) = raw(&faulty(SimulatedFault::GiantBody));
     assert!(got.len() > 10_000_000, "{}", got.len());
 }
 
@@ -328,41 +330,42 @@ fn each_answer_that_is_not_one_is_sent_as_it_says() {
         (graph.simulator.stats().created, got)
     };
     let expected = [
-        (Fault::Refused, 400, 0),
-        (Fault::ExpiredToken, 401, 0),
-        (Fault::Throttled, 429, 0),
-        (Fault::ServerError, 500, 0),
-        (Fault::ServerErrorAfterCommit, 500, 1),
-        (Fault::BadGateway, 502, 0),
-        (Fault::BadGatewayAfterCommit, 502, 1),
-        (Fault::Unavailable, 503, 0),
-        (Fault::UnavailableRetryAfter, 503, 0),
-        (Fault::GatewayTimeout, 504, 0),
-        (Fault::GatewayTimeoutAfterCommit, 504, 1),
-        (Fault::EmptyBody, 200, 1),
-        (Fault::NoContent, 204, 1),
-        (Fault::NoLink, 200, 1),
-        (Fault::WrongPrid, 200, 1),
-        (Fault::OtherId, 200, 1),
+        (SimulatedFault::Refused, 400, 0),
+        (SimulatedFault::ExpiredToken, 401, 0),
+        (SimulatedFault::Throttled, 429, 0),
+        (SimulatedFault::ServerError, 500, 0),
+        (SimulatedFault::ServerErrorAfterCommit, 500, 1),
+        (SimulatedFault::BadGateway, 502, 0),
+        (SimulatedFault::BadGatewayAfterCommit, 502, 1),
+        (SimulatedFault::Unavailable, 503, 0),
+        (SimulatedFault::UnavailableRetryAfter, 503, 0),
+        (SimulatedFault::GatewayTimeout, 504, 0),
+        (SimulatedFault::GatewayTimeoutAfterCommit, 504, 1),
+        (SimulatedFault::EmptyBody, 200, 1),
+        (SimulatedFault::NoContent, 204, 1),
+        (SimulatedFault::NoLink, 200, 1),
+        (SimulatedFault::WrongPrid, 200, 1),
+        (SimulatedFault::OtherId, 200, 1),
     ];
     for (fault, status, created) in expected {
         let (made, got) = posted(fault);
         assert_eq!((got.status, made), (status, created), "{fault}");
-        let waits = matches!(fault, Fault::Throttled | Fault::UnavailableRetryAfter);
+        let waits =
+            matches!(fault, SimulatedFault::Throttled | SimulatedFault::UnavailableRetryAfter);
         assert_eq!(got.headers.contains_key("retry-after"), waits, "{fault}");
     }
     let link = |fault| posted(fault).1.body["joinWebUrl"].as_str().unwrap_or_default().to_owned();
-    assert_eq!(link(Fault::NoLink), "");
-    assert_ne!(prid(&link(Fault::WrongPrid)), "a");
-    assert_eq!(prid(&link(Fault::OtherId)), "a");
-    assert_ne!(posted(Fault::OtherId).1.body["id"], "a");
-    let html = posted(Fault::Html).1;
+    assert_eq!(link(SimulatedFault::NoLink), "");
+    assert_ne!(prid(&link(SimulatedFault::WrongPrid)), "a");
+    assert_eq!(prid(&link(SimulatedFault::OtherId)), "a");
+    assert_ne!(posted(SimulatedFault::OtherId).1.body["id"], "a");
+    let html = posted(SimulatedFault::Html).1;
     assert_eq!((html.status, html.body), (200, Value::Null));
 }
 
 #[test]
 fn the_end_does_not_wait_for_answers_that_never_end() {
-    let graph = faulty(Fault::Silence);
+    let graph = faulty(SimulatedFault::Silence);
     let mut socket = TcpStream::connect(graph.served.address()).expect("a connection");
     let body = registrant("a").to_string();
     write!(
@@ -382,7 +385,7 @@ fn the_end_does_not_wait_for_answers_that_never_end() {
 #[test]
 fn no_address_but_a_loopback_one_is_served() {
     let simulator = Simulator::new(Config::default());
-    let error = Served::start_on(&simulator, ([0, 0, 0, 0], 0).into()).expect_err("refused");
+    let error = Served::start_on(&simulator, ([0, 0, 0, 0], 0).into(), None).expect_err("refused");
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
 
@@ -409,13 +412,13 @@ fn the_oddity_of_the_first_example_leaves_the_link_right() {
 
 #[test]
 fn a_retired_api_answers_without_data() {
-    let graph = Graph::new(Config { refuse: Some(Refusal::NoData), ..Config::default() });
+    let graph = Graph::new(Config { refuse: Some(ApiRefusal::NoData), ..Config::default() });
     let got = graph.enrol("a").expect("an answer");
     assert_eq!((got.status, &got.body["id"]), (200, &json!("")));
     assert!(got.body.get("joinWebUrl").is_none());
-    let graph = Graph::new(Config { refuse: Some(Refusal::Gone), ..Config::default() });
+    let graph = Graph::new(Config { refuse: Some(ApiRefusal::Gone), ..Config::default() });
     assert_eq!(graph.enrol("a").expect("an answer").status, 410);
-    let graph = Graph::new(Config { refuse: Some(Refusal::AccessPolicy), ..Config::default() });
+    let graph = Graph::new(Config { refuse: Some(ApiRefusal::AccessPolicy), ..Config::default() });
     let error = graph.get(REGISTRATION).body["error"].clone();
     assert_eq!(error["code"], "Unauthorized");
     let message = error["message"].as_str().expect("words");

@@ -244,7 +244,8 @@ async fn webinar(
         findings.note("audience", preflight::ORGANIZATION);
     }
     let (exchange, _) = findings.check("admission", ask(client, &webinar.configuration()).await)?;
-    let said = told(&exchange, "admission", Api::Webinar, parsed(webinar::configuration), findings)?;
+    let said =
+        told(&exchange, "admission", Api::Webinar, parsed(webinar::configuration), findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
@@ -368,7 +369,10 @@ async fn list(
 }
 
 /// Sends one reading request, a few times where the answer is "not now" or the token was stale.
-async fn ask(client: &GraphClient<Http>, draft: &GraphRequest) -> Result<(Exchange, Duration), Stop> {
+async fn ask(
+    client: &GraphClient<Http>,
+    draft: &GraphRequest,
+) -> Result<(Exchange, Duration), Stop> {
     let begun = tokio::time::Instant::now();
     let mut last = "no answer".to_owned();
     let mut signed_in_again = false;

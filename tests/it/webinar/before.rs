@@ -3,7 +3,9 @@
 use insta::assert_snapshot;
 use registrant_import::{
     registrant::Mode,
-    simulator::{Caller, Config, Question, QuestionKind, Refusal, WebinarConfig, WebinarStatus},
+    simulator::{
+        ApiRefusal, Caller, Config, QuestionKind, WebinarConfig, WebinarQuestion, WebinarStatus,
+    },
 };
 
 use super::{WEBINAR, guests, run, webinar};
@@ -11,8 +13,11 @@ use crate::context::Context;
 
 #[test]
 fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
-    let question =
-        |words: &str, required, kind| Question { required, kind, ..Question::text(words) };
+    let question = |words: &str, required, kind| WebinarQuestion {
+        required,
+        kind,
+        ..WebinarQuestion::text(words)
+    };
     let context = Context::with(webinar(WebinarConfig {
         questions: vec![
             question("Job title", true, QuestionKind::Predefined("jobTitle".into())),
@@ -110,7 +115,7 @@ fn a_webinar_that_takes_nobody_ends_the_run_before_the_first_post() {
 #[test]
 fn a_missing_policy_names_what_an_administrator_runs() {
     let context =
-        Context::with(Config { refuse: Some(Refusal::AccessPolicy), ..Config::default() });
+        Context::with(Config { refuse: Some(ApiRefusal::AccessPolicy), ..Config::default() });
     context.file("people.csv", guests(3));
     let ran = run(&context, "").expect(6);
     assert!(ran.stderr.contains("New-CsApplicationAccessPolicy"), "{ran}");

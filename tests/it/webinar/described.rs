@@ -1,6 +1,6 @@
 //! A run's requests, held against Microsoft's description and example.
 
-use registrant_import::simulator::{Config, Question, WebinarConfig};
+use registrant_import::simulator::{Config, WebinarConfig, WebinarQuestion};
 use serde_json::Value;
 
 use super::{run, webinar};
@@ -54,7 +54,7 @@ fn the_body_is_that_of_the_documentations_example() {
 
 /// Every kind of request that a run sends to a webinar.
 fn every_request() -> Vec<Sent> {
-    let question = Question { required: false, ..Question::text("City") };
+    let question = WebinarQuestion { required: false, ..WebinarQuestion::text("City") };
     let config = WebinarConfig { questions: vec![question], ..WebinarConfig::default() };
     let mut context = Context::with(Config { page_size: 1, ..webinar(config) });
     let recorder = Recorder::before(&context.graph_url());

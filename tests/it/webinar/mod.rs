@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use insta::assert_snapshot;
 use registrant_import::simulator::{
-    Config, DateForm, Fault, Faults, Question, RegistrationStatus, SecondPost, WebinarConfig,
-    WebinarPrid,
+    Config, DateForm, Faults, RegistrationStatus, SecondPost, SimulatedFault as Fault,
+    WebinarConfig, WebinarPrid, WebinarQuestion,
 };
 
 use crate::{context::Context, files};
@@ -293,7 +293,7 @@ fn a_meetings_ledger_and_list_go_on_with_a_webinar() {
 
 #[test]
 fn export_writes_the_files_again_without_the_network() {
-    let question = Question { required: false, ..Question::text("City") };
+    let question = WebinarQuestion { required: false, ..WebinarQuestion::text("City") };
     let config = WebinarConfig { questions: vec![question], ..WebinarConfig::default() };
     let context = Context::with(webinar(config));
     context.file(

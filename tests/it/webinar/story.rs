@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use registrant_import::simulator::{Config, Fault, Faults, RegistrationStatus, WebinarConfig};
+use registrant_import::simulator::{
+    Config, Faults, RegistrationStatus, SimulatedFault as Fault, WebinarConfig,
+};
 
 use crate::context::{Context, Ran};
 

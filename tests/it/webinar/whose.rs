@@ -1,7 +1,7 @@
 //! Whose a registration is: taken over, never given to somebody else.
 
 use insta::assert_snapshot;
-use registrant_import::simulator::{Config, Fault, Faults};
+use registrant_import::simulator::{Config, Faults, SimulatedFault as Fault};
 
 use super::{each_has_a_link_of_their_own, guests, run};
 use crate::{context::Context, files};

@@ -7,7 +7,7 @@ use http::Method;
 use registrant_import::{
     graph::webinar::{configuration, questions, webinar, webinar_registration},
     registrant::{AnswerInput, Fields, Form, Question, Registrant, Rule},
-    simulator::{self, Call, Config, Direct, QuestionKind, Simulator},
+    simulator::{self, Config, Direct, HttpCall, QuestionKind, Simulator},
 };
 use serde_json::Value;
 
@@ -143,7 +143,7 @@ fn the_documentations_answers_are_read() {
 /// What the simulator says of its form is read, and what is made of a row by it is what it takes.
 #[tokio::test]
 async fn the_simulated_form_takes_what_is_made_for_it() {
-    let question = |number: u128, name: &str, required, kind| simulator::Question {
+    let question = |number: u128, name: &str, required, kind| simulator::WebinarQuestion {
         id: uuid::Uuid::from_u128(number),
         display_name: name.to_owned(),
         required,
@@ -161,7 +161,7 @@ async fn the_simulated_form_takes_what_is_made_for_it() {
     let direct = Direct::new(&simulator);
     let call = async |method: Method, path: &str, body: &[u8]| {
         let target = format!("{WEBINAR}{path}");
-        let call = Call {
+        let call = HttpCall {
             method: &method,
             target: &target,
             base: "",

@@ -15,7 +15,7 @@ use registrant_import::{
     ledger::{Identity, Ledger},
     output::Projection,
     pacing::{Buckets, Pacer, Quota, Settings},
-    simulator::{Config, Direct, Latency, Limit, Shape, Simulator, TokenRule},
+    simulator::{CallLatency, Config, Direct, LimitShape, RateLimit, Simulator, TokenRule},
 };
 
 use crate::seeds;
@@ -26,12 +26,8 @@ fn paced(ceiling: Quota) -> Settings {
 }
 
 /// A limit as Microsoft publishes it; the strictest reading is a window that slides.
-fn limit(quota: Quota) -> Limit {
-    let (count, per) = (f64::from(u32::try_from(quota.count).expect("few")), quota.per);
-    Limit {
-        shape: Shape::SlidingWindow,
-        ..Limit::bucket(registrant_import::simulator::Quota { count, per })
-    }
+fn limit(quota: Quota) -> RateLimit {
+    RateLimit { shape: LimitShape::SlidingWindow, ..RateLimit::bucket(quota) }
 }
 
 #[test]
@@ -58,7 +54,7 @@ async fn play(rows: u32) {
     let mut config = Config {
         write_limit: Some(limit(Quota::WEBINAR_WRITES)),
         read_limit: Some(limit(Quota::WEBINAR_READS)),
-        latency: Latency { median: Duration::from_millis(120), sigma: 0.5 },
+        latency: CallLatency { median: Duration::from_millis(120), sigma: 0.5 },
         list_lag: Duration::from_secs(2),
         ..Config::default()
     };

@@ -18,11 +18,12 @@ use registrant_import::{
         webinar::Webinar,
     },
     ledger::Identity,
+    pacing::Quota,
     registrant::Mode,
     simulator::{
-        Call, Config, DateForm, Direct, Enrolment, Fault, FaultRate, Faults, Latency, Limit, Quota,
-        RegistrationState, RetryAfterForm, Scope, SecondPost, Shape, Simulator, WebinarConfig,
-        WebinarPrid,
+        CallKind, CallLatency, Config, DateForm, Direct, EnrolledPerson, FaultRate, Faults,
+        HttpCall, LimitShape, RateLimit, RegistrationState, RetryAfterForm, SecondPost,
+        SimulatedFault as Fault, Simulator, WebinarConfig, WebinarPrid,
     },
 };
 use tempfile::TempDir;
@@ -176,7 +177,7 @@ impl World {
             }
         };
         let body = body.to_string();
-        let call = Call {
+        let call = HttpCall {
             method: &Method::POST,
             target: &target,
             base: "",
@@ -193,12 +194,12 @@ impl World {
     /// that a row of this id has had.
     pub(super) fn held(&self, person: &Person) -> Option<String> {
         let books = self.simulator.books().registrants;
-        let of = |fits: &dyn Fn(&Enrolment) -> bool| {
+        let of = |fits: &dyn Fn(&EnrolledPerson) -> bool| {
             books.iter().find(|enrolment| fits(enrolment)).map(|it| it.join_web_url.clone())
         };
         let rows = self.people.iter().filter(|row| row.id == person.id);
         let emails: Vec<String> = rows.map(Person::email).collect();
-        let by_email = |it: &Enrolment| {
+        let by_email = |it: &EnrolledPerson| {
             it.email.as_ref().is_some_and(|email| emails.contains(&email.to_lowercase()))
         };
         of(&|it| it.id == person.id).or_else(|| of(&by_email)).flatten()
@@ -292,12 +293,12 @@ fn folder() -> TempDir {
 }
 
 fn config(seed: u64, kind: Kind, settle: Duration, late: bool, random: &mut Rng) -> Config {
-    let write_limit = (random.u8(..3) == 0).then(|| Limit {
+    let write_limit = (random.u8(..3) == 0).then(|| RateLimit {
         shape: *random
-            .choice(&[Shape::Bucket, Shape::FixedWindow, Shape::SlidingWindow])
+            .choice(&[LimitShape::Bucket, LimitShape::FixedWindow, LimitShape::SlidingWindow])
             .expect("some"),
-        ..Limit::bucket(Quota {
-            count: f64::from(random.u32(5..40)),
+        ..RateLimit::bucket(Quota {
+            count: random.u32(5..40).into(),
             per: Duration::from_secs(random.u64(1..20)),
         })
     });
@@ -314,7 +315,7 @@ fn config(seed: u64, kind: Kind, settle: Duration, late: bool, random: &mut Rng)
         seed,
         webinar: webinar(settle, &mut webinar_random),
         registration: RegistrationState::External(mode),
-        latency: Latency { median: Duration::from_millis(random.u64(..400)), sigma: 0.7 },
+        latency: CallLatency { median: Duration::from_millis(random.u64(..400)), sigma: 0.7 },
         write_limit,
         retry_after: *random
             .choice(&[RetryAfterForm::Whole, RetryAfterForm::Decimal, RetryAfterForm::Absent])
@@ -349,10 +350,10 @@ fn faults(late: bool, random: &mut Rng) -> Faults {
     let mut rates = Vec::new();
     let refused = [Fault::Refused];
     for (scope, most, never) in [
-        (Scope::Post, 35.0, if late { &refused[..] } else { &[] }),
-        (Scope::List, 20.0, &refused[..]),
-        (Scope::Delete, 20.0, &[][..]),
-        (Scope::Read, 10.0, &refused[..]),
+        (CallKind::Post, 35.0, if late { &refused[..] } else { &[] }),
+        (CallKind::List, 20.0, &refused[..]),
+        (CallKind::Delete, 20.0, &[][..]),
+        (CallKind::Read, 10.0, &refused[..]),
     ] {
         let mut all: Vec<Fault> =
             Fault::ALL.iter().copied().filter(|fault| !never.contains(fault)).collect();
@@ -363,7 +364,7 @@ fn faults(late: bool, random: &mut Rng) -> Faults {
             let mut percent = random.f64() * most / all.len() as f64;
             // Two refused tokens in a row end a run, as they should; a list of forty pages would
             // never be had.
-            if *fault == Fault::ExpiredToken && scope != Scope::Post {
+            if *fault == Fault::ExpiredToken && scope != CallKind::Post {
                 percent = percent.min(3.0);
             }
             rates.push(FaultRate { scope, fault: *fault, percent });
