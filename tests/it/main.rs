@@ -3,15 +3,19 @@
 //! Each test runs the built program in a folder of its own, against a simulator in this process,
 //! and looks at what a user would look at.
 
+mod auth;
 mod check;
 mod columns;
 mod commands;
 mod context;
+mod corpus;
+mod doctor;
 mod files;
 mod import;
 mod kept;
 mod ledger;
 mod openapi;
+mod operator;
 mod partition;
 mod people;
 mod reading;
@@ -19,8 +23,10 @@ mod readme;
 mod recorder;
 mod registration;
 mod rerun;
+mod safety;
 mod samples;
 mod settings;
+mod simulator;
 mod strangers;
 mod tls;
 mod volume;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use registrant_import::auth::{AuthError, AuthSettings, KeptSignIn, Method, Tokens, sign_in};
 use serde_json::json;
 
-use crate::endpoint::{Answer, Endpoint, fail, refusal, silent, token};
+use super::endpoint::{Answer, Endpoint, fail, refusal, silent, token};
 
 fn settings(endpoint: &Endpoint, folder: &Path) -> AuthSettings {
     let kept = Some(KeptSignIn::in_folder(folder));

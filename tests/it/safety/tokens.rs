@@ -7,7 +7,7 @@ use registrant_import::simulator::{
     Config, Fault, Faults, Outage, Scope, Served, Simulator, Stats, TokenRule,
 };
 
-use crate::place::{MEETING, Place};
+use super::place::{MEETING, Place};
 
 /// A Graph whose tokens live two seconds.
 fn forgetful(faults: Faults) -> Config {

@@ -9,7 +9,7 @@ use rcgen::{PKCS_RSA_SHA256, RsaKeySize};
 use registrant_import::auth::{AuthError, AuthSettings, Method, Speaker, Tokens};
 use serde_json::json;
 
-use crate::endpoint::{Answer, CANARY, Endpoint, bearer, fail, refusal, silent, token};
+use super::endpoint::{Answer, CANARY, Endpoint, bearer, fail, refusal, silent, token};
 
 #[tokio::test]
 async fn a_client_secret_is_exchanged_for_a_token() {

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::{Graph, folder, run, text};
+use super::{Graph, folder, run, text};
 
 #[test]
 fn a_look_at_a_ledger_leaves_nothing_beside_it() {

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 
 use registrant_import::simulator::{Config, Fault, Faults, Served};
 
-use crate::{
+use super::{
     place::{MEETING, Place, Ran, graph},
     servers::{Came, Server, meeting},
 };

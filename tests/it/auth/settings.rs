@@ -2,7 +2,7 @@
 
 use registrant_import::auth::{AuthError, AuthSettings, Method, Tokens};
 
-use crate::endpoint::silent;
+use super::endpoint::silent;
 
 #[test]
 fn the_method_follows_from_what_is_there() {

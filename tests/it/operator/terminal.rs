@@ -9,7 +9,7 @@ use std::{
 
 use vt100::Parser;
 
-use crate::folder;
+use super::folder;
 
 const ROWS: u16 = 40;
 
@@ -160,8 +160,8 @@ fn whoever_wants_no_bar_gets_none() {
 #[test]
 fn a_bar_can_be_had_without_a_terminal() {
     let folder = folder(40);
-    let out = crate::run(folder.path(), &format!("{SLOW} --progress always"));
-    let told = crate::text(&out.stderr);
+    let out = super::run(folder.path(), &format!("{SLOW} --progress always"));
+    let told = super::text(&out.stderr);
     assert!(told.contains('━') && told.contains(" enrolled"), "{told}");
     assert!(!told.contains("\u{1b}[3"), "no colours there: {told}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use registrant_import::simulator::{Config, Faults};
 
-use crate::{
+use super::{
     place::{MEETING, Place, graph},
     servers::{Answer, Server, meeting},
 };

@@ -8,7 +8,7 @@ use registrant_import::simulator::{
     WebinarStatus,
 };
 
-use crate::{
+use crate::safety::{
     place::{MEETING, Place, graph},
     servers::{Server, meeting},
 };

@@ -4,7 +4,7 @@ use std::fs;
 
 use registrant_import::auth::{AuthError, AuthSettings, Tokens};
 
-use crate::endpoint::{bearer, fail, silent};
+use super::endpoint::{bearer, fail, silent};
 
 #[tokio::test]
 async fn a_token_from_the_environment_has_no_successor() {

@@ -8,7 +8,7 @@ use std::{
 
 use registrant_import::simulator::Config;
 
-use crate::place::{MEETING, Place, graph};
+use super::place::{MEETING, Place, graph};
 
 const WRITTEN: [&str; 4] = ["--output", "--rejects", "--report", "--metrics"];
 

@@ -4,11 +4,10 @@
 //! loopback. `docs/security.md` names these tests beside the promises that they hold.
 
 mod canary;
-mod doctor;
 mod files;
 mod outputs;
-mod place;
-mod servers;
+pub(crate) mod place;
+pub(crate) mod servers;
 mod tokens;
 mod transport;
 mod webinar;

@@ -7,7 +7,7 @@ use registrant_import::simulator::{
     Config, Fault, Faults, Question, QuestionKind, Served, WebinarConfig, WebinarPrid,
 };
 
-use crate::{
+use super::{
     canary::{loud, silent, silent_text},
     place::{Place, graph},
     servers::{Came, Server, webinar},

@@ -7,7 +7,7 @@ use std::{
 
 use registrant_import::simulator::Config;
 
-use crate::place::{MEETING, Place, graph};
+use super::place::{MEETING, Place, graph};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("is there").permissions().mode() & 0o777
