@@ -1,5 +1,4 @@
-//! Hard files and what must come of each: the corpus in `tests/corpus/table.txt`, and, where it is
-//! at hand, a folder of public test suites' files beside the repository.
+//! Hard files and what must come of each: the corpus in `tests/corpus` and its `table.txt`.
 
 use std::{
     fmt::Write,
@@ -157,26 +156,10 @@ fn every_file_of_the_corpus_stands_in_the_table() {
     let mut files = 0;
     for entry in fs::read_dir(corpus()).expect("the corpus") {
         let name = entry.expect("a file").file_name().to_string_lossy().into_owned();
-        if name != "table.txt" && name != "public.txt" {
+        if name != "table.txt" && name != "README.md" {
             files += 1;
             assert!(cases.iter().any(|case| case.name == name), "{name} is in no table");
         }
     }
     assert!(files >= 40, "{files} files");
-}
-
-/// Files of public test suites are not copied here: they are read where a folder is named by
-/// `REGISTRANT_IMPORT_PUBLIC_CSV`, or stands at `../shared/hard-csv`.
-#[test]
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn files_of_public_test_suites_come_out_as_their_table_says() {
-    let folder = std::env::var_os("REGISTRANT_IMPORT_PUBLIC_CSV").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/hard-csv"),
-        PathBuf::from,
-    );
-    if folder.is_dir() {
-        check_table(&folder, &corpus().join("public.txt"));
-    } else {
-        eprintln!("skipped: {} is not there", folder.display());
-    }
 }
