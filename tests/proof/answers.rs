@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use registrant_import::simulator::{Config, Fault, Faults};
 
-use crate::program::{self, Stage};
+use crate::stage::{self, Stage};
 
 /// The limit on one request. Everything that never comes is over by then.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ fn each_spoilt_answer_lands_in_its_outcome_and_the_next_run_mends_it() {
     let stage = Stage::new(OUTCOMES.len() + 1, config);
     let began = Instant::now();
     let options = ["--on-unknown", "hold", "--timeout", "2s", "--json"];
-    let ended = program::ended(stage.command().args(options));
+    let ended = stage::ended(stage.command().args(options));
     let took = began.elapsed();
     assert_eq!(ended.code, Some(4), "{ended:?}");
     // Three that never come, one after another at worst, two waits of a second, and the rest.

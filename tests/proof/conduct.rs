@@ -8,7 +8,7 @@ use std::{
 
 use registrant_import::simulator::{Config, Fault, Faults, Latency};
 
-use crate::program::{self, Ended, Stage};
+use crate::stage::{self, Ended, Stage};
 
 /// A server that takes its time.
 fn slow() -> Config {
@@ -132,7 +132,7 @@ fn what_cannot_be_written_is_found_before_the_first_post() {
                 .args(["--graph-url", &stage.served.url(), "--meeting", "M"])
                 .stdin(Stdio::null());
         }
-        let ended = program::ended(command.args([option, "/proc/people"]));
+        let ended = stage::ended(command.args([option, "/proc/people"]));
         assert_eq!(ended.code, Some(2), "{option}: {ended:?}");
         assert!(ended.err.contains("/proc/people"), "{option}: {ended:?}");
         assert_eq!(stage.simulator.stats().posts, 0, "{option}");

@@ -10,8 +10,9 @@ use fastrand::Rng;
 use registrant_import::simulator::{Config, Latency, SecondPost};
 
 use crate::{
-    program::{Ended, Stage},
-    seeds, verify,
+    seeds,
+    stage::{Ended, Stage},
+    verify,
 };
 
 /// Spoils one of the ledger's files; tells how.

@@ -12,8 +12,8 @@ use fastrand::Rng;
 use registrant_import::simulator::{Config, Latency, SecondPost};
 
 use crate::{
-    program::{Stage, faults},
     seeds,
+    stage::{Stage, faults},
 };
 
 /// Kills in a row before a run is let to its end.

@@ -30,7 +30,7 @@ mod crowd;
 mod damage;
 mod kills;
 mod paused;
-mod program;
 mod seeds;
+mod stage;
 mod store;
 mod verify;

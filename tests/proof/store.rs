@@ -16,8 +16,8 @@ use registrant_import::simulator::{Config, SecondPost};
 use tempfile::TempDir;
 
 use crate::{
-    program::{self, Ended, Stage},
     seeds,
+    stage::{self, Ended, Stage},
 };
 
 /// Linux's numbers of the errors that a disk gives.
@@ -60,7 +60,7 @@ impl Shim {
             .env("SHIM_ERRNO", error)
             .env("SHIM_STAYS", u8::from(stays).to_string())
             .env("SHIM_COUNT", &count);
-        let ended = program::ended(&mut command);
+        let ended = stage::ended(&mut command);
         let calls = std::fs::read_to_string(&count).unwrap_or_default();
         (ended, calls.trim().parse().unwrap_or(0))
     }
