@@ -4,12 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use registrant_import::simulator::{
-    Config, Latency, Question, Refusal, RegistrationState, Served, Simulator, WebinarConfig,
-    WebinarStatus,
+    Config, Latency, Question, Refusal, RegistrationState, Served, WebinarConfig, WebinarStatus,
 };
 
-use crate::safety::{
-    place::{MEETING, Place, graph},
+use crate::{
+    context::{Context, graph},
+    people::persons,
+    program::serve,
+    safety::MEETING,
     servers::{Server, meeting},
 };
 
@@ -20,18 +22,16 @@ fn target(url: &str) -> String {
 #[test]
 fn it_finds_everything_in_order_and_changes_nothing() {
     // A simulator's clock begins where it is told to.
-    let simulator = Simulator::new(Config { epoch: SystemTime::now(), ..Config::default() });
-    let served = Served::start(&simulator).expect("a loopback port");
-    let place = Place::new().with_secret(&served.url(), "secret");
-    place.write_people("people.csv", 3);
+    let (simulator, served) = serve(Config { epoch: SystemTime::now(), ..Config::default() });
+    let context = Context::offline().secret(&served.url(), "secret");
+    context.file("people.csv", persons(3));
     let line = format!("doctor people.csv {}", target(&served.url()));
     for before_run in [true, false] {
-        let before = place.files();
+        let before = context.files();
         let posts = simulator.stats().posts;
-        let ran = place.say(&line);
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-        assert_eq!(place.files(), before, "changed a file");
-        assert_eq!(place.path("state").exists(), !before_run, "made a folder");
+        let ran = context.run(&line).expect(0);
+        assert_eq!(context.files(), before, "changed a file");
+        assert_eq!(context.path("state").exists(), !before_run, "made a folder");
         assert_eq!(simulator.stats().posts, posts);
         for told in [
             "ok    input         people.csv: 3 rows",
@@ -43,48 +43,57 @@ fn it_finds_everything_in_order_and_changes_nothing() {
             "ok    list          the registrants can be listed",
             "nothing stands in the way of `run`",
         ] {
-            assert!(ran.out.contains(told), "{told}: {}", ran.out);
+            assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
         }
         let ledger = if before_run { "the first run makes it" } else { "3 enrolled, 0 in doubt" };
-        assert!(ran.out.contains(ledger), "{}", ran.out);
-        let done = place.say(&line.replace("doctor", "run"));
-        assert_eq!(done.code, 0, "{}", done.err);
+        assert!(ran.stdout.contains(ledger), "{}", ran.stdout);
+        context.run(&line.replace("doctor", "run")).expect(0);
     }
     let json: serde_json::Value =
-        serde_json::from_str(&place.say(&format!("{line} --json")).out).expect("JSON");
+        serde_json::from_str(&context.run(&format!("{line} --json")).stdout).expect("JSON");
     assert_eq!(json["exitCode"], 0);
     assert_eq!(json["checks"][0]["standing"], "ok");
 }
 
 #[track_caller]
-fn found(place: &Place, line: &str, code: i32, told: &str) {
-    let ran = place.say(&format!("doctor {line}"));
-    assert!(ran.out.contains(told), "{line}: {told} is not in {}{}", ran.out, ran.err);
-    assert_eq!(ran.code, code, "{line}: {}", ran.out);
+fn found(context: &Context, line: &str, code: i32, told: &str) {
+    let ran = context.run(&format!("doctor {line}"));
+    assert!(ran.stdout.contains(told), "{line}: {told} is not in {}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.code, Some(code), "{line}: {}", ran.stdout);
 }
 
 #[test]
 fn each_fault_has_the_code_that_run_would_end_with() {
     let served = graph(Config::default());
-    let (url, place) = (served.url(), Place::new().with_secret(&served.url(), "secret"));
-    place.write_people("people.csv", 2);
+    let (url, context) = (served.url(), Context::offline().secret(&served.url(), "secret"));
+    context.file("people.csv", persons(2));
     let good = target(&url);
-    found(&place, &format!("--graph-url {url}"), 2, "mend  target        no target is named");
-    found(&place, &format!("nobody.csv {good}"), 2, "mend  input         nobody.csv: no such file");
-    found(&place, &format!("people.csv --output no/where.csv {good}"), 2, "mend  output ");
-    place.write("text.ledger", "this is no ledger");
-    found(&place, &format!("--ledger text.ledger {good}"), 2, "mend  ledger        text.ledger: ");
-    found(&place, &format!("{good} --auth azure-cli --cloud china"), 6, "mend  sign-in ");
+    found(&context, &format!("--graph-url {url}"), 2, "mend  target        no target is named");
     found(
-        &place,
+        &context,
+        &format!("nobody.csv {good}"),
+        2,
+        "mend  input         nobody.csv: no such file",
+    );
+    found(&context, &format!("people.csv --output no/where.csv {good}"), 2, "mend  output ");
+    context.file("text.ledger", "this is no ledger");
+    found(
+        &context,
+        &format!("--ledger text.ledger {good}"),
+        2,
+        "mend  ledger        text.ledger: ",
+    );
+    found(&context, &format!("{good} --auth azure-cli --cloud china"), 6, "mend  sign-in ");
+    found(
+        &context,
         &format!("--meeting {MEETING} --graph-url {url}"),
         6,
         "--organizer, by object id",
     );
     let missing = graph(Config { registration: RegistrationState::Missing, ..Config::default() });
-    found(&place, &target(&missing.url()), 6, "mend  registration  Graph knows no registration");
+    found(&context, &target(&missing.url()), 6, "mend  registration  Graph knows no registration");
     let enable = format!("{} --enable everyone", target(&missing.url()));
-    found(&place, &enable, 0, "note  registration  there is none; `run` makes one for everyone");
+    found(&context, &enable, 0, "note  registration  there is none; `run` makes one for everyone");
     let organization = graph(Config {
         registration: RegistrationState::External(
             registrant_import::registrant::Mode::Organization,
@@ -92,48 +101,53 @@ fn each_fault_has_the_code_that_run_would_end_with() {
         ..Config::default()
     });
     let columns = format!("people.csv {}", target(&organization.url()));
-    found(&place, &columns, 2, "mend  columns       ");
+    found(&context, &columns, 2, "mend  columns       ");
     let gone = served.url();
     drop(served);
-    let place = Place::new().with("GRAPH_TOKEN", "opaque");
-    found(&place, &target(&gone), 5, "mend  graph         Graph keeps failing (connection refused");
+    let context = Context::offline().variable("GRAPH_TOKEN", "opaque");
+    found(
+        &context,
+        &target(&gone),
+        5,
+        "mend  graph         Graph keeps failing (connection refused",
+    );
 }
 
 #[test]
 fn a_ledger_that_a_run_holds_is_told() {
     let slow = Latency { median: Duration::from_secs(2), sigma: 0.0 };
     let served = graph(Config { latency: slow, ..Config::default() });
-    let place = Place::new().with("GRAPH_TOKEN", "opaque");
-    place.write_people("people.csv", 2);
+    let context = Context::offline().variable("GRAPH_TOKEN", "opaque");
+    context.file("people.csv", persons(2));
     let line = format!("run people.csv --ledger a.ledger {}", target(&served.url()));
-    let mut run = place
-        .command(&line.split(' ').collect::<Vec<_>>())
+    let mut run = context
+        .command(&line)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("starts");
-    while !place.path("a.ledger-wal").exists() {
+    while !context.path("a.ledger-wal").exists() {
         std::thread::sleep(Duration::from_millis(10));
     }
     std::thread::sleep(Duration::from_millis(200));
     let quick = graph(Config::default());
-    found(&place, &format!("--ledger a.ledger {}", target(&quick.url())), 7, "mend  ledger ");
+    found(&context, &format!("--ledger a.ledger {}", target(&quick.url())), 7, "mend  ledger ");
     run.kill().expect("ends");
     run.wait().expect("ended");
-    found(&place, &format!("--ledger a.ledger {}", target(&quick.url())), 0, "no run holds it");
+    found(&context, &format!("--ledger a.ledger {}", target(&quick.url())), 0, "no run holds it");
 }
 
 #[test]
 fn a_registration_made_anew_is_told() {
     let served = graph(Config::default());
-    let place = Place::new().with_secret(&served.url(), "secret");
-    place.write_people("people.csv", 2);
+    let context = Context::offline().secret(&served.url(), "secret");
+    context.file("people.csv", persons(2));
     let target = target(&served.url());
-    assert_eq!(place.say(&format!("run people.csv {target}")).code, 0);
-    assert_eq!(place.say(&format!("registration disable {target}")).code, 0);
-    assert_eq!(place.say(&format!("registration enable --allow organization {target}")).code, 0);
-    found(&place, &target, 6, "mend  registration  the meeting's registration was made anew");
-    found(&place, &format!("{target} --trust-ledger"), 0, "ok    registration");
+    context.run(&format!("run people.csv {target}")).expect(0);
+    context.run(&format!("registration disable {target}")).expect(0);
+    context.run(&format!("registration enable --allow organization {target}")).expect(0);
+    found(&context, &target, 6, "mend  registration  the meeting's registration was made anew");
+    found(&context, &format!("{target} --trust-ledger"), 0, "ok    registration");
 }
 
 /// An unsigned JWT.
@@ -148,7 +162,7 @@ fn a_token_without_the_permission_or_at_its_end_is_told() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     let now = now.as_secs();
     let target = target(&served.url());
-    let with = |claims| Place::new().with("GRAPH_TOKEN", &token(&claims));
+    let with = |claims| Context::offline().variable("GRAPH_TOKEN", &token(&claims));
     let lacking = with(serde_json::json!({"scp": "User.Read", "exp": now + 3_600}));
     let told = "mend  permissions   the delegated permission OnlineMeetings.ReadWrite is lacking (granted: User.Read)";
     found(&lacking, &target, 6, told);
@@ -165,8 +179,8 @@ fn a_clock_that_is_wrong_is_told() {
         let (status, _, body) = meeting(came).unwrap_or((400, String::new(), String::new()));
         (status, format!("Date: {later}\r\n"), body)
     });
-    let place = Place::new().with("GRAPH_TOKEN", "opaque");
-    found(&place, &target(&server.url), 0, "s behind Graph's clock: set it by a time server");
+    let context = Context::offline().variable("GRAPH_TOKEN", "opaque");
+    found(&context, &target(&server.url), 0, "s behind Graph's clock: set it by a time server");
     assert!(server.came().iter().all(|came| came.line.starts_with("GET ")));
 }
 
@@ -180,10 +194,10 @@ fn webinar(url: &str) -> String {
 }
 
 /// An application's place with people as a webinar wants them.
-fn guests(url: &str) -> Place {
-    let place = Place::new().with_secret(url, "secret");
-    place.write("people.csv", "id,first name,last name,email,town\n1,Ada,Byron,a@b.org,Ghent\n");
-    place
+fn guests(url: &str) -> Context {
+    let context = Context::offline().secret(url, "secret");
+    context.file("people.csv", "id,first name,last name,email,town\n1,Ada,Byron,a@b.org,Ghent\n");
+    context
 }
 
 #[test]
@@ -196,12 +210,11 @@ fn a_webinar_in_order_is_told_with_its_places_its_form_and_its_mails() {
         questions: vec![question("Town", true), question("Diet", false)],
         ..WebinarConfig::default()
     });
-    let place = guests(&served.url());
+    let context = guests(&served.url());
     let line = format!("{} --map answer:Town=town", webinar(&served.url()));
-    let before = place.files();
-    let ran = place.say(&format!("doctor {line}"));
-    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-    assert_eq!(place.files(), before, "changed a file");
+    let before = context.files();
+    let ran = context.run(&format!("doctor {line}")).expect(0);
+    assert_eq!(context.files(), before, "changed a file");
     for told in [
         "ok    target        webinar w@t\n",
         "ok    sign-in       a token of an application, for 59 more minutes",
@@ -213,25 +226,25 @@ fn a_webinar_in_order_is_told_with_its_places_its_form_and_its_mails() {
         "ok    list          the registrants can be listed",
         "nothing stands in the way of `run`",
     ] {
-        assert!(ran.out.contains(told), "{told}: {}", ran.out);
+        assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
     }
     let silent = of_a_webinar(WebinarConfig { mails: false, ..WebinarConfig::default() });
-    let place = guests(&silent.url());
-    found(&place, &webinar(&silent.url()), 0, "Teams mails nobody");
-    found(&place, &webinar(&silent.url()), 0, "ok    admission     no capacity is set");
+    let context = guests(&silent.url());
+    found(&context, &webinar(&silent.url()), 0, "Teams mails nobody");
+    found(&context, &webinar(&silent.url()), 0, "ok    admission     no capacity is set");
 }
 
 #[test]
 fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
     let with = |config: Config, more: &str, code: i32, told: &[&str]| {
         let served = graph(config);
-        let place = guests(&served.url());
+        let context = guests(&served.url());
         let line = format!("{}{more}", webinar(&served.url()));
         for told in told {
-            found(&place, &line, code, told);
+            found(&context, &line, code, told);
         }
-        let ran = place.say(&format!("run {line}"));
-        assert_eq!(ran.code, code, "run {line}: {}", ran.err);
+        let ran = context.run(&format!("run {line}"));
+        assert_eq!(ran.code, Some(code), "run {line}: {}", ran.stderr);
     };
     let webinar = |webinar| Config { webinar, ..Config::default() };
     let status = |status| webinar(WebinarConfig { status, ..WebinarConfig::default() });
@@ -283,19 +296,19 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
         audience: registrant_import::registrant::Mode::Organization,
         ..WebinarConfig::default()
     });
-    let place = guests(&served.url());
-    found(&place, &self::webinar(&served.url()), 0, "note  audience      the webinar is for its");
+    let context = guests(&served.url());
+    found(&context, &self::webinar(&served.url()), 0, "note  audience      the webinar is for its");
 }
 
 #[test]
 fn columns_that_a_webinar_needs_are_asked_for() {
     let served = of_a_webinar(WebinarConfig::default());
-    let place = guests(&served.url());
-    place.write("people.csv", "id,name,email\n1,Ada Byron,a@b.org\n");
+    let context = guests(&served.url());
+    context.file("people.csv", "id,name,email\n1,Ada Byron,a@b.org\n");
     let line = webinar(&served.url());
-    found(&place, &line, 2, "mend  columns       people.csv: no column for `firstName`");
+    found(&context, &line, 2, "mend  columns       people.csv: no column for `firstName`");
     let split = "--map firstName=name --map lastName=name --set name-order=first-last";
-    found(&place, &format!("{line} {split}"), 0, "ok    columns ");
+    found(&context, &format!("{line} {split}"), 0, "ok    columns ");
 }
 
 #[test]
@@ -305,8 +318,8 @@ fn who_may_not_register_others_for_a_webinar_is_told() {
     let expires = now.as_secs() + 3_600;
     let line = webinar(&served.url());
     let with = |claims: serde_json::Value| {
-        let place = guests(&served.url()).with("GRAPH_TOKEN", &token(&claims));
-        place.with("REGISTRANT_IMPORT_AUTH", "token")
+        let context = guests(&served.url()).variable("GRAPH_TOKEN", &token(&claims));
+        context.variable("REGISTRANT_IMPORT_AUTH", "token")
     };
     let person = with(serde_json::json!({"scp": "VirtualEvent.ReadWrite", "exp": expires}));
     for told in [

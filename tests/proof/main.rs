@@ -30,6 +30,8 @@ mod crowd;
 mod damage;
 mod kills;
 mod paused;
+#[path = "../it/program.rs"]
+mod program;
 mod seeds;
 mod stage;
 mod store;

@@ -2,13 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
 };
 
-use registrant_import::simulator::{Config, FaultRate, Faults, Served, Simulator};
+use registrant_import::simulator::{Config, Served, Simulator};
 use tempfile::TempDir;
 
-use crate::verify::{self, Written};
+use crate::{
+    program::{Ran, program, serve},
+    verify::{self, Written},
+};
 
 /// A simulator, a folder, and an export in it.
 pub(crate) struct Stage {
@@ -19,30 +22,10 @@ pub(crate) struct Stage {
     webinar: bool,
 }
 
-/// How a run ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    /// `None`: by a signal.
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
 impl Stage {
     /// An export of so many people, before a server with these settings.
     pub(crate) fn new(people: usize, config: Config) -> Self {
-        let simulator = Simulator::new(config);
-        let served = Served::start(&simulator).expect("a free port");
+        let (simulator, served) = serve(config);
         let folder = folder();
         let ids: Vec<String> = (0..people).map(|n| format!("guest-{n:03}")).collect();
         let stage = Self { simulator, served, folder, ids, webinar: false };
@@ -86,17 +69,14 @@ impl Stage {
 
     /// `run` on this meeting, with this ledger.
     pub(crate) fn command_for(&self, meeting: &str, ledger: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_registrant-import"));
+        let mut command = program(self.folder.path());
         command
-            .current_dir(self.folder.path())
-            .env_clear()
             .arg("run")
             .arg(self.path("people.csv"))
             .args(["--graph-url", &self.served.url(), "--settle", "150ms"])
             .args([if self.webinar { "--webinar" } else { "--meeting" }, meeting])
             .arg("--ledger")
             .arg(self.path(ledger))
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
@@ -112,8 +92,8 @@ impl Stage {
     }
 
     /// One run to its end.
-    pub(crate) fn run(&self) -> Ended {
-        ended(&mut self.command())
+    pub(crate) fn run(&self) -> Ran {
+        Ran::of(&mut self.command())
     }
 
     /// Runs until everybody is enrolled; each end must be one that a later run mends.
@@ -124,12 +104,12 @@ impl Stage {
     /// As [`Stage::finish`], with more options.
     pub(crate) fn finish_with(&self, options: &[&str]) {
         for _ in 0..40 {
-            let ended = ended(self.command().args(options));
+            let ended = Ran::of(self.command().args(options));
             match ended.code {
                 Some(0) => return self.verify(),
                 Some(4 | 5) => {}
                 // The first answer of a run was one without a link.
-                Some(6) if ended.err.contains("without a join link") => {}
+                Some(6) if ended.stderr.contains("without a join link") => {}
                 _ => panic!("{ended:?}"),
             }
             self.verify_links();
@@ -162,17 +142,6 @@ impl Stage {
         }
         written
     }
-}
-
-/// A command to its end.
-pub(crate) fn ended(command: &mut Command) -> Ended {
-    command.output().expect("the program starts").into()
-}
-
-/// Faults by their names and percentages.
-pub(crate) fn faults(rates: &[&str]) -> Faults {
-    let rates: Vec<FaultRate> = rates.iter().map(|r| r.parse().expect("a fault rate")).collect();
-    Faults::new(rates).expect("less than 100 %")
 }
 
 /// A folder in memory where there is one: its syncs take no time.

@@ -15,10 +15,7 @@ use std::{
 use registrant_import::simulator::{Config, SecondPost};
 use tempfile::TempDir;
 
-use crate::{
-    seeds,
-    stage::{self, Ended, Stage},
-};
+use crate::{program::Ran, seeds, stage::Stage};
 
 /// Linux's numbers of the errors that a disk gives.
 const ERRORS: [(&str, &str); 3] = [("ENOSPC", "28"), ("EIO", "5"), ("EROFS", "30")];
@@ -50,7 +47,7 @@ impl Shim {
     }
 
     /// A run whose call number `fail` fails (0: none); and how many calls there were.
-    fn run(&self, stage: &Stage, fail: u64, error: &str, stays: bool) -> (Ended, u64) {
+    fn run(&self, stage: &Stage, fail: u64, error: &str, stays: bool) -> (Ran, u64) {
         let count = self.library.with_extension(format!("{:p}", &raw const *stage));
         let mut command = stage.command();
         command
@@ -60,7 +57,7 @@ impl Shim {
             .env("SHIM_ERRNO", error)
             .env("SHIM_STAYS", u8::from(stays).to_string())
             .env("SHIM_COUNT", &count);
-        let ended = stage::ended(&mut command);
+        let ended = Ran::of(&mut command);
         let calls = std::fs::read_to_string(&count).unwrap_or_default();
         (ended, calls.trim().parse().unwrap_or(0))
     }
@@ -89,8 +86,8 @@ fn play(shim: &Shim, fail: u64) {
     };
     assert!(right, "the wrong exit code after {posted} POSTs: {told}");
     if ended.code != Some(0) {
-        let sentence = ended.err.lines().any(|line| line.starts_with("error: "));
-        assert!(sentence && !ended.err.contains("panicked"), "no clear message: {told}");
+        let sentence = ended.stderr.lines().any(|line| line.starts_with("error: "));
+        assert!(sentence && !ended.stderr.contains("panicked"), "no clear message: {told}");
     }
     stage.finish();
     for left in std::fs::read_dir(stage.folder.path()).expect("the folder is there") {

@@ -13,7 +13,7 @@ use super::endpoint::{Answer, CANARY, Endpoint, bearer, fail, refusal, silent, t
 
 #[tokio::test]
 async fn a_client_secret_is_exchanged_for_a_token() {
-    let endpoint = Endpoint::start(|_, _| token("canary-token")).await;
+    let endpoint = Endpoint::start(|_, _| token("canary-token"));
     let tokens = endpoint.tokens(Method::ClientSecret);
     assert_eq!(bearer(&tokens).await, "Bearer canary-token");
     assert_eq!(bearer(&tokens).await, "Bearer canary-token");
@@ -27,7 +27,7 @@ async fn a_client_secret_is_exchanged_for_a_token() {
         ("grant_type", "client_credentials"),
         ("scope", "https://graph.microsoft.com/.default"),
     ];
-    assert_eq!(seen[0].form, form.map(|(name, value)| (name.into(), value.into())).into());
+    assert_eq!(seen[0].form(), form.map(|(name, value)| (name.into(), value.into())).into());
     let told = tokens.describe();
     let words = "application client in tenant tenant by its secret, for 59 more minutes";
     assert_eq!(told.to_string(), words);
@@ -37,7 +37,7 @@ async fn a_client_secret_is_exchanged_for_a_token() {
 
 #[tokio::test]
 async fn a_refused_secret_is_not_passing_and_not_tried_again() {
-    let endpoint = Endpoint::start(|_, _| refusal("invalid_client", 7_000_215)).await;
+    let endpoint = Endpoint::start(|_, _| refusal("invalid_client", 7_000_215));
     let error = fail(&endpoint.tokens(Method::ClientSecret)).await;
     assert!(!error.is_passing());
     let text = error.to_string();
@@ -49,7 +49,7 @@ async fn a_refused_secret_is_not_passing_and_not_tried_again() {
 #[tokio::test]
 async fn an_unknown_error_is_not_repeated() {
     let body = json!({"error": "canary-secret", "trace_id": "canary"});
-    let endpoint = Endpoint::start(move |_, _| Answer(401, "", body.clone())).await;
+    let endpoint = Endpoint::start(move |_, _| Answer(401, "", body.clone()));
     let error = fail(&endpoint.tokens(Method::ClientSecret)).await;
     assert!(matches!(error, AuthError::Refused(_)));
 }
@@ -64,7 +64,7 @@ async fn what_is_no_token_endpoint_is_told() {
         (200, json!({"access_token": "canary token\r\nX: y", "expires_in": 1})),
     ] {
         let answer = move |_, _: &_| Answer(status, "Location: /canary\r\n", body.clone());
-        let endpoint = Endpoint::start(answer).await;
+        let endpoint = Endpoint::start(answer);
         let error = fail(&endpoint.tokens(Method::ClientSecret)).await;
         assert!(!error.is_passing(), "{error}");
         assert_eq!(endpoint.seen().len(), 1, "followed or repeated");
@@ -78,8 +78,7 @@ async fn an_endpoint_that_throttles_or_fails_is_asked_again() {
         1 => Answer(503, "Retry-After: 0\r\n", json!(null)),
         2 => Answer(400, "", json!({"error": "temporarily_unavailable"})),
         _ => token("t"),
-    })
-    .await;
+    });
     let begun = Instant::now();
     assert_eq!(bearer(&endpoint.tokens(Method::ClientSecret)).await, "Bearer t");
     assert_eq!(endpoint.seen().len(), 4);
@@ -88,7 +87,7 @@ async fn an_endpoint_that_throttles_or_fails_is_asked_again() {
 
 #[tokio::test]
 async fn an_endpoint_that_asks_for_more_time_than_there_is_ends_the_wait_at_once() {
-    let endpoint = Endpoint::start(|_, _| Answer(429, "Retry-After: 3600\r\n", json!(null))).await;
+    let endpoint = Endpoint::start(|_, _| Answer(429, "Retry-After: 3600\r\n", json!(null)));
     let begun = Instant::now();
     let error = fail(&endpoint.tokens(Method::ClientSecret)).await;
     assert!(error.is_passing() && begun.elapsed() < Duration::from_secs(10), "{error}");
@@ -105,7 +104,9 @@ async fn an_endpoint_that_is_down_for_a_while_fails_nobody() {
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    let back = Endpoint::on(socket.listen(16).expect("the same port"), |_, _| token("t"));
+    let listener = socket.listen(16).expect("the same port").into_std().expect("a listener");
+    listener.set_nonblocking(false).expect("a listener that waits");
+    let back = Endpoint::on(listener, |_, _| token("t"));
     for caller in callers {
         assert!(caller.await.expect("no panic").is_ok());
     }
@@ -126,7 +127,7 @@ async fn an_endpoint_that_stays_away_is_given_up_after_a_while() {
 #[tokio::test]
 async fn short_tokens_in_a_longer_run_fail_no_request() {
     let body = |number| json!({"access_token": format!("t{number}"), "expires_in": 2});
-    let endpoint = Endpoint::start(move |number, _| Answer(200, "", body(number))).await;
+    let endpoint = Endpoint::start(move |number, _| Answer(200, "", body(number)));
     let tokens = Arc::new(endpoint.tokens(Method::ClientSecret));
     let begun = Instant::now();
     let workers: Vec<_> = (0..16)
@@ -152,7 +153,7 @@ async fn short_tokens_in_a_longer_run_fail_no_request() {
 #[tokio::test]
 async fn the_claims_of_the_token_tell_who_speaks() {
     let jwt = "eyJhbGciOiJub25lIn0.eyJpZHR5cCI6ImFwcCIsInJvbGVzIjpbIkEuQWxsIl19.c2ln";
-    let endpoint = Endpoint::start(move |_, _| token(jwt)).await;
+    let endpoint = Endpoint::start(move |_, _| token(jwt));
     let claims = endpoint.tokens(Method::ClientSecret).claims().await.expect("a token");
     let claims = claims.expect("a JWT");
     assert_eq!((claims.speaker, claims.roles), (Speaker::Application, vec!["A.All".to_owned()]));
@@ -160,7 +161,7 @@ async fn the_claims_of_the_token_tell_who_speaks() {
 
 #[tokio::test]
 async fn a_federated_token_is_read_anew_each_time() {
-    let endpoint = Endpoint::start(|number, _| token(["first", "second"][number])).await;
+    let endpoint = Endpoint::start(|number, _| token(["first", "second"][number]));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("token");
     let settings = AuthSettings {
@@ -180,7 +181,7 @@ async fn a_federated_token_is_read_anew_each_time() {
 
 #[tokio::test]
 async fn a_certificate_is_shown_by_a_signed_assertion_that_is_new_each_time() {
-    let endpoint = Endpoint::start(|number, _| token(["first", "second"][number])).await;
+    let endpoint = Endpoint::start(|number, _| token(["first", "second"][number]));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("client.pem");
     let settings = AuthSettings {
@@ -211,8 +212,7 @@ async fn a_managed_identity_is_asked_in_both_ways() {
         // While the metadata service starts.
         0 => Answer(404, "", json!(null)),
         _ => Answer(200, "", body.clone()),
-    })
-    .await;
+    });
     let here = format!("http://{}", endpoint.address);
     let tokens = |variables: &[(&str, &str)]| {
         let settings = AuthSettings::from_variables(|name| {

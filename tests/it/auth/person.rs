@@ -35,8 +35,7 @@ async fn a_person_signs_in_once_and_runs_go_on_from_it() {
         4 => granted("canary-run", "canary-refresh-2"),
         5 => token("canary-next"),
         _ => refusal("invalid_grant", 700_082),
-    })
-    .await;
+    });
     let folder = tempfile::tempdir().expect("a folder");
     let settings = settings(&endpoint, folder.path());
     let tokens = Tokens::new(&settings).expect("settings");
@@ -56,7 +55,7 @@ async fn a_person_signs_in_once_and_runs_go_on_from_it() {
     assert!(error.to_string().contains("login` again") && !error.is_passing(), "{error}");
     let seen = endpoint.seen();
     assert_eq!(seen[0].line, "POST /tenant/oauth2/v2.0/devicecode HTTP/1.1");
-    assert_eq!(seen[0].form["scope"], "https://graph.microsoft.com/.default offline_access");
+    assert_eq!(seen[0].form()["scope"], "https://graph.microsoft.com/.default offline_access");
     assert_eq!(endpoint.fields("device_code"), ["canary-device"; 3]);
     let used = ["canary-refresh-1", "canary-refresh-2", "canary-refresh-2"];
     assert_eq!(endpoint.fields("refresh_token"), used);
@@ -80,13 +79,13 @@ async fn a_sign_in_that_does_not_come_about_says_why() {
         (1, "authorization_pending", AuthError::CodeExpired),
     ] {
         let answer = move |number, _: &_| if number == 0 { code(lasts) } else { refusal(error, 1) };
-        let endpoint = Endpoint::start(answer).await;
+        let endpoint = Endpoint::start(answer);
         let settings = settings(&endpoint, folder.path());
         let outcome = sign_in(&settings, |_| ()).await.expect_err("no sign-in");
         assert_eq!(silent(outcome), expected);
         assert!(!settings.kept.expect("a place").exists());
     }
-    let endpoint = Endpoint::start(|_, _| refusal("invalid_client", 7_000_218)).await;
+    let endpoint = Endpoint::start(|_, _| refusal("invalid_client", 7_000_218));
     let outcome = sign_in(&settings(&endpoint, folder.path()), |_| ()).await;
     let outcome = silent(outcome.expect_err("no code"));
     assert!(outcome.to_string().contains("allow public client flows"), "{outcome}");

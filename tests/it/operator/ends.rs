@@ -2,13 +2,19 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::Read as _,
     os::unix::fs::PermissionsExt as _,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use super::{Graph, folder, program, run, samples, signal, text};
+use registrant_import::simulator::Config;
+
+use super::{export, export_with, samples};
+use crate::{
+    context::{Context, Ran},
+    program::signal,
+};
 
 const SLOW: &str = "rehearse people.csv --rate 10/s --progress never";
 
@@ -25,69 +31,51 @@ fn under_way(command: &mut Command) -> Child {
     child
 }
 
-/// Whether whoever started this process has it ignore SIGHUP, and so whatever it starts.
-fn outlives_its_terminal() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_none_or(|mask| mask & 1 == 1)
+/// A slow run that these words start, whatever answer to SIGHUP this process has inherited.
+fn slow(context: &Context, wrapper: &[&str]) -> Command {
+    let plain = context.command(SLOW);
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg(plain.get_program()).args(plain.get_args());
+    let variables = plain.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    command.current_dir(context.path("")).env_clear().envs(variables).stdin(Stdio::null());
+    command
 }
 
 #[test]
 fn a_terminal_that_closes_ends_a_run_in_order_unless_it_is_to_outlive_it() {
-    let folder = folder(30);
-    if outlives_its_terminal() {
-        let told = "this test was started by nohup or the like: half of it is left out";
-        let _ = writeln!(std::io::stderr(), "{told}");
-    } else {
-        let child = under_way(&mut program(folder.path(), SLOW));
-        signal(&child, "HUP");
-        let out = child.wait_with_output().expect("ends");
-        assert_eq!(out.status.code(), Some(143), "{}", text(&out.stderr));
-        let rejects = fs::read_to_string(folder.path().join("people.rejects.csv"));
-        let rejects = rejects.expect("written");
-        assert!(rejects.contains(",not-attempted,terminated,"), "{rejects}");
-    }
-
-    let plain = program(folder.path(), SLOW);
-    let mut outliving = Command::new("sh");
-    outliving.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(plain.get_program());
-    outliving.args(plain.get_args()).current_dir(folder.path()).stdin(Stdio::null());
-    let child = under_way(&mut outliving);
+    let context = export(30);
+    let child = under_way(&mut slow(&context, &["env", "--default-signal=HUP"]));
     signal(&child, "HUP");
-    let out = child.wait_with_output().expect("ends");
-    assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+    Ran::end_of(child).expect(143);
+    let rejects = context.read("people.rejects.csv");
+    assert!(rejects.contains(",not-attempted,terminated,"), "{rejects}");
+
+    let outliving = ["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""];
+    let child = under_way(&mut slow(&context, &outliving));
+    signal(&child, "HUP");
+    Ran::end_of(child).expect(3);
 }
 
 #[test]
 fn a_summary_that_nobody_can_read_is_told_on_standard_error() {
-    let folder = folder(3);
+    let context = export(3);
     for words in ["rehearse people.csv --json", "check people.csv --json"] {
-        let mut command = program(folder.path(), words);
+        let mut command = context.command(words);
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let out = command.stdout(writer).stderr(Stdio::piped()).output().expect("starts");
-        assert_eq!(out.status.code(), Some(0), "{words}");
-        let told = text(&out.stderr);
-        assert!(told.contains("error: standard output could not be written"), "{words}: {told}");
+        let ran = Ran::of(command.stdout(writer).stderr(Stdio::piped())).expect(0);
+        assert!(ran.stderr.contains("error: standard output could not be written"), "{ran}");
     }
 }
 
 #[test]
 fn status_tells_a_run_that_goes_from_one_that_died() {
-    let folder = folder(30);
-    let graph = Graph::start(folder.path(), "");
-    let words = format!(
-        "run people.csv --meeting m --organizer o --graph-url {} --ledger l --rate 5/s",
-        graph.1
-    );
-    let mut child = under_way(program(folder.path(), &words).env("GRAPH_TOKEN", "opaque"));
+    let context = export_with(Config::default(), 30);
+    let words = "run people.csv --meeting m --organizer o --ledger l --rate 5/s";
+    let mut child = under_way(context.command(words).env("GRAPH_TOKEN", "opaque"));
     let told = || {
-        let json: serde_json::Value =
-            serde_json::from_slice(&run(folder.path(), "status --ledger l --json").stdout)
-                .expect("JSON");
-        (text(&run(folder.path(), "status --ledger l").stdout), json["runs"][0]["going"].clone())
+        let json = context.run("status --ledger l --json").json();
+        (context.run("status --ledger l").stdout, json["runs"][0]["going"].clone())
     };
     let (words, going) = told();
     assert!(words.contains("  is going\n") && going == true, "{words}");
@@ -99,25 +87,20 @@ fn status_tells_a_run_that_goes_from_one_that_died() {
 
 #[test]
 fn the_line_for_cron_hands_the_credential_on() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
+    let context = Context::offline();
+    let at = |name: &str| context.path(name);
     fs::create_dir_all(at("import")).expect("a folder");
-    fs::write(at("import/environment"), "GRAPH_TOKEN=handed-on\n").expect("writes");
+    context.file("import/environment", "GRAPH_TOKEN=handed-on\n");
     // In the program's place: says what it is given, and fails, so that cron mails it.
     let double = "#!/bin/sh\necho \"$GRAPH_TOKEN $*\"\nexit 2\n";
-    fs::write(at("registrant-import"), double).expect("writes");
+    context.file("registrant-import", double);
     let executable = fs::Permissions::from_mode(0o755);
     fs::set_permissions(at("registrant-import"), executable).expect("its rights");
     let table = fs::read_to_string(samples().join("deploy/crontab")).expect("the sample");
     let line = table.lines().find(|line| !line.starts_with('#')).expect("a line");
     let command = line.splitn(6, ' ').last().expect("a command");
-    let path = format!("{}:/usr/bin:/bin", folder.path().display());
-    let out = Command::new("/bin/sh")
-        .args(["-c", command])
-        .env_clear()
-        .env("HOME", folder.path())
-        .env("PATH", path)
-        .output()
-        .expect("a shell");
-    assert_eq!(text(&out.stdout), "exit 2: handed-on run --job job.toml --quiet\n");
+    let path = format!("{}:/usr/bin:/bin", context.path("").display());
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", command]).env_clear().env("HOME", context.path("")).env("PATH", path);
+    assert_eq!(Ran::of(&mut shell).stdout, "exit 2: handed-on run --job job.toml --quiet\n");
 }

@@ -1,52 +1,26 @@
 //! What is said while Graph keeps a run waiting.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    process::Stdio,
+    io::{BufRead, BufReader},
+    net::TcpListener,
 };
 
-use super::{folder, program, run, signal, text};
+use super::export;
+use crate::{program::signal, servers::Server};
 
-/// A server on this machine that answers every request with 429 and this `Retry-After`; its address.
-fn throttling(retry_after: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("its address");
-    let answer = format!(
-        "HTTP/1.1 429 Too Many Requests\r\nretry-after: {retry_after}\r\ncontent-length: 0\r\n\r\n"
-    );
-    // They end with the test's process.
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let answer = answer.clone();
-            std::thread::spawn(move || refuse(stream, answer.as_bytes()));
-        }
-    });
-    format!("http://{address}")
-}
-
-/// Answers each request without a body.
-fn refuse(mut stream: TcpStream, answer: &[u8]) {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while stream.read(&mut byte).is_ok_and(|read| read > 0) {
-        head.push(byte[0]);
-        if head.ends_with(b"\r\n\r\n") {
-            head.clear();
-            if stream.write_all(answer).is_err() {
-                return;
-            }
-        }
-    }
+/// A server that answers every request with 429 and this `Retry-After`.
+fn throttling(retry_after: &str) -> Server {
+    let header = format!("retry-after: {retry_after}\r\n");
+    Server::start(move |_| (429, header.clone(), String::new()))
 }
 
 #[test]
 fn an_endless_wait_is_told_in_a_sentence() {
-    let folder = folder(3);
-    let url = throttling(&"9".repeat(30));
-    let words = format!("run people.csv --meeting M --graph-url {url} --max-duration 3s");
-    let out = run(folder.path(), &words);
-    assert_eq!(out.status.code(), Some(5));
-    let told = text(&out.stderr);
+    let context = export(3);
+    let server = throttling(&"9".repeat(30));
+    let words = format!("run people.csv --meeting M --graph-url {} --max-duration 3s", server.url);
+    let out = context.run(&words).expect(5);
+    let told = out.stderr;
     let sentence =
         "the server asks to wait longer than a year; waiting one hour, then asking again\n";
     assert!(told.contains(sentence), "{told}");
@@ -55,15 +29,14 @@ fn an_endless_wait_is_told_in_a_sentence() {
 
 #[test]
 fn a_person_is_told_how_long_graph_asks_to_wait() {
-    let folder = folder(3);
-    let url = throttling("600");
+    let context = export(3);
+    let server = throttling("600");
     for (options, end) in [
         ("", "for as long as it asks"),
         ("--max-duration 2h", "it is asked again after that, until "),
     ] {
-        let words = format!("run people.csv --meeting M --graph-url {url} {options}");
-        let mut child =
-            program(folder.path(), &words).stderr(Stdio::piped()).spawn().expect("starts");
+        let words = format!("run people.csv --meeting M --graph-url {} {options}", server.url);
+        let mut child = context.start(&words);
         let mut lines =
             BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
         let told = lines.find(|line| line.starts_with("Graph asks to wait until "));
@@ -79,14 +52,10 @@ fn a_person_is_told_how_long_graph_asks_to_wait() {
 
 #[test]
 fn whoever_asks_a_throttled_run_hears_until_when_it_waits() {
-    let folder = folder(30);
+    let context = export(30);
     // A few at once, and then one in a quarter of an hour.
     let words = "rehearse people.csv --limit 4/h --burst 3 --progress never";
-    let mut child = program(folder.path(), words)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("starts");
+    let mut child = context.start(words);
     let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
     let mut told = false;
     let mut last = String::new();
@@ -107,13 +76,13 @@ fn whoever_asks_a_throttled_run_hears_until_when_it_waits() {
 
 #[test]
 fn a_person_is_told_that_graph_does_not_answer() {
-    let folder = folder(3);
+    let context = export(3);
     // A port of this machine's that nobody listens on.
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = closed.local_addr().expect("its address").port();
     drop(closed);
     let words = format!("run people.csv --meeting M --graph-url http://127.0.0.1:{port}");
-    let mut child = program(folder.path(), &words).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut child = context.start(&words);
     let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
     let told = lines.map_while(Result::ok).find(|line| line.contains("does not answer"));
     signal(&child, "INT");

@@ -3,13 +3,13 @@
 use std::{
     io::{ErrorKind, Read, Write},
     num::NonZero,
-    path::Path,
     time::{Duration, Instant},
 };
 
 use vt100::Parser;
 
-use super::folder;
+use super::export;
+use crate::context::{Context, side_by_side};
 
 const ROWS: u16 = 40;
 
@@ -27,21 +27,25 @@ struct Seen {
     took: Duration,
 }
 
+/// The program with these words, to be run in a terminal.
+fn at_terminal(context: &Context, words: &str) -> pty_process::blocking::Command {
+    let plain = context.command(words);
+    let variables = plain.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    pty_process::blocking::Command::new(plain.get_program())
+        .args(plain.get_args())
+        .current_dir(context.path(""))
+        .env_clear()
+        .envs(variables)
+        .env("TERM", "xterm-256color")
+}
+
 /// Runs the program in a terminal of so many columns.
-fn watch(folder: &Path, columns: u16, words: &str, variables: &[(&str, &str)]) -> Seen {
+fn watch(context: &Context, columns: u16, words: &str, variables: &[(&str, &str)]) -> Seen {
     let (mut pty, pts) = pty_process::blocking::open().expect("a terminal");
     pty.resize(pty_process::Size::new(ROWS, columns)).expect("a size");
     let began = Instant::now();
-    let mut child = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_registrant-import"))
-        .args(words.split_whitespace())
-        .current_dir(folder)
-        .env_remove("NO_COLOR")
-        .env("TERM", "xterm-256color")
-        .env("HOME", folder)
-        .env("XDG_STATE_HOME", folder.join("state"))
-        .envs(variables.iter().copied())
-        .spawn(pts)
-        .expect("starts");
+    let mut child =
+        at_terminal(context, words).envs(variables.iter().copied()).spawn(pts).expect("starts");
     let size = |lines| NonZero::new(lines).expect("not none");
     let mut screen = Parser::new(size(ROWS), size(columns), 10_000);
     let (mut bytes, mut bars, mut wrapped) = (Vec::new(), Vec::new(), false);
@@ -92,9 +96,9 @@ const SLOW: &str = "rehearse people.csv --rate 10/s";
 
 #[test]
 fn the_bar_fits_every_width_and_leaves_nothing_behind() {
-    for columns in [20, 40, 80, 132] {
-        let folder = folder(40);
-        let seen = watch(folder.path(), columns, SLOW, &[]);
+    side_by_side(&[20, 40, 80, 132], |&columns| {
+        let context = export(40);
+        let seen = watch(&context, columns, SLOW, &[]);
         assert_eq!(seen.code, Some(3), "{}", seen.left);
         assert!(seen.bars.len() > 2, "{columns}: {:?}", seen.bars);
         assert!(!seen.wrapped, "{columns}: {:?}", seen.bars);
@@ -103,25 +107,25 @@ fn the_bar_fits_every_width_and_leaves_nothing_behind() {
         assert_eq!(has_more, columns > 20, "{columns}: {:?}", seen.bars);
         assert!(!seen.left.contains(['━', '╌']), "{columns}: {}", seen.left);
         assert!(seen.left.contains("rows read in"), "{columns}: {}", seen.left);
-    }
+    });
 }
 
 #[test]
 fn the_bar_is_drawn_five_times_a_second_at_most_however_much_is_logged() {
-    let folder = folder(40);
-    for words in [SLOW.to_owned(), format!("{SLOW} -vvv")] {
-        let seen = watch(folder.path(), 100, &words, &[]);
+    side_by_side(&[SLOW.to_owned(), format!("{SLOW} -vvv")], |words| {
+        let context = export(40);
+        let seen = watch(&context, 100, words, &[]);
         // A slow machine only makes more room.
         let most = seen.took.as_millis().div_ceil(200) + 2;
         let drawn = drawings(&seen);
         assert!(drawn > 2 && drawn as u128 <= most, "{drawn} in {:?}: {words}", seen.took);
-    }
+    });
 }
 
 #[test]
 fn logs_go_past_the_bar_and_stay_whole() {
-    let folder = folder(40);
-    let seen = watch(folder.path(), 500, &format!("{SLOW} -vvv --log-format json"), &[]);
+    let context = export(40);
+    let seen = watch(&context, 500, &format!("{SLOW} -vvv --log-format json"), &[]);
     assert!(seen.bars.len() > 2, "{:?}", seen.bars);
     let logged: Vec<&str> = seen.left.lines().filter(|line| line.contains("timestamp")).collect();
     assert!(logged.len() > 39, "{}", seen.left);
@@ -133,50 +137,46 @@ fn logs_go_past_the_bar_and_stay_whole() {
 
 #[test]
 fn colours_are_left_out_where_they_are_not_wanted() {
-    let folder = folder(40);
-    let coloured = |seen: &Seen| String::from_utf8_lossy(&seen.bytes).contains("\u{1b}[3");
-    let words = format!("{SLOW} -v");
-    assert!(coloured(&watch(folder.path(), 80, &words, &[])));
-    let plain = watch(folder.path(), 80, &words, &[("NO_COLOR", "1")]);
-    assert!(!coloured(&plain) && !plain.bars.is_empty(), "{:?}", plain.bars);
+    side_by_side(&[true, false], |&wanted| {
+        let variables = if wanted { &[][..] } else { &[("NO_COLOR", "1")] };
+        let seen = watch(&export(40), 80, &format!("{SLOW} -v"), variables);
+        let coloured = String::from_utf8_lossy(&seen.bytes).contains("\u{1b}[3");
+        assert!(coloured == wanted && !seen.bars.is_empty(), "{:?}", seen.bars);
+    });
 }
 
 #[test]
 fn whoever_wants_no_bar_gets_none() {
-    let folder = folder(40);
-    for (words, variables) in [
+    let cases = [
         (format!("{SLOW} --quiet"), vec![]),
         (format!("{SLOW} --progress never"), vec![]),
         // A terminal that cannot move its cursor gets lines.
         (SLOW.to_owned(), vec![("TERM", "dumb")]),
-    ] {
-        let seen = watch(folder.path(), 80, &words, &variables);
+    ];
+    side_by_side(&cases, |(words, variables)| {
+        let context = export(40);
+        let seen = watch(&context, 80, words, variables);
         assert_eq!(seen.code, Some(3), "{}", seen.left);
         let text = String::from_utf8_lossy(&seen.bytes);
         assert!(!text.contains('\u{1b}') && !text.contains('━'), "{words}: {text}");
-    }
+    });
 }
 
 #[test]
 fn a_bar_can_be_had_without_a_terminal() {
-    let folder = folder(40);
-    let out = super::run(folder.path(), &format!("{SLOW} --progress always"));
-    let told = super::text(&out.stderr);
+    let context = export(40);
+    let out = context.run(&format!("{SLOW} --progress always"));
+    let told = out.stderr;
     assert!(told.contains('━') && told.contains(" enrolled"), "{told}");
     assert!(!told.contains("\u{1b}[3"), "no colours there: {told}");
 }
 
 #[test]
 fn what_the_terminal_echoes_leaves_no_part_of_the_bar_behind() {
-    let folder = folder(40);
+    let context = export(40);
     let (mut pty, pts) = pty_process::blocking::open().expect("a terminal");
     pty.resize(pty_process::Size::new(ROWS, 60)).expect("a size");
-    let mut child = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_registrant-import"))
-        .args(SLOW.split_whitespace())
-        .current_dir(folder.path())
-        .env("TERM", "xterm-256color")
-        .spawn(pts)
-        .expect("starts");
+    let mut child = at_terminal(&context, SLOW).spawn(pts).expect("starts");
     let mut screen =
         Parser::new(NonZero::new(ROWS).expect("rows"), NonZero::new(60).expect("columns"), 0);
     let mut buffer = [0; 4096];

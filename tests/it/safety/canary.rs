@@ -5,8 +5,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 
 use registrant_import::simulator::{Config, Fault, Faults, Served};
 
-use super::{
-    place::{MEETING, Place, Ran, graph},
+use super::MEETING;
+use crate::{
+    context::{Context, Ran, graph, side_by_side},
     servers::{Came, Server, meeting},
 };
 
@@ -37,10 +38,10 @@ fn people() -> String {
     text
 }
 
-fn place() -> Place {
-    let place = Place::new();
-    place.write("people.csv", &people());
-    place
+fn context() -> Context {
+    let context = Context::offline();
+    context.file("people.csv", people());
+    context
 }
 
 /// Fails where any of the traces stands in `text`.
@@ -58,26 +59,26 @@ pub(crate) fn silent_text(what: &str, text: &str) {
 
 #[track_caller]
 pub(crate) fn silent(what: &str, ran: &Ran) {
-    silent_text(&format!("{what}: standard output"), &ran.out);
-    silent_text(&format!("{what}: standard error"), &ran.err);
+    silent_text(&format!("{what}: standard output"), &ran.stdout);
+    silent_text(&format!("{what}: standard error"), &ran.stderr);
 }
 
 /// Runs `line` as loud as it can be: text and JSON, to standard error and to a file.
 #[track_caller]
-pub(crate) fn loud(place: &Place, line: &str, code: i32) -> String {
+pub(crate) fn loud(context: &Context, line: &str, code: i32) -> String {
     let mut log = String::new();
     for (nth, format) in ["text", "json"].into_iter().enumerate() {
         let file = format!("log-{format}");
         let to_file = if nth == 0 { String::new() } else { format!(" --log-file {file}") };
-        let ran = place.say(&format!("{line} -vvv --log-format {format}{to_file}"));
-        assert_eq!(ran.code, code, "{line}: {}{}", ran.out, ran.err);
+        let ran = context.run(&format!("{line} -vvv --log-format {format}{to_file}"));
+        assert_eq!(ran.code, Some(code), "{line}: {}{}", ran.stdout, ran.stderr);
         silent(line, &ran);
-        log.push_str(&ran.err);
+        log.push_str(&ran.stderr);
         if nth == 1 {
-            let text = place.read(&file);
+            let text = context.read(&file);
             silent_text(&format!("{line}: log file"), &text);
             log.push_str(&text);
-            std::fs::remove_file(place.path(&file)).expect("removed");
+            std::fs::remove_file(context.path(&file)).expect("removed");
         }
     }
     log
@@ -97,37 +98,37 @@ const RUN: &str = "run people.csv --settle 50ms --timeout 1s --concurrency 8";
 fn every_command_is_silent() {
     let served = graph(Config::default());
     let url = served.url();
-    let place = place().with_secret(&url, "canary-secret");
+    let context = context().secret(&url, "canary-secret");
     let target = format!("--meeting {MEETING} --organizer o --graph-url {url}");
-    loud(&place, &format!("doctor people.csv {target}"), 0);
-    loud(&place, "check people.csv", 3);
-    loud(&place, "check people.csv --mode organization", 3);
-    loud(&place, "check people.csv --mode organization --json", 3);
-    let log = loud(&place, &format!("{RUN} {target}"), 3);
+    loud(&context, &format!("doctor people.csv {target}"), 0);
+    loud(&context, "check people.csv", 3);
+    loud(&context, "check people.csv --mode organization", 3);
+    loud(&context, "check people.csv --mode organization --json", 3);
+    let log = loud(&context, &format!("{RUN} {target}"), 3);
     for told in ["attempt", "client_request_id", "row{line=2}", "a token was obtained"] {
         assert!(log.contains(told), "the log does not tell {told}: {log}");
     }
     let account = "--report report.html --metrics run.prom";
-    loud(&place, &format!("{RUN} {target} --json {account}"), 3);
-    silent_text("the report", &place.read("report.html"));
-    silent_text("the metrics", &place.read("run.prom"));
-    loud(&place, &format!("status {target}"), 0);
-    loud(&place, &format!("status --json {target}"), 0);
-    loud(&place, &format!("explain canary-3 {target}"), 0);
-    loud(&place, &format!("explain canary-none {target}"), 2);
-    loud(&place, &format!("export people.csv {target}"), 3);
-    loud(&place, &format!("export people.csv {target} --json"), 3);
-    loud(&place, &format!("registration show {target}"), 0);
-    loud(&place, &format!("registration enable --allow organization {target}"), 6);
-    loud(&place, &format!("registration disable {target}"), 0);
-    loud(&place, &format!("{RUN} {target}"), 6);
-    loud(&place, "rehearse people.csv --output r.csv --rejects r.rejects.csv", 3);
-    loud(&place, "rehearse people.csv --mode organization --output r.csv --rejects r2.csv", 3);
+    loud(&context, &format!("{RUN} {target} --json {account}"), 3);
+    silent_text("the report", &context.read("report.html"));
+    silent_text("the metrics", &context.read("run.prom"));
+    loud(&context, &format!("status {target}"), 0);
+    loud(&context, &format!("status --json {target}"), 0);
+    loud(&context, &format!("explain canary-3 {target}"), 0);
+    loud(&context, &format!("explain canary-none {target}"), 2);
+    loud(&context, &format!("export people.csv {target}"), 3);
+    loud(&context, &format!("export people.csv {target} --json"), 3);
+    loud(&context, &format!("registration show {target}"), 0);
+    loud(&context, &format!("registration enable --allow organization {target}"), 6);
+    loud(&context, &format!("registration disable {target}"), 0);
+    loud(&context, &format!("{RUN} {target}"), 6);
+    loud(&context, "rehearse people.csv --output r.csv --rejects r.rejects.csv", 3);
+    loud(&context, "rehearse people.csv --mode organization --output r.csv --rejects r2.csv", 3);
     // What must not be silent: the two files.
-    let enrolled = place.read("people.enrolled.csv");
+    let enrolled = context.read("people.enrolled.csv");
     assert!(enrolled.contains("meetup-join") && enrolled.contains("canary-3"), "{enrolled}");
-    assert!(place.read("people.rejects.csv").contains("canary@example.org"));
-    for (name, bytes) in place.files() {
+    assert!(context.read("people.rejects.csv").contains("canary@example.org"));
+    for (name, bytes) in context.files() {
         let own = name.starts_with("people.") || name.starts_with("r.") || name == "r2.csv";
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
         assert!(own || name.ends_with(".ledger") || !text.contains("canary"), "{name}");
@@ -139,13 +140,17 @@ fn every_command_is_silent() {
 #[track_caller]
 fn silent_in(faults: &[Fault]) {
     let served = stormy(faults);
-    let place = place().with_secret(&served.url(), "canary-secret");
+    let context = context().secret(&served.url(), "canary-secret");
     let line = format!("{RUN} --meeting {MEETING} --organizer o --graph-url {} -vvv", served.url());
-    let ran = place.say(&line);
-    assert!(matches!(ran.code, 3 | 4 | 6), "{faults:?}: {} {}", ran.code, ran.err);
+    let ran = context.run(&line);
+    assert!(matches!(ran.code, Some(3 | 4 | 6)), "{faults:?}: {ran}");
     silent(&format!("{faults:?}"), &ran);
-    let json = place.say(&format!("{line} --json --log-format json"));
+    let json = context.run(&format!("{line} --json --log-format json"));
     silent(&format!("{faults:?}"), &json);
+}
+
+fn silent_in_each(faults: &[&[Fault]]) {
+    side_by_side(faults, |faults| silent_in(faults));
 }
 
 #[test]
@@ -154,8 +159,10 @@ fn errors_of_the_server_are_silent() {
         BadGateway, ExpiredToken, GatewayTimeoutAfterCommit, Refused, ServerErrorAfterCommit,
         Throttled, Unavailable, UnavailableRetryAfter,
     };
-    silent_in(&[Refused, BadGateway, ServerErrorAfterCommit, GatewayTimeoutAfterCommit]);
-    silent_in(&[ExpiredToken, Throttled, Unavailable, UnavailableRetryAfter]);
+    silent_in_each(&[
+        &[Refused, BadGateway, ServerErrorAfterCommit, GatewayTimeoutAfterCommit],
+        &[ExpiredToken, Throttled, Unavailable, UnavailableRetryAfter],
+    ]);
 }
 
 #[test]
@@ -163,20 +170,21 @@ fn broken_connections_are_silent() {
     use Fault::{
         CutBody, GiantBody, NoConnection, ResetAfterCommit, ResetBeforeCommit, Silence, Stall,
     };
-    silent_in(&[NoConnection, ResetBeforeCommit, ResetAfterCommit, CutBody]);
-    silent_in(&[GiantBody, Silence, Stall]);
+    silent_in_each(&[
+        &[NoConnection, ResetBeforeCommit, ResetAfterCommit, CutBody],
+        &[GiantBody, Silence, Stall],
+    ]);
 }
 
 #[test]
 fn answers_that_are_no_answers_are_silent() {
     use Fault::{CutJson, EmptyBody, Html, NoContent, NoLink, OtherId, WrongPrid};
-    silent_in(&[CutJson, EmptyBody, Html, NoContent]);
-    silent_in(&[NoLink, WrongPrid, OtherId]);
+    silent_in_each(&[&[CutJson, EmptyBody, Html, NoContent], &[NoLink, WrongPrid, OtherId]]);
 }
 
 #[test]
 fn a_server_that_quotes_everything_is_not_repeated() {
-    for status in [400, 401, 403, 404, 409, 410, 422, 429, 500, 501, 503] {
+    side_by_side(&[400, 401, 403, 404, 409, 410, 422, 429, 500, 501, 503], |&status| {
         let server = Server::start(move |came| {
             meeting(came).unwrap_or_else(|| {
                 let said = format!("{} {} {}", came.line, came.head, came.body);
@@ -186,17 +194,18 @@ fn a_server_that_quotes_everything_is_not_repeated() {
                 (status, quote, error.to_string())
             })
         });
-        let place = place().with("GRAPH_TOKEN", "canary-token");
+        let context = context().variable("GRAPH_TOKEN", "canary-token");
         let line = format!(
             "{RUN} --meeting {MEETING} --graph-url {} --max-duration 1s -vvv --max-rejects 9",
             server.url
         );
-        let ran = place.say(&line);
-        assert!(ran.code >= 3, "{status}: {} {}", ran.code, ran.err);
+        let ran = context.run(&line);
+        assert!(ran.code >= Some(3), "{status}: {ran}");
         silent(&status.to_string(), &ran);
         silent(
             "explain",
-            &place.say(&format!("explain canary-0 --meeting {MEETING} --graph-url {}", server.url)),
+            &context
+                .run(&format!("explain canary-0 --meeting {MEETING} --graph-url {}", server.url)),
         );
         let posted = |came: &Came| {
             came.line.starts_with("POST ")
@@ -204,7 +213,7 @@ fn a_server_that_quotes_everything_is_not_repeated() {
                 && came.body.contains("canary-0")
         };
         assert!(server.came().iter().any(posted), "{status}: nothing was posted");
-    }
+    });
 }
 
 #[test]
@@ -215,7 +224,7 @@ fn the_preflight_quotes_nothing_either() {
             let error = serde_json::json!({"error": {"code": "Code", "message": said}});
             (status, String::new(), error.to_string())
         });
-        let place = place().with("GRAPH_TOKEN", "canary-token");
+        let context = context().variable("GRAPH_TOKEN", "canary-token");
         let target = format!("--meeting {MEETING} --graph-url {} -vvv", server.url);
         for command in
             ["doctor people.csv", "run people.csv --max-duration 1s", "registration show"]
@@ -223,8 +232,8 @@ fn the_preflight_quotes_nothing_either() {
             if status == 500 && command != "run people.csv --max-duration 1s" {
                 continue;
             }
-            let ran = place.say(&format!("{command} {target}"));
-            assert!(ran.code >= 5, "{command} {status}: {} {}", ran.code, ran.err);
+            let ran = context.run(&format!("{command} {target}"));
+            assert!(ran.code >= Some(5), "{command} {status}: {ran}");
             silent(&format!("{command} {status}"), &ran);
         }
     }
@@ -244,10 +253,10 @@ fn what_is_no_list_of_people_is_not_quoted() {
             "id,name,email\ncanary-1,Canaryada,canary@example.org\ncanary-1,Canarybob,canary2@example.org\ncanary-1,Canarycyd,canary3@example.org\n",
         ),
     ] {
-        let place = Place::new();
-        place.write(name, text);
+        let context = Context::offline();
+        context.file(name, text);
         for command in ["check", "rehearse"] {
-            let ran = place.say(&format!("{command} {name} -vvv"));
+            let ran = context.run(&format!("{command} {name} -vvv"));
             silent(&format!("{command} {name}"), &ran);
         }
     }
@@ -256,14 +265,14 @@ fn what_is_no_list_of_people_is_not_quoted() {
 #[test]
 fn ids_come_into_the_log_only_when_they_are_asked_for() {
     let served = graph(Config::default());
-    let place = place().with_secret(&served.url(), "canary-secret");
+    let context = context().secret(&served.url(), "canary-secret");
     let line = format!(
         "{RUN} --meeting {MEETING} --organizer o --graph-url {} -vv --log-file log",
         served.url()
     );
-    let ran = place.say(&format!("{line} --log-ids"));
+    let ran = context.run(&format!("{line} --log-ids"));
     silent("with --log-ids, outside the log", &ran);
-    let log = place.read("log");
+    let log = context.read("log");
     assert!(log.contains("canary-3"), "{log}");
     for other in ["canary-secret", "anaryada", "ovecanary", "@", "meetup-join", "eyJ"] {
         assert!(!log.contains(other), "the log holds {other}: {log}");
@@ -274,76 +283,69 @@ fn ids_come_into_the_log_only_when_they_are_asked_for() {
 fn sign_in_and_its_failures_are_silent() {
     let said = r#"{"error":"invalid_client","error_description":"AADSTS7000215: canary-secret","error_codes":[7000215],"trace_id":"canary"}"#;
     let server = Server::start(move |_| (401, String::new(), said.to_owned()));
-    let place = place().with_secret(&server.url, "canary-secret");
+    let context = context().secret(&server.url, "canary-secret");
     let target = format!("--meeting {MEETING} --organizer o --graph-url {} -vvv", server.url);
     for command in ["doctor", "run people.csv", "registration show", "login"] {
         let target = if command == "login" { "-vvv" } else { &target };
-        let ran = place.say(&format!("{command} {target}"));
-        assert_eq!(ran.code, 6, "{command}: {}{}", ran.out, ran.err);
+        let ran = context.run(&format!("{command} {target}"));
+        assert_eq!(ran.code, Some(6), "{command}: {}{}", ran.stdout, ran.stderr);
         silent(command, &ran);
     }
-    place.write("token", "canary token\n");
-    let ran = place.say(&format!("doctor --token-file token --auth token {target}"));
-    assert_eq!(ran.code, 6, "{}{}", ran.out, ran.err);
+    context.file("token", "canary token\n");
+    let ran = context.run(&format!("doctor --token-file token --auth token {target}")).expect(6);
     silent("a token that is none", &ran);
-    let command = "run people.csv --auth token --token-command";
-    let mut args: Vec<&str> = command.split(' ').collect();
-    args.push("sh -c 'echo canary >&2; exit 1'");
-    args.extend(target.split(' '));
-    let ran = place.run(&args);
-    assert_eq!(ran.code, 6, "{}{}", ran.out, ran.err);
+    let command = "sh -c 'echo canary >&2; exit 1'";
+    let ran =
+        context.run(&format!("run people.csv --auth token --token-command \"{command}\" {target}"));
+    assert_eq!(ran.code, Some(6), "{ran}");
     silent("a command that fails", &ran);
 }
 
 #[test]
 fn a_secret_in_the_wrong_place_is_not_repeated() {
-    let place = place();
+    let context = context();
     for text in [
         "client-secret = \"canary-secret\"\n",
         "GRAPH_TOKEN = canary-token\n",
         "meeting = \"m\"\ntoken-file = [\"canary-token\"\n",
         "timeout = { token = \"canary-token\" }\n",
     ] {
-        place.write("job.toml", text);
-        let ran = place.say("run people.csv --job job.toml -vvv");
-        assert_eq!(ran.code, 2, "{text}: {}", ran.err);
+        context.file("job.toml", text);
+        let ran = context.run("run people.csv --job job.toml -vvv");
+        assert_eq!(ran.code, Some(2), "{text}: {}", ran.stderr);
         silent(text, &ran);
     }
-    let ran = place.say("run people.csv --meeting m --client-secret=canary-secret");
-    assert_eq!(ran.code, 2, "{}", ran.err);
+    let ran = context.run("run people.csv --meeting m --client-secret=canary-secret").expect(2);
     silent("a flag", &ran);
 }
 
 #[test]
 fn signing_in_and_simulating_are_silent() {
-    let place = place();
-    let mut simulate = place
-        .command(&["simulate", "-vvv", "--fault", "400=30", "--fault", "reset-after-commit=20"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("starts");
+    let context = context();
+    let mut simulate = context.start("simulate -vvv --fault 400=30 --fault reset-after-commit=20");
     let mut out = BufReader::new(simulate.stdout.take().expect("piped"));
     let mut url = String::new();
     out.read_line(&mut url).expect("the address");
     let url = url.trim();
-    let person = Place::new()
-        .with("AZURE_AUTHORITY_HOST", url)
-        .with("AZURE_CLIENT_ID", "client")
-        .with("AZURE_TENANT_ID", "tenant");
-    person.write("people.csv", &people());
+    let person = Context::offline()
+        .variable("AZURE_AUTHORITY_HOST", url)
+        .variable("AZURE_CLIENT_ID", "client")
+        .variable("AZURE_TENANT_ID", "tenant");
+    person.file("people.csv", people());
     // Ten seconds, of the two polls that Microsoft's five-second interval makes.
-    let login = person.say("login -vvv");
-    assert_eq!(login.code, 0, "{}", login.err);
-    assert!(login.err.contains("/devicelogin in any browser and enter the code"), "{}", login.err);
+    let login = person.run("login -vvv").expect(0);
+    assert!(
+        login.stderr.contains("/devicelogin in any browser and enter the code"),
+        "{}",
+        login.stderr
+    );
     silent("login", &login);
-    let ran = person.say(&format!("{RUN} --meeting {MEETING} --graph-url {url} -vvv"));
-    assert_eq!(ran.code, 3, "{}", ran.err);
+    let ran = person.run(&format!("{RUN} --meeting {MEETING} --graph-url {url} -vvv")).expect(3);
     silent("a person's run", &ran);
     let kept = person.read("state/registrant-import/sign-in.json");
     let kept: serde_json::Value = serde_json::from_str(&kept).expect("JSON");
     let refresh = kept["refresh_token"].as_str().expect("a refresh token").to_owned();
-    for text in [&login.err, &login.out, &ran.err, &ran.out] {
+    for text in [&login.stderr, &login.stdout, &ran.stderr, &ran.stdout] {
         assert!(!text.contains(&refresh), "holds the refresh token: {text}");
     }
     simulate.kill().expect("ends");

@@ -6,8 +6,8 @@
 mod canary;
 mod files;
 mod outputs;
-pub(crate) mod place;
-pub(crate) mod servers;
 mod tokens;
 mod transport;
 mod webinar;
+
+pub(crate) const MEETING: &str = "MSpkYzE3";

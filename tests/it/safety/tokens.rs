@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use registrant_import::simulator::{
-    Config, Fault, Faults, Outage, Scope, Served, Simulator, Stats, TokenRule,
-};
+use registrant_import::simulator::{Config, Fault, Faults, Outage, Scope, Stats, TokenRule};
 
-use super::place::{MEETING, Place};
+use super::MEETING;
+use crate::{context::Context, people::persons, program::serve};
 
 /// A Graph whose tokens live two seconds.
 fn forgetful(faults: Faults) -> Config {
@@ -18,16 +17,15 @@ fn forgetful(faults: Faults) -> Config {
 }
 
 /// Enrols so many people, some a second; gives exit code and what was told, and the server's books.
-fn enrol(config: Config, people: usize, rate: &str) -> (i32, String, Stats) {
-    let simulator = Simulator::new(config);
-    let served = Served::start(&simulator).expect("a loopback port");
-    let place = Place::new().with_secret(&served.url(), "secret");
-    place.write_people("people.csv", people);
-    let ran = place.say(&format!(
+fn enrol(config: Config, people: usize, rate: &str) -> (Option<i32>, String, Stats) {
+    let (simulator, served) = serve(config);
+    let context = Context::offline().secret(&served.url(), "secret");
+    context.file("people.csv", persons(people));
+    let ran = context.run(&format!(
         "run people.csv --meeting {MEETING} --organizer o --graph-url {} --rate {rate} --concurrency 8",
         served.url()
     ));
-    (ran.code, ran.err + &ran.out, simulator.stats())
+    (ran.code, ran.stderr + &ran.stdout, simulator.stats())
 }
 
 /// As many as the run has seconds, at a replacement after 1.5 s: each by one request.
@@ -35,7 +33,7 @@ fn enrol(config: Config, people: usize, rate: &str) -> (i32, String, Stats) {
 fn outlives(seconds: usize) {
     let people = seconds * 10;
     let (code, told, stats) = enrol(forgetful(Faults::default()), people, "10/s");
-    assert_eq!(code, 0, "{told}");
+    assert_eq!(code, Some(0), "{told}");
     assert_eq!((stats.created, stats.duplicates), (people as u64, 0));
     let expected = seconds * 2 / 3;
     let tokens = usize::try_from(stats.tokens).expect("few");
@@ -60,7 +58,7 @@ fn a_storm_of_401_fails_no_row() {
         faults.script(format!("person-{n}"), Some(1), Fault::ExpiredToken)
     });
     let (code, told, stats) = enrol(forgetful(storm), people, "100/s");
-    assert_eq!(code, 0, "{told}");
+    assert_eq!(code, Some(0), "{told}");
     assert_eq!((stats.created, stats.duplicates), (people as u64, 0));
     assert!(stats.tokens <= 1 + people as u64, "{} tokens", stats.tokens);
 }
@@ -71,7 +69,7 @@ fn waits_for(outage: Duration) {
     let faults =
         Faults::default().outage(Outage { scope: Scope::Token, from, until: from + outage });
     let (code, told, stats) = enrol(forgetful(faults), 40, "10/s");
-    assert_eq!(code, 0, "{told}");
+    assert_eq!(code, Some(0), "{told}");
     assert_eq!((stats.created, stats.duplicates), (40, 0));
 }
 

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use registrant_import::simulator::{Config, Faults};
 
-use super::{
-    place::{MEETING, Place, graph},
+use super::MEETING;
+use crate::{
+    context::{Context, graph, side_by_side},
+    people::persons,
     servers::{Answer, Server, meeting},
 };
 
-fn place() -> Place {
-    let place = Place::new().with("GRAPH_TOKEN", "opaque");
-    place.write_people("people.csv", 3);
-    place
+fn context() -> Context {
+    let context = Context::offline().variable("GRAPH_TOKEN", "opaque");
+    context.file("people.csv", persons(3));
+    context
 }
 
 fn run(url: &str) -> String {
@@ -25,7 +27,7 @@ fn nothing() -> Answer {
 
 #[test]
 fn no_redirect_is_followed() {
-    for status in [301, 302, 303, 307, 308] {
+    side_by_side(&[301, 302, 303, 307, 308], |&status| {
         for redirect_posts in [false, true] {
             let elsewhere = Server::start(|_| nothing());
             let to = format!("Location: {}/beta/stolen\r\n", elsewhere.url);
@@ -33,12 +35,17 @@ fn no_redirect_is_followed() {
                 Some(answer) if redirect_posts => answer,
                 _ => (status, to.clone(), String::new()),
             });
-            let ran = place().say(&run(&server.url));
+            let ran = context().run(&run(&server.url));
             // The first row's refusal, or the registration's.
-            assert_eq!(ran.code, if redirect_posts { 3 } else { 6 }, "{status}: {}", ran.err);
+            assert_eq!(
+                ran.code,
+                Some(if redirect_posts { 3 } else { 6 }),
+                "{status}: {}",
+                ran.stderr
+            );
             assert!(elsewhere.came().is_empty(), "{status} was followed");
         }
-    }
+    });
 }
 
 #[test]
@@ -46,10 +53,9 @@ fn the_secret_follows_no_redirect_either() {
     let elsewhere = Server::start(|_| nothing());
     let to = format!("Location: {}/token\r\n", elsewhere.url);
     let endpoint = Server::start(move |_| (307, to.clone(), String::new()));
-    let place = Place::new().with_secret(&endpoint.url, "secret");
-    place.write_people("people.csv", 3);
-    let ran = place.say(&format!("{} --organizer o", run(&endpoint.url)));
-    assert_eq!(ran.code, 6, "{}", ran.err);
+    let context = Context::offline().secret(&endpoint.url, "secret");
+    context.file("people.csv", persons(3));
+    context.run(&format!("{} --organizer o", run(&endpoint.url))).expect(6);
     assert!(elsewhere.came().is_empty());
     let came = endpoint.came();
     assert!(came.iter().all(|came| came.line.starts_with("POST /tenant/oauth2/")), "{came:?}");
@@ -66,10 +72,9 @@ fn a_list_that_goes_on_elsewhere_takes_no_token_there() {
         answer
     });
     let proxy = Server::start(|_| nothing());
-    let place = place().with("HTTPS_PROXY", &proxy.url);
-    let ran = place.say(&run(&server.url));
-    assert_eq!(ran.code, 5, "{}", ran.err);
-    assert!(ran.err.contains("graph.evil.example), which gets no credential"), "{}", ran.err);
+    let context = context().variable("HTTPS_PROXY", &proxy.url);
+    let ran = context.run(&run(&server.url)).expect(5);
+    assert!(ran.stderr.contains("graph.evil.example), which gets no credential"), "{}", ran.stderr);
     assert!(
         proxy.came().is_empty() && server.came().iter().all(|came| came.line.starts_with("GET "))
     );
@@ -79,9 +84,10 @@ fn a_list_that_goes_on_elsewhere_takes_no_token_there() {
 fn no_credential_goes_to_an_unknown_host_or_over_plain_http() {
     // Were anything sent, it would be sent here.
     let proxy = Server::start(|_| nothing());
-    let place = |name: &str, value: &str| {
-        let place = place().with("HTTPS_PROXY", &proxy.url).with("HTTP_PROXY", &proxy.url);
-        place.with(name, value)
+    let context = |name: &str, value: &str| {
+        let context =
+            context().variable("HTTPS_PROXY", &proxy.url).variable("HTTP_PROXY", &proxy.url);
+        context.variable(name, value)
     };
     for (url, told) in [
         ("https://graph.evil.example", "add --trust-host graph.evil.example"),
@@ -89,19 +95,19 @@ fn no_credential_goes_to_an_unknown_host_or_over_plain_http() {
         ("http://graph.microsoft.com", "over plain http: use https"),
         ("https://user:opaque@graph.microsoft.com", "a user name has no place in it"),
     ] {
-        let ran = place("NO", "MATTER").say(&run(url));
-        assert_eq!(ran.code, 2, "{url}: {}", ran.err);
-        assert!(ran.err.contains(told) && !ran.err.contains("user:opaque"), "{}", ran.err);
+        let ran = context("NO", "MATTER").run(&run(url));
+        assert_eq!(ran.code, Some(2), "{url}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told) && !ran.stderr.contains("user:opaque"), "{}", ran.stderr);
     }
     for host in ["login.evil.example", "http://login.microsoftonline.com"] {
-        let place = place("AZURE_AUTHORITY_HOST", host)
-            .with("AZURE_TENANT_ID", "t")
-            .with("AZURE_CLIENT_ID", "c")
-            .with("AZURE_CLIENT_SECRET", "s");
+        let context = context("AZURE_AUTHORITY_HOST", host)
+            .variable("AZURE_TENANT_ID", "t")
+            .variable("AZURE_CLIENT_ID", "c")
+            .variable("AZURE_CLIENT_SECRET", "s");
         let line = format!("run people.csv --meeting {MEETING} --organizer o --auth client-secret");
-        let ran = place.say(&line);
-        assert_eq!(ran.code, 2, "{host}: {}", ran.err);
-        assert!(ran.err.contains("AZURE_AUTHORITY_HOST"), "{}", ran.err);
+        let ran = context.run(&line);
+        assert_eq!(ran.code, Some(2), "{host}: {}", ran.stderr);
+        assert!(ran.stderr.contains("AZURE_AUTHORITY_HOST"), "{}", ran.stderr);
     }
     assert!(proxy.came().is_empty(), "{:?}", proxy.came());
 }
@@ -109,9 +115,8 @@ fn no_credential_goes_to_an_unknown_host_or_over_plain_http() {
 #[test]
 fn a_proxy_of_the_environment_is_used_and_is_shown_no_token() {
     let proxy = Server::start(|_| (503, String::new(), String::new()));
-    let place = place().with("HTTPS_PROXY", &proxy.url).with("HTTP_PROXY", &proxy.url);
-    let ran = place.say(&format!("run people.csv --meeting {MEETING} --max-duration 1s"));
-    assert_eq!(ran.code, 5, "{}", ran.err);
+    let context = context().variable("HTTPS_PROXY", &proxy.url).variable("HTTP_PROXY", &proxy.url);
+    context.run(&format!("run people.csv --meeting {MEETING} --max-duration 1s")).expect(5);
     let came = proxy.came();
     assert!(!came.is_empty());
     for came in came {
@@ -121,8 +126,8 @@ fn a_proxy_of_the_environment_is_used_and_is_shown_no_token() {
     // What is on this machine is asked for directly.
     let before = proxy.came().len();
     let served = graph(Config::default());
-    let ran = place.say(&run(&served.url()));
-    assert_eq!((ran.code, proxy.came().len()), (0, before), "{}", ran.err);
+    let ran = context.run(&run(&served.url()));
+    assert_eq!((ran.code, proxy.came().len()), (Some(0), before), "{}", ran.stderr);
 }
 
 /// The most memory that the process had so far, in MiB.
@@ -142,10 +147,10 @@ fn a_giant_answer_does_not_fill_the_memory() {
         let rate = format!("{calls}:giant-body=100").parse().expect("a rate");
         let faults = Faults::new(vec![rate]).expect("100 %");
         let served = graph(Config { faults, ..Config::default() });
-        let place = place();
+        let context = context();
         let line = format!("{} --max-duration 3s --max-attempts 1", run(&served.url()));
-        let mut child = place
-            .command(&line.split(' ').collect::<Vec<_>>())
+        let mut child = context
+            .command(&line)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()

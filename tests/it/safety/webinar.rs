@@ -7,9 +7,9 @@ use registrant_import::simulator::{
     Config, Fault, Faults, Question, QuestionKind, Served, WebinarConfig, WebinarPrid,
 };
 
-use super::{
-    canary::{loud, silent, silent_text},
-    place::{Place, graph},
+use super::canary::{loud, silent, silent_text};
+use crate::{
+    context::{Context, graph, side_by_side},
     servers::{Came, Server, webinar},
 };
 
@@ -18,7 +18,7 @@ const COLUMNS: &str = "--map answer:Diet=Diet --map answer:Hall=Hall";
 const RUN: &str = "run people.csv --settle 50ms --timeout 1s --concurrency 8 --rate 100/s --max-attempts 2 --set referrer=canary-referrer";
 
 /// Rows of every kind: good ones, and one for each fault that quotes its cell.
-fn place() -> Place {
+fn context() -> Context {
     let mut text = "id,firstName,lastName,email,Diet,Hall\n".to_owned();
     for n in 0..8 {
         text.push_str(&format!(
@@ -34,13 +34,13 @@ fn place() -> Place {
     ] {
         text.push_str(&format!("{wrong}\n"));
     }
-    let place = Place::new();
-    place.write("people.csv", &text);
-    place.write(
+    let context = Context::offline();
+    context.file("people.csv", &text);
+    context.file(
         "names.csv",
         "id,name,email\ncanary-1,\"Lovecanary, Canaryada\",canary@example.org\n",
     );
-    place
+    context
 }
 
 /// A webinar whose form asks what [`place`] answers.
@@ -62,49 +62,49 @@ fn target(url: &str) -> String {
 #[test]
 fn every_command_is_silent() {
     let served = graph(asking(Faults::default()));
-    let place = place().with_secret(&served.url(), "canary-secret");
+    let context = context().secret(&served.url(), "canary-secret");
     let target = target(&served.url());
-    loud(&place, &format!("check people.csv --webinar {COLUMNS}"), 3);
-    loud(&place, &format!("check people.csv --webinar {COLUMNS} --json --rejects c.csv"), 3);
-    loud(&place, "check names.csv --webinar --map firstName=name --map lastName=name", 2);
+    loud(&context, &format!("check people.csv --webinar {COLUMNS}"), 3);
+    loud(&context, &format!("check people.csv --webinar {COLUMNS} --json --rejects c.csv"), 3);
+    loud(&context, "check names.csv --webinar --map firstName=name --map lastName=name", 2);
     let split = "--map firstName=name --map lastName=name --set name-order=first-last";
-    loud(&place, &format!("check names.csv --webinar {split}"), 0);
-    loud(&place, &format!("doctor people.csv {COLUMNS} {target}"), 0);
+    loud(&context, &format!("check names.csv --webinar {split}"), 0);
+    loud(&context, &format!("doctor people.csv {COLUMNS} {target}"), 0);
     // Questions that are not asked, or not answered.
-    loud(&place, &format!("doctor people.csv {target}"), 2);
-    loud(&place, &format!("{RUN} {target}"), 2);
-    loud(&place, &format!("{RUN} {target} {COLUMNS} --map answer:Canapes=Diet"), 2);
-    let log = loud(&place, &format!("{RUN} {COLUMNS} {target}"), 3);
+    loud(&context, &format!("doctor people.csv {target}"), 2);
+    loud(&context, &format!("{RUN} {target}"), 2);
+    loud(&context, &format!("{RUN} {target} {COLUMNS} --map answer:Canapes=Diet"), 2);
+    let log = loud(&context, &format!("{RUN} {COLUMNS} {target}"), 3);
     for told in ["attempt", "client_request_id", "row{line=2}", "a token was obtained"] {
         assert!(log.contains(told), "the log does not tell {told}: {log}");
     }
     let account = "--report report.html --metrics run.prom --json";
-    loud(&place, &format!("{RUN} {COLUMNS} {target} {account}"), 3);
-    silent_text("the report", &place.read("report.html"));
-    silent_text("the metrics", &place.read("run.prom"));
+    loud(&context, &format!("{RUN} {COLUMNS} {target} {account}"), 3);
+    silent_text("the report", &context.read("report.html"));
+    silent_text("the metrics", &context.read("run.prom"));
     // Another ledger takes over who is there; a third id meets an address that is taken.
-    loud(&place, &format!("{RUN} {COLUMNS} {target} --ledger other.ledger"), 3);
-    let renamed = place.read("people.csv").replace("canary-3,", "canary-30,");
-    place.write("people.csv", &renamed);
-    loud(&place, &format!("{RUN} {COLUMNS} {target}"), 3);
+    loud(&context, &format!("{RUN} {COLUMNS} {target} --ledger other.ledger"), 3);
+    let renamed = context.read("people.csv").replace("canary-3,", "canary-30,");
+    context.file("people.csv", &renamed);
+    loud(&context, &format!("{RUN} {COLUMNS} {target}"), 3);
     for id in ["canary-2", "canary-3", "canary-30"] {
-        loud(&place, &format!("explain {id} {target}"), 0);
+        loud(&context, &format!("explain {id} {target}"), 0);
     }
-    loud(&place, "explain canary-2 --ledger other.ledger", 0);
-    loud(&place, "explain canary-none --ledger other.ledger", 2);
-    loud(&place, &format!("status {target}"), 0);
-    loud(&place, &format!("status {target} --json"), 0);
+    loud(&context, "explain canary-2 --ledger other.ledger", 0);
+    loud(&context, "explain canary-none --ledger other.ledger", 2);
+    loud(&context, &format!("status {target}"), 0);
+    loud(&context, &format!("status {target} --json"), 0);
     // Offline nobody knows the form, so the answer that it does not take is only "not sent yet".
     let export = format!("export people.csv {COLUMNS} --set referrer=canary-referrer {target}");
-    loud(&place, &export, 5);
-    loud(&place, &format!("{export} --json"), 5);
-    loud(&place, "rehearse people.csv --webinar --output r.csv --rejects r2.csv", 3);
+    loud(&context, &export, 5);
+    loud(&context, &format!("{export} --json"), 5);
+    loud(&context, "rehearse people.csv --webinar --output r.csv --rejects r2.csv", 3);
     // What must not be silent: the two files.
-    let enrolled = place.read("people.enrolled.csv");
+    let enrolled = context.read("people.enrolled.csv");
     assert!(enrolled.contains("meetup-join") && enrolled.contains("canary-4"), "{enrolled}");
-    let rejects = place.read("people.rejects.csv");
+    let rejects = context.read("people.rejects.csv");
     assert!(rejects.contains("canary11@example.org") && rejects.contains("canary cellar"));
-    for (name, bytes) in place.files() {
+    for (name, bytes) in context.files() {
         let is_csv = Path::new(&name).extension().is_some_and(|ending| ending == "csv");
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
         for person in ["canaryada", "canarybob", "@example", "canary hall", "canary-secret", "eyj"]
@@ -127,10 +127,10 @@ fn a_webinar_that_takes_nobody_is_told_in_silence() {
         ("--capacity 3 --waitlist", 4),
         ("--approval", 4),
     ] {
-        let place = place();
+        let context = context();
         let line = "rehearse people.csv --webinar --settle 50ms --output r.csv --rejects r2.csv";
-        let ran = place.say(&format!("{line} {options} -vvv"));
-        assert_eq!(ran.code, code, "{options}: {} {}", ran.out, ran.err);
+        let ran = context.run(&format!("{line} {options} -vvv"));
+        assert_eq!(ran.code, Some(code), "{options}: {} {}", ran.stdout, ran.stderr);
         silent(options, &ran);
     }
 }
@@ -149,15 +149,15 @@ fn stormy(faults: &[Fault]) -> Served {
 #[track_caller]
 fn silent_in(faults: &[Fault]) {
     let served = stormy(faults);
-    let place = place().with_secret(&served.url(), "canary-secret");
+    let context = context().secret(&served.url(), "canary-secret");
     let line = format!("{RUN} {COLUMNS} {} -vvv", target(&served.url()));
     for format in ["text", "json --json"] {
-        let ran = place.say(&format!("{line} --log-format {format}"));
-        assert!(matches!(ran.code, 2..=6), "{faults:?}: {} {}", ran.code, ran.err);
+        let ran = context.run(&format!("{line} --log-format {format}"));
+        assert!(matches!(ran.code, Some(2..=6)), "{faults:?}: {ran}");
         silent(&format!("{faults:?}"), &ran);
     }
     for n in 0..8 {
-        let ran = place.say(&format!("explain canary-{n} {}", target(&served.url())));
+        let ran = context.run(&format!("explain canary-{n} {}", target(&served.url())));
         silent(&format!("explain after {faults:?}"), &ran);
     }
 }
@@ -169,11 +169,14 @@ fn faults_of_every_kind_are_silent() {
         NoConnection, NoContent, NoLink, OtherId, Refused, ResetAfterCommit, ResetBeforeCommit,
         ServerErrorAfterCommit, Throttled, Unavailable, WrongPrid,
     };
-    silent_in(&[Refused, BadGateway, ServerErrorAfterCommit, GatewayTimeoutAfterCommit]);
-    silent_in(&[ExpiredToken, Throttled, Unavailable]);
-    silent_in(&[NoConnection, ResetBeforeCommit, ResetAfterCommit, CutBody]);
-    silent_in(&[CutJson, EmptyBody, Html, NoContent]);
-    silent_in(&[NoLink, WrongPrid, OtherId]);
+    let groups: [&[Fault]; 5] = [
+        &[Refused, BadGateway, ServerErrorAfterCommit, GatewayTimeoutAfterCommit],
+        &[ExpiredToken, Throttled, Unavailable],
+        &[NoConnection, ResetBeforeCommit, ResetAfterCommit, CutBody],
+        &[CutJson, EmptyBody, Html, NoContent],
+        &[NoLink, WrongPrid, OtherId],
+    ];
+    side_by_side(&groups, |faults| silent_in(faults));
 }
 
 /// An error that quotes the whole request in every place that it has.
@@ -186,16 +189,16 @@ fn quoting(came: &Came, status: u16) -> (u16, String, String) {
 
 #[test]
 fn a_server_that_quotes_everything_is_not_repeated() {
-    for status in [400, 401, 403, 404, 409, 410, 422, 429, 500, 501, 503] {
+    side_by_side(&[400, 401, 403, 404, 409, 410, 422, 429, 500, 501, 503], |&status| {
         let server = Server::start(move |came| {
             webinar(came, "", "").unwrap_or_else(|| quoting(came, status))
         });
-        let place = place().with("GRAPH_TOKEN", "canary-token");
+        let context = context().variable("GRAPH_TOKEN", "canary-token");
         let line = format!("{RUN} {} --max-duration 3s -vvv", target(&server.url));
-        let ran = place.say(&line);
-        assert!(ran.code >= 3, "{status}: {} {}", ran.code, ran.err);
+        let ran = context.run(&line);
+        assert!(ran.code >= Some(3), "{status}: {ran}");
         silent(&status.to_string(), &ran);
-        let told = place.say(&format!("explain canary-0 {}", target(&server.url)));
+        let told = context.run(&format!("explain canary-0 {}", target(&server.url)));
         silent("explain", &told);
         let posted = |came: &Came| {
             came.line.starts_with("POST ")
@@ -204,7 +207,7 @@ fn a_server_that_quotes_everything_is_not_repeated() {
                     .all(|it| came.body.contains(it))
         };
         assert!(server.came().iter().any(posted), "{status}: nothing was posted");
-    }
+    });
 }
 
 #[test]
@@ -218,7 +221,7 @@ fn links_that_are_not_to_be_had_are_not_repeated() {
         )
     };
     let members = (0..8).map(member).collect::<Vec<_>>().join(",");
-    for status in [200, 400, 401, 403, 404, 410, 429, 500] {
+    side_by_side(&[200, 400, 401, 403, 404, 410, 429, 500], |&status| {
         let members = members.clone();
         let server = Server::start(move |came| {
             webinar(came, "", &members).unwrap_or_else(|| match status {
@@ -229,18 +232,18 @@ fn links_that_are_not_to_be_had_are_not_repeated() {
                 status => quoting(came, status),
             })
         });
-        let place = place().with("GRAPH_TOKEN", "canary-token");
-        let ran = place.say(&format!("{RUN} {} --max-duration 3s -vvv", target(&server.url)));
-        assert!(ran.code >= 3, "{status}: {} {}", ran.code, ran.err);
+        let context = context().variable("GRAPH_TOKEN", "canary-token");
+        let ran = context.run(&format!("{RUN} {} --max-duration 3s -vvv", target(&server.url)));
+        assert!(ran.code >= Some(3), "{status}: {ran}");
         silent(&format!("sessions {status}"), &ran);
         let asked = server.came().iter().any(|came| came.line.contains("/sessions"));
         assert!(asked, "{status}: no link was asked for");
         for n in 0..5 {
-            let told = place.say(&format!("explain canary-{n} {}", target(&server.url)));
+            let told = context.run(&format!("explain canary-{n} {}", target(&server.url)));
             silent("explain", &told);
         }
-        silent("status", &place.say(&format!("status {}", target(&server.url))));
-    }
+        silent("status", &context.run(&format!("status {}", target(&server.url))));
+    });
 }
 
 #[test]
@@ -264,22 +267,22 @@ fn what_the_preflight_is_told_is_not_repeated() {
             }
             webinar(came, "", "").unwrap_or_else(|| quoting(came, 500))
         });
-        let place = place().with("GRAPH_TOKEN", "canary-token");
+        let context = context().variable("GRAPH_TOKEN", "canary-token");
         for command in ["doctor people.csv", RUN] {
             let ran =
-                place.say(&format!("{command} {} --max-duration 3s -vvv", target(&server.url)));
+                context.run(&format!("{command} {} --max-duration 3s -vvv", target(&server.url)));
             // doctor reads no further page.
             let taken = end == "/registrations" && command != RUN;
-            assert_eq!(ran.code == 0, taken, "{command} {body}: {}", ran.err);
+            assert_eq!(ran.code == Some(0), taken, "{command} {body}: {}", ran.stderr);
             silent(&format!("{command} {body}"), &ran);
         }
     }
     for status in [400, 401, 403, 404, 410] {
         let server = Server::start(move |came| quoting(came, status));
-        let place = place().with("GRAPH_TOKEN", "canary-token");
+        let context = context().variable("GRAPH_TOKEN", "canary-token");
         for command in ["doctor people.csv", RUN] {
-            let ran = place.say(&format!("{command} {} -vvv", target(&server.url)));
-            assert!(ran.code >= 5, "{command} {status}: {} {}", ran.code, ran.err);
+            let ran = context.run(&format!("{command} {} -vvv", target(&server.url)));
+            assert!(ran.code >= Some(5), "{command} {status}: {ran}");
             silent(&format!("{command} {status}"), &ran);
         }
     }

@@ -15,13 +15,15 @@ use registrant_import::{
 };
 use serde_json::{Value, json};
 
+use crate::program::serve;
+
 const REGISTRATION: &str = "/beta/me/onlineMeetings/MSpkYzE3/registration";
 
 /// A simulator on a port, and a plain client of it.
-struct Graph {
+struct Client {
     simulator: Simulator,
     served: Served,
-    client: reqwest::Client,
+    http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -31,13 +33,12 @@ struct Got {
     body: Value,
 }
 
-impl Graph {
+impl Client {
     fn new(config: Config) -> Self {
-        let simulator = Simulator::new(config);
-        let served = Served::start(&simulator).expect("a loopback port");
+        let (simulator, served) = serve(config);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { simulator, served, client, runtime: runtime.expect("a runtime") }
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { simulator, served, http, runtime: runtime.expect("a runtime") }
     }
 
     fn quiet() -> Self {
@@ -49,7 +50,7 @@ impl Graph {
             if target.starts_with("http") { target.to_owned() } else { self.served.url() + target };
         let method = method.parse().expect("a method");
         let mut request = self
-            .client
+            .http
             .request(method, url)
             .header("authorization", "Bearer rehearsal")
             .header("client-request-id", "9d96988d-a66a-46ce-aad7-0b245615b297");
@@ -90,7 +91,7 @@ fn prid(link: &str) -> Value {
 
 #[test]
 fn a_registrant_is_enrolled_listed_and_removed_as_the_reference_shows() {
-    let graph = Graph::quiet();
+    let graph = Client::quiet();
     let got = graph.get(REGISTRATION);
     assert_eq!((got.status, &got.body["allowedRegistrant"]), (200, &json!("everyone")));
     assert_eq!(got.body["@odata.type"], "#microsoft.graph.externalMeetingRegistration");
@@ -134,13 +135,13 @@ fn the_mode_decides_what_a_registrant_holds() {
         body[member] = value;
         Some(body)
     };
-    let everyone = Graph::quiet();
-    let status = |graph: &Graph, body| graph.call("POST", &target, body).expect("answer").status;
+    let everyone = Client::quiet();
+    let status = |graph: &Client, body| graph.call("POST", &target, body).expect("answer").status;
     assert_eq!(status(&everyone, Some(person.clone())), 400);
     assert_eq!(status(&everyone, Some(json!({"id": "a"}))), 400);
     assert_eq!(status(&everyone, Some(registrant("a"))), 200);
 
-    let organization = Graph::new(Config {
+    let organization = Client::new(Config {
         registration: RegistrationState::External(Mode::Organization),
         quirks: 100.0,
         ..Config::default()
@@ -157,7 +158,7 @@ fn the_mode_decides_what_a_registrant_holds() {
 
 #[test]
 fn a_refusal_has_the_documented_body() {
-    let graph = Graph::quiet();
+    let graph = Client::quiet();
     let got = graph.get("/beta/me/onlineMeetings/missing-1/registration");
     assert_eq!((got.status, &got.body["error"]["code"]), (404, &json!("NotFound")));
     let inner = &got.body["error"]["innerError"];
@@ -171,7 +172,7 @@ fn a_refusal_has_the_documented_body() {
 #[test]
 fn a_registration_is_made_once_keeps_its_id_and_takes_everybody_along() {
     let graph =
-        Graph::new(Config { registration: RegistrationState::Missing, ..Config::default() });
+        Client::new(Config { registration: RegistrationState::Missing, ..Config::default() });
     assert_eq!(graph.get(REGISTRATION).status, 404);
     assert_eq!(graph.enrol("a").expect("an answer").status, 404);
     let body = |mode: &str| {
@@ -195,7 +196,7 @@ fn a_registration_is_made_once_keeps_its_id_and_takes_everybody_along() {
 
 #[test]
 fn a_list_comes_in_pages_on_the_callers_own_host() {
-    let graph = Graph::new(Config { page_size: 7, ..Config::default() });
+    let graph = Client::new(Config { page_size: 7, ..Config::default() });
     for n in 0..20 {
         graph.enrol(&format!("id-{n}")).expect("an answer");
     }
@@ -224,7 +225,7 @@ fn a_list_comes_in_pages_on_the_callers_own_host() {
 fn a_second_post_does_what_was_asked_and_is_counted() {
     let link = |got: &Got| got.body["joinWebUrl"].as_str().map(str::to_owned);
     for second_post in [SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate] {
-        let graph = Graph::new(Config { second_post, ..Config::default() });
+        let graph = Client::new(Config { second_post, ..Config::default() });
         let first = graph.enrol("a").expect("an answer");
         let second = graph.enrol("a").expect("an answer");
         match second_post {
@@ -245,7 +246,7 @@ fn a_second_post_does_what_was_asked_and_is_counted() {
 }
 
 /// What a bare socket gets for one POST of the id `a`: the bytes, and how it ended.
-fn raw(graph: &Graph) -> (String, std::io::Result<()>) {
+fn raw(graph: &Client) -> (String, std::io::Result<()>) {
     let body = registrant("a").to_string();
     let mut socket = TcpStream::connect(graph.served.address()).expect("a connection");
     socket.set_read_timeout(Some(Duration::from_millis(1_500))).expect("a time-out");
@@ -271,9 +272,9 @@ fn raw(graph: &Graph) -> (String, std::io::Result<()>) {
     (String::from_utf8_lossy(&got).into_owned(), end)
 }
 
-fn faulty(fault: Fault) -> Graph {
+fn faulty(fault: Fault) -> Client {
     let faults = Faults::default().script("a", None, fault);
-    Graph::new(Config { faults, quirks: 0.0, ..Config::default() })
+    Client::new(Config { faults, quirks: 0.0, ..Config::default() })
 }
 
 #[test]
@@ -390,7 +391,7 @@ fn no_address_but_a_loopback_one_is_served() {
 fn lists_and_removals_have_faults_of_their_own() {
     let rates = ["list:500=100", "delete:504-after-commit=100"];
     let faults = Faults::new(rates.map(|rate| rate.parse().expect("a rate")).to_vec());
-    let graph = Graph::new(Config { faults: faults.expect("100 % each"), ..Config::default() });
+    let graph = Client::new(Config { faults: faults.expect("100 % each"), ..Config::default() });
     assert_eq!(graph.enrol("a").expect("an answer").status, 200);
     let list = graph.get(&format!("{REGISTRATION}/registrants"));
     assert_eq!((list.status, &list.body["error"]["code"]), (500, &json!("InternalServerError")));
@@ -401,7 +402,7 @@ fn lists_and_removals_have_faults_of_their_own() {
 
 #[test]
 fn the_oddity_of_the_first_example_leaves_the_link_right() {
-    let graph = Graph::new(Config { quirks: 100.0, ..Config::default() });
+    let graph = Client::new(Config { quirks: 100.0, ..Config::default() });
     let got = graph.enrol("a").expect("an answer").body;
     assert_ne!(got["id"], "a");
     assert_eq!(prid(got["joinWebUrl"].as_str().expect("a link")), "a");
@@ -409,13 +410,13 @@ fn the_oddity_of_the_first_example_leaves_the_link_right() {
 
 #[test]
 fn a_retired_api_answers_without_data() {
-    let graph = Graph::new(Config { refuse: Some(Refusal::NoData), ..Config::default() });
+    let graph = Client::new(Config { refuse: Some(Refusal::NoData), ..Config::default() });
     let got = graph.enrol("a").expect("an answer");
     assert_eq!((got.status, &got.body["id"]), (200, &json!("")));
     assert!(got.body.get("joinWebUrl").is_none());
-    let graph = Graph::new(Config { refuse: Some(Refusal::Gone), ..Config::default() });
+    let graph = Client::new(Config { refuse: Some(Refusal::Gone), ..Config::default() });
     assert_eq!(graph.enrol("a").expect("an answer").status, 410);
-    let graph = Graph::new(Config { refuse: Some(Refusal::AccessPolicy), ..Config::default() });
+    let graph = Client::new(Config { refuse: Some(Refusal::AccessPolicy), ..Config::default() });
     let error = graph.get(REGISTRATION).body["error"].clone();
     assert_eq!(error["code"], "Unauthorized");
     let message = error["message"].as_str().expect("words");

@@ -1,6 +1,7 @@
 //! Servers that no simulator of Graph should be: each answers by a function and remembers what came.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
@@ -15,6 +16,13 @@ pub(crate) struct Came {
     pub(crate) body: String,
 }
 
+impl Came {
+    /// The body's fields, where it is a form.
+    pub(crate) fn form(&self) -> BTreeMap<String, String> {
+        url::form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
+    }
+}
+
 /// Status, further header lines (each with its line end), body.
 pub(crate) type Answer = (u16, String, String);
 
@@ -26,7 +34,14 @@ pub(crate) struct Server {
 impl Server {
     /// Answers every request by `answer`, one a connection.
     pub(crate) fn start(answer: impl Fn(&Came) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a loopback port"), answer)
+    }
+
+    /// The same on a given port.
+    pub(crate) fn on(
+        listener: TcpListener,
+        answer: impl Fn(&Came) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let came = Arc::new(Mutex::new(Vec::new()));
         let (answer, list) = (Arc::new(answer), Arc::clone(&came));
