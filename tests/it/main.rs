@@ -23,6 +23,7 @@ mod files;
 mod import;
 mod kept;
 mod ledger;
+mod old_ledgers;
 mod openapi;
 mod operator;
 mod partition;
