@@ -134,7 +134,7 @@ async fn short_tokens_in_a_longer_run_fail_no_request() {
         .map(|_| {
             let tokens = Arc::clone(&tokens);
             tokio::spawn(async move {
-                for _ in 0..100 {
+                for _ in 0..70 {
                     tokens.bearer().await.expect("a token");
                     tokio::time::sleep(Duration::from_millis(60)).await;
                 }

@@ -2,34 +2,19 @@
 
 use std::{
     fs,
-    io::Read as _,
     os::unix::fs::PermissionsExt as _,
-    process::{Child, Command, Stdio},
-    time::Duration,
+    process::{Command, Stdio},
 };
 
 use registrant_import::simulator::Config;
 
-use super::{export, export_with, samples};
+use super::{export, export_with, samples, under_way};
 use crate::{
     context::{Context, Ran},
     program::signal,
 };
 
 const SLOW: &str = "rehearse people.csv --rate 10/s --progress never";
-
-/// A run under way: it has told what it is about to do, and takes some three seconds more.
-fn under_way(command: &mut Command) -> Child {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-    let mut told = child.stderr.take().expect("a pipe");
-    let (mut text, mut byte) = (Vec::new(), [0]);
-    while !text.ends_with(b"new registrants") && told.read(&mut byte).expect("readable") > 0 {
-        text.push(byte[0]);
-    }
-    child.stderr = Some(told);
-    std::thread::sleep(Duration::from_millis(300));
-    child
-}
 
 /// A slow run that these words start, whatever answer to SIGHUP this process has inherited.
 fn slow(context: &Context, wrapper: &[&str]) -> Command {

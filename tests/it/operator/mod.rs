@@ -7,8 +7,9 @@ mod terminal;
 mod traces;
 
 use std::{
+    io::Read as _,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -37,6 +38,19 @@ fn exported(context: Context, people: usize) -> Context {
     }
     context.file("people.csv", csv);
     context
+}
+
+/// A run under way: it has told what it is about to do, and takes some seconds more.
+fn under_way(command: &mut Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut told = child.stderr.take().expect("a pipe");
+    let (mut text, mut byte) = (Vec::new(), [0]);
+    while !text.ends_with(b"new registrants") && told.read(&mut byte).expect("readable") > 0 {
+        text.push(byte[0]);
+    }
+    child.stderr = Some(told);
+    std::thread::sleep(Duration::from_millis(300));
+    child
 }
 
 #[test]
@@ -174,9 +188,7 @@ fn the_last_success_outlives_a_run_that_fails() {
 #[test]
 fn sigusr1_prints_the_state_at_once_and_the_run_goes_on() {
     let context = export(30);
-    let child = context.start("rehearse people.csv --rate 10/s --progress never");
-    // The run takes some three seconds; by now it is under way.
-    std::thread::sleep(Duration::from_millis(1_200));
+    let child = under_way(&mut context.command("rehearse people.csv --rate 10/s --progress never"));
     signal(&child, "USR1");
     let out = Ran::end_of(child).expect(3);
     let told = out.stderr;
@@ -260,8 +272,7 @@ fn whoever_ends_it_while_the_input_is_read_does_not_wait() {
 #[test]
 fn an_interrupted_run_says_what_it_does_and_how_to_go_on() {
     let context = export(60);
-    let child = context.start("rehearse people.csv --rate 5/s");
-    std::thread::sleep(Duration::from_millis(1_200));
+    let child = under_way(&mut context.command("rehearse people.csv --rate 5/s"));
     signal(&child, "INT");
     let out = Ran::end_of(child).expect(130);
     let told = out.stderr;

@@ -218,7 +218,7 @@ fn a_server_that_quotes_everything_is_not_repeated() {
 
 #[test]
 fn the_preflight_quotes_nothing_either() {
-    for status in [400, 401, 403, 404, 410, 500] {
+    side_by_side(&[400, 401, 403, 404, 410, 500], |&status| {
         let server = Server::start(move |came| {
             let said = format!("canary {}", came.head);
             let error = serde_json::json!({"error": {"code": "Code", "message": said}});
@@ -236,7 +236,7 @@ fn the_preflight_quotes_nothing_either() {
             assert!(ran.code >= Some(5), "{command} {status}: {ran}");
             silent(&format!("{command} {status}"), &ran);
         }
-    }
+    });
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn every_command_is_silent() {
 
 #[test]
 fn a_webinar_that_takes_nobody_is_told_in_silence() {
-    for (options, code) in [
+    let cases = [
         ("--webinar-status draft", 6),
         ("--webinar-status canceled", 6),
         ("--mode organization", 6),
@@ -126,13 +126,14 @@ fn a_webinar_that_takes_nobody_is_told_in_silence() {
         ("--capacity 3", 3),
         ("--capacity 3 --waitlist", 4),
         ("--approval", 4),
-    ] {
+    ];
+    side_by_side(&cases, |&(options, code)| {
         let context = context();
         let line = "rehearse people.csv --webinar --settle 50ms --output r.csv --rejects r2.csv";
         let ran = context.run(&format!("{line} {options} -vvv"));
         assert_eq!(ran.code, Some(code), "{options}: {} {}", ran.stdout, ran.stderr);
         silent(options, &ran);
-    }
+    });
 }
 
 /// A simulated Graph where most POSTs, lists and readings of links fail in these ways.
@@ -260,7 +261,7 @@ fn what_the_preflight_is_told_is_not_repeated() {
             r#"{"value":[{"email":"canary@example.org"}],"@odata.nextLink":"https://elsewhere.example.org/"}"#,
         ),
     ];
-    for (end, body) in parts {
+    side_by_side(&parts, |&(end, body)| {
         let server = Server::start(move |came| {
             if came.line.contains(&format!("{end} HTTP")) {
                 return (200, String::new(), body.to_owned());
@@ -276,8 +277,8 @@ fn what_the_preflight_is_told_is_not_repeated() {
             assert_eq!(ran.code == Some(0), taken, "{command} {body}: {}", ran.stderr);
             silent(&format!("{command} {body}"), &ran);
         }
-    }
-    for status in [400, 401, 403, 404, 410] {
+    });
+    side_by_side(&[400, 401, 403, 404, 410], |&status| {
         let server = Server::start(move |came| quoting(came, status));
         let context = context().variable("GRAPH_TOKEN", "canary-token");
         for command in ["doctor people.csv", RUN] {
@@ -285,5 +286,5 @@ fn what_the_preflight_is_told_is_not_repeated() {
             assert!(ran.code >= Some(5), "{command} {status}: {ran}");
             silent(&format!("{command} {status}"), &ran);
         }
-    }
+    });
 }

@@ -15,7 +15,7 @@ use registrant_import::{
 };
 use serde_json::{Value, json};
 
-use crate::program::serve;
+use crate::{context::side_by_side, program::serve};
 
 const REGISTRATION: &str = "/beta/me/onlineMeetings/MSpkYzE3/registration";
 
@@ -310,12 +310,12 @@ fn a_body_is_cut_late_or_never_there() {
     assert!(end.is_ok() || !body.is_empty(), "a byte a second: {body}");
     assert!((1..=2).contains(&body.len()), "{body}");
 
-    for fault in [Fault::Silence, Fault::Stall] {
+    side_by_side(&[Fault::Silence, Fault::Stall], |&fault| {
         let (got, end) = raw(&faulty(fault));
         assert!(end.is_err(), "{fault}: nothing more within the time-out");
         let headers = fault == Fault::Silence;
         assert_eq!(got.ends_with("\r\n\r\n"), headers, "{fault}: {got}");
-    }
+    });
 
     let (got, _) = raw(&faulty(Fault::GiantBody));
     assert!(got.len() > 10_000_000, "{}", got.len());
