@@ -85,17 +85,11 @@ fn standard_input_needs_names_for_its_files() {
     assert_snapshot!(context.run_on(b"id\na\n\"b\n", named), @"
     exit 3
     --- stdout
-    2 rows read in [time]:
-
+    2 rows read:
             1  enrolled
             1  invalid        the file's fault
-
-         rows  reason                 outcome       example lines
             1  unclosed-quote         invalid       3
-
-    enrolled  in.csv
-    rejects   out.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     in.csv, out.csv, meeting-m1
     next      mend the row in the rejects file and run it as it is: `_reason` says
               why, and nobody is enrolled twice
     --- stderr

@@ -1,18 +1,24 @@
 //! A folder, a simulated Graph, and the program to run between them.
 
 use std::{
-    fmt,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use registrant_import::simulator::{Config, Served, Simulator, Stats};
 use tempfile::TempDir;
 
+pub(crate) use crate::program::Ran;
+use crate::program::{program, serve};
+
 /// One test's world. Snapshots of a test that has one do not show folders, ports and times.
 pub(crate) struct Context {
     folder: TempDir,
     graph: Option<Graph>,
+    variables: Vec<(String, String)>,
 }
 
 /// A simulator on a loopback port, and the address under which the program is told of it.
@@ -27,7 +33,7 @@ impl Context {
     pub(crate) fn offline() -> Self {
         hide_what_differs();
         let folder = tempfile::Builder::new().prefix("registrant-import-").tempdir();
-        Self { folder: folder.expect("a temporary folder"), graph: None }
+        Self { folder: folder.expect("a temporary folder"), graph: None, variables: Vec::new() }
     }
 
     /// A folder and a Graph: a meeting with an external registration for everyone.
@@ -37,10 +43,23 @@ impl Context {
 
     /// A folder and a Graph with these settings.
     pub(crate) fn with(config: Config) -> Self {
-        let simulator = Simulator::new(config);
-        let served = Served::start(&simulator).expect("a loopback port");
+        let (simulator, served) = serve(config);
         let url = served.url();
         Self { graph: Some(Graph { simulator, served, url }), ..Self::offline() }
+    }
+
+    /// Sets a variable for every run.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// An application that signs in at `endpoint` by its secret.
+    pub(crate) fn secret(self, endpoint: &str, secret: &str) -> Self {
+        self.variable("AZURE_AUTHORITY_HOST", endpoint)
+            .variable("AZURE_TENANT_ID", "tenant")
+            .variable("AZURE_CLIENT_ID", "client")
+            .variable("AZURE_CLIENT_SECRET", secret)
     }
 
     /// From now on the program calls Graph at this address; it still is this context's simulator
@@ -98,25 +117,47 @@ impl Context {
         self.path(name).exists()
     }
 
+    /// Who may read and write a file of the folder.
+    pub(crate) fn mode(&self, name: &str) -> u32 {
+        let metadata = std::fs::metadata(self.path(name));
+        metadata.unwrap_or_else(|error| panic!("{name}: {error}")).permissions().mode() & 0o777
+    }
+
+    /// Every file below the folder, with its content.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        let mut open = vec![self.folder.path().to_owned()];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(folder).expect("lists") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    let name = path.strip_prefix(self.folder.path()).expect("below");
+                    files.push((name.display().to_string(), std::fs::read(&path).expect("reads")));
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
     /// The program with these words, in the folder, with nothing of this process's environment
     /// that could change what it does.
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_registrant-import"));
-        command
-            .args(words(line))
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("HOME", self.folder.path())
-            .env("XDG_STATE_HOME", self.path("state"))
-            .env("TZ", "UTC")
-            .stdin(Stdio::null());
-        for kept in ["PATH", "TMPDIR", "SystemRoot"] {
-            command.envs(std::env::var_os(kept).map(|value| (kept, value)));
-        }
+        let mut command = program(self.folder.path());
+        command.args(words(line)).envs(self.variables.iter().map(|(name, value)| (name, value)));
         if let Some(graph) = &self.graph {
             command.env("REGISTRANT_IMPORT_GRAPH_URL", &graph.url);
         }
         command
+    }
+
+    /// Starts the program with these words; what it says can be read while it goes on.
+    pub(crate) fn start(&self, line: &str) -> Child {
+        let mut command = self.command(line);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the program starts")
     }
 
     /// Runs the program with these words to its end.
@@ -131,7 +172,6 @@ impl Context {
 
     /// Runs the program to its end and gives it this on standard input.
     pub(crate) fn run_on(&self, input: &[u8], line: &str) -> Ran {
-        use std::io::Write;
         let mut child = self
             .command(line)
             .stdin(Stdio::piped())
@@ -143,7 +183,7 @@ impl Context {
         // A program that ends before it has read everything is no fault of this test's.
         let _ = pipe.write_all(input);
         drop(pipe);
-        Ran::from(child.wait_with_output().expect("the program ends"))
+        Ran::end_of(child)
     }
 
     /// The summary that a run with `--json` printed.
@@ -152,62 +192,16 @@ impl Context {
     }
 }
 
-/// A command that has ended. Its `Display` is what snapshots hold.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+/// A simulated Graph beside a context's, of which no more than the address is wanted.
+pub(crate) fn graph(config: Config) -> Served {
+    serve(config).1
 }
 
 impl Ran {
-    pub(crate) fn of(command: &mut Command) -> Self {
-        command.output().expect("the program starts").into()
-    }
-
     /// Standard output as one JSON object on one line.
     pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.stdout.matches('\n').count(), 1, "one line: {self}");
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
-    }
-
-    /// Asserts the exit code; gives the command back.
-    #[track_caller]
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{self}");
-        self
-    }
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("the program speaks UTF-8");
-        Self {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-}
-
-impl fmt::Display for Ran {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.code {
-            Some(code) => writeln!(f, "exit {code}")?,
-            None => writeln!(f, "killed")?,
-        }
-        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-            if !text.is_empty() {
-                write!(f, "--- {name}\n{text}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Ran {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 
@@ -246,7 +240,43 @@ fn hide_what_differs() {
     settings.add_filter(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "[stamp]");
     settings.add_filter(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", "[guid]");
     settings.add_filter(r"-[\da-f]{12,16}\.ledger", "-[digest].ledger");
+    shorten_the_summary(&mut settings);
     std::mem::forget(settings.bind_to_scope());
+}
+
+/// Writes a summary's frame, which is the same everywhere, in fewer lines. Nothing is left out: a
+/// frame that differs stays as it is, and so differs from the snapshot. The whole frame is pinned by
+/// [`a_summary_has_its_frame`].
+fn shorten_the_summary(settings: &mut insta::Settings) {
+    for (frame, short) in [
+        (r"(?m)^(\d+ rows?) read in \[time\]:\n\n", "$1 read:\n"),
+        (r"\n\n {5}rows  reason {17}outcome {7}example lines\n", "\n"),
+        (r"\n\nenrolled  (\S+)\nrejects   (\S+)\n", "\nfiles     $1, $2\n"),
+        (
+            r"(?m)^(files     .*)\nledger    \[folder\]/state/registrant-import/(\S+)-\[digest\]\.ledger\n",
+            "$1, $2\n",
+        ),
+        (
+            r"\n\nThis was a rehearsal: nobody was enrolled, the links lead nowhere\.\nThe real import of (\d+ rows?) would take\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration\. At its limit for webinars, 15/30s, it would be (\d+ \w+)\.\n",
+            "\nrehearsed $1, $2 at 15/30s\n",
+        ),
+    ] {
+        settings.add_filter(frame, short);
+    }
+}
+
+/// Tests in turn, some at a time: most of them wait most of the time.
+pub(crate) fn side_by_side<T: Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..cases.len().min(4) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    test(case);
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -255,4 +285,50 @@ fn words_are_split_as_a_shell_does() {
         words("run a.csv --map 'id=Attendee #' \"\""),
         ["run", "a.csv", "--map", "id=Attendee #", ""]
     );
+}
+
+#[test]
+fn a_summary_has_its_frame() {
+    let context = Context::new();
+    context.file("people.csv", "id,name\n1,Ada\n2,Bob\n,Cid\n");
+    let run = context.run("run people.csv --meeting m1").expect(3).stdout;
+    let rehearsal = "rehearse people.csv --output r.enrolled.csv --rejects r.rejects.csv";
+    let rehearsal = context.run(rehearsal).expect(3).stdout;
+    let filters =
+        vec![(r"in [\d.]+ m?s:", "in [time]:"), (r"(?m)^ledger    .*$", "ledger    [path]")];
+    insta::with_settings!({ filters => filters }, {
+        insta::assert_snapshot!(run, @"
+        3 rows read in [time]:
+
+                2  enrolled
+                1  invalid        the file's fault
+
+             rows  reason                 outcome       example lines
+                1  missing-id             invalid       4
+
+        enrolled  people.enrolled.csv
+        rejects   people.rejects.csv
+        ledger    [path]
+        next      mend the row in the rejects file and run it as it is: `_reason` says
+                  why, and nobody is enrolled twice
+        ");
+        insta::assert_snapshot!(rehearsal, @"
+        3 rows read in [time]:
+
+                2  enrolled
+                1  invalid        the file's fault
+
+             rows  reason                 outcome       example lines
+                1  missing-id             invalid       4
+
+        enrolled  r.enrolled.csv
+        rejects   r.rejects.csv
+        next      mend the row before the real import
+
+        This was a rehearsal: nobody was enrolled, the links lead nowhere.
+        The real import of 2 rows would take
+        as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
+        registration. At its limit for webinars, 15/30s, it would be 0 s.
+        ");
+    });
 }

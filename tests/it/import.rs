@@ -1,6 +1,6 @@
 //! `run`: everybody once, again and again.
 
-use std::{os::unix::fs::PermissionsExt, time::Duration};
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use registrant_import::{
@@ -16,15 +16,11 @@ use crate::{
     context::{Context, Ran},
     files,
     people::{crowd, guid, id},
+    program::faults,
 };
 
 fn organization() -> Config {
     Config { registration: RegistrationState::External(Mode::Organization), ..Config::default() }
-}
-
-fn faults(rates: &[&str]) -> Faults {
-    let rates = rates.iter().map(|rate| rate.parse().expect("a fault")).collect();
-    Faults::new(rates).expect("at most 100 %")
 }
 
 #[test]
@@ -34,13 +30,9 @@ fn a_second_run_posts_nothing_and_writes_the_files_again() {
     assert_snapshot!(context.run("run attendees.csv --meeting m1"), @"
     exit 0
     --- stdout
-    40 rows read in [time]:
-
+    40 rows read:
            40  enrolled
-
-    enrolled  attendees.enrolled.csv
-    rejects   attendees.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     attendees.enrolled.csv, attendees.rejects.csv, meeting-m1
     next      nothing: everybody is enrolled
     --- stderr
     the meeting's rule: everyone
@@ -51,13 +43,9 @@ fn a_second_run_posts_nothing_and_writes_the_files_again() {
     assert_snapshot!(context.run("run attendees.csv --meeting m1"), @r"
     exit 0
     --- stdout
-    40 rows read in [time]:
-
+    40 rows read:
            40  enrolled       all of them before this run
-
-    enrolled  attendees.enrolled.csv
-    rejects   attendees.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     attendees.enrolled.csv, attendees.rejects.csv, meeting-m1
     next      nothing: everybody is enrolled
     --- stderr
     the meeting's rule: everyone
@@ -99,17 +87,11 @@ fn whom_somebody_else_enrolled_is_not_touched() {
     assert_snapshot!(context.run("run people.csv --meeting m1"), @"
     exit 3
     --- stdout
-    3 rows read in [time]:
-
+    3 rows read:
             1  enrolled
             2  refused        each has its reason
-
-         rows  reason                 outcome       example lines
             2  exists-on-server       refused       2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the 2 rows in the rejects file and run it as it is: `_reason`
               says why, and nobody is enrolled twice
     --- stderr
@@ -132,19 +114,13 @@ fn a_row_that_changed_since_it_was_enrolled_is_not_posted_again() {
     context.file("people.csv", csv(2));
     context.run("run people.csv --meeting m1").expect(0);
     context.file("people.csv", csv(3));
-    assert_snapshot!(context.run("run people.csv --meeting m1"), @r"
+    assert_snapshot!(context.run("run people.csv --meeting m1"), @"
     exit 3
     --- stdout
-    1 row read in [time]:
-
+    1 row read:
             1  refused        each has its reason
-
-         rows  reason                 outcome       example lines
             1  changed-since-enrolled refused       2
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the row in the rejects file and run it as it is: `_reason` says
               why, and nobody is enrolled twice
     --- stderr
@@ -165,16 +141,10 @@ fn without_the_targets_list_nobody_is_enrolled_unless_the_ledger_is_trusted() {
     assert_snapshot!(context.run("run people.csv --meeting m1 --max-duration 3s"), @r"
     exit 5
     --- stdout
-    3 rows read in [time]:
-
+    3 rows read:
             3  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
             3  no-list                not attempted 2, 3, 4
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      run the same command again: it goes on with the 3 rows
     --- stderr
     the meeting's rule: everyone
@@ -192,18 +162,12 @@ fn strict_posts_nothing_where_one_row_is_invalid() {
     assert_snapshot!(context.run("run people.csv --meeting m1 --strict"), @"
     exit 3
     --- stdout
-    3 rows read in [time]:
-
+    3 rows read:
             1  invalid        the file's fault
             2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
             2  rejects                not attempted 2, 3
             1  missing-id             invalid       4
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the row in the rejects file and run it as it is: `_reason` says
               why, and nobody is enrolled twice
     --- stderr
@@ -227,18 +191,12 @@ fn max_rejects_stops_beyond_the_limit_and_not_at_it() {
     assert_snapshot!(context.run("run people.csv --meeting m1 --max-rejects 19%"), @"
     exit 3
     --- stdout
-    10 rows read in [time]:
-
+    10 rows read:
             2  invalid        the file's fault
             8  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
             8  rejects                not attempted 2, 3, 4, …
             2  missing-id             invalid       10, 11
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the 2 rows in the rejects file and run it as it is: `_reason`
               says why, and nobody is enrolled twice
     --- stderr
@@ -256,19 +214,13 @@ fn a_missing_registration_is_enabled_on_request() {
     let context =
         Context::with(Config { registration: RegistrationState::Missing, ..Config::default() });
     context.file("people.csv", crowd(2));
-    assert_snapshot!(context.run("run people.csv --meeting m1"), @r"
+    assert_snapshot!(context.run("run people.csv --meeting m1"), @"
     exit 6
     --- stdout
-    2 rows read in [time]:
-
+    2 rows read:
             2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
             2  target-gone            not attempted 2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the cause above, then run the same command again: it goes on with
               the 2 rows
     --- stderr
@@ -283,19 +235,13 @@ fn a_registration_of_teams_own_kind_stops_the_run() {
     let context =
         Context::with(Config { registration: RegistrationState::Teams, ..Config::default() });
     context.file("people.csv", crowd(2));
-    assert_snapshot!(context.run("run people.csv --meeting m1 --enable everyone"), @r"
+    assert_snapshot!(context.run("run people.csv --meeting m1 --enable everyone"), @"
     exit 6
     --- stdout
-    2 rows read in [time]:
-
+    2 rows read:
             2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
             2  registration-unusable  not attempted 2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the cause above, then run the same command again: it goes on with
               the 2 rows
     --- stderr
@@ -338,17 +284,11 @@ fn refusals_are_the_servers_word() {
     assert_snapshot!(context.run("run people.csv --meeting m1"), @"
     exit 3
     --- stdout
-    3 rows read in [time]:
-
+    3 rows read:
             2  enrolled
             1  refused        each has its reason
-
-         rows  reason                 outcome       example lines
             1  BadRequest             refused       3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the row in the rejects file and run it as it is: `_reason` says
               why, and nobody is enrolled twice
     --- stderr
@@ -426,8 +366,7 @@ fn files_are_their_owners_alone() {
     context.file("people.csv", crowd(1));
     context.run("run people.csv --meeting m1 --ledger the.ledger").expect(0);
     for name in ["people.enrolled.csv", "people.rejects.csv", "the.ledger"] {
-        let mode = std::fs::metadata(context.path(name)).expect("it is there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
+        assert_eq!(context.mode(name), 0o600, "{name}");
     }
 }
 

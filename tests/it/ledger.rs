@@ -87,22 +87,16 @@ fn export_writes_what_the_run_wrote() {
         std::fs::remove_file(context.path(name)).expect("it was there");
     }
     let calls = context.stats().calls;
-    assert_snapshot!(context.run("export people.csv --meeting m1"), @r"
+    assert_snapshot!(context.run("export people.csv --meeting m1"), @"
     exit 3
     --- stdout
-    5 rows read in [time]:
-
+    5 rows read:
             3  enrolled
             1  invalid        the file's fault
             1  refused        each has its reason
-
-         rows  reason                 outcome       example lines
             1  BadRequest             refused       3
             1  missing-id             invalid       6
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the 2 rows in the rejects file and run it as it is: `_reason`
               says why, and nobody is enrolled twice
     ");

@@ -11,7 +11,12 @@ pub(crate) fn crowd(count: usize) -> String {
     csv
 }
 
-/// The id of the nth of them.
+/// A CSV of `count` ids `person-0`, `person-1`, … and nothing else.
+pub(crate) fn persons(count: usize) -> String {
+    (0..count).fold("id\n".to_owned(), |csv, n| csv + &format!("person-{n}\n"))
+}
+
+/// The id of the nth of the [`crowd`].
 pub(crate) fn id(n: usize) -> String {
     format!("p-{n:05}")
 }

@@ -82,13 +82,9 @@ fn a_registration_made_anew_does_not_pass_for_the_old_one() {
     assert_snapshot!(context.run("run members.csv --meeting m1"), @r"
     exit 6
     --- stdout
-    24 rows read in [time]:
-
+    24 rows read:
            24  enrolled       all of them before this run
-
-    enrolled  members.enrolled.csv
-    rejects   members.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     members.enrolled.csv, members.rejects.csv, meeting-m1
     next      mend the cause above, then run the same command again
     --- stderr
     error: stopped: the meeting's registration was made anew or switched off (it was [guid], everyone, now it is [guid], organization), so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger

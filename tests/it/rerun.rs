@@ -2,7 +2,6 @@
 //! ledger has to show.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 
 use registrant_import::{
     registrant::Mode,
@@ -25,8 +24,7 @@ fn holds_what_the_ledger_holds(context: &Context, run: &str, export: &str) {
     assert_eq!(context.stats().posts, posts, "nobody is posted: {again}");
     let mut files = Vec::new();
     for name in ["people.enrolled.csv", "people.rejects.csv"] {
-        let mode = std::fs::metadata(context.path(name)).expect("is there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
+        assert_eq!(context.mode(name), 0o600, "{name}");
         files.push(context.read(name));
     }
     context.run(&format!("export {export} --output exported.csv --rejects exported.rejects.csv"));

@@ -17,17 +17,10 @@ fn attendees_are_enrolled_to_the_last() {
     assert_snapshot!(context.run("rehearse attendees.csv"), @"
     exit 0
     --- stdout
-    40 rows read in [time]:
-
+    40 rows read:
            40  enrolled
-
-    enrolled  attendees.enrolled.csv
-    rejects   attendees.rejects.csv
-
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 40 rows would take
-    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 50 s.
+    files     attendees.enrolled.csv, attendees.rejects.csv
+    rehearsed 40 rows, 50 s at 15/30s
     --- stderr
     the meeting's rule: everyone
     40 new registrants
@@ -46,17 +39,10 @@ fn members_fit_a_meeting_for_the_organization() {
     assert_snapshot!(context.run("rehearse members.csv --mode organization"), @"
     exit 0
     --- stdout
-    24 rows read in [time]:
-
+    24 rows read:
            24  enrolled
-
-    enrolled  members.enrolled.csv
-    rejects   members.rejects.csv
-
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 24 rows would take
-    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 18 s.
+    files     members.enrolled.csv, members.rejects.csv
+    rehearsed 24 rows, 18 s at 15/30s
     --- stderr
     the meeting's rule: organization
     24 new registrants
@@ -73,17 +59,10 @@ fn members_fit_a_meeting_for_everyone_without_what_is_not_sent() {
     assert_snapshot!(context.run("rehearse members.csv"), @"
     exit 0
     --- stdout
-    24 rows read in [time]:
-
+    24 rows read:
            24  enrolled
-
-    enrolled  members.enrolled.csv
-    rejects   members.rejects.csv
-
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 24 rows would take
-    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 18 s.
+    files     members.enrolled.csv, members.rejects.csv
+    rehearsed 24 rows, 18 s at 15/30s
     --- stderr
     the meeting's rule: everyone
     24 new registrants
@@ -165,27 +144,18 @@ fn every_fault_ends_in_one_of_the_files() {
     assert_snapshot!(context.run("rehearse every-fault.csv --mode organization"), @"
     exit 3
     --- stdout
-    18 rows read in [time]:
-
+    18 rows read:
             4  enrolled
            14  invalid        the file's fault
-
-         rows  reason                 outcome       example lines
             2  missing-id             invalid       4, 17
             1  control-character      invalid       5
             1  spreadsheet-id         invalid       6
             1  undecodable            invalid       7
             1  duplicate-id           invalid       9
                and 8 more in the rejects file
-
-    enrolled  every-fault.enrolled.csv
-    rejects   every-fault.rejects.csv
+    files     every-fault.enrolled.csv, every-fault.rejects.csv
     next      mend the 14 rows before the real import
-
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 3 rows would take
-    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 0 s.
+    rehearsed 3 rows, 0 s at 15/30s
     --- stderr
     the meeting's rule: organization
     line 20 stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)
@@ -241,18 +211,11 @@ fn an_eventbrite_export_is_recognised() {
     assert_snapshot!(context.run("rehearse eventbrite.csv --keep 'First Name,Last Name'"), @"
     exit 0
     --- stdout
-    28 rows read in [time]:
-
+    28 rows read:
            22  enrolled
             6  excluded       left out by filters
-
-    enrolled  eventbrite.enrolled.csv
-    rejects   eventbrite.rejects.csv
-
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 22 rows would take
-    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 14 s.
+    files     eventbrite.enrolled.csv, eventbrite.rejects.csv
+    rehearsed 22 rows, 14 s at 15/30s
     --- stderr
     the meeting's rule: everyone
     6 rows left out by preset eventbrite: `Attendee Status` is Not Attending, Refunded, Deleted, Cancelled, Canceled
@@ -272,18 +235,11 @@ fn an_eventbrite_export_is_imported_with_a_mapping() {
     assert_snapshot!(context.run(line), @"
     exit 0
     --- stdout
-    28 rows read in [time]:
-
+    28 rows read:
            22  enrolled
             6  excluded       left out by filters
-
-    enrolled  eventbrite.enrolled.csv
-    rejects   eventbrite.rejects.csv
-
-    This was a rehearsal: nobody was enrolled, the links lead nowhere.
-    The real import of 22 rows would take
-    as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-    registration. At its limit for webinars, 15/30s, it would be 14 s.
+    files     eventbrite.enrolled.csv, eventbrite.rejects.csv
+    rehearsed 22 rows, 14 s at 15/30s
     --- stderr
     the meeting's rule: everyone
     6 rows left out by --where 'Attendee Status=Attending,Checked In'
@@ -320,13 +276,10 @@ fn a_webinars_people_are_registered_with_their_answers() {
     assert_snapshot!(ran, @"
     exit 0
     --- stdout
-    30 rows read in [time]:
-
+    30 rows read:
            27  enrolled
             3  excluded       left out by filters
-
-    enrolled  webinar.enrolled.csv
-    rejects   webinar.rejects.csv
+    files     webinar.enrolled.csv, webinar.rejects.csv
 
     This was a rehearsal: nobody was enrolled, the links lead nowhere.
     The real import of 27 rows would take at least 24 s

@@ -1,7 +1,7 @@
 //! What is on the wire, to the letter: pinned here, and held against Microsoft's own description
-//! of the API where a copy of it stands beside the project.
+//! of the API (`tests/graph`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use registrant_import::{
     registrant::Mode,
@@ -16,17 +16,10 @@ use crate::{
     recorder::{Recorder, Sent},
 };
 
-/// A folder with the description and the examples of the documentation.
-pub(crate) fn reference() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/graph");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    {
-        eprintln!("skipped: {} is not there", folder.display());
-    }
-    None
+/// A file of Microsoft's: a description of the API, or an example of its documentation.
+pub(crate) fn reference(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/graph").join(name);
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// Every kind of request that the program sends to a meeting: its registration shown, enabled and
@@ -68,9 +61,7 @@ fn posted_for_a_member() -> Sent {
 
 #[test]
 fn every_request_is_one_of_microsofts_description() {
-    let Some(folder) = reference() else { return };
-    let yaml = std::fs::read_to_string(folder.join("openapi-beta-slice.yaml")).expect("it is text");
-    let api = OpenApi::parse(&yaml);
+    let api = OpenApi::parse(&reference("openapi-beta.yaml"));
     let requests: Vec<Sent> = every_request().into_iter().chain([posted_for_a_member()]).collect();
     for sent in &requests {
         api.judge(sent).unwrap_or_else(|why| panic!("{why}: {} {}", sent.method, sent.target));
@@ -81,11 +72,8 @@ fn every_request_is_one_of_microsofts_description() {
 
 #[test]
 fn bodies_are_those_of_the_documentations_examples() {
-    let Some(folder) = reference() else { return };
-    let example = |name: &str| -> Value {
-        let text = std::fs::read_to_string(folder.join("examples").join(name)).expect(name);
-        serde_json::from_str(&text).expect(name)
-    };
+    let example =
+        |name: &str| -> Value { serde_json::from_str(&reference(name)).expect("an example") };
     let mut context = Context::new();
     let recorder = Recorder::before(&context.graph_url());
     context.call_through(recorder.url());

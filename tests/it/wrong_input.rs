@@ -27,6 +27,29 @@ fn run_against(config: Config, meeting: &str) -> Ran {
     ran
 }
 
+/// Asserts that a run of two rows was stopped before the first; gives what it said of that.
+#[track_caller]
+fn nobody_sent(ran: &Ran, meeting: &str, reason: &str) -> String {
+    assert_eq!(ran.code, Some(6), "{ran}");
+    let (_, summary) = ran.stdout.split_once(":\n").unwrap_or_default();
+    let (summary, ledger) = summary.split_once("\nledger    ").unwrap_or_default();
+    let expected = format!(
+        "
+        2  not attempted  the run did not get to them
+
+     rows  reason                 outcome       example lines
+        2  {reason:<22} not attempted 2, 3
+
+enrolled  people.enrolled.csv
+rejects   people.rejects.csv"
+    );
+    assert_eq!(summary, expected, "{ran}");
+    assert!(ledger.contains(&format!("/meeting-{meeting}-")), "{ran}");
+    let next = "mend the cause above, then run the same command again: it goes on with\n          the 2 rows\n";
+    assert!(ledger.ends_with(&format!(".ledger\nnext      {next}")), "{ran}");
+    ran.stderr.clone()
+}
+
 #[test]
 fn no_such_file() {
     let context = Context::new();
@@ -170,69 +193,18 @@ fn no_csv_and_no_target() {
 
 #[test]
 fn a_meeting_that_is_not_there() {
-    assert_snapshot!(run_against(Config::default(), "missing-1"), @r"
-    exit 6
-    --- stdout
-    2 rows read in [time]:
-
-            2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
-            2  target-gone            not attempted 2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-missing-1-[digest].ledger
-    next      mend the cause above, then run the same command again: it goes on with
-              the 2 rows
-    --- stderr
-    error: stopped: Graph knows no registration of this meeting (404 NotFound); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)
-    ");
+    assert_snapshot!(nobody_sent(&run_against(Config::default(), "missing-1"), "missing-1", "target-gone"), @r"error: stopped: Graph knows no registration of this meeting (404 NotFound); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)");
 }
 
 #[test]
 fn a_token_that_is_refused() {
     let mut config = Config::default();
     config.tokens.rule = TokenRule::Issued;
-    assert_snapshot!(run_against(config.clone(), "m1"), @r"
-    exit 6
-    --- stdout
-    2 rows read in [time]:
-
-            2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
-            2  sign-in                not attempted 2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
-    next      mend the cause above, then run the same command again: it goes on with
-              the 2 rows
-    --- stderr
-    error: stopped: sign-in failed: Graph refused the token (401) and a run without a credential gives the same one again: get a new one, made for Microsoft Graph
-    ");
+    assert_snapshot!(nobody_sent(&run_against(config.clone(), "m1"), "m1", "sign-in"), @r"error: stopped: sign-in failed: Graph refused the token (401) and a run without a credential gives the same one again: get a new one, made for Microsoft Graph");
     let context = Context::with(config);
     context.file("people.csv", crowd(2));
     let token = [("GRAPH_TOKEN", "not-one-of-theirs")];
-    assert_snapshot!(context.run_with(&token, "run people.csv --meeting m1"), @r"
-    exit 6
-    --- stdout
-    2 rows read in [time]:
-
-            2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
-            2  sign-in                not attempted 2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
-    next      mend the cause above, then run the same command again: it goes on with
-              the 2 rows
-    --- stderr
-    error: stopped: sign-in failed: Graph refused the token (401) and GRAPH_TOKEN gives the same one again: get a new one, made for Microsoft Graph
-    ");
+    assert_snapshot!(nobody_sent(&context.run_with(&token, "run people.csv --meeting m1"), "m1", "sign-in"), @r"error: stopped: sign-in failed: Graph refused the token (401) and GRAPH_TOKEN gives the same one again: get a new one, made for Microsoft Graph");
 }
 
 #[test]
@@ -249,80 +221,23 @@ fn no_credential_at_all() {
 #[test]
 fn a_permission_that_is_missing() {
     let refuse = |how| Config { refuse: Some(how), ..Config::default() };
-    assert_snapshot!(run_against(refuse(ApiRefusal::Forbidden), "m1"), @r"
-    exit 6
-    --- stdout
-    2 rows read in [time]:
-
-            2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
-            2  forbidden              not attempted 2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
-    next      mend the cause above, then run the same command again: it goes on with
-              the 2 rows
-    --- stderr
-    error: stopped: Graph forbids it (403 Forbidden); the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy
-    ");
-    assert_snapshot!(run_against(refuse(ApiRefusal::AccessPolicy), "m1"), @r#"
-    exit 6
-    --- stdout
-    2 rows read in [time]:
-
-            2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
-            2  forbidden              not attempted 2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
-    next      mend the cause above, then run the same command again: it goes on with
-              the 2 rows
-    --- stderr
-    error: stopped: Graph forbids it (403 Unauthorized); a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds "<client id>"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity "<organizer's object id>"`; it takes up to 30 minutes to act
-    "#);
+    assert_snapshot!(nobody_sent(&run_against(refuse(ApiRefusal::Forbidden), "m1"), "m1", "forbidden"), @r"error: stopped: Graph forbids it (403 Forbidden); the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy");
+    assert_snapshot!(nobody_sent(&run_against(refuse(ApiRefusal::AccessPolicy), "m1"), "m1", "forbidden"), @r#"error: stopped: Graph forbids it (403 Unauthorized); a Teams administrator has to allow the app to act for the organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds "<client id>"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity "<organizer's object id>"`; it takes up to 30 minutes to act"#);
 }
 
 #[test]
 fn an_api_that_has_ended() {
     let refuse = |how| Config { refuse: Some(how), ..Config::default() };
-    assert_snapshot!(run_against(refuse(ApiRefusal::Gone), "m1"), @"
-    exit 6
-    --- stdout
-    2 rows read in [time]:
-
-            2  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
-            2  api-retired            not attempted 2, 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
-    next      mend the cause above, then run the same command again: it goes on with
-              the 2 rows
-    --- stderr
-    error: stopped: Graph answered 410 Gone: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)
-    ");
+    assert_snapshot!(nobody_sent(&run_against(refuse(ApiRefusal::Gone), "m1"), "m1", "api-retired"), @"error: stopped: Graph answered 410 Gone: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)");
     assert_snapshot!(run_against(refuse(ApiRefusal::NoData), "m1"), @"
     exit 6
     --- stdout
-    2 rows read in [time]:
-
+    2 rows read:
             1  unknown        perhaps on the server, no link held
             1  not attempted  the run did not get to them
-
-         rows  reason                 outcome       example lines
             1  no-link                unknown       2
             1  api-retired            not attempted 3
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/meeting-m1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      mend the cause above, then run the same command again: it goes on with
               the 2 rows
     --- stderr

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use registrant_import::simulator::{Config, Faults, SimulatedFault as Fault};
 
-use crate::program::{self, Stage};
+use crate::{program::Ran, stage::Stage};
 
 /// The limit on one request. Everything that never comes is over by then.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,11 +51,11 @@ fn each_spoilt_answer_lands_in_its_outcome_and_the_next_run_mends_it() {
     let stage = Stage::new(OUTCOMES.len() + 1, config);
     let began = Instant::now();
     let options = ["--on-unknown", "hold", "--timeout", "2s", "--json"];
-    let ended = program::ended(stage.command().args(options));
+    let ended = Ran::of(stage.command().args(options));
     let took = began.elapsed();
     assert_eq!(ended.code, Some(4), "{ended:?}");
     // Three that never come, one after another at worst, two waits of a second, and the rest.
-    assert!(took < TIMEOUT * 10, "{took:?}: {}", ended.out);
+    assert!(took < TIMEOUT * 10, "{took:?}: {}", ended.stdout);
     let written = stage.verify_links();
     for (line, (fault, outcome)) in (3..).zip(&OUTCOMES) {
         let found = written.rejects.get(&line);
@@ -70,9 +70,8 @@ fn a_first_answer_without_a_link_ends_the_run_and_names_the_cause() {
     for fault in [Fault::NoLink, Fault::NoContent, Fault::EmptyBody] {
         let faults = Faults::default().script("guest-000", Some(1), fault);
         let stage = Stage::new(5, Config { faults, ..Config::default() });
-        let ended = stage.run();
-        assert_eq!(ended.code, Some(6), "{ended:?}");
-        assert!(ended.err.contains("without a join link"), "{ended:?}");
+        let ended = stage.run().expect(6);
+        assert!(ended.stderr.contains("without a join link"), "{ended:?}");
         assert_eq!(stage.simulator.stats().posts, 1, "one answer is enough");
         stage.finish();
     }
@@ -85,11 +84,10 @@ fn links_that_stop_to_come_end_the_run() {
         faults.script(format!("guest-{n:03}"), Some(1), Fault::NoLink)
     });
     let stage = Stage::new(200, Config { faults, ..Config::default() });
-    let ended = stage.run();
-    assert_eq!(ended.code, Some(6), "{ended:?}");
+    let ended = stage.run().expect(6);
     assert!(
         ended
-            .err
+            .stderr
             .contains("20 rows, and none between them better, with 200 and without a join link"),
         "{ended:?}"
     );

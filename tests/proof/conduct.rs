@@ -1,14 +1,16 @@
 //! The surroundings: another run, signals, closed pipes, folders that take no file.
 
 use std::{
-    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use registrant_import::simulator::{CallLatency, Config, Faults, SimulatedFault as Fault};
 
-use crate::program::{self, Ended, Stage};
+use crate::{
+    program::{Ran, program, signal},
+    stage::Stage,
+};
 
 /// A server that takes its time.
 fn slow() -> Config {
@@ -27,15 +29,6 @@ fn wait_for(stage: &Stage, enrolled: u64) {
     }
 }
 
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
-    assert!(sent.expect("kill is there").success(), "the run is gone");
-}
-
-fn end_of(child: Child) -> Ended {
-    child.wait_with_output().expect("the run ends").into()
-}
-
 #[test]
 fn one_run_at_a_time_and_death_makes_room() {
     let stage = Stage::new(40, slow());
@@ -44,8 +37,8 @@ fn one_run_at_a_time_and_death_makes_room() {
     let posts = stage.simulator.stats().posts;
     let second = stage.run();
     assert_eq!(second.code, Some(7), "{second:?}");
-    assert!(second.err.contains("another run holds this ledger"), "{second:?}");
-    assert!(second.err.contains("people.ledger"), "{second:?}");
+    assert!(second.stderr.contains("another run holds this ledger"), "{second:?}");
+    assert!(second.stderr.contains("people.ledger"), "{second:?}");
     assert!(stage.simulator.stats().posts >= posts, "the first one goes on");
     first.kill().expect("the run is ours to kill");
     first.wait().expect("a killed run ends");
@@ -62,21 +55,19 @@ fn two_targets_run_side_by_side() {
         command.spawn().expect("the program starts")
     });
     for run in runs {
-        let ended = end_of(run);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
+        Ran::end_of(run).expect(0);
     }
     assert_eq!(stage.simulator.stats().enrolled, 20);
 }
 
 #[test]
 fn a_signal_drains_the_run_and_the_next_one_completes_it() {
-    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
         let stage = Stage::new(60, slow());
         let run = stage.command().spawn().expect("the program starts");
         wait_for(&stage, 3);
         signal(&run, name);
-        let ended = end_of(run);
-        assert_eq!(ended.code, Some(code), "{ended:?}");
+        Ran::end_of(run).expect(code);
         let written = stage.verify_links();
         let enrolled = usize::try_from(stage.simulator.stats().enrolled).expect("few");
         assert_eq!(written.enrolled.len(), enrolled, "what was under way was awaited");
@@ -98,12 +89,11 @@ fn a_second_interrupt_ends_at_once_and_loses_nothing() {
     wait_for(&stage, 1);
     // So that a POST is under way, which never has an answer.
     thread::sleep(Duration::from_millis(300));
-    signal(&run, "-INT");
+    signal(&run, "INT");
     thread::sleep(Duration::from_millis(300));
     let began = Instant::now();
-    signal(&run, "-INT");
-    let ended = end_of(run);
-    assert_eq!(ended.code, Some(130), "{ended:?}");
+    signal(&run, "INT");
+    Ran::end_of(run).expect(130);
     assert!(began.elapsed() < Duration::from_secs(5), "at once");
     stage.finish_with(&["--timeout", "1s"]);
 }
@@ -124,17 +114,14 @@ fn what_cannot_be_written_is_found_before_the_first_post() {
         let stage = Stage::new(5, Config::default());
         let mut command = stage.command_for("M", "people.ledger");
         if option == "--ledger" {
-            command = Command::new(env!("CARGO_BIN_EXE_registrant-import"));
+            command = program(stage.folder.path());
             command
-                .env_clear()
-                .arg("run")
-                .arg(stage.path("people.csv"))
-                .args(["--graph-url", &stage.served.url(), "--meeting", "M"])
-                .stdin(Stdio::null());
+                .args(["run", "people.csv", "--meeting", "M"])
+                .args(["--graph-url", &stage.served.url()]);
         }
-        let ended = program::ended(command.args([option, "/proc/people"]));
+        let ended = Ran::of(command.args([option, "/proc/people"]));
         assert_eq!(ended.code, Some(2), "{option}: {ended:?}");
-        assert!(ended.err.contains("/proc/people"), "{option}: {ended:?}");
+        assert!(ended.stderr.contains("/proc/people"), "{option}: {ended:?}");
         assert_eq!(stage.simulator.stats().posts, 0, "{option}");
     }
 }

@@ -1,6 +1,7 @@
 //! Random people in random rows, and the reference model: where each row must end.
 //!
-//! The model is written from the contract (sections 4 to 6) and shares no code with the program.
+//! The model is written from what is promised of rows, files and exit codes (README), and shares
+//! no code with the program.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -9,10 +9,7 @@ use std::{fs, path::Path, thread, time::Duration};
 use fastrand::Rng;
 use registrant_import::simulator::{CallLatency, Config, SecondPost};
 
-use crate::{
-    program::{Ended, Stage},
-    seeds, verify,
-};
+use crate::{program::Ran, seeds, stage::Stage, verify};
 
 /// Spoils one of the ledger's files; tells how.
 fn spoil(random: &mut Rng, ledger: &Path) -> String {
@@ -87,14 +84,14 @@ fn play(seed: u64) {
     check(&stage, &ended, posted, &how);
 }
 
-fn check(stage: &Stage, ended: &Ended, posted: u64, how: &str) {
+fn check(stage: &Stage, ended: &Ran, posted: u64, how: &str) {
     let told = format!("{how}; {posted} posted; {ended:?}");
     assert_eq!(stage.simulator.stats().duplicates, 0, "somebody was posted twice: {told}");
     verify::books(&stage.simulator);
     match ended.code {
         Some(2) => {
             assert_eq!(posted, 0, "refused after POSTs: {told}");
-            assert!(ended.err.contains("people.ledger"), "the file is not named: {told}");
+            assert!(ended.stderr.contains("people.ledger"), "the file is not named: {told}");
         }
         // 3: the ledger forgot people, and the list says that they are on the server.
         Some(0 | 3 | 4) => {
@@ -105,7 +102,7 @@ fn check(stage: &Stage, ended: &Ended, posted: u64, how: &str) {
                 assert!(right, "{reject:?}: {told}");
             }
         }
-        Some(6) => assert!(ended.err.contains("ledger"), "{told}"),
+        Some(6) => assert!(ended.stderr.contains("ledger"), "{told}"),
         _ => panic!("{told}"),
     }
 }

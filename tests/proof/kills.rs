@@ -11,10 +11,7 @@ use std::{
 use fastrand::Rng;
 use registrant_import::simulator::{CallLatency, Config, SecondPost};
 
-use crate::{
-    program::{Stage, faults},
-    seeds,
-};
+use crate::{program::faults, seeds, stage::Stage};
 
 /// Kills in a row before a run is let to its end.
 const CHAIN: u64 = 5;

@@ -1,4 +1,5 @@
-//! The proofs of "never twice, never lost" (contract, sections 5 and 6).
+//! The proofs of "never twice, never lost": nobody is enrolled a second time, and each row of the
+//! input ends in exactly one of the two files, whatever breaks.
 //!
 //! Each proof breaks something, lets the program run again until it is done, and then holds the
 //! files against the simulator's books: everybody there once, each link the person's own and the
@@ -29,7 +30,9 @@ mod crowd;
 mod damage;
 mod kills;
 mod paused;
+#[path = "../it/program.rs"]
 mod program;
 mod seeds;
+mod stage;
 mod store;
 mod verify;

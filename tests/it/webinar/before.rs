@@ -55,18 +55,12 @@ fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
     assert_snapshot!(run(&context, all), @"
     exit 3
     --- stdout
-    3 rows read in [time]:
-
+    3 rows read:
             1  enrolled
             2  invalid        the file's fault
-
-         rows  reason                 outcome       example lines
             1  missing-answer         invalid       3
             1  bad-answer             invalid       4
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, webinar-w1-t1
     next      mend the 2 rows in the rejects file and run it as it is: `_reason`
               says why, and nobody is enrolled twice
     --- stderr

@@ -19,13 +19,9 @@ fn whoever_is_registered_already_is_taken_over() {
     assert_snapshot!(run(&context, ""), @"
     exit 0
     --- stdout
-    5 rows read in [time]:
-
+    5 rows read:
             5  enrolled       3 of them before this run
-
-    enrolled  people.enrolled.csv
-    rejects   people.rejects.csv
-    ledger    [folder]/state/registrant-import/webinar-w1-t1-[digest].ledger
+    files     people.enrolled.csv, people.rejects.csv, webinar-w1-t1
     next      nothing: everybody is enrolled
     --- stderr
     the webinar's audience: everyone

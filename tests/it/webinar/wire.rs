@@ -1,5 +1,5 @@
 //! What is sent to a webinar: held against the documentation's examples and Microsoft's own
-//! description where a copy of them stands beside the project, and against the simulated Graph.
+//! description (`tests/graph`), and against the simulated Graph.
 
 use std::sync::Arc;
 
@@ -14,15 +14,6 @@ use serde_json::Value;
 use crate::{openapi::OpenApi, recorder::Sent, wire::reference};
 
 const WEBINAR: &str = "/v1.0/solutions/virtualEvents/webinars/88b245ac-b0b2-f1aa-e34a-c81c27abdac2@f9448ec4-804b-46af-b810-62085248da33";
-
-/// A file of the folder with the description and the examples of the documentation.
-fn held(name: &str) -> Option<Vec<u8>> {
-    Some(std::fs::read(reference()?.join(name)).expect(name))
-}
-
-fn example(name: &str) -> Option<Value> {
-    Some(serde_json::from_slice(&held(&format!("examples/{name}"))?).expect(name))
-}
 
 /// The three questions that the examples answer.
 fn form() -> Form {
@@ -87,14 +78,13 @@ fn json(body: &[u8]) -> Value {
 #[test]
 fn the_body_is_that_of_the_documentations_example_to_the_letter() {
     let name = "virtualEventRegistration-post.application.request.json";
-    let Some(example) = example(name) else { return };
+    let example = json(reference(name).as_bytes());
     assert_eq!(json(&body(&diane("London; New York City"), form())), example, "{name}");
 }
 
 #[test]
 fn bodies_are_valid_by_microsofts_description() {
-    let Some(yaml) = held("openapi-v1.0-slice.yaml") else { return };
-    let api = OpenApi::parse(&String::from_utf8(yaml).expect("it is text"));
+    let api = OpenApi::parse(&reference("openapi-v1.0.yaml"));
     let least = Fields { answers: Vec::new(), referrer: None, ..diane("") };
     for (fields, form) in [(diane("London"), form()), (least, Form::default())] {
         let sent = Sent {
@@ -109,11 +99,8 @@ fn bodies_are_valid_by_microsofts_description() {
 
 #[test]
 fn the_documentations_answers_are_read() {
-    let Some(list) = held("examples/virtualEventRegistrationQuestions-list.response-200.json")
-    else {
-        return;
-    };
-    let (read, next) = questions(&list).expect("a page");
+    let list = reference("virtualEventRegistrationQuestions-list.response-200.json");
+    let (read, next) = questions(list.as_bytes()).expect("a page");
     let told: Vec<(&str, bool)> =
         read.iter().map(|question| (question.display_name.as_str(), question.required)).collect();
     assert_eq!(
@@ -128,14 +115,13 @@ fn the_documentations_answers_are_read() {
     assert_eq!((&read[0].input, &read[1].input), (&AnswerInput::Text, &AnswerInput::Text));
     assert!(matches!(&read[2].input, AnswerInput::SingleChoice(choices) if choices.len() == 3));
     assert_eq!((&read[3].input, next), (&AnswerInput::Boolean, None));
-    let event = held("examples/virtualEventWebinar-get.response-200.json").expect("beside it");
-    let event = webinar(&event).expect("a webinar");
+    let event = reference("virtualEventWebinar-get.response-200.json");
+    let event = webinar(event.as_bytes()).expect("a webinar");
     assert_eq!(event.status.as_deref(), Some("published"));
     assert_eq!((event.audience.as_deref(), event.mails_attendees), (Some("everyone"), None));
-    let name = "examples/virtualEventWebinarRegistrationConfiguration-get.response-200.json";
-    let settings = held(name).expect("beside it");
+    let settings = reference("virtualEventWebinarRegistrationConfiguration-get.response-200.json");
     assert_eq!(
-        configuration(&settings),
+        configuration(settings.as_bytes()),
         Some(registrant_import::graph::webinar::Configuration::default())
     );
 }

@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use crate::{
     crowd::{self, Kind, Person},
+    stage::folder,
     verify,
 };
 
@@ -283,13 +284,6 @@ impl World {
         assert_eq!(writes(&before), writes(&after), "a run after the last one changed something");
         assert!(self.idle > idle, "it found something to do");
     }
-}
-
-/// A folder in memory where there is one: thousands of syncs a second.
-fn folder() -> TempDir {
-    let memory = std::path::Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
-        .expect("a folder")
 }
 
 fn config(seed: u64, kind: Kind, settle: Duration, late: bool, random: &mut Rng) -> Config {
