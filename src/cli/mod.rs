@@ -1,6 +1,6 @@
 //! The command line: what the user typed → settings of parsed types → a command.
 //!
-//! [`job_file`] lays flags, variables and job file over each other, [`settings`] resolves them once,
+//! `job_file` lays flags, variables and job file over each other, `settings` resolves them once,
 //! and each command takes the settings that it needs. A command ends in an exit code (README, *Exit
 //! codes*); a fault is one sentence on standard error that names what is at fault and the next step.
 
