@@ -29,6 +29,7 @@ impl InputArgs {
             filters: self.filters.clone(),
             keep,
             id_prefix: self.id_prefix.clone(),
+            ..Options::default()
         }
     }
 }

@@ -93,15 +93,13 @@ impl Weighed {
 /// Holds rows against the rule, one by one.
 pub(super) struct Scales {
     rule: Rule,
-    /// A buffer of [`Row::fingerprint_with`].
-    plain: String,
     key: Option<FingerprintKey>,
     marker: Option<Fingerprinter>,
 }
 
 impl Scales {
     pub(super) fn new(rule: Rule, key: Option<FingerprintKey>) -> Self {
-        Self { rule, plain: String::new(), key, marker: key.map(Fingerprinter::new) }
+        Self { rule, key, marker: key.map(Fingerprinter::new) }
     }
 
     pub(super) fn weigh(&mut self, row: &Row) -> Weighed {
@@ -130,7 +128,7 @@ impl Scales {
         let nameless = faults.iter().any(|fault| fault.code == FaultCode::MissingId);
         let claim = (!nameless).then(|| Claim {
             key: key(id),
-            row: row.fingerprint_with(&mut self.plain),
+            row: row.fingerprint(),
             person: row.person(),
             line: row.line(),
         });
