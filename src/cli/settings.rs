@@ -401,6 +401,7 @@ impl InputArgs {
                 (false, false) => Keep::Columns(columns),
             },
             id_prefix: self.id_prefix.clone(),
+            ..Options::default()
         };
         self.csv.clone().map(|source| InputSettings { source, options })
     }

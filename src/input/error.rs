@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{Encoding, decode::Trouble};
+use super::Encoding;
 use crate::registrant::FormFault;
 
 /// Why an input cannot be read at all. What is wrong with a single row is data, not an error.
@@ -31,6 +31,14 @@ pub enum InputError {
         /// What the system says.
         #[source]
         cause: io::Error,
+    },
+    /// A signal or a deadline ended the reading.
+    #[error("{name}: reading was stopped before the end, in line {line}")]
+    Interrupted {
+        /// File or standard input.
+        name: String,
+        /// The physical line that was reached.
+        line: u64,
     },
     /// A gzip file is cut or damaged.
     #[error("{name}: the gzip data is cut or damaged ({cause}); export or copy the file again")]
@@ -213,34 +221,4 @@ pub enum InputError {
         #[source]
         cause: io::Error,
     },
-}
-
-impl InputError {
-    pub(super) fn from_trouble(
-        name: &str,
-        trouble: Trouble,
-        encoding: Encoding,
-        gzip: bool,
-        line: u64,
-    ) -> Self {
-        let name = name.to_owned();
-        match trouble {
-            Trouble::Io(cause)
-                if gzip
-                    && matches!(
-                        cause.kind(),
-                        io::ErrorKind::UnexpectedEof
-                            | io::ErrorKind::InvalidData
-                            | io::ErrorKind::InvalidInput
-                    ) =>
-            {
-                Self::Gzip { name, cause }
-            }
-            Trouble::Io(cause) => Self::Unreadable { name, cause },
-            Trouble::NotText { byte, likely } => {
-                Self::NotText { name, byte, line, encoding, likely }
-            }
-            Trouble::Foreign { what, next } => Self::Foreign { name, what, next },
-        }
-    }
 }

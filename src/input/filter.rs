@@ -1,9 +1,13 @@
-//! Which rows are left out, and which columns are carried along.
+//! Which rows are left out, by which statuses, and which columns are carried along.
 
-use std::{convert::Infallible, fmt, str::FromStr};
+use std::{collections::BTreeMap, convert::Infallible, fmt, str::FromStr};
 
-use super::header::{ENROLLED_COLUMNS, find};
-use super::{Header, InputError, dialect::list, preset::Preset};
+use super::{
+    Header, InputError,
+    csv::list,
+    header::{ENROLLED_COLUMNS, find},
+    presets::Preset,
+};
 
 /// `--where COLUMN=VALUE[,VALUE…]`: only rows whose cell is one of the values are enrolled.
 ///
@@ -127,7 +131,7 @@ pub(super) struct ColumnFilter {
     stays: bool,
     /// Of a preset: the values that stay knowingly, in lower case, and how to choose by them.
     taken: Vec<String>,
-    pub(super) advice: String,
+    advice: String,
     /// How messages name it.
     pub(super) label: String,
 }
@@ -138,7 +142,7 @@ impl ColumnFilter {
     }
 
     /// Whether a cell that passes is known to stand for a person who comes.
-    pub(super) fn knows(&self, cell: &str) -> bool {
+    fn knows(&self, cell: &str) -> bool {
         self.stays || is_listed(&self.taken, cell.trim())
     }
 
@@ -163,16 +167,16 @@ fn is_listed(values: &[String], cell: &str) -> bool {
 }
 
 /// The filters of the user, and the preset's own unless the user filters that column.
-pub(super) fn gates(
+pub(super) fn column_filters(
     filters: &[Filter],
     preset: Option<&'static Preset>,
     header: &Header,
     notes: &mut Vec<String>,
 ) -> Result<Vec<ColumnFilter>, InputError> {
     let lower = |value: &str| value.trim().to_lowercase();
-    let mut gates = Vec::new();
+    let mut found: Vec<ColumnFilter> = Vec::new();
     for filter in filters {
-        gates.push(ColumnFilter {
+        found.push(ColumnFilter {
             column: header.column(&filter.column, &filter.to_string())?,
             values: filter.values.iter().map(|value| lower(value)).collect(),
             stays: true,
@@ -184,7 +188,7 @@ pub(super) fn gates(
     if let Some(preset) = preset
         && let Some(status) = preset.status(&header.names)
         && let Some(&column) = find(&header.names, status.column).first()
-        && gates.iter().all(|gate| gate.column != column)
+        && found.iter().all(|other| other.column != column)
     {
         if let Some((which, other)) = header.alike(column) {
             notes.push(format!(
@@ -196,7 +200,7 @@ pub(super) fn gates(
             column: header.unique_name(column),
             values: status.taken.iter().map(|&value| value.to_owned()).collect(),
         };
-        gates.push(ColumnFilter {
+        found.push(ColumnFilter {
             column,
             taken: status.taken.iter().map(|value| lower(value)).collect(),
             advice: advice.to_string(),
@@ -210,7 +214,61 @@ pub(super) fn gates(
             ),
         });
     }
-    Ok(gates)
+    Ok(found)
+}
+
+/// The values with which rows were taken that no filter leaves out and the preset does not know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UnknownStatuses {
+    values: BTreeMap<String, u64>,
+    /// Rows whose value is not to be shown.
+    others: u64,
+}
+
+impl UnknownStatuses {
+    pub(super) fn note_cell(&mut self, filter: &ColumnFilter, cell: &str) {
+        /// More values than this help nobody.
+        const SHOWN: usize = 8;
+        /// What is longer is no status, and might be anything.
+        const LONGEST: usize = 40;
+        let cell = cell.trim();
+        if filter.knows(cell) {
+            return;
+        }
+        let shown = cell.chars().count() <= LONGEST
+            && !cell.contains(|c: char| c == '@' || c.is_control())
+            && (self.values.len() < SHOWN || self.values.contains_key(cell));
+        if shown {
+            *self.values.entry(cell.to_owned()).or_default() += 1;
+        } else {
+            self.others += 1;
+        }
+    }
+
+    pub(super) fn note(
+        &self,
+        filter: &ColumnFilter,
+        preset: &Preset,
+        header: &Header,
+    ) -> Option<String> {
+        let count = self.others + self.values.values().sum::<u64>();
+        let shown = self.values.iter().map(|(value, count)| match value.as_str() {
+            "" => format!("empty ({count})"),
+            value => format!("`{value}` ({count})"),
+        });
+        let others = (self.others > 0).then(|| format!("others ({})", self.others));
+        let values: Vec<String> = shown.chain(others).collect();
+        let rows = if count == 1 { "1 row is".to_owned() } else { format!("{count} rows are") };
+        (count > 0).then(|| {
+            format!(
+                "{rows} taken whose `{}` preset {} does not know: {}; if only those who come shall be taken, pass {}",
+                header.unique_name(filter.column),
+                preset.name,
+                values.join(", "),
+                filter.advice
+            )
+        })
+    }
 }
 
 #[cfg(test)]
@@ -238,7 +296,7 @@ mod tests {
 
     #[test]
     fn case_and_blanks_of_a_cell_do_not_count() {
-        let gate = |stays| ColumnFilter {
+        let filter = |stays| ColumnFilter {
             column: 0,
             values: vec!["paid".into(), "größe".into()],
             stays,
@@ -247,11 +305,11 @@ mod tests {
             label: String::new(),
         };
         for cell in ["paid", " PAID ", "GRÖßE"] {
-            assert!(gate(true).lets_pass(cell) && !gate(false).lets_pass(cell), "{cell}");
+            assert!(filter(true).lets_pass(cell) && !filter(false).lets_pass(cell), "{cell}");
         }
-        assert!(gate(false).knows(" JA") && !gate(false).knows("unpaid"));
+        assert!(filter(false).knows(" JA") && !filter(false).knows("unpaid"));
         for cell in ["", "unpaid"] {
-            assert!(!gate(true).lets_pass(cell) && gate(false).lets_pass(cell), "{cell}");
+            assert!(!filter(true).lets_pass(cell) && filter(false).lets_pass(cell), "{cell}");
         }
     }
 }

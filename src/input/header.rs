@@ -1,6 +1,18 @@
-//! The header: its names, and how a name that a user types finds its column.
+//! The header: which row it is, its names, and how a name that a user types finds its column.
+//!
+//! Of all rows at the head of the file and all usual delimiters, the header is the row that holds
+//! most of what the settings and the presets ask for; where nothing asks, the row with the width
+//! that most rows have. Ties go to the earlier row, so data never outbids the header above it.
 
-use super::{Delimiter, InputError};
+use std::collections::BTreeMap;
+
+use super::{
+    Delimiter, InputError,
+    csv::{
+        Cells, RecordAhead, Text, after_lines, before_last_cells, line_ending, records_of,
+        separator_line,
+    },
+};
 pub(super) use crate::registrant::normal;
 
 /// The four columns that this program adds to a rejects file; an input that ends in them is one.
@@ -13,39 +25,36 @@ pub const ENROLLED_COLUMNS: [&str; 4] = ["id", "joinWebUrl", "registrantId", "st
 #[derive(Clone, Debug)]
 pub struct Header {
     pub(super) names: Vec<String>,
-    pub(super) raw: String,
+    raw: String,
+    /// Its text with the four columns of a rejects file.
+    pub(super) whole: String,
     pub(super) line: u64,
     pub(super) delimiter: Delimiter,
-    pub(super) line_ending: &'static str,
+    line_ending: &'static str,
 }
 
 impl Header {
     /// The names, as they stand in the file.
-    #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
     /// The header's own text, quotes and all, without its line end.
-    #[must_use]
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
     /// Its physical line, counted from 1.
-    #[must_use]
     pub fn line(&self) -> u64 {
         self.line
     }
 
     /// The input's delimiter.
-    #[must_use]
     pub fn delimiter(&self) -> Delimiter {
         self.delimiter
     }
 
     /// How the header's line ends: LF, CRLF or CR.
-    #[must_use]
     pub fn line_ending(&self) -> &'static str {
         self.line_ending
     }
@@ -96,7 +105,6 @@ impl Header {
     }
 
     /// A name by which `Header::column` finds exactly this column.
-    #[must_use]
     pub fn unique_name(&self, column: usize) -> String {
         let Some(name) = self.names.get(column) else { return String::new() };
         let same = find(&self.names, name);
@@ -136,6 +144,139 @@ impl Header {
             .min_by_key(|&(far, _)| far)
             .map(|(_, name)| name.clone())
     }
+}
+
+/// Records among which the header is searched for: preambles have a handful of lines, tables above
+/// the one that is wanted (a webinar's hosts and panelists) some dozens of rows.
+const HEAD_RECORDS: usize = 250;
+
+/// The header of a text.
+pub(super) struct Found {
+    pub(super) header: Header,
+    /// Whether it is a rejects file's.
+    pub(super) rejects: bool,
+    /// The records below it, as far as they were read to find it.
+    pub(super) below: Vec<Cells>,
+    /// How many bytes and line ends stand before the first of them.
+    pub(super) next: usize,
+    pub(super) lines: u64,
+}
+
+/// Finds the header in the text that is at hand. `merit` says how much of what is wanted a row's
+/// cells would fulfil as names.
+pub(super) fn search(
+    name: &str,
+    text: &Text,
+    mut delimiter: Option<Delimiter>,
+    skip: Option<u64>,
+    merit: impl Fn(&[String]) -> u32,
+) -> Result<Found, InputError> {
+    let (head, complete) = (text.at_hand(), text.has_ended());
+    let none = || InputError::NoHeader { name: name.to_owned(), skipped: skip };
+    let (mut start, mut line) = (0, text.line());
+    let first = memchr::memchr2(b'\n', b'\r', head.as_bytes()).unwrap_or(head.len());
+    if let Some(separator) = separator_line(&head[..first]) {
+        (start, line) = (after_lines(head, 1).unwrap_or(head.len()), line + 1);
+        delimiter = delimiter.or(Some(separator));
+    }
+    if let Some(skip) = skip {
+        let skipped = after_lines(head, skip).ok_or_else(none)?;
+        if skipped >= start {
+            (start, line) = (skipped, text.line() + skip);
+        }
+    }
+    let head = &head[start..];
+    let candidates = delimiter.map_or(Delimiter::USUAL.to_vec(), |delimiter| vec![delimiter]);
+    let mut best: Option<(Score, Delimiter, Vec<RecordAhead>)> = None;
+    for delimiter in candidates {
+        let records = records_of(head, line, delimiter, complete).take(HEAD_RECORDS).collect();
+        let Some((score, records)) = header_among(records, skip.is_some(), &merit) else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|(other, ..)| score > *other) {
+            best = Some((score, delimiter, records));
+        }
+    }
+    let (_, delimiter, mut records) = best.ok_or_else(none)?;
+    let record = records.remove(0);
+    if record.defect.is_some() {
+        return Err(InputError::BrokenHeader { name: name.to_owned(), line: record.line });
+    }
+    let whole = &head[record.start..record.end];
+    let mut names: Vec<String> = record.cells.iter().map(str::to_owned).collect();
+    let own = names.len().saturating_sub(REJECTS_COLUMNS.len());
+    let rejects = own > 0 && names[own..] == REJECTS_COLUMNS;
+    let mut raw = whole;
+    if rejects {
+        names.truncate(own);
+        let end = before_last_cells(whole, delimiter, REJECTS_COLUMNS.len());
+        raw = &whole[..end.unwrap_or(whole.len())];
+    }
+    let header = Header {
+        names,
+        raw: raw.to_owned(),
+        whole: whole.to_owned(),
+        line: record.line,
+        delimiter,
+        line_ending: line_ending(&head[record.end..]),
+    };
+    let below = records.into_iter().filter(|record| record.defect.is_none());
+    Ok(Found {
+        header,
+        rejects,
+        below: below.map(|record| record.cells).collect(),
+        next: start + record.next,
+        lines: record.next_line - text.line(),
+    })
+}
+
+/// How well a row does as the header: what it holds; how many of all lines are it or rows below it
+/// of its width (in thousandths; a width of one is none); and that width. Lines above it count, or
+/// the decimal commas of `1;Ada;12,50` would explain as much as the semicolons, which stand in the
+/// header too.
+type Score = (u32, usize, usize);
+
+/// The header that does best, and the records below it.
+fn header_among(
+    mut records: Vec<RecordAhead>,
+    given: bool,
+    merit: impl Fn(&[String]) -> u32,
+) -> Option<(Score, Vec<RecordAhead>)> {
+    let usual = usual_width(&records);
+    let mut best: Option<(u32, usize)> = None;
+    for (place, record) in records.iter().enumerate().filter(|(_, record)| !record.is_blank()) {
+        let names: Vec<String> = record.cells.iter().map(str::to_owned).collect();
+        let merit = if record.defect.is_some() { 0 } else { merit(&names) };
+        let fits = given || merit > 0 || names.len() == usual;
+        let score = merit * 2 + u32::from(fits);
+        // Among the rows of one delimiter only the merit counts: the earlier row wins a tie.
+        if best.is_none_or(|(other, _)| score > other) {
+            best = Some((score, place));
+        }
+        if given {
+            break;
+        }
+    }
+    let (score, place) = best?;
+    let width = records[place].cells.len();
+    let filled = |records: &[RecordAhead], width: Option<usize>| {
+        let is_it = |record: &&RecordAhead| {
+            !record.is_blank() && width.is_none_or(|width| record.cells.len() == width)
+        };
+        records.iter().filter(is_it).count()
+    };
+    let same = filled(&records[place..], Some(width)) * 1000 / filled(&records, None).max(1);
+    records.drain(..place);
+    Some(((score, if width < 2 { 0 } else { same }, width), records))
+}
+
+/// The width that most rows have, a width of one aside.
+fn usual_width(records: &[RecordAhead]) -> usize {
+    let mut widths = BTreeMap::new();
+    for record in records.iter().filter(|record| !record.is_blank() && record.cells.len() > 1) {
+        *widths.entry(record.cells.len()).or_insert(0) += 1;
+    }
+    widths.into_iter().max_by_key(|&(width, count)| (count, width)).map_or(1, |(width, _)| width)
 }
 
 /// Whether this is a person's cell and no column's name: an address, an Entra id, a link, a telephone
@@ -204,6 +345,20 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 #[cfg(test)]
+impl Header {
+    pub(super) fn of(names: &[&str]) -> Self {
+        Self {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            raw: names.join(","),
+            whole: names.join(","),
+            line: 1,
+            delimiter: Delimiter::COMMA,
+            line_ending: "\n",
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -255,13 +410,7 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_proposed() {
-        let header = Header {
-            names: names(&["Attendee #", "Order #", "Email"]),
-            raw: String::new(),
-            line: 1,
-            delimiter: Delimiter::COMMA,
-            line_ending: "\n",
-        };
+        let header = Header::of(&["Attendee #", "Order #", "Email"]);
         let error = header.column("Atendee #", "--map id").expect_err("misspelt").to_string();
         assert!(error.contains("did you mean `Attendee #`?"), "{error}");
         let error = header.column("Barcode", "--map id").expect_err("missing").to_string();

@@ -1,16 +1,17 @@
-//! Which column, or which fixed value, each field of a registrant comes from.
+//! Which column, or which fixed value, each field of a registrant comes from; and which columns tell
+//! who a row is about, mapped or not.
 
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
 use serde::ser::SerializeMap;
 
 use super::{
     Header, InputError,
-    header::find,
-    names::{NameOrder, UnknownOrder},
-    preset::Preset,
+    csv::Cells,
+    header::{find, normal},
+    presets::Preset,
 };
-use crate::registrant::{Field, UnknownField};
+use crate::registrant::{Field, Fingerprinter, PersonFingerprint, UnknownField};
 
 /// What stands between the parts of a composed id: `QXK3C` and `1` become `QXK3C-1`, as pretix
 /// itself writes a position.
@@ -86,6 +87,79 @@ impl FromStr for SetOption {
     }
 }
 
+/// `--set name-order=…`: which word of a whole name is the last name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameOrder {
+    /// `Ada King Lovelace`: the last word, all others are the first name.
+    FirstLast,
+    /// `Lovelace Ada King`: the first word.
+    LastFirst,
+}
+
+impl NameOrder {
+    /// The option's name, as it stands behind `--set`.
+    pub const OPTION: &'static str = "name-order";
+
+    /// The option's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstLast => "first-last",
+            Self::LastFirst => "last-first",
+        }
+    }
+}
+
+/// An order that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no order of names; write name-order=first-last or name-order=last-first")]
+pub struct UnknownOrder(pub String);
+
+impl FromStr for NameOrder {
+    type Err = UnknownOrder;
+
+    fn from_str(text: &str) -> Result<Self, UnknownOrder> {
+        [Self::FirstLast, Self::LastFirst]
+            .into_iter()
+            .find(|order| order.as_str().eq_ignore_ascii_case(text.trim()))
+            .ok_or_else(|| UnknownOrder(text.to_owned()))
+    }
+}
+
+/// What may stand behind a comma and is no given name; dots do not count.
+const SUFFIXES: [&str; 12] =
+    ["Jr", "JR", "jr", "Sr", "SR", "sr", "II", "III", "IV", "PhD", "MD", "Esq"];
+
+/// First and last name of a whole name; of a single word the first name is all there is. Which word
+/// of `Maria Garcia Lopez` is the family name cannot be seen: the order must be told. A comma tells
+/// it: `Lopez, Maria` has the family name first wherever people write it so. What stands behind the
+/// comma may also be no given name (`Martin Luther King, Jr.`); it then belongs to the last name.
+pub(super) fn split_name(whole: &str, order: NameOrder) -> (&str, &str) {
+    let whole = whole.trim();
+    let mut named = whole;
+    if let Some((before, after)) = whole.split_once(',') {
+        let (before, after) = (before.trim(), after.trim());
+        if !is_suffix(after) || !before.contains(char::is_whitespace) {
+            return (after, before);
+        }
+        named = before;
+    }
+    // The suffix, where there is one, stays with what it follows.
+    match order {
+        NameOrder::FirstLast => match named.rfind(char::is_whitespace) {
+            Some(at) => (named[..at].trim_end(), whole[at..].trim_start()),
+            None => (whole, ""),
+        },
+        NameOrder::LastFirst => match named.split_once(char::is_whitespace) {
+            Some((last, _)) => (whole[last.len()..].trim_start(), last),
+            None => (whole, ""),
+        },
+    }
+}
+
+fn is_suffix(text: &str) -> bool {
+    SUFFIXES.contains(&text.replace('.', "").as_str())
+}
+
 /// Where a field comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
@@ -122,7 +196,6 @@ impl Mapping {
     }
 
     /// Whether anything fills a field.
-    #[must_use]
     pub fn fills(&self, field: &Field) -> bool {
         self.slot(field).is_some()
     }
@@ -140,8 +213,17 @@ impl Mapping {
         }
     }
 
+    /// Every column that fills a field.
+    fn columns(&self) -> Vec<usize> {
+        let of_slot = |(_, slot): &(Field, Slot)| match slot {
+            Slot::Column(column) | Slot::Name(column, _) => vec![*column],
+            Slot::Composed(columns) => columns.clone(),
+            Slot::Value(_) => Vec::new(),
+        };
+        self.slots.iter().flat_map(of_slot).collect()
+    }
+
     /// What fills a field, as [`Mapping::iter`] shows it.
-    #[must_use]
     pub fn shown(&self, field: &Field) -> String {
         let found = self.iter().find(|(other, _)| *other == field);
         found.map_or_else(String::new, |(_, shown)| shown.to_owned())
@@ -348,8 +430,160 @@ impl Preset {
     }
 }
 
+/// What columns are called that tell people, as [`normal`] has it, the surest first.
+const EMAILS: &str = "attendeeemail participantemail guestemail ticketemail useremail email emailaddress \
+    workemail emailadresse mail courriel adressemail adresseemail correoelectrónico \
+    メールアドレス";
+const FIRST_NAMES: &str = "attendeefirstname ticketfirstname firstname givenname forename first vorname prénom \
+    prenom nombre nome voornaam 名 名前(名)";
+const LAST_NAMES: &str = "attendeelastname ticketlastname lastname surname familyname last nachname \
+    familienname nom nomdefamille apellido apellidos cognome achternaam 姓 名前(姓) \
+    sobrenome";
+const WHOLE_NAMES: &str = "attendeename attendee participantname participant guestname ticketfullname fullname \
+    name displayname nomcomplet nombrecompleto 氏名 お名前";
+
+/// The columns that tell who a row is about: whether two rows with one id are two people, and whether
+/// a row is about the same person as an earlier run's. A meeting is sent the id alone, so its names
+/// and addresses are found here by what presets and people call them, else by their cells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PersonColumns {
+    email: Option<usize>,
+    /// First name, last name, or the whole of it.
+    name: Vec<usize>,
+}
+
+impl PersonColumns {
+    /// What the mapping names, else what the preset knows, else what is called so, else what looks
+    /// so in these rows of the list.
+    pub(super) fn find(
+        mapping: &Mapping,
+        preset: Option<&'static Preset>,
+        header: &Header,
+        rows: &[Cells],
+    ) -> Self {
+        let names: Vec<String> = header.names.iter().map(|name| normal(name)).collect();
+        let called = |name: &str| names.iter().position(|other| other == name);
+        let mapped = |field: &Field| match mapping.slot(field) {
+            Some(Slot::Column(column) | Slot::Name(column, _)) => Some(*column),
+            _ => None,
+        };
+        let known = |choices: fn(&'static Preset) -> &'static [&'static str]| {
+            preset.and_then(|preset| choices(preset).iter().find_map(|name| called(&normal(name))))
+        };
+        let usual = |words: &str| words.split(' ').find_map(called);
+        let only_email = || {
+            let mut mails = (0..names.len()).filter(|&column| names[column].contains("email"));
+            mails.next().filter(|_| mails.next().is_none())
+        };
+        let sample = Sample { rows, width: names.len() };
+        let email = mapped(&Field::Email)
+            .or_else(|| known(|preset| preset.email))
+            .or_else(|| usual(EMAILS))
+            .or_else(only_email)
+            .or_else(|| (0..names.len()).find(|&column| sample.holds_addresses(column)));
+        let first = mapped(&Field::FirstName)
+            .or_else(|| known(|preset| preset.first_name))
+            .or_else(|| usual(FIRST_NAMES));
+        let last = mapped(&Field::LastName)
+            .or_else(|| known(|preset| preset.last_name))
+            .or_else(|| usual(LAST_NAMES));
+        // Beside one of the two it may hold the other one: `Vorname`, `Name`. Words that stand in
+        // both count once.
+        let whole = (first.is_none() || last.is_none())
+            .then(|| known(|preset| preset.full_name).or_else(|| usual(WHOLE_NAMES)))
+            .flatten();
+        let mut name: Vec<usize> = [first, last, whole].into_iter().flatten().collect();
+        if name.is_empty() {
+            let mut taken = mapping.columns();
+            taken.extend(email);
+            name.extend(sample.names(&taken));
+        }
+        name.sort_unstable();
+        name.dedup();
+        Self { email, name }
+    }
+
+    /// All of them, in the header's order.
+    pub(super) fn all(&self) -> Vec<usize> {
+        let mut all = self.name.clone();
+        all.extend(self.email.filter(|email| !all.contains(email)));
+        all.sort_unstable();
+        all
+    }
+
+    /// Whether it knows a column of addresses, and one of names.
+    pub(super) fn knows(&self) -> (bool, bool) {
+        (self.email.is_some(), !self.name.is_empty())
+    }
+
+    /// The mark of a row whose cells these are.
+    pub(super) fn mark<'a>(
+        &self,
+        marker: &mut Fingerprinter,
+        cell: impl Fn(usize) -> &'a str,
+    ) -> PersonFingerprint {
+        if self.knows() == (false, false) {
+            return PersonFingerprint::UNKNOWN;
+        }
+        let email = self.email.map_or("", &cell);
+        marker.fingerprint(email, self.name.iter().map(|&column| cell(column)))
+    }
+}
+
+/// The first rows of a list, by which columns are told whose names say nothing.
+struct Sample<'a> {
+    rows: &'a [Cells],
+    width: usize,
+}
+
+impl Sample<'_> {
+    /// The filled cells of a column.
+    fn filled(&self, column: usize) -> Vec<&str> {
+        let rows = self.rows.iter().filter(|row| row.len() == self.width);
+        let cells = rows.filter_map(|row| row.get(column)).map(str::trim);
+        cells.filter(|cell| !cell.is_empty()).collect()
+    }
+
+    /// Nearly all hold an `@`.
+    fn holds_addresses(&self, column: usize) -> bool {
+        let cells = self.filled(column);
+        let addresses = cells.iter().filter(|cell| cell.contains('@')).count();
+        addresses > 0 && addresses * 10 >= cells.len() * 9
+    }
+
+    /// The column of words that differs most from row to row; rather one of words without digits,
+    /// and of equals the first.
+    fn names(&self, taken: &[usize]) -> Option<usize> {
+        let judged =
+            (0..self.width).filter(|column| !taken.contains(column)).filter_map(|column| {
+                let cells = self.filled(column);
+                let words = cells.iter().filter(|cell| reads_like_a_name(cell)).count();
+                let plain = cells.iter().filter(|cell| !cell.contains(char::is_numeric)).count();
+                let distinct = cells.iter().collect::<HashSet<_>>().len();
+                let varies = distinct * 2 >= cells.len();
+                let fits = varies && !cells.is_empty() && words * 10 >= cells.len() * 9;
+                fits.then_some(((plain * 10 >= cells.len() * 9, distinct), column))
+            });
+        // Of equals `max_by_key` takes the last.
+        let judged: Vec<_> = judged.collect();
+        judged.into_iter().rev().max_by_key(|&(merit, _)| merit).map(|(_, column)| column)
+    }
+}
+
+/// Letters for the most part, and neither an address nor a sentence: `Ada King`, `Guest 12`.
+fn reads_like_a_name(cell: &str) -> bool {
+    let letters = cell.chars().filter(|c| c.is_alphabetic()).count();
+    let digits = cell.chars().filter(|c| c.is_numeric()).count();
+    letters > digits
+        && !cell.contains('@')
+        && !cell.contains("://")
+        && cell.split_whitespace().count() <= 6
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -368,5 +602,106 @@ mod tests {
         assert!("id".parse::<MapOption>().is_err());
         assert!("id= ".parse::<MapOption>().is_err());
         assert!("surname=Last".parse::<MapOption>().is_err());
+    }
+
+    #[test]
+    fn an_order_or_a_comma_decides() {
+        for (whole, first_last, last_first) in [
+            ("Ada Lovelace", ("Ada", "Lovelace"), ("Lovelace", "Ada")),
+            (
+                "  Ada\u{a0}King   Lovelace ",
+                ("Ada\u{a0}King", "Lovelace"),
+                ("King   Lovelace", "Ada"),
+            ),
+            ("Lovelace, Ada King", ("Ada King", "Lovelace"), ("Ada King", "Lovelace")),
+            ("van der Berg , Jo", ("Jo", "van der Berg"), ("Jo", "van der Berg")),
+            ("Plato", ("Plato", ""), ("Plato", "")),
+            ("Plato,", ("", "Plato"), ("", "Plato")),
+            (", Ada", ("Ada", ""), ("Ada", "")),
+            ("", ("", ""), ("", "")),
+            ("山田 太郎", ("山田", "太郎"), ("太郎", "山田")),
+            (
+                "Martin Luther King, Jr.",
+                ("Martin Luther", "King, Jr."),
+                ("Luther King, Jr.", "Martin"),
+            ),
+            ("Jane Doe, Ph.D.", ("Jane", "Doe, Ph.D."), ("Doe, Ph.D.", "Jane")),
+            ("Rahman, MD", ("MD", "Rahman"), ("MD", "Rahman")),
+        ] {
+            assert_eq!(split_name(whole, NameOrder::FirstLast), first_last, "{whole}");
+            assert_eq!(split_name(whole, NameOrder::LastFirst), last_first, "{whole}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_one_of_two() {
+        assert_eq!(" Last-First".parse(), Ok(NameOrder::LastFirst));
+        assert_eq!("first-last".parse(), Ok(NameOrder::FirstLast));
+        assert!("first".parse::<NameOrder>().is_err());
+    }
+
+    proptest! {
+        /// Nothing of a name is lost, added or moved across the other part.
+        #[test]
+        fn the_parts_are_the_whole(words in proptest::collection::vec("[\\PC&&[^,\\s]]{1,6}", 2..5)) {
+            let (whole, last) = (words.join(" "), words.len() - 1);
+            let (front, back) = (words[..last].join(" "), words[1..].join(" "));
+            let first_last = split_name(&whole, NameOrder::FirstLast);
+            prop_assert_eq!(first_last, (front.as_str(), words[last].as_str()));
+            let last_first = (back.as_str(), words[0].as_str());
+            prop_assert_eq!(split_name(&whole, NameOrder::LastFirst), last_first);
+            let comma = format!("{}, {back}", words[0]);
+            prop_assert_eq!(split_name(&comma, NameOrder::FirstLast), last_first);
+        }
+    }
+
+    fn found(names: &str, rows: &[&[&str]]) -> (Option<usize>, Vec<usize>) {
+        let header = Header::of(&names.split(',').collect::<Vec<_>>());
+        let preset = Preset::recognise(&header.names);
+        let mapping =
+            Mapping::resolve(&[], &[], preset, &header, &mut Vec::new()).expect("it fits");
+        let rows: Vec<Cells> = rows.iter().map(|cells| Cells::of(cells)).collect();
+        let PersonColumns { email, name } = PersonColumns::find(&mapping, preset, &header, &rows);
+        (email, name)
+    }
+
+    #[test]
+    fn names_and_address_are_found_by_what_they_are_called() {
+        for (names, email, name) in [
+            ("id,name,email", Some(2), vec![1]),
+            ("id,E-Mail,First Name,Last Name,Full Name", Some(1), vec![2, 3]),
+            ("Nr,Vorname,Name,E-Mail-Adresse", Some(3), vec![1, 2]),
+            ("id,Prénom,Nom,Courriel", Some(3), vec![1, 2]),
+            ("id,Buyer email,Attendee Email", Some(2), vec![]),
+            ("id,Your best e-mail", Some(1), vec![]),
+            ("id,Private email 1,Private email 2", None, vec![]),
+            ("id,tenantId,userId,note", None, vec![]),
+            (
+                "Ticket Reference,Order Reference,Order Email,Ticket Email,Ticket Full Name",
+                Some(3),
+                vec![4],
+            ),
+            ("受付番号,姓,名,メールアドレス", Some(3), vec![1, 2]),
+        ] {
+            assert_eq!(found(names, &[]), (email, name), "{names}");
+        }
+    }
+
+    #[test]
+    fn names_and_address_are_found_by_their_cells() {
+        let rows: &[&[&str]] = &[
+            &["1", "paid", "2026-05-01", "Ada King", "https://x.org/1", "a@x.org", "Acme 1"],
+            &["2", "paid", "2026-05-02", "Bob", "https://x.org/2", "b@x.org", "Acme 2"],
+            &["3", "free", "2026-05-03", "Cleo", "https://x.org/3", "", "Acme 3"],
+            &["4", "paid", "2026-05-04", "", "https://x.org/4", "d@x.org", "Acme 4"],
+            &["5", "paid", "2026-05-05", "Eve", "https://x.org/5", "e@x.org", "Acme 5"],
+        ];
+        assert_eq!(found("id,a,b,c,d,e,f", rows), (Some(5), vec![3]));
+        // A column of a known name goes before one that looks so.
+        assert_eq!(found("id,a,b,c,d,mail,name", rows), (Some(5), vec![6]));
+        let rows: &[&[&str]] = &[&["1", "Guest 1", "3"], &["2", "Guest 2", "3"]];
+        assert_eq!(found("id,a,b", rows), (None, vec![1]));
+        let rows: &[&[&str]] = &[&["1", "7", "3"], &["2", "8", "3"]];
+        assert_eq!(found("id,a,b", rows), (None, vec![]));
     }
 }

@@ -5,111 +5,50 @@
 //! that can be read any number of times, because a run takes hours and the export may change
 //! meanwhile. A [`Validator`] checks the rows. Nothing is guessed where a wrong guess would enrol the
 //! wrong person: a row that cannot be read with certainty is reported with its line, an input that
-//! cannot be read is one [`InputError`], and everything passed over is said aloud.
+//! cannot be read is one [`InputError`], and everything passed over is told.
+//!
+//! What stands behind the cells (layout, rows, sections) knows no bytes: the rows of a sheet can take
+//! the same way.
 
 use std::{
-    convert::Infallible,
-    fmt, fs, io,
-    path::{Path, PathBuf},
-    str::FromStr,
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
-mod counter;
-mod decode;
-mod describe;
-mod dialect;
-mod encoding;
-mod ending;
+mod csv;
 mod error;
 mod filter;
 mod header;
-mod kinds;
 mod layout;
 mod mapping;
-mod names;
-mod person;
-mod preset;
+mod presets;
 mod row;
 mod rows;
-mod snapshot;
-mod split;
-mod statuses;
-mod swallowed;
-mod text;
+mod sections;
+mod source;
 mod trap;
 mod validate;
 
-pub use dialect::{Delimiter, UnknownDelimiter};
-pub use encoding::{Encoding, UnknownEncoding};
+pub use csv::{Delimiter, MAX_ROW, UnknownDelimiter};
 pub use error::InputError;
 pub use filter::{BadFilter, Filter, Keep};
 pub use header::{ENROLLED_COLUMNS, Header, REJECTS_COLUMNS};
-pub use layout::Detected;
-pub use mapping::{BadAssignment, JOINER, MapOption, Mapping, SetOption};
-pub use names::{NameOrder, UnknownOrder};
-pub use preset::{Preset, PresetChoice, UnknownPreset, names as preset_names};
+pub use layout::{Detected, Options};
+pub use mapping::{BadAssignment, JOINER, MapOption, Mapping, NameOrder, SetOption, UnknownOrder};
+pub use presets::{Preset, PresetChoice, UnknownPreset, preset_names};
 pub use row::{Row, Standing};
 pub use rows::Rows;
-pub use snapshot::Snapshot;
-pub use text::MAX_ROW;
+pub use source::{Encoding, Interrupt, Source, UnknownEncoding};
 pub use trap::IdTrap;
 pub use validate::{Clashes, RowCheck, RowLine, Survey, Validator, parse_row, row_line, survey};
 
-use crate::registrant::{Field, Form, Mode, Rule};
-use decode::{Bytes, Decoder};
+use crate::registrant::{Form, Rule};
+use csv::Text;
 use layout::Layout;
-use rows::Findings;
-use text::Text;
-
-/// Where an export comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file.
-    File(PathBuf),
-    /// Standard input, `-`.
-    Stdin,
-}
-
-impl FromStr for Source {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(if text == "-" { Self::Stdin } else { Self::File(text.into()) })
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Stdin => f.write_str("standard input"),
-        }
-    }
-}
-
-/// How an export is to be read. What is left out is detected.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// `--delimiter`.
-    pub delimiter: Option<Delimiter>,
-    /// `--encoding`; a BOM outweighs it.
-    pub encoding: Option<Encoding>,
-    /// `--skip-lines`: physical lines above the header.
-    pub skip_lines: Option<u64>,
-    /// `--map`.
-    pub map: Vec<MapOption>,
-    /// `--set`.
-    pub set: Vec<SetOption>,
-    /// `--preset`.
-    pub preset: Option<PresetChoice>,
-    /// `--where`.
-    pub filters: Vec<Filter>,
-    /// `--keep`, `--keep-all`.
-    pub keep: Keep,
-    /// `--id-prefix`: stands before every id, without a joiner.
-    pub id_prefix: Option<String>,
-}
+use rows::{Findings, Progress};
+use source::{Bytes, Decoder};
 
 /// An export that is recognised and mapped, and of which no row has been read.
 pub struct Input {
@@ -123,35 +62,18 @@ pub struct Input {
 /// # Errors
 /// [`InputError`] when it cannot be read, holds no rows, or a setting does not fit its header.
 pub fn open(source: &Source, options: &Options) -> Result<Input, InputError> {
-    let bytes = match source {
-        Source::Stdin => Bytes::Stdin(io::stdin()),
-        Source::File(path) => Bytes::File(open_file(path)?),
-    };
-    open_bytes(&source.to_string(), bytes, options)
-}
-
-fn open_file(path: &Path) -> Result<fs::File, InputError> {
-    let unreadable = |cause: io::Error| match cause.kind() {
-        io::ErrorKind::NotFound => InputError::NoFile { path: path.to_owned() },
-        io::ErrorKind::IsADirectory => InputError::Folder { path: path.to_owned() },
-        _ => InputError::Unreadable { name: path.display().to_string(), cause },
-    };
-    let file = fs::File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(InputError::Folder { path: path.to_owned() });
-    }
-    Ok(file)
+    open_bytes(&source.to_string(), Bytes::of(source)?, options)
 }
 
 fn open_bytes(name: &str, bytes: Bytes, options: &Options) -> Result<Input, InputError> {
-    let decoder = Decoder::new(bytes, options.encoding).map_err(|trouble| {
-        let encoding = options.encoding.unwrap_or(Encoding::UTF_8);
-        InputError::from_trouble(name, trouble, encoding, true, 1)
-    })?;
+    let decoder =
+        Decoder::new(bytes, options.encoding, options.interrupt.clone()).map_err(|trouble| {
+            trouble.explained(name, options.encoding.unwrap_or(Encoding::UTF_8), true, 1)
+        })?;
     let mut text = Text::new(name.to_owned(), decoder, 1);
     let layout = Arc::new(Layout::recognise(name, &mut text, options)?);
-    let shared = Arc::new(OnceLock::new());
-    let mut rows = Rows::new(Arc::clone(&layout), text, Arc::clone(&shared));
+    let shared = Arc::default();
+    let mut rows = Rows::new(Arc::clone(&layout), text, Progress::default(), Arc::clone(&shared));
     if rows.is_empty()? {
         return Err(InputError::NoRows { name: name.to_owned(), header_line: layout.header.line });
     }
@@ -160,32 +82,27 @@ fn open_bytes(name: &str, bytes: Bytes, options: &Options) -> Result<Input, Inpu
 
 impl Input {
     /// What was recognised.
-    #[must_use]
     pub fn detected(&self) -> &Detected {
         &self.layout.detected
     }
 
     /// Which columns fill which fields.
-    #[must_use]
     pub fn mapping(&self) -> &Mapping {
         &self.layout.mapping
     }
 
     /// The header, without a rejects file's own columns.
-    #[must_use]
     pub fn header(&self) -> &Header {
         &self.layout.header
     }
 
-    /// What must be said aloud already. What the rows themselves bring to light (a footer, rows
-    /// left out) is in [`Rows::notes`] after the last row.
-    #[must_use]
+    /// What has to be told already. What the rows themselves bring to light (a footer, rows left
+    /// out) is in [`Rows::notes`] after the last row.
     pub fn notes(&self) -> Vec<String> {
         self.layout.notes.clone()
     }
 
     /// The header names of the columns that the enrolled file keeps.
-    #[must_use]
     pub fn kept_names(&self) -> Vec<String> {
         self.layout.kept_names()
     }
@@ -208,15 +125,11 @@ impl Input {
     }
 
     /// What `check` prints: what was recognised and mapped, what is left out, and how to override.
-    #[must_use]
     pub fn describe(&self) -> String {
-        describe::describe(&self.layout)
+        self.layout.describe()
     }
 
     /// Reads the rows once, as they stream by.
-    ///
-    /// # Errors
-    /// None today; the rows' own come from [`Rows::read`].
     pub fn into_rows(self) -> Result<Rows, InputError> {
         Ok(self.rows)
     }
@@ -228,85 +141,99 @@ impl Input {
     /// # Errors
     /// [`InputError`] when the source cannot be read to its end or the copy cannot be written.
     pub fn snapshot(self, directory: &Path) -> Result<Snapshot, InputError> {
-        Snapshot::take(self.layout, self.rows.into_text(), self.shared, directory)
+        let failed = |cause| InputError::Copy { directory: directory.to_owned(), cause };
+        let (text, progress) = self.rows.into_parts();
+        // Unlinked at once where the system can do it, else on closing; never readable by others.
+        let file = tempfile::tempfile_in(directory).map_err(failed)?;
+        let line = text.line();
+        let mut copy = BufWriter::with_capacity(1 << 16, &file);
+        text.drain(|piece| copy.write_all(piece.as_bytes()).map_err(failed))?;
+        copy.flush().map_err(failed)?;
+        drop(copy);
+        let (layout, shared) = (self.layout, self.shared);
+        Ok(Snapshot { layout, file: Arc::new(file), line, progress, shared })
     }
 }
 
-impl Layout {
-    fn kept_names(&self) -> Vec<String> {
-        self.kept.iter().map(|&column| self.header.names[column].clone()).collect()
-    }
-
-    fn suits(&self, form: &Form) -> Result<(), InputError> {
-        let mapped: Vec<&str> = self.mapping.questions().collect();
-        Ok(form.hold(&mapped)?)
-    }
-
-    fn require(&self, rule: &Rule) -> Result<(), InputError> {
-        let (fields, who): (&[Field], _) = match rule {
-            Rule::Meeting(Mode::Everyone) => (&[Field::Id], None),
-            Rule::Meeting(Mode::Organization) => (
-                &[Field::Id, Field::TenantId, Field::UserId],
-                Some("a meeting in mode `organization`"),
-            ),
-            Rule::Webinar(_) => {
-                (&[Field::Id, Field::FirstName, Field::LastName, Field::Email], Some("a webinar"))
-            }
-        };
-        let Some(field) = fields.iter().find(|&field| self.mapping.slot(field).is_none()) else {
-            return Ok(());
-        };
-        let hint = match (field, self.preset.and_then(|preset| preset.advice)) {
-            (Field::Id, Some(advice)) => match self.mapping.slot(&Field::Email) {
-                Some(_) => format!(
-                    "; {advice}; to take the e-mail: --map 'id={}'",
-                    self.mapping.shown(&Field::Email)
-                ),
-                None => format!("; {advice}"),
-            },
-            (Field::Id, None) if self.header.names.len() == 1 => {
-                "; only one column was found: if another character stands between the cells, name it with --delimiter; if each line is quoted as a whole, export the list again".to_owned()
-            }
-            (Field::Id, None) => format!(
-                "; if line {} is not the header, name the lines above it with --skip-lines N",
-                self.header.line
-            ),
-            // One address for all of them would serve one of them.
-            (Field::Email, _) => String::new(),
-            (field, _) => {
-                let whole = self
-                    .whole_name()
-                    .filter(|_| matches!(field, Field::FirstName | Field::LastName));
-                let split = whole.map_or_else(String::new, |column| {
-                    format!(
-                        "; if `{column}` holds whole names, split them with --map 'firstName={column}' --map 'lastName={column}' --set name-order=first-last (or last-first)"
-                    )
-                });
-                format!(" or fill it with --set '{field}=VALUE'{split}")
-            }
-        };
-        Err(InputError::MissingField {
-            name: self.name.clone(),
-            field: field.to_string(),
-            required_by: who.filter(|_| *field != Field::Id),
-            header_line: self.header.line,
-            columns: self.header.listed(),
-            hint,
-        })
-    }
+/// The decoded rows of an input, in a file without a name: a copy that can be read many times, and
+/// stays when the export is overwritten.
+pub struct Snapshot {
+    layout: Arc<Layout>,
+    file: Arc<File>,
+    /// The physical line of the first byte of the copy in the original file.
+    line: u64,
+    /// Where a pass over the copy begins.
+    progress: Progress,
+    shared: Arc<OnceLock<Findings>>,
 }
 
-impl Layout {
-    /// The column that may hold whole names, for advice.
-    fn whole_name(&self) -> Option<String> {
-        let known = self.preset.map_or(&[][..], |preset| preset.full_name);
-        let usual = ["name", "full name", "attendee name", "participant", "participant name"];
-        let column = known
-            .iter()
-            .copied()
-            .chain(usual)
-            .find_map(|name| header::find(&self.header.names, name).first().copied())?;
-        Some(self.header.unique_name(column))
+impl Snapshot {
+    /// A new pass over all rows; several may go on at once.
+    pub fn rows(&self) -> Result<Rows, InputError> {
+        let decoder = Decoder::copy(Arc::clone(&self.file), self.layout.interrupt.clone());
+        let text = Text::new(self.layout.name.clone(), decoder, self.line);
+        let (layout, shared) = (Arc::clone(&self.layout), Arc::clone(&self.shared));
+        Ok(Rows::new(layout, text, self.progress.clone(), shared))
+    }
+
+    /// See [`Input::detected`].
+    pub fn detected(&self) -> &Detected {
+        &self.layout.detected
+    }
+
+    /// See [`Input::mapping`].
+    pub fn mapping(&self) -> &Mapping {
+        &self.layout.mapping
+    }
+
+    /// Whether the rows tell people's addresses, and whether they tell names: what their marks are
+    /// made of.
+    pub fn tells_people(&self) -> (bool, bool) {
+        self.layout.people.knows()
+    }
+
+    /// See [`Input::header`].
+    pub fn header(&self) -> &Header {
+        &self.layout.header
+    }
+
+    /// What has to be told; with what the rows bring to light (a footer, rows left out) as soon as
+    /// one pass has reached the end.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.layout.notes.clone();
+        notes.extend(self.row_notes());
+        notes
+    }
+
+    /// What the rows brought to light alone; nothing before one pass has reached the end.
+    pub fn row_notes(&self) -> Vec<String> {
+        self.shared.get().map_or_else(Vec::new, |findings| findings.notes(&self.layout))
+    }
+
+    /// See [`Input::kept_names`].
+    pub fn kept_names(&self) -> Vec<String> {
+        self.layout.kept_names()
+    }
+
+    /// See [`Input::require`].
+    ///
+    /// # Errors
+    /// [`InputError::MissingField`] for the first field that cannot be filled.
+    pub fn require(&self, rule: &Rule) -> Result<(), InputError> {
+        self.layout.require(rule)
+    }
+
+    /// See [`Input::suits`].
+    ///
+    /// # Errors
+    /// [`InputError::Form`].
+    pub fn suits(&self, form: &Form) -> Result<(), InputError> {
+        self.layout.suits(form)
+    }
+
+    /// See [`Input::describe`].
+    pub fn describe(&self) -> String {
+        self.layout.describe()
     }
 }
 

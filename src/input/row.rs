@@ -6,11 +6,10 @@ use std::{
 };
 
 use super::{
+    csv::{Cells, Defect, Extent, Splitter, before_last_cells},
     header::REJECTS_COLUMNS,
     layout::Layout,
-    mapping::{JOINER, Slot},
-    names,
-    split::{Defect, Extent, QUOTE, Span, Split, Supply, split},
+    mapping::{JOINER, Slot, split_name},
 };
 use crate::registrant::{
     Fault, FaultCode, Field, Fields, Fingerprinter, PersonFingerprint, RegistrantId,
@@ -36,16 +35,13 @@ pub enum Standing<'a> {
 #[derive(Default)]
 pub struct Row {
     pub(super) layout: Option<Arc<Layout>>,
-    /// The row's own text, then cells that had to be unquoted, then the composed id.
-    text: String,
-    raw: usize,
-    /// Whether a quote stands in it.
-    quoted: bool,
-    /// The cells' places in `text`.
-    pub(super) spans: Vec<Span>,
-    /// The composed or prefixed id's place in `text`.
-    id: Option<(u32, u32)>,
+    /// The row's own text.
+    raw: String,
+    pub(super) cells: Cells,
+    /// The composed or prefixed id.
+    id: Option<String>,
     line: u64,
+    /// Which filter leaves it out.
     excluded: Option<usize>,
     faults: Vec<Fault>,
     /// What a spreadsheet did to a part of a composed or prefixed id.
@@ -54,43 +50,36 @@ pub struct Row {
 
 impl Row {
     /// An empty row to read into.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The physical line in the original file where the row begins, counted from 1.
-    #[must_use]
     pub fn line(&self) -> u64 {
         self.line
     }
 
     /// The row's own text without its line end; of a rejects file's row without the four columns
     /// that this program added.
-    #[must_use]
     pub fn raw(&self) -> &str {
-        &self.text[..self.raw]
+        &self.raw
     }
 
     /// A cell by its column.
     pub(super) fn cell(&self, column: usize) -> Option<&str> {
-        self.spans.get(column).map(|span| self.slice((span.start, span.end)))
-    }
-
-    fn slice(&self, (start, end): (u32, u32)) -> &str {
-        &self.text[start as usize..end as usize]
+        self.cells.get(column)
     }
 
     /// All cells, unquoted.
     pub fn cells(&self) -> impl Iterator<Item = &str> {
-        self.spans.iter().map(|span| self.slice((span.start, span.end)))
+        self.cells.iter()
     }
 
     /// The id alone, as in [`Row::fields`].
     pub(super) fn id(&self) -> &str {
         let first = self.layout.as_deref().and_then(|layout| layout.mapping.slots.first());
-        match (self.id, first) {
-            (Some(place), _) => self.slice(place),
+        match (&self.id, first) {
+            (Some(id), _) => id,
             // The id is the first field of a mapping that has it.
             (None, Some((Field::Id, Slot::Column(column)))) => {
                 self.cell(*column).unwrap_or_default()
@@ -100,7 +89,6 @@ impl Row {
     }
 
     /// The cells that the mapping gives to the fields. Of a broken row they mean nothing.
-    #[must_use]
     pub fn fields(&self) -> Fields<'_> {
         let mut fields = Fields::default();
         let Some(layout) = self.layout.as_deref() else { return fields };
@@ -108,14 +96,14 @@ impl Row {
             let cell = match slot {
                 Slot::Column(column) => self.cell(*column),
                 Slot::Name(column, order) => self.cell(*column).map(|whole| {
-                    let (first, last) = names::split(whole, *order);
+                    let (first, last) = split_name(whole, *order);
                     if *field == Field::FirstName { first } else { last }
                 }),
                 Slot::Composed(_) => None,
                 Slot::Value(value) => Some(value.as_str()),
             };
             match field {
-                Field::Id => fields.id = self.id.map(|place| self.slice(place)).or(cell),
+                Field::Id => fields.id = self.id.as_deref().or(cell),
                 Field::TenantId => fields.tenant_id = cell,
                 Field::UserId => fields.user_id = cell,
                 Field::FirstName => fields.first_name = cell,
@@ -140,51 +128,17 @@ impl Row {
 
     /// Equal for rows whose cells are all equal, however they are quoted; keyed at random for each
     /// process.
-    #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        self.fingerprint_with(&mut String::new())
-    }
-
-    /// The same with a buffer that is used again.
-    pub(super) fn fingerprint_with(&self, plain: &mut String) -> u64 {
-        let raw = self.raw();
-        if !self.quoted {
-            return KEYS.hash_one(raw);
-        }
-        // The same cells with as few quotes as possible: then quotes around a cell that needs none
-        // make no difference.
-        let delimiter =
-            self.layout.as_deref().map_or(b',', |layout| layout.header.delimiter.byte());
-        plain.clear();
-        for (place, cell) in self.cells().enumerate() {
-            if place > 0 {
-                plain.push(char::from(delimiter));
-            }
-            let bytes = cell.as_bytes();
-            let quote = memchr::memchr(QUOTE, bytes).is_some();
-            if quote || memchr::memchr3(delimiter, b'\r', b'\n', bytes).is_some() {
-                plain.push('"');
-                if quote {
-                    plain.push_str(&cell.replace('"', "\"\""));
-                } else {
-                    plain.push_str(cell);
-                }
-                plain.push('"');
-            } else {
-                plain.push_str(cell);
-            }
-        }
-        KEYS.hash_one(plain.as_str())
+        KEYS.hash_one(&self.cells)
     }
 
     /// Whether the row can be judged, and if not, why.
-    #[must_use]
     pub fn standing(&self) -> Standing<'_> {
         if !self.faults.is_empty() {
             return Standing::Broken(&self.faults);
         }
         match (self.excluded, self.layout.as_deref()) {
-            (Some(gate), Some(layout)) => Standing::Excluded(&layout.gates[gate].label),
+            (Some(filter), Some(layout)) => Standing::Excluded(&layout.filters[filter].label),
             _ => Standing::Included,
         }
     }
@@ -192,13 +146,13 @@ impl Row {
     /// A fingerprint of the cells of names and e-mail, which mostly stand side by side.
     pub(super) fn person(&self) -> u32 {
         let columns = self.layout.as_deref().map_or(&[] as &[usize], |layout| &layout.person);
-        let hash = match (columns.first(), columns.last()) {
-            (Some(&first), Some(&last)) if last - first < columns.len() && !self.quoted => {
-                let span = |column| self.spans.get(column).copied().unwrap_or_default();
-                let (from, to) = (span(first).start, span(last).end);
-                KEYS.hash_one(self.slice((from, to.max(from))))
-            }
-            _ => columns.iter().fold(0, |hash: u64, &column| {
+        let side_by_side = match (columns.first(), columns.last()) {
+            (Some(&first), Some(&last)) if last - first < columns.len() => Some((first, last)),
+            _ => None,
+        };
+        let hash = match side_by_side {
+            Some((first, last)) => KEYS.hash_one(self.cells.span(first, last)),
+            None => columns.iter().fold(0, |hash: u64, &column| {
                 hash.rotate_left(1) ^ KEYS.hash_one(self.cell(column).unwrap_or_default())
             }),
         };
@@ -208,7 +162,7 @@ impl Row {
     /// The mark of the person whom the row is about, as far as its columns tell.
     pub fn mark(&self, marker: &mut Fingerprinter) -> PersonFingerprint {
         let Some(layout) = self.layout.as_deref() else { return PersonFingerprint::UNKNOWN };
-        layout.teller.mark(marker, |column| self.cell(column).unwrap_or_default())
+        layout.people.mark(marker, |column| self.cell(column).unwrap_or_default())
     }
 
     /// Takes the row for none of the list.
@@ -229,59 +183,52 @@ impl Row {
         self.part_fault.as_ref()
     }
 
-    /// Takes in the record whose spans are already in `self.spans`.
-    pub(super) fn take(&mut self, layout: &Arc<Layout>, raw: &str, extent: &Extent, line: u64) {
+    /// Takes in the record whose cells are already in `self.cells`.
+    pub(super) fn take(
+        &mut self,
+        layout: &Arc<Layout>,
+        splitter: &mut Splitter,
+        raw: &str,
+        extent: &Extent,
+        line: u64,
+    ) {
         if self.layout.as_ref().is_none_or(|own| !Arc::ptr_eq(own, layout)) {
             self.layout = Some(Arc::clone(layout));
         }
-        self.line = line;
-        self.excluded = None;
-        self.id = None;
-        self.part_fault = None;
+        (self.line, self.excluded, self.id, self.part_fault) = (line, None, None, None);
         self.faults.clear();
-        self.text.clear();
-        self.text.push_str(raw);
-        self.raw = raw.len();
-        let delimiter = layout.header.delimiter.byte();
-        let own;
-        let mut former = None;
-        let extent = if layout.detected.rejects {
+        self.raw.clear();
+        self.raw.push_str(raw);
+        let (mut extent, mut former) = (*extent, None);
+        if layout.detected.rejects {
             former = self.former();
-            own = self.drop_own_columns(extent, delimiter);
-            &own
-        } else {
-            extent
-        };
-        self.quoted = extent.quoted;
-        if self.quoted {
-            self.undouble();
+            self.drop_own_columns(layout, splitter, &mut extent);
         }
-        self.find_faults(layout, extent);
+        self.find_faults(layout, &extent);
         if self.faults.is_empty() {
             self.compose_id(layout);
-            self.excluded = layout
-                .gates
-                .iter()
-                .position(|gate| !gate.lets_pass(self.cell(gate.column()).unwrap_or_default()));
+            self.excluded = layout.filters.iter().position(|filter| {
+                !filter.lets_pass(self.cell(filter.column()).unwrap_or_default())
+            });
             if let Some(former) = former {
-                self.hold(former);
+                self.compare_with(former);
             }
         }
     }
 
     /// Of a rejects file's row: what nobody can have mended without a trace in it.
     fn former(&self) -> Option<Former> {
-        let code = self.spans.len().checked_sub(2).filter(|&code| code >= 2)?;
+        let code = self.cells.len().checked_sub(2).filter(|&code| code >= 2)?;
         if self.cell(code)? == FaultCode::OtherTable.as_str() {
             return Some(Former::OtherTable);
         }
         let reason = self.cell(code + 1)?;
         let had = reason.contains(FaultCode::DuplicateId.as_str());
-        had.then(|| Former::DuplicateId(reason.replace("\"\"", "\"")))
+        had.then(|| Former::DuplicateId(reason.to_owned()))
     }
 
-    /// Holds the row, as it is now, against what it was rejected for.
-    fn hold(&mut self, former: Former) {
+    /// Compares the row, as it is now, with what it was rejected for.
+    fn compare_with(&mut self, former: Former) {
         match former {
             Former::OtherTable => self.disown(
                 "it was rejected as another table's row; if it is a person, empty its cell `_code`"
@@ -301,40 +248,18 @@ impl Row {
         }
     }
 
-    /// Puts cells with doubled quotes behind the row's own text, as they read.
-    fn undouble(&mut self) {
-        for span in self.spans.iter_mut().filter(|span| span.doubled) {
-            let cell = self.text[span.start as usize..span.end as usize].replace("\"\"", "\"");
-            span.start = place(self.text.len());
-            self.text.push_str(&cell);
-            span.end = place(self.text.len());
+    /// Drops the four columns of a rejects file, and reads the row's own text again, as it was in the
+    /// file that it came from: a broken quote in it may have taken them in.
+    fn drop_own_columns(&mut self, layout: &Layout, splitter: &mut Splitter, extent: &mut Extent) {
+        let delimiter = layout.header.delimiter;
+        if let Some(end) = before_last_cells(&self.raw, delimiter, REJECTS_COLUMNS.len()) {
+            self.raw.truncate(end);
+            extent.defect = splitter.read_whole(&self.raw, &mut self.cells).defect;
         }
-    }
-
-    /// Drops the four columns of a rejects file. Where a quote is broken they are found from the
-    /// end, and the row's own text is split again, as it was in the file that it came from.
-    fn drop_own_columns(&mut self, extent: &Extent, delimiter: u8) -> Extent {
-        let mut own = *extent;
-        let count = REJECTS_COLUMNS.len();
-        if extent.defect.is_some() {
-            if let Some(end) = before_last_cells(&self.text, delimiter, count) {
-                self.raw = end;
-                let text = &self.text[..end];
-                let mut again = Extent::default();
-                let split = split(text, delimiter, Supply::End, &mut self.spans, &mut again);
-                if split == Split::Record {
-                    own.defect = again.defect;
-                }
-            }
-        } else if let Some(last) = self.spans.len().checked_sub(count).filter(|&n| n > 0) {
-            self.raw = (self.spans[last].at as usize).saturating_sub(1);
-            self.spans.truncate(last);
-        }
-        own
     }
 
     fn find_faults(&mut self, layout: &Layout, extent: &Extent) {
-        let (found, wanted) = (self.spans.len(), layout.header.names.len());
+        let (found, wanted) = (self.cells.len(), layout.header.names.len());
         let column = |cell: usize| {
             layout.header.names.get(cell).map_or_else(
                 || format!("cell {}", cell + 1),
@@ -390,31 +315,24 @@ impl Row {
             }
             _ => return,
         };
-        let start = self.text.len();
-        self.text.push_str(&layout.id_prefix);
-        let mut whole = true;
+        let mut id = layout.id_prefix.clone();
         for (nth, &column) in columns.iter().enumerate() {
-            if nth > 0 {
-                self.text.push(JOINER);
-            }
-            let span = self.spans.get(column);
-            let part = span.map_or(0..0, |span| span.start as usize..span.end as usize);
-            if self.text[part.clone()].trim().is_empty() {
-                whole = false;
+            let part = self.cells.get(column).unwrap_or_default();
+            if part.trim().is_empty() {
+                id.clear();
                 break;
             }
             // Within a composed id the damage would no longer show.
             self.part_fault = self.part_fault.take().or_else(|| {
-                RegistrantId::parse(&self.text[part.clone()])
-                    .err()
-                    .filter(|fault| fault.code == FaultCode::SpreadsheetId)
+                let fault = RegistrantId::parse(part).err();
+                fault.filter(|fault| fault.code == FaultCode::SpreadsheetId)
             });
-            self.text.extend_from_within(part);
+            if nth > 0 {
+                id.push(JOINER);
+            }
+            id.push_str(part);
         }
-        if !whole {
-            self.text.truncate(start);
-        }
-        self.id = Some((place(start), place(self.text.len())));
+        self.id = Some(id);
     }
 }
 
@@ -430,35 +348,6 @@ pub(super) fn taken(id: &str) -> String {
     format!("the id `{id}` stands in")
 }
 
-/// Places in a row fit 32 bits: a row is at most [`super::MAX_ROW`] long, and its unquoted cells
-/// and its id add at most as much again.
-fn place(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
-}
-
 fn counted(cells: usize) -> String {
     if cells == 1 { "1 cell".to_owned() } else { format!("{cells} cells") }
-}
-
-/// Where the text before the last `count` cells ends, read from the back.
-fn before_last_cells(text: &str, delimiter: u8, count: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut end = bytes.len();
-    for _ in 0..count {
-        let mut start = end;
-        if start > 0 && bytes[start - 1] == QUOTE {
-            // Back to the opening quote: the first one that is not half of a doubled one.
-            start -= 1;
-            loop {
-                start = memchr::memrchr(QUOTE, &bytes[..start])?;
-                if start > 0 && bytes[start - 1] == QUOTE {
-                    start -= 1;
-                } else {
-                    break;
-                }
-            }
-        }
-        end = memchr::memrchr(delimiter, &bytes[..start])?;
-    }
-    Some(end)
 }

@@ -1,9 +1,9 @@
 use super::*;
-use crate::registrant::FaultCode;
+use crate::registrant::{FaultCode, Mode};
 
 pub(super) fn memory(bytes: impl AsRef<[u8]>, options: &Options) -> Result<Input, InputError> {
-    let bytes = Bytes::Memory(io::Cursor::new(bytes.as_ref().to_vec()));
-    open_bytes("test.csv", bytes, options)
+    let bytes = std::io::Cursor::new(bytes.as_ref().to_vec());
+    open_bytes("test.csv", Bytes { from: Box::new(bytes), size: 0 }, options)
 }
 
 const EVERYONE: Rule = Rule::Meeting(Mode::Everyone);
@@ -151,6 +151,55 @@ fn a_survey_counts_every_row_once_and_stops_when_told() {
             .and_then(|mut rows| survey::<InputError>(&mut rows, EVERYONE, |_, _| Ok(())))
             .is_err()
     );
+}
+
+/// What comes of a text; reading it must end within a minute, and takes less than a second.
+fn ends(text: String, options: Options) -> Result<Vec<String>, InputError> {
+    let (done, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = done.send(memory(text, &options).map(judged));
+    });
+    result.recv_timeout(std::time::Duration::from_secs(60)).expect("the reading ends")
+}
+
+#[test]
+fn a_long_stretch_without_rows_is_read_to_its_end() {
+    let blank = "\n".repeat(1_500_000);
+    let none = ends(format!("id,name\n{blank}"), Options::default());
+    assert!(matches!(none, Err(InputError::NoRows { header_line: 1, .. })));
+    let rows = ends(format!("id,name\n{blank}7,Ada\n{blank}8,Ben"), Options::default());
+    assert_eq!(rows.expect("rows"), ["1500002 7", "3000003 8"]);
+    for filler in ["# a comment\n", "id,name\n", ",\n", " \r\n", "\r", "Staff\n\nid,name\n"] {
+        let text = format!("id,name\n{}", filler.repeat(2_000_000 / filler.len()));
+        let ended = ends(text, Options::default());
+        assert!(matches!(ended, Err(InputError::NoRows { .. })), "{filler:?}");
+    }
+    let before = ends(format!("{blank}id,name\n7,Ada\n"), Options::default());
+    assert!(matches!(before, Err(InputError::NoHeader { .. })), "{before:?}");
+}
+
+#[test]
+fn reading_stops_when_it_is_asked_to() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let blocks = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&blocks);
+    let stop = move || asked.fetch_add(1, Ordering::Relaxed) >= 20;
+    let options = Options { interrupt: Interrupt::when(stop), ..Options::default() };
+    let text = format!("id,name\n{}", "7,Ada\n".repeat(1_000_000));
+    let mut rows = memory(&text, &options).and_then(Input::into_rows).expect("rows");
+    let mut row = Row::new();
+    let stopped = loop {
+        match rows.read(&mut row) {
+            Ok(true) => {}
+            Ok(false) => panic!("it was not stopped"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(stopped, InputError::Interrupted { .. }), "{stopped}");
+    assert_eq!(blocks.load(Ordering::Relaxed), 21);
+    // A copy is asked about, too.
+    let snapshot = memory(&text, &options).and_then(|input| input.snapshot(&std::env::temp_dir()));
+    assert!(matches!(snapshot.err(), Some(InputError::Interrupted { .. })));
 }
 
 mod addresses {

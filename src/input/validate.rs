@@ -164,7 +164,6 @@ pub struct Validator {
     addresses: Places,
     trap: TrapWatch,
     /// A buffer of [`Row::fingerprint_with`].
-    plain: String,
 }
 
 impl Validator {
@@ -173,14 +172,14 @@ impl Validator {
     pub fn new(rule: Rule) -> Self {
         let (ids, addresses) = (Places::default(), Places::default());
         let (claims, trap) = (Vec::new(), TrapWatch::default());
-        Self { rule, ids, claims, addresses, trap, plain: String::new() }
+        Self { rule, ids, claims, addresses, trap }
     }
 
     /// Checks the next row; `None` where a filter leaves it out. A row that is left out, or whose
     /// cells cannot be told apart, claims no id.
     pub fn check(&mut self, row: &Row) -> Option<RowCheck> {
         let (mut clashes, mut repeats) = (Clashes::default(), None);
-        let fingerprint = row.fingerprint_with(&mut self.plain);
+        let fingerprint = row.fingerprint();
         match row.standing() {
             Standing::Excluded(_) => return None,
             Standing::Broken(faults) => {

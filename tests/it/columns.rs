@@ -93,6 +93,7 @@ fn standard_input_needs_names_for_its_files() {
     next      mend the row in the rejects file and run it as it is: `_reason` says
               why, and nobody is enrolled twice
     --- stderr
+    no column tells people apart, neither names nor e-mail addresses: ids that come to other people cannot be noticed
     the meeting's rule: everyone
     1 new registrant, 1 invalid; the pace is found out on the way (Microsoft publishes no limit for meetings)
     ");

@@ -86,7 +86,7 @@ fn doubts_are_said_aloud() {
     --- stderr
     no row is left out: if `RSVP` tells who comes, choose rows with --where 'RSVP=VALUE,VALUE'
     2 ids look accidental (blanks around, invisible characters, a spreadsheet's `'`, `="…"` or `.0`, a word such as NULL), the first in line 2: they are taken as they stand
-    line 5 stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)
+    the data ends before line 5: below a blank line stands what reads like another table's header; what follows is not read, but 2 rows there have an id and are rejected (other-table), the first is line 5
     "##);
     assert_eq!(files::column(&context, "rejects.csv", "_line"), ["5", "6"]);
     assert_eq!(files::column(&context, "rejects.csv", "_code"), ["other-table", "other-table"]);

@@ -114,7 +114,7 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
     line 14: column-count: the row has 4 cells, the header 5
     … and 4 more; --rejects FILE writes all of them
     --- stderr
-    line 20 stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)
+    the data ends before line 20: below a blank line stands what reads like another table's header; what follows is not read, but line 20 has an id and is rejected (other-table)
     warning: 1 row repeats an id of an earlier row (`id`) with other cells and is invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'
     ");
     let found: BTreeSet<&str> = FaultCode::ALL
@@ -158,7 +158,7 @@ fn every_fault_ends_in_one_of_the_files() {
     rehearsed 3 rows, 0 s at 15/30s
     --- stderr
     the meeting's rule: organization
-    line 20 stands below a blank line and looks like the header of another table: it and the rows below it are rejected (other-table)
+    the data ends before line 20: below a blank line stands what reads like another table's header; what follows is not read, but line 20 has an id and is rejected (other-table)
     3 new registrants, 14 invalid
     warning: 1 row repeats an id of an earlier row (`id`) with other cells and is invalid: two people must not share a link. If these are different people, compose an id that tells them apart: --map id='COLUMN+COLUMN'
     ");

@@ -90,6 +90,60 @@ fn rows_that_are_numbered_anew_end_the_run() {
 }
 
 #[test]
+fn people_are_known_whatever_their_columns_are_called() {
+    const HEADINGS: [(&str, &str); 13] = [
+        ("Teilnehmer", "Mailadresse"),
+        ("Teilnehmende Person", "Kontakt"),
+        ("Asistente", "Correo"),
+        ("Deelnemer", "Mailadres"),
+        ("Participant·e", "Adresse électronique"),
+        ("Deltagare", "E-postadress"),
+        ("Partecipante", "Posta elettronica"),
+        ("Uczestnik", "Adres poczty"),
+        ("姓名", "邮箱"),
+        ("참가자", "이메일"),
+        ("Участник", "Почта"),
+        ("Osallistuja", "Sähköposti"),
+        ("Katılımcı", "E-posta"),
+    ];
+    let list = |nth: usize, by: usize| {
+        let (name, address) = HEADINGS[nth];
+        let mut list = format!("Status,id,{name},{address},Datum\n");
+        for n in 0..30 {
+            let id = (n + by) % 30;
+            writeln!(
+                list,
+                "ok,p{nth}-{id:02},Ada Person{n},ada{n}@example.org,2026-05-{:02}",
+                n / 2 + 1
+            )
+            .expect("a String takes it");
+        }
+        list
+    };
+    let context = Context::new();
+    for (nth, headings) in HEADINGS.into_iter().enumerate() {
+        context.file("people.csv", list(nth, 0));
+        let run = format!("run people.csv --meeting m1 --ledger {nth}.ledger");
+        context.run(&run).expect(0);
+        context.file("people.csv", list(nth, 1));
+        let ran = context.run(&run);
+        assert_eq!(ran.code, Some(2), "{headings:?}: {ran}");
+        assert!(ran.stderr.contains("stand for other people now"), "{headings:?}: {ran}");
+    }
+}
+
+#[test]
+fn a_list_that_tells_nobody_apart_says_so_once() {
+    let context = Context::new();
+    context.file("people.csv", "id,seat\na1,7\na2,8\n");
+    let told = "ids that come to other people cannot be noticed";
+    for line in ["check people.csv", "run people.csv --meeting m1 --ledger l.ledger"] {
+        let ran = context.run(line).expect(0);
+        assert_eq!(ran.stderr.matches(told).count(), 1, "{ran}");
+    }
+}
+
+#[test]
 fn a_run_that_comes_to_no_plan_looks_before_it_writes_its_files() {
     let context = Context::new();
     context.file("people.csv", numbered(0..20));

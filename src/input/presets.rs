@@ -2,9 +2,9 @@
 //!
 //! A preset is data. It is recognised by its signature (columns that no other system's header has
 //! together), says which columns are the id, the names and the e-mail, and which status values
-//! leave a row out. Values that a table does not list stay in, and are said aloud: nobody is left
-//! out by a status that was not known here, and nobody is enrolled by it unseen. Header words come from public exports and from the systems' own sources and
-//! help pages; where a system translates its headers, a language is known only if such a source
+//! leave a row out. Values that a table does not list stay in, and are told: nobody is left
+//! out by a status that was not known here, and nobody is enrolled by it unseen. Header words come
+//! from public exports and from the systems' own sources and help pages; where a system translates its headers, a language is known only if such a source
 //! was at hand, and adding one is adding words to the system's row.
 
 use std::{collections::HashSet, str::FromStr, sync::LazyLock};
@@ -72,9 +72,26 @@ const PRETIX_OUT: &[&str] = &[
 const PRETIX_IN: &[&str] =
     &["Paid", "Pending", "bezahlt", "ausstehend", "payé", "en attente", "pagado", "pendiente"];
 
-const FIRST: &[&str] = &["First Name"];
-const LAST: &[&str] = &["Last Name"];
 const EMAIL: &[&str] = &["Email"];
+
+/// A system of which nothing is known yet.
+const NOTHING: Preset = Preset {
+    name: "",
+    title: "",
+    signatures: &[],
+    id: &[],
+    first_name: &[],
+    last_name: &[],
+    full_name: &[],
+    email: &[],
+    status: &[],
+    traps: &[],
+    advice: None,
+};
+
+/// One that calls names and address as most do.
+const NAMES_AND_EMAIL: Preset =
+    Preset { first_name: &["First Name"], last_name: &["Last Name"], email: EMAIL, ..NOTHING };
 
 /// Every known export. Adding a system is adding a row.
 pub(super) static PRESETS: &[Preset] = &[
@@ -83,17 +100,13 @@ pub(super) static PRESETS: &[Preset] = &[
         title: "Eventbrite attendee summary",
         signatures: &[&["Order #", "Attendee #"]],
         id: &["Attendee #"],
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: &[],
-        email: EMAIL,
         status: &[status(
             "Attendee Status",
             &["Not Attending", "Refunded", "Deleted", "Cancelled", "Canceled"],
             &["Attending", "Checked In"],
         )],
         traps: &["Order #"],
-        advice: None,
+        ..NAMES_AND_EMAIL
     },
     // German, French and Spanish: pretix' own translations (`src/pretix/locale`), in which the
     // header is written for a user of that language.
@@ -150,7 +163,7 @@ pub(super) static PRESETS: &[Preset] = &[
             "Código de la orden",
             "ID de posición",
         ],
-        advice: None,
+        ..NOTHING
     },
     Preset {
         name: "zoom",
@@ -159,16 +172,12 @@ pub(super) static PRESETS: &[Preset] = &[
             &["First Name", "Last Name", "Email", "Registration Time", "Approval Status"],
             &["Name (Original Name)", "User Email"],
         ],
-        id: &[],
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: &[],
         email: &["Email", "User Email"],
         status: &[status("Approval Status", &["denied", "cancelled", "canceled"], &["approved"])],
-        traps: &[],
         advice: Some(
             "Zoom exports no id; the e-mail can serve, but reports of attendees and participants repeat it for each join: prefer the registration report",
         ),
+        ..NAMES_AND_EMAIL
     },
     Preset {
         name: "luma",
@@ -179,17 +188,13 @@ pub(super) static PRESETS: &[Preset] = &[
             &["guest_id", "approval_status"],
         ],
         id: &["guest_id", "api_id"],
-        first_name: FIRST,
-        last_name: LAST,
         full_name: &["name"],
-        email: EMAIL,
         status: &[status(
             "approval_status",
             &["pending_approval", "declined", "invited", "waitlist", "rejected"],
             &["approved"],
         )],
-        traps: &[],
-        advice: None,
+        ..NAMES_AND_EMAIL
     },
     Preset {
         name: "tito",
@@ -206,63 +211,50 @@ pub(super) static PRESETS: &[Preset] = &[
             &["", "false", "no", "0"],
         )],
         traps: &["Order Reference", "Number"],
-        advice: None,
+        ..NOTHING
     },
     Preset {
         name: "meetup",
         title: "Meetup attendees",
         signatures: &[&["User ID", "RSVP"]],
         id: &["User ID"],
-        first_name: &[],
-        last_name: &[],
         full_name: &["Name"],
-        email: &[],
         status: &[status("RSVP", &["No", "Waitlist", "Waitlisted"], &["Yes"])],
-        traps: &[],
         advice: Some("Meetup exports no e-mail, so it can fill a meeting and no webinar"),
+        ..NOTHING
     },
     Preset {
         name: "connpass",
         title: "connpass participants",
         signatures: &[&["受付番号", "ユーザー名", "参加ステータス"]],
         id: &["受付番号"],
-        first_name: &[],
-        last_name: &[],
-        full_name: &[],
-        email: &[],
         status: &[status("参加ステータス", &["参加キャンセル", "キャンセル", "補欠"], &["参加"])],
-        traps: &[],
         advice: Some("connpass exports no e-mail, so it can fill a meeting and no webinar"),
+        ..NOTHING
     },
     Preset {
         name: "teams",
         title: "Microsoft Teams attendance report",
         signatures: &[&["Participant ID (UPN)", "First Join"]],
-        id: &[],
-        first_name: &[],
-        last_name: &[],
         full_name: &["Name"],
         email: EMAIL,
-        status: &[],
-        traps: &[],
         advice: Some(
             "Teams exports no id; try --map id='Participant ID (UPN)' (guests may have none)",
         ),
+        ..NOTHING
     },
     Preset {
         name: "indico",
         title: "Indico registrations",
         signatures: &[&["ID", "Name", "Registration state"]],
         id: &["ID"],
-        first_name: FIRST,
-        last_name: LAST,
         full_name: &["Name"],
         email: &["Email Address", "Email"],
         status: &[status("Registration state", &["Withdrawn", "Rejected"], &["Completed"])],
-        traps: &[],
         advice: Some(
             "Indico numbers the registrations of every event from 1: give --id-prefix when several events share a target",
         ),
+        ..NAMES_AND_EMAIL
     },
     Preset {
         name: "google-forms",
@@ -274,10 +266,6 @@ pub(super) static PRESETS: &[Preset] = &[
             &["Marca temporal", "Dirección de correo electrónico"],
             &["タイムスタンプ", "メールアドレス"],
         ],
-        id: &[],
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: &[],
         email: &[
             "Email Address",
             "E-Mail-Adresse",
@@ -285,57 +273,37 @@ pub(super) static PRESETS: &[Preset] = &[
             "Dirección de correo electrónico",
             "メールアドレス",
         ],
-        status: &[],
         traps: &["Timestamp", "Zeitstempel", "Horodateur", "Marca temporal", "タイムスタンプ"],
         advice: Some("Google Forms exports no id; the e-mail can serve"),
+        ..NAMES_AND_EMAIL
     },
     Preset {
         name: "hubspot",
         title: "HubSpot contacts",
         signatures: &[&["Record ID", "First Name", "Last Name", "Email"]],
         id: &["Record ID"],
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: &[],
-        email: EMAIL,
-        status: &[],
-        traps: &[],
-        advice: None,
+        ..NAMES_AND_EMAIL
     },
     Preset {
         name: "salesforce",
         title: "Salesforce campaign members report",
         signatures: &[&["Campaign Member ID", "Member Status"]],
         id: &["Campaign Member ID"],
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: &[],
-        email: EMAIL,
-        status: &[],
         traps: &["Campaign ID"],
-        advice: None,
+        ..NAMES_AND_EMAIL
     },
     Preset {
         name: "ringcentral",
         title: "RingCentral Events (Hopin) registrants",
         signatures: &[&["ExternalBarcode", "FirstName", "LastName", "Email"]],
         id: &["ExternalBarcode"],
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: &[],
-        email: EMAIL,
-        status: &[],
-        traps: &[],
-        advice: None,
+        ..NAMES_AND_EMAIL
     },
     Preset {
         name: "cvent",
         title: "Cvent registrations",
         signatures: &[&["Registration ID", "Reg Type", "Registration Status"]],
         id: &["Registration ID"],
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: &[],
         email: &["Email", "Email Address"],
         status: &[status(
             "Registration Status",
@@ -343,24 +311,19 @@ pub(super) static PRESETS: &[Preset] = &[
             &["Accepted"],
         )],
         traps: &["Confirmation Number"],
-        advice: None,
+        ..NAMES_AND_EMAIL
     },
     Preset {
         name: "wild-apricot",
         title: "Wild Apricot registrations",
         signatures: &[&["Registration ID", "Registration status"]],
         id: &["Registration ID"],
-        first_name: FIRST,
-        last_name: LAST,
-        full_name: &[],
-        email: EMAIL,
         status: &[status(
             "Registration status",
             &["Cancelled", "Canceled", "On waitlist", "Waitlisted"],
             &["Confirmed"],
         )],
-        traps: &[],
-        advice: None,
+        ..NAMES_AND_EMAIL
     },
 ];
 
@@ -412,12 +375,11 @@ pub enum PresetChoice {
 
 /// A name that is no preset's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no preset; there are none, {list}", list = names().join(", "))]
+#[error("`{0}` is no preset; there are none, {list}", list = preset_names().join(", "))]
 pub struct UnknownPreset(pub String);
 
 /// The names that `--preset` takes, beside `none`.
-#[must_use]
-pub fn names() -> Vec<&'static str> {
+pub fn preset_names() -> Vec<&'static str> {
     PRESETS.iter().map(|preset| preset.name).collect()
 }
 
