@@ -190,19 +190,17 @@ impl Plan {
     }
 
     /// The rows to be posted or adopted, read from the input once more as their turn comes, each
-    /// with what the webinar's list shows of it.
-    ///
-    /// # Errors
-    /// [`InputError`] when the copy of the input cannot be read.
-    pub fn work<'a>(&'a self, input: &Snapshot) -> Result<PlannedRows<'a>, InputError> {
-        Ok(PlannedRows {
+    /// with what the webinar's list shows of it. Where there are none, nothing is read.
+    pub fn work<'a>(&'a self, input: &'a Snapshot) -> PlannedRows<'a> {
+        PlannedRows {
             plan: self,
-            rows: input.rows()?,
+            input,
+            rows: None,
             row: Row::new(),
             fingerprinter: Fingerprinter::new(self.key),
             next: 0,
             left: self.counts.to_post + self.counts.held,
-        })
+        }
     }
 
     fn count(&mut self) {
@@ -432,7 +430,9 @@ impl Pass<'_> {
 /// The rows of a plan that are to be posted or adopted.
 pub struct PlannedRows<'a> {
     plan: &'a Plan,
-    rows: Rows,
+    input: &'a Snapshot,
+    /// Once the first row is asked for.
+    rows: Option<Rows>,
     row: Row,
     fingerprinter: Fingerprinter,
     next: usize,
@@ -440,19 +440,20 @@ pub struct PlannedRows<'a> {
     left: u64,
 }
 
-impl Iterator for PlannedRows<'_> {
-    type Item = Result<(Work, Option<RemoteMatch>), InputError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl PlannedRows<'_> {
+    /// Reads on to the next row with something to be sent.
+    fn read(&mut self) -> Result<Option<(Work, Option<RemoteMatch>)>, InputError> {
         while self.left > 0 {
-            match self.rows.read(&mut self.row) {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
+            let rows = match &mut self.rows {
+                Some(rows) => rows,
+                none => none.insert(self.input.rows()?),
+            };
+            if !rows.read(&mut self.row)? {
+                break;
             }
-            let decision = self.plan.rows.get(self.next)?;
+            let decision = self.plan.rows.get(self.next).map(|decision| decision.action);
             self.next += 1;
-            if !matches!(decision.action, Action::Enrol | Action::Adopt) {
+            if !matches!(decision, Some(Action::Enrol | Action::Adopt)) {
                 continue;
             }
             self.left -= 1;
@@ -460,9 +461,17 @@ impl Iterator for PlannedRows<'_> {
             if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
                 let (sent, shown) = (sent_digest(&registrant), self.plan.remote.of(&registrant));
                 let person = self.row.mark(&mut self.fingerprinter);
-                return Some(Ok((Work::new(registrant, sent, person, self.row.line()), shown)));
+                return Ok(Some((Work::new(registrant, sent, person, self.row.line()), shown)));
             }
         }
-        None
+        Ok(None)
+    }
+}
+
+impl Iterator for PlannedRows<'_> {
+    type Item = Result<(Work, Option<RemoteMatch>), InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
     }
 }

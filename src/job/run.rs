@@ -328,7 +328,7 @@ impl<T: Transport> Import<'_, T> {
         };
         let begin = self.begin(&mut plan);
         let failed = |error: InputError| Stop::Input(error.to_string());
-        let work = plan.work(self.input)?.map(|work| work.map_err(failed));
+        let work = plan.work(self.input).map(|work| work.map_err(failed));
         let tally = engine.enrol(work, begin, |progress| tell(Event::Going(progress))).await;
         let mut ledger = writer.finish();
         let mut stop = self.client.stop.cause();
