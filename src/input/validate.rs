@@ -163,7 +163,6 @@ pub struct Validator {
     /// Of each address that a row without a fault has: the place of the row's id.
     addresses: Places,
     trap: TrapWatch,
-    /// A buffer of [`Row::fingerprint_with`].
 }
 
 impl Validator {

@@ -156,8 +156,7 @@ impl<T: Transport> Engine<'_, T> {
     where
         I: Iterator<Item = Result<(Work, Option<RemoteMatch>), Stop>>,
     {
-        let mails = matches!(self.target, Target::Webinar(_));
-        let mut doubts = Reconciler::new(self.conduct.max_attempts, mails);
+        let mut doubts = Reconciler::new(self.conduct.max_attempts);
         for (work, ripe) in begin.lost {
             self.doubt(&mut doubts, work, ripe);
         }

@@ -11,9 +11,8 @@
 //! A list may be late, and Microsoft says nowhere by how much. So a list proves a row absent only if
 //! it shows a registrant that was acknowledged after the row's attempt was given up (a watermark of
 //! how fresh the list is), or if that attempt was given up more than [`PROVEN_BY_AGE`] ago. Where no
-//! watermark can come any more, a meeting's row is posted again and the list is asked until it shows
-//! it: that registrant is the watermark for all the others, so such rows go one, two, four … at a
-//! time. A virtual event's row stays unknown, for each POST sends a mail.
+//! watermark can come any more, a row is posted again and the list is asked until it shows it: that
+//! registrant is the watermark for all the others, so such rows go one, two, four … at a time.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -88,8 +87,6 @@ pub struct Reconciler {
     /// After so many lost results a row stays unknown for this run; after so many lists without it
     /// an accepted one goes on awaiting its link.
     most: u32,
-    /// Whether a POST sends a mail: then none is sent on mere likelihood.
-    mails: bool,
     /// Lost, or removed and not yet seen to be gone.
     open: Vec<Pending>,
     /// Enrolled after it had been lost.
@@ -110,12 +107,10 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Nobody to look for yet. `most`: after so many lost results a row stays unknown for this run;
-    /// `mails`: whether a POST sends a mail.
-    pub fn new(most: u32, mails: bool) -> Self {
+    /// Nobody to look for yet. `most`: after so many lost results a row stays unknown for this run.
+    pub fn new(most: u32) -> Self {
         Self {
             most,
-            mails,
             open: Vec::new(),
             posted_again: Vec::new(),
             fresh: VecDeque::new(),
@@ -275,8 +270,6 @@ impl Reconciler {
                 work.missed += 1;
                 let not_before = list.begun + pause(work.missed);
                 self.open.push(Pending { work, not_before });
-            } else if self.mails {
-                self.given_up += 1;
             } else if guesses > 0 {
                 guesses -= 1;
                 guessed += 1;
@@ -473,7 +466,7 @@ mod tests {
 
     #[test]
     fn a_row_is_judged_only_after_its_settling_time() {
-        let mut doubts = Reconciler::new(5, false);
+        let mut doubts = Reconciler::new(5);
         doubts.add(work("a", 1), S * 11);
         doubts.add(work("b", 1), S * 15);
         assert_eq!(doubts.next_list_at(true), Some(S * 15));
@@ -486,14 +479,14 @@ mod tests {
 
     #[test]
     fn a_row_that_is_lost_again_and_again_stays_unknown() {
-        let mut doubts = Reconciler::new(3, false);
+        let mut doubts = Reconciler::new(3);
         doubts.add(work("a", 3), S);
         assert_eq!((doubts.open(), doubts.given_up()), (0, 1));
     }
 
     #[test]
     fn what_was_enrolled_after_an_absent_is_counted_once_more() {
-        let mut doubts = Reconciler::new(3, false);
+        let mut doubts = Reconciler::new(3);
         doubts.recheck(work("a", 1), S);
         doubts.recheck(work("b", 1), S);
         assert!(!doubts.is_settled());
@@ -506,7 +499,7 @@ mod tests {
 
     #[test]
     fn a_list_that_cannot_be_had_is_asked_for_again_a_few_times() {
-        let mut doubts = Reconciler::new(3, false);
+        let mut doubts = Reconciler::new(3);
         let later = |failed| S * (10_u32 << failed);
         doubts.add(work("a", 1), S * 2);
         doubts.seek(work("b", 0), S);
@@ -529,7 +522,7 @@ mod tests {
 
     #[test]
     fn while_rows_are_sent_only_many_doubts_are_worth_a_list() {
-        let mut doubts = Reconciler::new(5, false);
+        let mut doubts = Reconciler::new(5);
         for n in 0..MANY_LOST {
             assert_eq!(doubts.next_list_at(false), None);
             doubts.add(work(&n.to_string(), 1), S * 11);
@@ -539,7 +532,7 @@ mod tests {
 
     #[test]
     fn an_accepted_row_is_looked_for_until_it_shows_and_never_called_absent() {
-        let mut doubts = Reconciler::new(3, false);
+        let mut doubts = Reconciler::new(3);
         assert!(doubts.seek(work("a", 0), S) && doubts.seek(work("b", 0), S * 2));
         assert_eq!(
             doubts.next_list_at(true),
@@ -561,7 +554,7 @@ mod tests {
 
     #[test]
     fn while_rows_are_sent_the_more_the_target_holds_the_more_are_gathered() {
-        let mut doubts = Reconciler::new(3, false);
+        let mut doubts = Reconciler::new(3);
         let second = |doubts: &mut Reconciler, n: usize| {
             doubts.seek(work(&n.to_string(), 0), S);
         };
@@ -590,7 +583,7 @@ mod tests {
             (None, Some(150), 600, vec![]),
             (None, Some(150_000), 601, vec!["absent a"]),
         ] {
-            let mut doubts = Reconciler::new(5, true);
+            let mut doubts = Reconciler::new(5);
             doubts.add(Work { answered_at: 100, ..work("a", 1) }, S);
             let list = ListSeen { fresh_to, ..list(S * begun, &index, 1) };
             assert_eq!(told(doubts.judge(&list, acknowledged, pause)), told_of);
@@ -601,7 +594,7 @@ mod tests {
     #[test]
     fn where_no_watermark_can_come_a_few_rows_are_posted_again_and_serve_the_others() {
         let index = seen(&[]);
-        let mut doubts = Reconciler::new(5, false);
+        let mut doubts = Reconciler::new(5);
         for id in ["a", "b", "c", "d"] {
             doubts.add(lost_at(id, S * 5), S * 15);
         }
@@ -619,18 +612,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_would_be_mailed_twice_is_not_posted_again_without_proof() {
-        let index = seen(&[]);
-        let mut doubts = Reconciler::new(5, true);
-        doubts.add(lost_at("a", S * 5), S * 15);
-        let list = ListSeen { fresh_to: None, ..list(S * 15, &index, 0) };
-        assert!(told(doubts.judge(&list, None, |_| S)).is_empty());
-        assert_eq!((doubts.open(), doubts.given_up()), (0, 1));
-    }
-
-    #[test]
     fn after_a_delete_the_list_decides_and_a_second_contradiction_ends_it() {
-        let mut doubts = Reconciler::new(9, false);
+        let mut doubts = Reconciler::new(9);
         let removed = || Work { removed: true, ..work("a", 1) };
         doubts.add(removed(), S);
         assert_eq!(told(judge(&mut doubts, S, &[], 0)), ["absent a"]);
@@ -643,7 +626,7 @@ mod tests {
 
     #[test]
     fn what_was_posted_again_is_looked_for_until_a_list_shows_it() {
-        let mut doubts = Reconciler::new(3, false);
+        let mut doubts = Reconciler::new(3);
         doubts.recheck(work("a", 1), S);
         assert!(told(judge(&mut doubts, S, &[], 0)).is_empty());
         assert_eq!(doubts.next_list_at(true), Some(S * 21));

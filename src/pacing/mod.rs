@@ -1,6 +1,6 @@
 //! Pacing: when the next request may start, and how long to wait after a failure.
 //!
-//! IdOwners: no request starts while the gate is closed, `--rate` is never exceeded in any window
+//! It promises: no request starts while the gate is closed, `--rate` is never exceeded in any window
 //! of its unit, a throttled row may always be sent again, and some request may always start in the
 //! end. Everything here is a pure state machine: time comes in as a [`Duration`](std::time::Duration)
 //! since the start of the run, chance comes from a seed, and nothing sleeps, sends or stores. What
