@@ -235,10 +235,10 @@ impl<T: Transport> Import<'_, T> {
     }
 
     /// What the target holds, so that a lost ledger, one that was restored from a backup, or another
-    /// tool's work doubles nobody. A trusted ledger has to tell by itself, unless it never had a list,
-    /// or may have lost something with the run before.
+    /// tool's work doubles nobody. A trusted ledger has to tell by itself, unless it may have lost
+    /// something with the run before.
     async fn list(&self, ledger: &mut Ledger, ruling: &Ruling) -> Result<RemoteIndex, Early> {
-        if self.conduct.trust_ledger && ledger.listed()?.at.is_some() && !ledger.was_torn() {
+        if self.conduct.trust_ledger && !ledger.was_torn() {
             return Ok(RemoteIndex::default());
         }
         let now = self.client.clock.stamp(self.client.clock.now());

@@ -143,12 +143,12 @@ fn without_the_targets_list_nobody_is_enrolled_unless_the_ledger_is_trusted() {
     --- stdout
     3 rows read:
             3  not attempted  the run did not get to them
-            3  no-list                not attempted 2, 3, 4
+            3  deadline               not attempted 2, 3, 4
     files     people.enrolled.csv, people.rejects.csv, meeting-m1
     next      run the same command again: it goes on with the 3 rows
     --- stderr
     the meeting's rule: everyone
-    error: stopped: the target's registrants could not be listed (500 InternalServerError), and without the list somebody might be enrolled twice; run again later, or with --trust-ledger where nothing but this ledger enrols here
+    error: stopped: the time set by --max-duration is over; run the same command again to go on
     ");
     assert_eq!(context.stats().posts, 0);
     context.run("run people.csv --meeting m1 --trust-ledger").expect(0);
