@@ -59,7 +59,7 @@ impl Enrolment<'_> {
                 summary,
                 reasons,
                 traffic: traffic.as_ref(),
-                learnt: learnt.map(|learnt| learnt.limit),
+                learnt: learnt.and_then(|learnt| learnt.limit),
                 ceiling: self.pace.rate,
                 settings: self.settings(line.sign_in()),
                 began: line.clock.epoch(),

@@ -64,7 +64,6 @@ pub enum Systemic {
 
 impl Verdict {
     /// The word for the ledger and the log.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -86,7 +85,6 @@ impl Verdict {
 /// Sources: Microsoft Graph, "Throttling" and "Error responses"; RFC 9110, section 15. 503 counts
 /// as "not processed" only with `Retry-After`; without it a gateway may be speaking for a server
 /// that did the work.
-#[must_use]
 pub fn verdict(call: Call, heard: Heard) -> Verdict {
     let lost = if call == Call::Create { Verdict::Unknown } else { Verdict::Again };
     let (status, retry_after) = match heard {
