@@ -95,7 +95,8 @@ pub(crate) fn ideal(mut server: Server, mut latency: Latency, rows: u64, counted
         let at = arrival.max(last);
         let mut at = server.limit.free_at(at);
         let sent = at - trip / 8.0;
-        let wait = waits.iter().filter(|wait| (wait.0..wait.1).contains(&sent));
+        // Rounding must not put what was sent at the moment of a refusal before it.
+        let wait = waits.iter().filter(|wait| (wait.0 - 1e-9..wait.1).contains(&sent));
         if let Some(until) = wait.map(|wait| wait.1).max_by(f64::total_cmp) {
             // A little later, so that rounding does not put it back inside.
             arrivals.push(Reverse((Time(until + 1e-6 + trip / 8.0), Time(trip))));

@@ -7,7 +7,7 @@
 use super::flow::Flow;
 
 /// The refusals between two openings of the gate. Times are seconds since the start of the run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(in crate::pacing) struct Event {
     /// When the first of the refused calls was sent.
     pub(in crate::pacing) sent: f64,

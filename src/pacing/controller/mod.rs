@@ -155,11 +155,11 @@ impl Controller {
     }
 
     /// The gate opened after an event.
-    pub(super) fn opened(&mut self, event: Event) {
+    pub(super) fn opened(&mut self, event: &Event) {
         self.longest = self.longest.max(event.wait);
         if event.named {
             self.sounding = None;
-            self.conclude(&event);
+            self.conclude(event);
             return;
         }
         self.sounding = Some(match self.sounding.take() {
@@ -170,7 +170,7 @@ impl Controller {
                 let last = event.last.min(first.last);
                 (Event { opening: event.opening, wait, slack, refusals, last, ..first }, waits + 1)
             }
-            None => (Event { slack: event.wait, ..event }, 1),
+            None => (Event { slack: event.wait, ..*event }, 1),
         });
     }
 

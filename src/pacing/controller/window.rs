@@ -48,7 +48,9 @@ impl Window {
             start: event.opening,
             ..Self::default()
         };
-        window.seconds = window.usual(event.opening - from, event, flow);
+        // A wait in whole seconds is half a second too long on average.
+        let late = if event.named { event.slack / 2.0 } else { 0.0 };
+        window.seconds = Self::usual(event.opening - from, late, event, flow);
         window
     }
 
@@ -103,14 +105,22 @@ impl Window {
             return true;
         }
         if finding == Finding::Chance && !beyond {
+            // What was refused is not used up.
+            self.in_round = self.in_round.saturating_sub(whole(event.refusals));
             return false;
         }
         if !self.known {
             let used = whole(flow.count(self.start, event.opening));
             let elapsed = event.opening - self.start;
             let length = if event.named { elapsed } else { elapsed.max(self.seconds) };
-            self.seconds = self.usual(length, event, flow);
-            self.known = beyond || finding == Finding::Limit && used * 100 >= self.quota * 85;
+            // Where the second event agrees with the first about the length, it is that.
+            if (length - self.seconds).abs() > event.slack + flow.trip() {
+                self.seconds = Self::usual(length, 0.0, event, flow);
+            }
+            self.known = beyond
+                || event.refusals >= 2.0
+                    && finding == Finding::Limit
+                    && used * 100 >= self.quota * 85;
             self.quota = self.quota.min(used);
         }
         self.seconds = self.learnt.take().unwrap_or(self.seconds);
@@ -124,33 +134,27 @@ impl Window {
     /// reasons that are no such window's?
     fn is_odd(&mut self, flow: &Flow, event: &Event, finding: Finding) -> bool {
         let edge = if event.named {
-            (event.wait - event.slack) * self.per_second() < 2.0
+            (event.wait - event.slack) * self.per_second().max(8.0 / self.seconds) < 2.0
         } else {
             whole(flow.count(event.at - self.seconds, event.opening)) * 100 >= self.quota * 85
         };
         if edge {
             self.margin = (self.margin + 0.3 * flow.trip()).min(0.05 * self.seconds);
-        } else {
-            self.odd += 1;
         }
+        // Round after round refused, it is no matter of a margin.
+        self.odd += u32::from(!edge || self.calm < 2);
         self.odd >= 2 || !edge && finding == Finding::Limit
     }
 
     /// The usual length nearest to `seconds`, if it is near enough to be meant: within the doubt of
-    /// the wait and of half a round trip.
-    fn usual(&self, seconds: f64, event: &Event, flow: &Flow) -> f64 {
-        let doubt = (flow.trip() / 2.0 + 0.05).max(0.15);
-        let meant = |usual: &f64| {
-            let over = seconds - usual;
-            over >= -doubt - if event.named { event.slack } else { 0.0 }
-                && over <= doubt + event.slack
-        };
-        // A wait in whole seconds is half a second too long on average.
-        let likely = seconds - if event.named { event.slack / 2.0 } else { 0.0 };
-        let near = |usual: &f64| (usual - likely).abs();
+    /// the wait and of half a round trip. `late` is how much too long it is on average.
+    fn usual(seconds: f64, late: f64, event: &Event, flow: &Flow) -> f64 {
+        let doubt = event.slack + (flow.trip() / 2.0 + 0.05).max(0.15);
+        let early = if event.named { doubt } else { doubt - event.slack };
+        let near = |usual: &f64| (usual - seconds + late).abs();
         USUAL
             .into_iter()
-            .filter(meant)
+            .filter(|usual| (seconds - doubt..=seconds + early).contains(usual))
             .min_by(|a, b| near(a).total_cmp(&near(b)))
             .unwrap_or(seconds.max(0.1))
     }

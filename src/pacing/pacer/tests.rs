@@ -161,7 +161,7 @@ fn the_ceiling_holds_across_a_restart() {
     let mut run = Run::new(Pacer::new(settings.clone()), 100);
     run.until(secs(10.0), |_| Answer::Accepted);
     assert_eq!(run.sends.len(), 15);
-    let recent = run.sends.iter().map(|at| run.now - *at - TRIP).collect();
+    let recent = run.sends.iter().map(|at| run.now.saturating_sub(*at + TRIP)).collect();
     let mut next = Run::new(Pacer::new(settings).with_recent(recent), 85);
     next.until(secs(15.0), |_| Answer::Accepted);
     assert_eq!(next.sends.len(), 0, "the first run's calls still count");
@@ -349,7 +349,7 @@ proptest! {
                 Answer::Throttled { retry_after }
             });
             let last = run.sends[run.sends.len() - 500];
-            (run.now.as_secs_f64(), waits, (run.now - last).as_secs_f64(), run.pacer.learnt())
+            (run.now.as_secs_f64(), waits, run.now.saturating_sub(last).as_secs_f64(), run.pacer.learnt())
         };
         let (clean, _, rest, _) = run(&[]);
         let (time, waits, rest_after, learnt) = run(&refusals);
