@@ -15,9 +15,6 @@ use crate::{
     pacing::{Heard, RetryAfter, Verdict},
 };
 
-/// The share of its limit in use, where Graph tells it (documented for identity and access).
-const LIMIT_SHARE: &str = "x-ms-throttle-limit-percentage";
-
 /// One attempt that was sent, and what came of it.
 pub struct Exchange {
     /// Sent as `client-request-id`.
@@ -45,6 +42,14 @@ impl Exchange {
     #[must_use]
     pub fn error(&self) -> GraphError {
         self.result.as_ref().map(|r| GraphError::read(&r.body)).unwrap_or_default()
+    }
+
+    /// How long this request alone is to rest before it is sent again: what a 5xx says. A 429 (509)
+    /// closes the gate for all instead.
+    pub fn rest(&self) -> Option<Duration> {
+        let response = self.result.as_ref().ok()?;
+        let failed = response.status.is_server_error() && response.status.as_u16() != 509;
+        failed.then(|| RetryAfter::from_headers(&response.headers).0.duration())?
     }
 
     /// The failure in words without personal data: status and Graph's code, or the transport's.
@@ -109,10 +114,4 @@ pub(super) fn retry_after(result: &Result<Response, TransportError>) -> RetryAft
         tracing::warn!("{oddity}");
     }
     retry_after
-}
-
-/// How much of its limit the caller uses, where Graph tells.
-pub(super) fn limit_share(result: &Result<Response, TransportError>) -> Option<f64> {
-    let share: f64 = result.as_ref().ok()?.header(LIMIT_SHARE)?.trim().parse().ok()?;
-    share.is_finite().then_some(share)
 }

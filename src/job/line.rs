@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     clock::Clock,
     contact::Contact,
-    exchange::{Exchange, heard, limit_share, request, retry_after},
+    exchange::{Exchange, heard, request, retry_after},
     refusal::{Refusal, is_policy},
     stop::{Stop, StopFlag},
 };
@@ -26,7 +26,9 @@ use crate::{
         draft::Draft,
         transport::{Response, Transport, TransportError},
     },
-    pacing::{Answer, Bucket, Buckets, Call, Step, Systemic, Ticket, Verdict, View, verdict},
+    pacing::{
+        Answer, Backoff, Bucket, Buckets, Call, Step, Systemic, Ticket, Verdict, View, verdict,
+    },
 };
 
 /// After this long without anything but failures the run ends with 5. Ten minutes outlast a
@@ -34,8 +36,8 @@ use crate::{
 pub const OUTAGE: Duration = Duration::from_secs(600);
 
 /// So many error answers in a row (5xx) to one request that may be repeated are an answer. With the
-/// backoff between them they take about half a minute.
-const ERRORS: u32 = 8;
+/// backoff between them they take one to three minutes.
+const ERRORS: u32 = 12;
 
 /// Everything that a request needs beside itself.
 pub struct Line<T> {
@@ -250,6 +252,7 @@ impl<T: Transport> Line<T> {
     pub async fn inquire(&self, call: Call, draft: &Draft) -> Result<Exchange, Refusal> {
         let mut signed_in_again = false;
         let mut errors = 0;
+        let mut backoff = Backoff::new(self.random.borrow_mut().u64(..));
         loop {
             let sent = self.send(None, call, draft, self.fresh_id()).await;
             let Ok(exchange) = sent else { return Err(Refusal::Stopped) };
@@ -257,13 +260,14 @@ impl<T: Transport> Line<T> {
                 Verdict::Done => return Ok(exchange),
                 // A server that answers this request with an error again and again means it; a
                 // network that carries nothing is given until the outage's end.
-                Verdict::Again if exchange.status().is_some() => {
-                    errors += 1;
+                Verdict::Again => {
+                    errors += u32::from(exchange.status().is_some());
                     if errors >= ERRORS {
                         return Err(Refusal::Failing(exchange.words()));
                     }
+                    self.rest(exchange.rest().unwrap_or_else(|| backoff.next_wait())).await;
                 }
-                Verdict::Throttled | Verdict::Again => {}
+                Verdict::Throttled => {}
                 Verdict::SignIn if !signed_in_again => signed_in_again = true,
                 Verdict::Unknown => return Err(Refusal::Unknown),
                 _ => {
@@ -271,6 +275,15 @@ impl<T: Transport> Line<T> {
                     return Err(Refusal::Word { status, error, verdict: exchange.verdict });
                 }
             }
+        }
+    }
+
+    /// Lets one request rest while others go on, or until the run is stopped.
+    pub async fn rest(&self, wait: Duration) {
+        tokio::select! {
+            biased;
+            () = self.stop.wait() => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 
@@ -352,13 +365,7 @@ impl<T: Transport> Line<T> {
             Answer::Failed => one_more(&self.counts.failed),
             Answer::Accepted | Answer::Other => {}
         }
-        {
-            let mut buckets = self.buckets.borrow_mut();
-            if let Some(share) = limit_share(result) {
-                buckets.of(bucket).near_limit(now, share);
-            }
-            buckets.answered(bucket, ticket, now, answer);
-        }
+        self.buckets.borrow_mut().answered(bucket, ticket, now, answer);
         if let Some(stop) = self.contact.note(result) {
             self.stop.raise(stop);
         }

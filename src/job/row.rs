@@ -27,7 +27,7 @@ use crate::{
         webinar::{Accepted, Webinar},
     },
     ledger::{Attempt, Becomes, Granted, Intent, LedgerError, Purpose, Scribe, Seq, Settlement},
-    pacing::{Call, Verdict},
+    pacing::{Bucket, Call, Verdict},
     registrant::BadLink,
 };
 
@@ -110,7 +110,13 @@ impl<T: Transport> Desk<'_, T> {
             }
             tracing::trace!(request = %exchange.client_request_id, "its outcome is on disk");
             match outcome {
-                Outcome::Again => {}
+                // It alone; the pace counts it as still to be done.
+                Outcome::Again => {
+                    if let Some(wait) = exchange.rest() {
+                        self.line.pacing(|buckets| buckets.of(Bucket::Writes).add_rows(1));
+                        self.line.rest(wait).await;
+                    }
+                }
                 Outcome::Removed => work.remove_first = false,
                 Outcome::End(end) => return end,
             }
@@ -210,7 +216,7 @@ impl<T: Transport> Desk<'_, T> {
             }
             // A DELETE that fails again and again is one row's trouble; a POST that cannot even be
             // sent is everybody's, and the line ends the run when that lasts.
-            Verdict::Again | Verdict::Done if call == Call::Remove => {
+            Verdict::Again | Verdict::Done if call == Call::Remove && exchange.rest().is_none() => {
                 (in_doubt("not-removed", &exchange.words()), Outcome::End(doubted(work)))
             }
             Verdict::Done => match self.target {

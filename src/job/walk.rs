@@ -363,7 +363,9 @@ impl<T: Transport> Import<'_, T> {
         let rows = plan.to_post + in_doubt;
         let settings = Settings { rows, learnt, ..self.pace.clone() };
         let recent = self.recent_sends(ledger)?;
-        let pacer = Pacer::new(settings).with_recent(recent);
+        // What the server asked an earlier run to wait holds for this one.
+        let wait = learnt.map_or(Duration::ZERO, |learnt| learnt.wait());
+        let pacer = Pacer::new(settings).with_recent(recent).waiting(self.line.clock.now(), wait);
         self.line.pacing(|buckets| {
             let writes = buckets.of(Bucket::Writes);
             // A registration may have been enabled just now.
@@ -386,12 +388,10 @@ impl<T: Transport> Import<'_, T> {
     }
 
     fn keep_pace(&self, ledger: &mut Ledger) -> Result<(), LedgerError> {
-        let learnt = self.line.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
+        let now = self.line.clock.now();
+        let learnt = self.line.pacing(|buckets| buckets.of(Bucket::Writes).kept(now));
         match learnt {
-            Some(learnt) => {
-                let at = self.line.clock.stamp(self.line.clock.now());
-                ledger.keep_pace(WRITES, &learnt.to_json(), at)
-            }
+            Some(learnt) => ledger.keep_pace(WRITES, &learnt.to_json(), self.line.clock.stamp(now)),
             None => Ok(()),
         }
     }

@@ -222,9 +222,6 @@ impl Pacer {
         }
     }
 
-    /// Without effect: the header is documented for identity and access only. To go with its caller.
-    pub fn near_limit(&mut self, _now: Duration, _share: f64) {}
-
     fn failed(&mut self, ticket: &Ticket, now: Duration) {
         let covered = self.budget.failed();
         if covered && self.answered && self.failing.is_none() {
