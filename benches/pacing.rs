@@ -1,9 +1,8 @@
 //! `cargo bench --bench pacing`: the pacing code against models of throttling servers, in virtual
 //! time, beside what others do. Prints Markdown.
 //!
-//! `-- own`, `-- short`, `-- rivals`, `-- cuts`, `-- noise`, `-- back`, `-- stray` or `-- ablation` prints
-//! one part; the ablation, which takes most of the time, only by name. `-- --write` puts all eight
-//! into `docs/pacing.md`, below its marker.
+//! `-- table` or `-- rivals` prints one part; `-- --tune` takes other seeds than the published tables;
+//! `-- --write` puts both parts into `docs/pacing.md`, below its marker.
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
 #[path = "pacing/mod.rs"]
@@ -11,46 +10,31 @@ mod models;
 
 use std::io;
 
-use models::{odd, report};
+use models::groups;
 
 /// The part of the document that is written by the bench begins here.
 const MARKER: &str = "<!-- written by cargo bench --bench pacing -- --write -->\n\n";
 
-/// A part of the report.
-type Part = fn() -> String;
-
 fn main() -> io::Result<()> {
-    // cargo adds `--bench`.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let write = wanted.iter().any(|arg| arg == "--write");
-    let parts: [(&str, Part); 8] = [
-        ("own", report::own),
-        ("short", report::short),
-        ("rivals", report::rivals),
-        ("cuts", report::cuts),
-        ("noise", report::noise),
-        ("back", odd::back_to_back),
-        ("stray", odd::stray),
-        ("ablation", report::ablation),
-    ];
+    let has = |name: &str| std::env::args().any(|arg| arg == name);
+    // Whoever tunes the controller must not look at the seeds that judge it.
+    let seeds = if has("--tune") { 1_000..1_006 } else { 201..217 };
+    let (only_table, only_rivals) = (has("table"), has("rivals"));
     let mut text = String::new();
-    for (name, part) in parts {
-        if write || wanted.is_empty() && name != "ablation" || wanted.iter().any(|arg| arg == name)
-        {
-            let part = part();
-            if !write {
-                print!("{part}");
-            }
-            text += &part;
-        }
+    if !only_rivals {
+        text += &groups::table(&seeds, if has("--tune") { 5 } else { 2 });
     }
-    if write {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/pacing.md");
-        let document = std::fs::read_to_string(path)?;
-        let (head, _) = document
-            .split_once(MARKER)
-            .ok_or_else(|| io::Error::other("docs/pacing.md has no marker"))?;
-        std::fs::write(path, format!("{head}{MARKER}{}\n", text.trim_end()))?;
+    if !only_table {
+        text += &groups::rivals(&seeds);
     }
-    Ok(())
+    if !has("--write") {
+        print!("{text}");
+        return Ok(());
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/pacing.md");
+    let document = std::fs::read_to_string(path)?;
+    let (head, _) = document
+        .split_once(MARKER)
+        .ok_or_else(|| io::Error::other("docs/pacing.md has no marker"))?;
+    std::fs::write(path, format!("{head}{MARKER}{}\n", text.trim_end()))
 }

@@ -1,6 +1,6 @@
 //! Pacing in virtual time: models of throttling servers, a world that carries requests to them, the
-//! clients under comparison, and the tables. The bench prints everything; a test asserts a small
-//! part with the same code.
+//! clients under comparison, and the groups of cells. The bench prints everything; a test asserts a
+//! small part with the same code.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -11,8 +11,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod client;
-pub(crate) mod odd;
-pub(crate) mod report;
+pub(crate) mod groups;
 pub(crate) mod rivals;
 pub(crate) mod server;
 pub(crate) mod world;

@@ -10,7 +10,7 @@ use super::world::IN_FLIGHT;
 
 /// A strategy.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum ContestedRow {
+pub(crate) enum Rival {
     /// Each request waits for itself, three retries: the retry handler of the Graph SDKs.
     Sdk,
     /// One Retry-After stops everyone; no other limit.
@@ -22,10 +22,9 @@ pub(crate) enum ContestedRow {
 }
 
 /// In the tables' order.
-pub(crate) const RIVALS: [ContestedRow; 4] =
-    [ContestedRow::Sdk, ContestedRow::Gate, ContestedRow::Arc, ContestedRow::Cubic];
+pub(crate) const RIVALS: [Rival; 4] = [Rival::Sdk, Rival::Gate, Rival::Arc, Rival::Cubic];
 
-impl ContestedRow {
+impl Rival {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sdk => "3 retries, no shared wait",

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 /// The kind of limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Model {
-    /// Token bucket, R a second, burst 2R; a refused call costs nothing.
+    /// None.
+    Free,
+    /// Token bucket, R a second; a refused call costs nothing.
     A,
     /// The same, but a refused call uses quota too, down to minus the burst.
     B,
@@ -13,10 +15,6 @@ pub(crate) enum Model {
     W(f64),
     /// A sliding window of so many seconds, R·T calls.
     S(f64),
-    /// No limit, but so large a share of the calls is refused at random, with a wait of one second.
-    N(f64),
-    /// The same over a bucket (A).
-    NA(f64),
 }
 
 /// The models in the tables' order.
@@ -35,52 +33,107 @@ impl Model {
     /// The name used in the tables.
     pub(crate) fn name(self) -> String {
         match self {
+            Self::Free => "no limit".to_owned(),
             Self::A => "A".to_owned(),
             Self::B => "B".to_owned(),
             Self::W(seconds) => format!("W{seconds}"),
             Self::S(seconds) => format!("S{seconds}"),
-            Self::N(share) => format!("N{:.0}", share * 100.0),
-            Self::NA(share) => format!("N{:.0} over A", share * 100.0),
         }
     }
 }
 
-/// A server with its counter.
+/// A limit with its counter.
 #[derive(Clone, Debug)]
-pub(crate) enum Server {
+pub(crate) enum Limit {
+    None,
     /// A and B.
-    Bucket { rate: f64, burst: f64, tokens: f64, at: f64, refusals_count: bool },
+    Bucket {
+        rate: f64,
+        burst: f64,
+        tokens: f64,
+        at: f64,
+        refusals_count: bool,
+    },
     /// W: calls used in the window that began at `start`.
-    Fixed { quota: u64, seconds: f64, start: f64, used: u64 },
+    Fixed {
+        quota: u64,
+        seconds: f64,
+        start: f64,
+        used: u64,
+    },
     /// S: the arrivals that count.
-    Sliding { quota: u64, seconds: f64, arrivals: VecDeque<f64> },
-    /// N: refusals by chance, and the limit behind them.
-    Noisy { chance: Chance, limit: Option<Box<Server>> },
-    /// After so many calls one is refused with such a wait, for no reason of the client's.
-    Stray { calls: u64, wait: f64, limit: Box<Server> },
+    Sliding {
+        quota: u64,
+        seconds: f64,
+        arrivals: VecDeque<f64>,
+    },
 }
 
 /// Refusals that have nothing to do with the client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Chance {
-    share: f64,
-    random: fastrand::Rng,
+    /// Share of the calls.
+    pub(crate) share: f64,
+    /// The wait that the answer names, in seconds.
+    pub(crate) wait: f64,
+    /// A 503, after which only its own row rests; else a 429, after which all do.
+    pub(crate) fails: bool,
 }
 
-impl Chance {
-    /// The wait of a refusal by chance, in seconds.
-    pub(crate) const WAIT: f64 = 1.0;
+/// Why a call was not accepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    /// 429, and the exact time to wait.
+    Limited(f64),
+    /// 503, likewise.
+    Failed(f64),
+}
 
-    /// Whether the next call is refused.
-    pub(crate) fn refuses(&mut self) -> bool {
-        self.random.f64() < self.share
-    }
+/// A server: its limit, and what it refuses besides.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) limit: Limit,
+    pub(crate) chance: Option<Chance>,
+    /// After so many calls one is refused with such a wait, for no reason of the client's.
+    pub(crate) stray: Option<(u64, f64)>,
+    random: fastrand::Rng,
 }
 
 impl Server {
     /// A fresh server of `rate` calls a second, whose buckets hold `burst` seconds of it, at least
     /// one call; `phase` in [0, 1) places a fixed window.
     pub(crate) fn new(model: Model, rate: f64, burst: f64, phase: f64) -> Self {
+        let random = fastrand::Rng::with_seed(phase.to_bits());
+        let limit = Limit::new(model, rate, burst, phase);
+        Self { limit, chance: None, stray: None, random }
+    }
+
+    /// Whether the next call is refused by chance.
+    pub(crate) fn chance(&mut self) -> Option<Refusal> {
+        if let Some((calls, wait)) = &mut self.stray {
+            *calls = calls.saturating_sub(1);
+            if *calls == 0 {
+                let wait = *wait;
+                self.stray = None;
+                return Some(Refusal::Limited(wait));
+            }
+        }
+        let chance = self.chance.filter(|chance| self.random.f64() < chance.share)?;
+        let why = if chance.fails { Refusal::Failed } else { Refusal::Limited };
+        Some(why(chance.wait))
+    }
+
+    /// A call arrives.
+    pub(crate) fn arrive(&mut self, now: f64) -> Result<(), Refusal> {
+        match self.chance() {
+            Some(refusal) => Err(refusal),
+            None => self.limit.arrive(now).map_err(Refusal::Limited),
+        }
+    }
+}
+
+impl Limit {
+    fn new(model: Model, rate: f64, burst: f64, phase: f64) -> Self {
         // A window that would not hold one call holds one, and is longer.
         let window = |seconds: f64| {
             if rate * seconds < 1.0 {
@@ -90,6 +143,7 @@ impl Server {
             }
         };
         match model {
+            Model::Free => Self::None,
             Model::A | Model::B => {
                 let refusals_count = model == Model::B;
                 let burst = (burst * rate).max(1.0);
@@ -103,47 +157,26 @@ impl Server {
                 let (quota, seconds) = window(seconds);
                 Self::Sliding { quota, seconds, arrivals: VecDeque::new() }
             }
-            Model::N(share) | Model::NA(share) => {
-                let random = fastrand::Rng::with_seed(phase.to_bits());
-                let limit = matches!(model, Model::NA(_))
-                    .then(|| Box::new(Self::new(Model::A, rate, burst, phase)));
-                Self::Noisy { chance: Chance { share, random }, limit }
-            }
         }
     }
 
-    /// The limit, if there is one, apart from refusals by chance.
-    pub(crate) fn apart(self) -> (Option<Self>, Option<Chance>) {
-        match self {
-            Self::Noisy { chance, limit } => (limit.map(|limit| *limit), Some(chance)),
-            Self::Stray { limit, .. } => limit.apart(),
-            limit => (Some(limit), None),
-        }
-    }
-
-    /// The limit is cut to a fifth; what is used stays used.
-    pub(crate) fn cut(&mut self, now: f64) {
+    /// The limit is changed by `factor`; what is used stays used.
+    pub(crate) fn change(&mut self, now: f64, factor: f64) {
         self.pass(now);
         match self {
+            Self::None => {}
             Self::Bucket { rate, burst, tokens, .. } => {
-                *rate /= 5.0;
-                *burst = (*burst / 5.0).max(1.0);
+                *rate *= factor;
+                *burst = (*burst * factor).max(1.0);
                 *tokens = tokens.min(*burst);
             }
             Self::Fixed { quota, seconds, .. } | Self::Sliding { quota, seconds, .. } => {
-                if *quota < 5 {
-                    *seconds *= 5.0 / *quota as f64;
-                    *quota = 1;
-                } else {
-                    *quota /= 5;
+                let calls = *quota as f64 * factor;
+                if calls < 1.0 {
+                    *seconds /= calls;
                 }
+                *quota = (calls.round() as u64).max(1);
             }
-            Self::Noisy { limit, .. } => {
-                if let Some(limit) = limit {
-                    limit.cut(now);
-                }
-            }
-            Self::Stray { limit, .. } => limit.cut(now),
         }
     }
 
@@ -151,6 +184,7 @@ impl Server {
     pub(crate) fn arrive(&mut self, now: f64) -> Result<(), f64> {
         self.pass(now);
         match self {
+            Self::None => Ok(()),
             Self::Bucket { rate, burst, tokens, refusals_count, .. } => {
                 if *tokens >= 1.0 - 1e-9 {
                     *tokens -= 1.0;
@@ -173,21 +207,6 @@ impl Server {
             Self::Sliding { quota, seconds, arrivals } => {
                 Err(arrivals[arrivals.len() - *quota as usize] + *seconds - now)
             }
-            Self::Noisy { chance, limit } => {
-                if chance.refuses() {
-                    return Err(Chance::WAIT);
-                }
-                limit.as_mut().map_or(Ok(()), |limit| limit.arrive(now))
-            }
-            Self::Stray { calls: 1, wait, .. } => {
-                let wait = *wait;
-                self.end_stray();
-                Err(wait)
-            }
-            Self::Stray { calls, limit, .. } => {
-                *calls -= 1;
-                limit.arrive(now)
-            }
         }
     }
 
@@ -195,6 +214,7 @@ impl Server {
     pub(crate) fn free_at(&mut self, now: f64) -> f64 {
         self.pass(now);
         match self {
+            Self::None => now,
             Self::Bucket { rate, tokens, .. } => now + ((1.0 - *tokens) / *rate).max(0.0),
             Self::Fixed { quota, used, .. } if *used < *quota => now,
             Self::Fixed { seconds, start, .. } => *start + *seconds + 1e-9,
@@ -202,30 +222,13 @@ impl Server {
             Self::Sliding { quota, seconds, arrivals } => {
                 arrivals[arrivals.len() - *quota as usize] + *seconds + 1e-9
             }
-            Self::Noisy { limit, .. } => limit.as_mut().map_or(now, |limit| limit.free_at(now)),
-            Self::Stray { limit, .. } => limit.free_at(now),
-        }
-    }
-
-    /// The stray refusal is over: what is left is the limit.
-    fn end_stray(&mut self) {
-        if let Self::Stray { limit, .. } = self {
-            let limit = std::mem::replace(limit, Box::new(Self::nothing()));
-            *self = *limit;
-        }
-    }
-
-    /// No limit at all.
-    fn nothing() -> Self {
-        Self::Noisy {
-            chance: Chance { share: 0.0, random: fastrand::Rng::with_seed(0) },
-            limit: None,
         }
     }
 
     /// Time passes up to `now`.
     fn pass(&mut self, now: f64) {
         match self {
+            Self::None => {}
             Self::Bucket { rate, burst, tokens, at, .. } => {
                 *tokens = (*tokens + (now - *at).max(0.0) * *rate).min(*burst);
                 *at = at.max(now);
@@ -241,7 +244,6 @@ impl Server {
                     arrivals.pop_front();
                 }
             }
-            Self::Noisy { .. } | Self::Stray { .. } => {} // The limit behind it keeps its own time.
         }
     }
 }

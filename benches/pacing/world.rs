@@ -7,7 +7,7 @@ use std::time::Duration;
 use registrant_import::pacing::RetryAfter;
 
 use super::client::{Client, Do};
-use super::server::{Chance, Server};
+use super::server::{Refusal, Server};
 
 /// How the server writes its Retry-After.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,57 +71,73 @@ impl Latency {
 }
 
 /// Seconds that an oracle needs: it sees the server's counter, is never refused by the limit, and
-/// sends as fast as the calls in flight allow while quota is left. Chance it cannot see: such a
-/// refusal stops all of its calls for the wait, and what is in flight by then goes on.
-pub(crate) fn ideal(server: Server, mut latency: Latency, rows: u64) -> f64 {
-    let (mut limit, mut chance) = server.apart();
+/// sends as fast as the calls in flight allow while quota is left. Chance it cannot see: a 429 stops
+/// all of its calls for the wait, and what is in flight by then goes on; a 503 rests its own row.
+/// `counted`: a ceiling of the user's counts refused calls as well.
+pub(crate) fn ideal(mut server: Server, mut latency: Latency, rows: u64, counted: bool) -> f64 {
     // The next arrival of each of the calls in flight, with its round trip.
     let mut arrivals: BinaryHeap<Reverse<(Time, Time)>> = BinaryHeap::new();
     let mut depart = |at: f64| {
         let trip = latency.draw();
         Reverse((Time(at + trip / 8.0), Time(trip)))
     };
-    for _ in 0..IN_FLIGHT {
+    // Rows that were sent at least once, and those that rest after a failure.
+    let mut started = rows.min(IN_FLIGHT as u64);
+    let mut resting: BinaryHeap<Reverse<Time>> = BinaryHeap::new();
+    for _ in 0..started {
         arrivals.push(depart(0.0));
     }
     // The waits: from when they are known, until when.
     let mut waits: Vec<(f64, f64)> = Vec::new();
-    let (mut accepted, mut last, mut end) = (0, 0.0_f64, 0.0_f64);
+    let (mut last, mut end) = (0.0_f64, 0.0_f64);
     while let Some(Reverse((Time(arrival), Time(trip)))) = arrivals.pop() {
         // Where no quota is left it is sent so much later.
         let at = arrival.max(last);
-        let mut at = limit.as_mut().map_or(at, |limit| limit.free_at(at));
+        let mut at = server.limit.free_at(at);
         let sent = at - trip / 8.0;
-        let wait = waits.iter().filter(|wait| (wait.0..wait.1).contains(&sent));
+        // Rounding must not put what was sent at the moment of a refusal before it.
+        let wait = waits.iter().filter(|wait| (wait.0 - 1e-9..wait.1).contains(&sent));
         if let Some(until) = wait.map(|wait| wait.1).max_by(f64::total_cmp) {
             // A little later, so that rounding does not put it back inside.
             arrivals.push(Reverse((Time(until + 1e-6 + trip / 8.0), Time(trip))));
             continue;
         }
-        if chance.as_mut().is_some_and(Chance::refuses) {
-            let known = at + trip / 8.0;
-            waits.retain(|wait| wait.1 > at - 60.0);
-            waits.push((known, known + Chance::WAIT));
-            arrivals.push(depart(known));
-            continue;
+        let refused = server.chance();
+        if refused.is_none() || counted {
+            while server.limit.arrive(at).is_err() {
+                at += 1e-6;
+            }
+            last = at;
         }
-        while limit.as_mut().is_some_and(|limit| limit.arrive(at).is_err()) {
-            at += 1e-6;
-        }
-        last = at;
-        let back = at + trip * 7.0 / 8.0;
+        let back = match refused {
+            Some(Refusal::Limited(wait)) => {
+                let known = at + trip / 8.0;
+                waits.retain(|wait| wait.1 > at - 60.0);
+                waits.push((known, known + wait));
+                arrivals.push(depart(known));
+                continue;
+            }
+            Some(Refusal::Failed(wait)) => {
+                resting.push(Reverse(Time(at + trip / 8.0 + wait)));
+                at + trip / 8.0
+            }
+            None => at + trip * 7.0 / 8.0,
+        };
         end = end.max(back);
-        accepted += 1;
-        if accepted == rows {
-            break;
+        // The next row: one that has rested, else a fresh one, else one that still rests.
+        if resting.peek().is_some_and(|due| due.0.0 <= back || started == rows) {
+            let due = resting.pop().map_or(back, |due| due.0.0);
+            arrivals.push(depart(back.max(due)));
+        } else if started < rows {
+            started += 1;
+            arrivals.push(depart(back));
         }
-        arrivals.push(depart(back));
     }
     end
 }
 
-/// Runs `client` against `server` until every row is accepted or given up. `cut` is the time at
-/// which the limit is cut to a fifth.
+/// Runs `client` against `server` until every row is accepted or given up. `change` is the time at
+/// which the limit is changed, and by what factor.
 pub(crate) fn run(
     client: &mut dyn Client,
     mut server: Server,
@@ -129,12 +145,12 @@ pub(crate) fn run(
     header: Header,
     rows: u64,
     ideal: f64,
-    cut: Option<f64>,
+    change: Option<(f64, f64)>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let mut events: BinaryHeap<Reverse<(Time, u64, Event)>> = BinaryHeap::new();
     let (mut now, mut call, mut in_flight, mut told) = (0.0_f64, 0_u64, 0_usize, 0.0_f64);
-    let mut pending_cut = cut;
+    let mut change = change;
     while outcome.accepted + client.lost() < rows {
         let step = client.step(now);
         if step == Do::Send {
@@ -165,33 +181,33 @@ pub(crate) fn run(
         }
         match event {
             Event::Arrive { trip } => {
-                if pending_cut.is_some_and(|at| now >= at) {
-                    server.cut(now);
-                    pending_cut = None;
+                if let Some((_, factor)) = change.take_if(|change| now >= change.0) {
+                    server.limit.change(now, factor);
                 }
-                let (back, refused) = match server.arrive(now) {
-                    Ok(()) => {
-                        outcome.accepted_at.push(now);
-                        (trip * 7.0 / 8.0, None)
-                    }
-                    Err(wait) => {
-                        outcome.throttled_at.push(now);
-                        (trip / 8.0, Some(wait))
-                    }
-                };
+                let refused = server.arrive(now).err();
+                if refused.is_some() {
+                    outcome.throttled_at.push(now);
+                } else {
+                    outcome.accepted_at.push(now);
+                }
+                let back = if refused.is_some() { trip / 8.0 } else { trip * 7.0 / 8.0 };
                 events.push(Reverse((Time(now + back), id, Event::Return { refused })));
             }
             Event::Return { refused } => {
                 in_flight -= 1;
-                let refused = refused.map(|wait| written(wait, header));
                 match refused {
-                    None => outcome.accepted += 1,
-                    Some(wait) => {
+                    None => {
+                        outcome.accepted += 1;
+                        client.answered(id, now, None);
+                    }
+                    Some(Refusal::Limited(wait)) => {
+                        let wait = written(wait, header);
                         outcome.throttled += 1;
                         told = told.max(now + wait.duration().map_or(0.0, |w| w.as_secs_f64()));
+                        client.answered(id, now, Some(wait));
                     }
+                    Some(Refusal::Failed(wait)) => client.failed(id, now, written(wait, header)),
                 }
-                client.answered(id, now, refused);
             }
         }
     }
@@ -215,7 +231,7 @@ fn written(wait: f64, header: Header) -> RetryAfter {
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Arrive { trip: f64 },
-    Return { refused: Option<f64> },
+    Return { refused: Option<Refusal> },
 }
 
 /// Only times and call numbers order the events.

@@ -323,7 +323,7 @@ impl ImportRun<'_> {
                 summary,
                 reasons,
                 traffic: traffic.as_ref(),
-                learnt: learnt.map(|learnt| learnt.limit),
+                learnt: learnt.and_then(|learnt| learnt.limit),
                 ceiling: self.settings.pace.ceiling,
                 settings: self.shown_settings(client.sign_in()),
                 began: client.clock.epoch(),

@@ -170,6 +170,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// A new pass over all rows; several may go on at once.
     pub fn rows(&self) -> Result<Rows, InputError> {
+        tracing::debug!("the rows are read");
         let decoder = Decoder::copy(Arc::clone(&self.file), self.layout.interrupt.clone());
         let text = Text::new(self.layout.name.clone(), decoder, self.line);
         let (layout, shared) = (Arc::clone(&self.layout), Arc::clone(&self.shared));

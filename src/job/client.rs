@@ -274,7 +274,7 @@ impl<T: Transport> GraphClient<T> {
                             return Err(Refusal::Failing(exchange.words()));
                         }
                     }
-                    self.pause(backoff.next_wait()).await;
+                    self.rest(exchange.rest().unwrap_or_else(|| backoff.next_wait())).await;
                 }
                 Verdict::Throttled => {}
                 Verdict::SignIn if !signed_in_again => signed_in_again = true,
@@ -303,7 +303,7 @@ impl<T: Transport> GraphClient<T> {
                 return Ok(found);
             }
             if attempt < UNREADABLE_ANSWERS {
-                self.pause(backoff.next_wait()).await;
+                self.rest(backoff.next_wait()).await;
             }
         }
         Err(Refusal::Unreadable)
@@ -313,8 +313,8 @@ impl<T: Transport> GraphClient<T> {
         Backoff::new(self.random.borrow_mut().u64(..))
     }
 
-    /// Waits, or until the run is stopped.
-    async fn pause(&self, length: Duration) {
+    /// Lets one request rest while others go on, or until the run is stopped.
+    pub async fn rest(&self, length: Duration) {
         tokio::select! {
             biased;
             () = self.stop.wait() => {}
@@ -508,6 +508,14 @@ impl Exchange {
     /// What an error answer says; empty for a lost one.
     pub fn error(&self) -> GraphError {
         self.result.as_ref().map(|r| GraphError::read(&r.body)).unwrap_or_default()
+    }
+
+    /// How long this request alone is to rest before it is sent again: what a 5xx says. A 429 (509)
+    /// closes the gate for all instead.
+    pub fn rest(&self) -> Option<Duration> {
+        let response = self.result.as_ref().ok()?;
+        let failed = response.status.is_server_error() && response.status.as_u16() != 509;
+        failed.then(|| RetryAfter::from_headers(&response.headers).0.duration())?
     }
 
     /// The failure in words without personal data: status and Graph's code, or the transport's.

@@ -26,7 +26,7 @@ use crate::{
         Attempt, Intent, LedgerError, LedgerWriter, NextState, Purpose, SendPermit, Seq, State,
         Transition,
     },
-    pacing::{Call, Verdict},
+    pacing::{Bucket, Call, Verdict},
     registrant::{BadLink, PersonFingerprint, Registrant},
 };
 
@@ -195,7 +195,13 @@ impl<T: Transport> RowSender<'_, T> {
             }
             tracing::trace!(request = %exchange.client_request_id, "its outcome is on disk");
             match outcome {
-                Outcome::Again => {}
+                // It alone; the pace counts it as still to be done.
+                Outcome::Again => {
+                    if let Some(wait) = exchange.rest() {
+                        self.client.pacing(|buckets| buckets.of(Bucket::Writes).add_rows(1));
+                        self.client.rest(wait).await;
+                    }
+                }
                 Outcome::End(end) => return end,
             }
         }
@@ -297,7 +303,7 @@ impl<T: Transport> RowSender<'_, T> {
             }
             // A DELETE that fails again and again is one row's trouble; a POST that cannot even be
             // sent is everybody's, and the line ends the run when that lasts.
-            Verdict::Again | Verdict::Done if call == Call::Remove => {
+            Verdict::Again | Verdict::Done if call == Call::Remove && exchange.rest().is_none() => {
                 (in_doubt("not-removed", &exchange.words()), Outcome::End(doubted(work)))
             }
             Verdict::Done => match self.target {

@@ -388,7 +388,9 @@ impl<T: Transport> Import<'_, T> {
         let rows = plan.counts.to_post + in_doubt;
         let settings = Settings { rows, learnt, ..self.pace.clone() };
         let recent = self.recent_sends(ledger)?;
-        let pacer = Pacer::new(settings).with_recent(recent);
+        // What the server asked an earlier run to wait holds for this one.
+        let wait = learnt.map_or(Duration::ZERO, |learnt| learnt.wait());
+        let pacer = Pacer::new(settings).with_recent(recent).waiting(self.client.clock.now(), wait);
         self.client.pacing(|buckets| {
             let writes = buckets.of(Bucket::Writes);
             // A registration may have been enabled just now.
@@ -411,11 +413,10 @@ impl<T: Transport> Import<'_, T> {
     }
 
     fn keep_pace(&self, ledger: &mut Ledger) -> Result<(), LedgerError> {
-        let learnt = self.client.pacing(|buckets| buckets.of(Bucket::Writes).learnt());
-        match learnt {
+        let now = self.client.clock.now();
+        match self.client.pacing(|buckets| buckets.of(Bucket::Writes).kept(now)) {
             Some(learnt) => {
-                let at = self.client.clock.stamp(self.client.clock.now());
-                ledger.keep_pace(WRITES, &learnt.to_json(), at)
+                ledger.keep_pace(WRITES, &learnt.to_json(), self.client.clock.stamp(now))
             }
             None => Ok(()),
         }

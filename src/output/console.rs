@@ -362,6 +362,7 @@ mod tests {
                     in_flight: 0,
                     throttled: 1,
                     left: Some(Duration::from_secs(7_200)),
+                    ..View::default()
                 },
                 traffic: Traffic::default(),
                 elapsed: Duration::from_secs(60),

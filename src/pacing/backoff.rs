@@ -19,7 +19,6 @@ pub struct Backoff {
 
 impl Backoff {
     /// A backoff before its first wait.
-    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { tries: 0, random: fastrand::Rng::with_seed(seed) }
     }
@@ -44,7 +43,7 @@ impl Backoff {
 /// and is asked by one request at a time. The fifth is the ratio of Finagle's and reqwest's retry
 /// budgets.
 #[derive(Clone, Debug)]
-pub struct RetryBudget {
+pub(super) struct RetryBudget {
     fifths: u32,
 }
 
@@ -55,27 +54,20 @@ impl RetryBudget {
     const FAILURE: u32 = 5;
 
     /// A full budget.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { fifths: Self::FULL }
     }
 
     /// An answer came, whatever it said of its row.
-    pub fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         self.fifths = (self.fifths + 1).min(Self::FULL);
     }
 
     /// A failure: true while the budget covers it.
-    pub fn failed(&mut self) -> bool {
+    pub(super) fn failed(&mut self) -> bool {
         let covered = self.fifths >= Self::FAILURE;
         self.fifths = self.fifths.saturating_sub(Self::FAILURE);
         covered
-    }
-}
-
-impl Default for RetryBudget {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

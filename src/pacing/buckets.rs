@@ -1,9 +1,9 @@
-//! Writes and reads are counted apart by Graph, so each has a pacer; the gate is one: a
-//! `Retry-After` to any request stops every new one.
+//! Writes and reads are counted apart by Graph, so each has a pacer with a gate of its own: a refusal
+//! stops every new request of its kind.
 
 use std::time::Duration;
 
-use super::{Answer, Closed, Pacer, Step, Ticket, View};
+use super::{Answer, Pacer, Step, Ticket, View};
 
 /// Which of the server's quotas a request uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,26 +14,20 @@ pub enum Bucket {
     Reads,
 }
 
-/// Both pacers behind one gate.
+/// Both pacers.
 pub struct Buckets {
     writes: Pacer,
     reads: Pacer,
-    /// Nothing starts before this time in either bucket.
-    held: Duration,
 }
 
 impl Buckets {
     /// Paces writes and reads by a pacer each.
-    #[must_use]
     pub fn new(writes: Pacer, reads: Pacer) -> Self {
-        Self { writes, reads, held: Duration::ZERO }
+        Self { writes, reads }
     }
 
     /// What a request of this bucket is to do now.
     pub fn poll(&mut self, bucket: Bucket, now: Duration) -> Step {
-        if now < self.held {
-            return Step::Until(self.held);
-        }
         self.of(bucket).poll(now)
     }
 
@@ -45,11 +39,6 @@ impl Buckets {
     /// The answer to a request of this bucket came at `now`.
     pub fn answered(&mut self, bucket: Bucket, ticket: Ticket, now: Duration, answer: Answer) {
         self.of(bucket).answered(ticket, now, answer);
-        if matches!(answer, Answer::Throttled { .. })
-            && let Some(closed) = self.of(bucket).view(now).closed
-        {
-            self.held = self.held.max(closed.until);
-        }
     }
 
     /// The pacer of this bucket.
@@ -60,17 +49,14 @@ impl Buckets {
         }
     }
 
-    /// What to show at `now`: the writes, which set the pace of a run.
-    #[must_use]
+    /// What to show at `now`: the writes, which set the pace of a run, and what the reads wait for.
     pub fn view(&self, now: Duration) -> View {
+        let (reads, to_look_up) = (self.reads.closed(now), self.reads.rows_left());
         let view = self.writes.view(now);
-        let until = view.closed.map_or(now, |closed| closed.until);
-        if self.held > until {
-            // A throttled read holds up the writes as well.
-            View { closed: Some(Closed { until: self.held, by_server: true }), ..view }
-        } else {
-            view
-        }
+        let wait = reads.map(|reads| reads.until.saturating_sub(now));
+        // As long as something is to be looked up, the run lasts until the reads go on.
+        let left = view.left.map(|left| left.max(wait.unwrap_or_default()));
+        View { left, reads, to_look_up, ..view }
     }
 }
 
@@ -80,20 +66,21 @@ mod tests {
     use crate::pacing::{RetryAfter, Settings};
 
     #[test]
-    fn a_retry_after_to_a_read_stops_the_writes_too() {
+    fn a_refusal_stops_every_request_of_its_kind_and_no_other() {
         let mut buckets =
             Buckets::new(Pacer::new(Settings::default()), Pacer::new(Settings::default()));
+        buckets.of(Bucket::Reads).add_rows(7);
         let second = Duration::from_secs(1);
         let ticket = buckets.sent(Bucket::Reads, second);
         let retry_after = RetryAfter::Whole(second * 5);
         buckets.answered(Bucket::Reads, ticket, second * 2, Answer::Throttled { retry_after });
-        let closed = buckets.view(second * 3).closed.expect("it is told");
+        let view = buckets.view(second * 3);
+        let closed = view.reads.expect("it is told");
         assert!(closed.by_server && closed.until >= second * 7, "{closed:?}");
-        assert_eq!(buckets.view(second * 8).closed, None);
-        for bucket in [Bucket::Reads, Bucket::Writes] {
-            let Step::Until(until) = buckets.poll(bucket, second * 6) else { panic!("open") };
-            assert!(until >= second * 7, "{until:?}");
-            assert_eq!(buckets.poll(bucket, second * 8), Step::Send);
-        }
+        assert_eq!((view.closed, view.to_look_up), (None, 7));
+        let Step::Until(until) = buckets.poll(Bucket::Reads, second * 6) else { panic!("open") };
+        assert!(until >= second * 7, "{until:?}");
+        assert_eq!(buckets.poll(Bucket::Writes, second * 6), Step::Send);
+        assert_eq!(buckets.poll(Bucket::Reads, second * 8), Step::Send);
     }
 }

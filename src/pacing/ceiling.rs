@@ -145,13 +145,6 @@ impl Ceiling {
         self.sends.insert(place, counted);
     }
 
-    /// Ages of the sends still inside the window, oldest first.
-    pub(super) fn recent(&self, now: Duration) -> Vec<Duration> {
-        let earlier = self.before.iter().map(|age| *age + now);
-        let own = self.sends.iter().map(|at| now.saturating_sub(*at));
-        earlier.chain(own).filter(|age| *age <= self.quota.per).collect()
-    }
-
     pub(super) fn quota(&self) -> Quota {
         self.quota
     }
@@ -163,6 +156,13 @@ mod tests {
 
     use super::*;
 
+    /// Ages of the sends still inside the window, oldest first, as the ledger gives them to the next run.
+    fn recent(ceiling: &Ceiling, now: Duration) -> Vec<Duration> {
+        let earlier = ceiling.before.iter().map(|age| *age + now);
+        let own = ceiling.sends.iter().map(|at| now.saturating_sub(*at));
+        earlier.chain(own).filter(|age| *age <= ceiling.quota.per).collect()
+    }
+
     /// Sends as fast as the ceiling allows, with pauses, and a restart in the middle that keeps only
     /// what `recent` gave; every closed window of the quota is counted exactly.
     fn most_in_a_window(quota: Quota, pauses: &[u64], restart: usize) -> usize {
@@ -173,7 +173,7 @@ mod tests {
         for (index, pause) in pauses.iter().enumerate() {
             let pause = Duration::from_millis(*pause);
             if index == restart {
-                let recent = ceiling.recent(now);
+                let recent = recent(&ceiling, now);
                 ceiling = Ceiling::new(quota);
                 ceiling.with_recent(recent.into_iter().map(|age| age + pause).collect());
                 base += now + pause;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::retry_after::LONGEST;
+
 /// The version of the stored form; another version is not read.
 const VERSION: u32 = 1;
 /// After a week the limit may have been changed: start a tenth lower.
@@ -11,16 +13,25 @@ const STALE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// After this long it tells nothing any more.
 const DEAD: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// What was learnt of one target's limit.
+/// What was learnt of one target's limit, and how long the server still asks to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Learnt {
     /// The version of this form.
     version: u32,
-    /// The limit.
-    pub limit: Limit,
+    /// The limit, where two witnesses spoke for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// What was left, in seconds, of a wait that the server asked for, when this was kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    wait: f64,
 }
 
-/// The shape of a server's limit.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(wait: &f64) -> bool {
+    *wait == 0.0
+}
+
+/// The shape of a server's limit. Older programs wrote more about each; it is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Limit {
@@ -28,12 +39,6 @@ pub enum Limit {
     Pace {
         /// Calls per second.
         rate: f64,
-        /// Calls that a full bucket gives at once; 0 where that is not known.
-        #[serde(default)]
-        burst: f64,
-        /// The share by which the rate may be higher, for it was measured in few calls.
-        #[serde(default)]
-        doubt: f64,
     },
     /// A window.
     Window {
@@ -41,8 +46,6 @@ pub enum Limit {
         quota: u64,
         /// Its length in seconds.
         seconds: f64,
-        /// Whether all of the quota returns at one moment.
-        fixed: bool,
     },
 }
 
@@ -58,15 +61,14 @@ pub enum LearntError {
 }
 
 impl Learnt {
-    pub(super) fn new(limit: Limit) -> Self {
-        Self { version: VERSION, limit }
+    pub(super) fn new(limit: Option<Limit>, wait: Duration) -> Self {
+        Self { version: VERSION, limit, wait: wait.as_secs_f64() }
     }
 
     /// The text for the ledger.
     ///
     /// # Panics
     /// Never: numbers and plain names always serialize.
-    #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("numbers and plain names always serialize")
     }
@@ -78,49 +80,34 @@ impl Learnt {
     pub fn from_json(text: &str) -> Result<Self, LearntError> {
         let learnt: Self = serde_json::from_str(text)?;
         let sane = match learnt.limit {
-            Limit::Pace { rate, burst, doubt } => {
-                (1e-6..1e6).contains(&rate)
-                    && (0.0..1e9).contains(&burst)
-                    && (0.0..=1.0).contains(&doubt)
-            }
-            Limit::Window { quota, seconds, .. } => {
+            None => learnt.wait > 0.0,
+            Some(Limit::Pace { rate }) => (1e-6..1e6).contains(&rate),
+            Some(Limit::Window { quota, seconds }) => {
                 (1..1_000_000_000).contains(&quota) && (1e-3..1e6).contains(&seconds)
             }
         };
-        if learnt.version == VERSION && sane { Ok(learnt) } else { Err(LearntError::Foreign) }
+        let waits = (0.0..=LONGEST.as_secs_f64() + 1.0).contains(&learnt.wait);
+        let sane = sane && waits && learnt.version == VERSION;
+        if sane { Ok(learnt) } else { Err(LearntError::Foreign) }
     }
 
-    /// What is left of it after `age`: of a bucket's burst what has flowed in since, after a week a
-    /// tenth less of the rate or quota, after 90 days nothing.
-    #[must_use]
+    /// What is left of it after `age`: the rest of the wait, after a week a tenth less of the rate or
+    /// quota, after 90 days nothing.
     pub fn aged(self, age: Duration) -> Option<Self> {
-        if age >= DEAD {
-            return None;
-        }
-        if age < STALE {
-            let Limit::Pace { rate, burst, doubt } = self.limit else { return Some(self) };
-            let burst = burst.min(rate * age.as_secs_f64());
-            return Some(Self { limit: Limit::Pace { rate, burst, doubt }, ..self });
-        }
-        let limit = match self.limit {
-            Limit::Pace { rate, burst, doubt } => {
-                Limit::Pace { rate: rate * 0.9, burst: burst * 0.9, doubt }
+        let wait = (self.wait - age.as_secs_f64()).max(0.0);
+        let limit = self.limit.filter(|_| age < DEAD).map(|limit| match limit {
+            limit if age < STALE => limit,
+            Limit::Pace { rate } => Limit::Pace { rate: rate * 0.9 },
+            Limit::Window { quota, seconds } => {
+                Limit::Window { quota: (quota - quota.div_ceil(10)).max(1), seconds }
             }
-            Limit::Window { quota, seconds, fixed } => {
-                Limit::Window { quota: (quota - quota.div_ceil(10)).max(1), seconds, fixed }
-            }
-        };
-        Some(Self { limit, ..self })
+        });
+        (limit.is_some() || wait > 0.0).then_some(Self { limit, wait, ..self })
     }
 
-    /// Calls per second on average.
-    #[must_use]
-    pub fn per_second(&self) -> f64 {
-        match self.limit {
-            Limit::Pace { rate, .. } => rate,
-            #[expect(clippy::cast_precision_loss, reason = "below 2^52 by far")]
-            Limit::Window { quota, seconds, .. } => quota as f64 / seconds,
-        }
+    /// How long the server still asks to wait.
+    pub fn wait(&self) -> Duration {
+        Duration::try_from_secs_f64(self.wait).unwrap_or_default()
     }
 }
 
@@ -128,15 +115,29 @@ impl Learnt {
 mod tests {
     use super::*;
 
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
     #[test]
     fn survives_the_ledger() {
         for limit in [
-            Limit::Pace { rate: 9.87, burst: 12.5, doubt: 0.05 },
-            Limit::Window { quota: 15, seconds: 30.0, fixed: true },
+            None,
+            Some(Limit::Pace { rate: 9.87 }),
+            Some(Limit::Window { quota: 15, seconds: 30.0 }),
         ] {
-            let learnt = Learnt::new(limit);
+            let learnt = Learnt::new(limit, Duration::from_millis(12_500));
             assert_eq!(Learnt::from_json(&learnt.to_json()).expect("own text"), learnt);
         }
+    }
+
+    #[test]
+    fn reads_what_older_programs_wrote() {
+        let pace = r#"{"version":1,"limit":{"kind":"pace","rate":9.5,"burst":12.0,"doubt":0.1}}"#;
+        let learnt = Learnt::from_json(pace).expect("readable");
+        assert_eq!(learnt, Learnt::new(Some(Limit::Pace { rate: 9.5 }), Duration::ZERO));
+        let window =
+            r#"{"version":1,"limit":{"kind":"window","quota":15,"seconds":30.0,"fixed":true}}"#;
+        let learnt = Learnt::from_json(window).expect("readable");
+        assert_eq!(learnt.limit, Some(Limit::Window { quota: 15, seconds: 30.0 }));
     }
 
     #[test]
@@ -149,23 +150,25 @@ mod tests {
         {
             assert!(Learnt::from_json(text).is_err(), "{text}");
         }
+        for wait in ["-1.0", "1e9"] {
+            assert!(Learnt::from_json(&format!(r#"{{"version":1,"wait":{wait}}}"#)).is_err());
+        }
     }
 
     #[test]
     fn ages() {
-        let day = Duration::from_secs(24 * 60 * 60);
-        let learnt = Learnt::new(Limit::Window { quota: 15, seconds: 30.0, fixed: false });
-        assert_eq!(learnt.aged(day), Some(learnt));
-        let week_old = learnt.aged(day * 8).expect("kept");
-        assert!((week_old.per_second() - 13.0 / 30.0).abs() < 1e-9);
-        assert_eq!(learnt.aged(day * 91), None);
-        let bucket = Learnt::new(Limit::Pace { rate: 20.0, burst: 40.0, doubt: 0.02 });
-        let burst = |age| match bucket.aged(age).map(|learnt| learnt.limit) {
-            Some(Limit::Pace { rate, burst, .. }) => (rate, burst),
-            other => panic!("a pace was kept: {other:?}"),
-        };
-        assert_eq!(burst(Duration::ZERO), (20.0, 0.0), "the run before has just used all of it");
-        assert_eq!(burst(Duration::from_secs(1)), (20.0, 20.0));
-        assert_eq!(burst(day), (20.0, 40.0));
+        let learnt = Learnt::new(Some(Limit::Window { quota: 15, seconds: 30.0 }), Duration::ZERO);
+        assert_eq!(learnt.aged(DAY), Some(learnt));
+        let week_old = learnt.aged(DAY * 8).expect("kept");
+        assert_eq!(week_old.limit, Some(Limit::Window { quota: 13, seconds: 30.0 }));
+        assert_eq!(learnt.aged(DAY * 91), None);
+    }
+
+    #[test]
+    fn a_wait_ends_when_the_server_said() {
+        let learnt = Learnt::new(None, Duration::from_secs(30));
+        let later = learnt.aged(Duration::from_secs(12)).expect("18 s are left");
+        assert_eq!(later.wait(), Duration::from_secs(18));
+        assert_eq!(learnt.aged(Duration::from_secs(30)), None);
     }
 }

@@ -20,9 +20,8 @@ mod quota;
 mod retry_after;
 mod verdict;
 
-pub use backoff::{Backoff, RetryBudget};
+pub use backoff::Backoff;
 pub use buckets::{Bucket, Buckets};
-pub use controller::{Rule, Rules};
 pub use learnt::{Learnt, LearntError, Limit};
 pub use pacer::{Answer, Closed, Pacer, Settings, Step, Ticket, View};
 pub use quota::{Quota, QuotaError};

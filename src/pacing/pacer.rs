@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::backoff::{Backoff, RetryBudget};
 use super::ceiling::Ceiling;
-use super::controller::{Controller, Event, Rules};
+use super::controller::{Controller, Event};
 use super::gate::Gate;
-use super::learnt::Learnt;
+use super::learnt::{Learnt, Limit};
 use super::quota::Quota;
 use super::retry_after::RetryAfter;
 
@@ -56,20 +56,20 @@ pub struct Ticket {
 pub enum Answer {
     /// 2xx.
     Accepted,
-    /// 429, or 503 with a Retry-After: not processed. The row goes again, as often as it takes.
+    /// Refused by the limit (429, 509). The row goes again, as often as it takes.
     Throttled {
         /// The wait that the server names.
         retry_after: RetryAfter,
     },
-    /// 5xx without a Retry-After, no connection, no complete answer. It counts against the retry
-    /// budget and teaches nothing about the limit.
+    /// 5xx, no connection, no complete answer. It counts against the retry budget and teaches
+    /// nothing about the limit.
     Failed,
     /// Any other answer: quota was used, the row is decided.
     Other,
 }
 
 /// What a progress display shows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct View {
     /// Rows per second that the run keeps up now; `None` before anything is known.
     pub per_second: Option<f64>,
@@ -81,6 +81,10 @@ pub struct View {
     pub throttled: u64,
     /// Estimated time for the rows left; `None` before a rate is known.
     pub left: Option<Duration>,
+    /// The gate of the reads, while it is closed: nothing is looked up before it opens.
+    pub reads: Option<Closed>,
+    /// Reads that were announced and are not answered yet: rows whose place or link is to be looked up.
+    pub to_look_up: u64,
 }
 
 /// A closed gate.
@@ -109,22 +113,18 @@ pub struct Pacer {
     opened: Duration,
     backoff: Backoff,
     budget: RetryBudget,
+    /// What an earlier run knew of the limit.
+    known: Option<Limit>,
     /// Set while the server is failing: the start of the last own backoff.
     failing: Option<Duration>,
 }
 
 impl Pacer {
     /// A pacer at the start of a run.
-    #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self::with_rules(settings, Rules::default())
-    }
-
-    /// A pacer with some of the controller's rules switched off, for the bench's ablation.
-    #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "settings are for one pacer")]
-    pub fn with_rules(settings: Settings, rules: Rules) -> Self {
+    pub fn new(settings: Settings) -> Self {
         let Settings { rows, ceiling, concurrency, learnt, seed } = settings;
+        let known = learnt.and_then(|learnt| learnt.limit);
         Self {
             concurrency: concurrency.max(1),
             rows,
@@ -134,17 +134,18 @@ impl Pacer {
             answered: false,
             gate: Gate::new(seed),
             ceiling: ceiling.map(Ceiling::new),
-            controller: Controller::new(rows, learnt, rules),
+            controller: Controller::new(rows, known),
             event: None,
             opened: Duration::ZERO,
             backoff: Backoff::new(seed.wrapping_add(1)),
             budget: RetryBudget::new(),
+            known,
             failing: None,
         }
     }
 
     /// Sends of earlier runs, as their age at the start of this one, so that the ceiling holds
-    /// across a restart. See [`Pacer::recent_sends`].
+    /// across a restart.
     #[must_use]
     pub fn with_recent(mut self, ages: Vec<Duration>) -> Self {
         if let Some(ceiling) = &mut self.ceiling {
@@ -162,20 +163,13 @@ impl Pacer {
         self
     }
 
-    /// Ages at `now` of the sends that the ceiling still counts, oldest first; empty without a
-    /// ceiling.
-    #[must_use]
-    pub fn recent_sends(&self, now: Duration) -> Vec<Duration> {
-        self.ceiling.as_ref().map(|ceiling| ceiling.recent(now)).unwrap_or_default()
-    }
-
     /// What to do now. Polling commits to nothing.
     pub fn poll(&mut self, now: Duration) -> Step {
         if let Some(until) = self.gate.closed(now) {
             return Step::Until(until);
         }
         self.settle(now);
-        let (time, in_flight) = self.controller.allow(now.as_secs_f64());
+        let (time, in_flight) = self.controller.allow();
         let alone = !self.answered || self.failing.is_some();
         #[expect(clippy::cast_precision_loss, reason = "at most the concurrency cap")]
         let full = self.in_flight as f64 >= in_flight.max(1.0);
@@ -228,13 +222,6 @@ impl Pacer {
         }
     }
 
-    /// What an answer said of the share of the limit in use (`x-ms-throttle-limit-percentage`,
-    /// 0.8 to 1.8, which Graph documents for identity and access): to be given before the answer
-    /// itself. From 0.8 on the pace does not grow for ten seconds; above 1 it falls.
-    pub fn near_limit(&mut self, now: Duration, share: f64) {
-        self.controller.near_limit(now.as_secs_f64(), share);
-    }
-
     fn failed(&mut self, ticket: &Ticket, now: Duration) {
         let covered = self.budget.failed();
         if covered && self.answered && self.failing.is_none() {
@@ -251,28 +238,26 @@ impl Pacer {
 
     fn throttled(&mut self, ticket: &Ticket, now: Duration, retry_after: RetryAfter) {
         self.controller.throttled(ticket.seq);
+        let named = retry_after.duration();
         let wait =
-            retry_after.duration().unwrap_or_else(|| to_duration(self.controller.own_wait()));
-        let late = ticket.sent < self.opened;
+            named.unwrap_or_else(|| to_duration(self.controller.own_wait(now.as_secs_f64())));
+        // What was sent before the last opening belongs to the event before it.
+        let late = ticket.sent < self.opened && self.event.is_none();
         // Without a named time, the refusals of one burst do not each add a wait.
-        if retry_after.duration().is_some() || (!late && self.event.is_none()) {
+        if named.is_some() || (!late && self.event.is_none()) {
             self.gate.close(now, wait, true);
         }
-        if late && self.event.is_none() {
+        if late {
             return;
         }
-        let exact = matches!(retry_after, RetryAfter::Decimal(_));
-        let event = self.event.get_or_insert_with(|| Event {
-            at: now.as_secs_f64(),
-            refusals: 0.0,
-            wait: 0.0,
-            slack: if exact { 0.0 } else { 1.0 },
-            exact,
-            named: retry_after.duration().is_some(),
-            opening: 0.0,
-        });
+        let (sent, now) = (ticket.sent.as_secs_f64(), now.as_secs_f64());
+        let event = self.event.get_or_insert_with(|| Event { sent, at: now, ..Event::default() });
+        event.sent = event.sent.min(sent);
+        event.last = now;
         event.refusals += 1.0;
         event.wait = wait.as_secs_f64();
+        event.slack = if matches!(retry_after, RetryAfter::Decimal(_)) { 0.0 } else { 1.0 };
+        event.named = named.is_some();
     }
 
     /// Tells the controller of an opening that has passed.
@@ -280,17 +265,33 @@ impl Pacer {
         if self.gate.closed(now).is_some() {
             return;
         }
-        if let Some(mut event) = self.event.take() {
+        if let Some(event) = self.event.take() {
             self.opened = self.gate.named();
-            event.opening = self.opened.as_secs_f64();
-            self.controller.opened(event);
+            self.controller.opened(&Event { opening: self.opened.as_secs_f64(), ..event });
         }
     }
 
-    /// What the run learnt so far, for the ledger; `None` while no limit has shown itself.
+    /// Nothing starts for this long from `now` on: the server asked an earlier run to wait.
     #[must_use]
+    pub fn waiting(mut self, now: Duration, wait: Duration) -> Self {
+        if !wait.is_zero() {
+            self.gate.close(now, wait, true);
+        }
+        self
+    }
+
+    /// What this run learnt of the limit so far; `None` while none has shown itself.
     pub fn learnt(&self) -> Option<Learnt> {
-        self.controller.learnt()
+        self.controller.learnt().map(|limit| Learnt::new(Some(limit), Duration::ZERO))
+    }
+
+    /// What is worth keeping for the next run: the limit, or what an earlier run knew of it, and the
+    /// rest of a wait that the server asked for.
+    pub fn kept(&self, now: Duration) -> Option<Learnt> {
+        let wait = self.gate.closed(now).filter(|_| self.gate.by_server());
+        let wait = wait.map_or(Duration::ZERO, |until| until.saturating_sub(now));
+        let limit = self.controller.learnt().or(self.known.filter(|_| !wait.is_zero()));
+        (limit.is_some() || !wait.is_zero()).then(|| Learnt::new(limit, wait))
     }
 
     /// The rows grow by `n`: rows to be posted again after reconciling or after a failure.
@@ -299,28 +300,36 @@ impl Pacer {
         self.controller.add_rows(n);
     }
 
+    /// The gate, while it is closed.
+    pub(super) fn closed(&self, now: Duration) -> Option<Closed> {
+        self.gate.closed(now).map(|until| Closed { until, by_server: self.gate.by_server() })
+    }
+
+    /// Requests that were announced and are not answered yet.
+    pub(super) fn rows_left(&self) -> u64 {
+        self.rows.saturating_sub(self.done)
+    }
+
     /// What to show at `now`.
-    #[must_use]
     pub fn view(&self, now: Duration) -> View {
         let seconds = now.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-        let (accepted, left) =
-            (self.controller.accepted_count() as f64, self.rows.saturating_sub(self.done) as f64);
+        let (accepted, left) = (self.controller.counts().0 as f64, self.rows_left() as f64);
         let so_far = (accepted > 0.0 && seconds > 0.0).then(|| accepted / seconds);
         let ceiling = self.ceiling.as_ref().map(|ceiling| ceiling.quota().per_second());
         let per_second = match (self.controller.per_second().or(so_far), ceiling) {
             (Some(rate), Some(ceiling)) => Some(rate.min(ceiling)),
             (rate, ceiling) => rate.or(ceiling),
         };
-        let closed =
-            self.gate.closed(now).map(|until| Closed { until, by_server: self.gate.by_server() });
+        let closed = self.closed(now);
         let gate = closed.map_or(0.0, |closed| closed.until.as_secs_f64() - seconds);
         View {
             per_second,
             closed,
             in_flight: self.in_flight,
-            throttled: self.controller.throttled_count(),
+            throttled: self.controller.counts().1,
             left: per_second.map(|rate| to_duration(left / rate + gate)),
+            ..View::default()
         }
     }
 }

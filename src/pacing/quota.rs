@@ -48,7 +48,6 @@ impl Quota {
     pub const WEBINAR_READS: Self = Self { count: 750, per: Duration::from_secs(30) };
 
     /// Calls per second, on average.
-    #[must_use]
     pub fn per_second(self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "no quota comes near 2^52 calls")]
         let count = self.count as f64;
@@ -57,13 +56,11 @@ impl Quota {
 
     /// The longest that a call is taken to be under way to the server, which counts it when it
     /// comes: half a percent of the window, so that the doubt costs no pace.
-    #[must_use]
     pub fn transit(self) -> Duration {
         self.per / 200
     }
 
     /// The shortest time in which so many calls can start: the first ones go at once.
-    #[must_use]
     pub fn shortest(self, calls: u64) -> Duration {
         let after = calls.saturating_sub(self.count.min(BURST.into()));
         #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 calls")]

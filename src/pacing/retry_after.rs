@@ -50,16 +50,9 @@ fn long(asked: Duration) -> String {
 }
 
 impl RetryAfter {
-    /// Reads the values of `Retry-After` (usually one, possibly none) and the answer's `Date`.
-    /// Of several the longest counts.
-    #[must_use]
-    pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>, date: Option<&str>) -> Self {
-        Self::parse_noting(values, date).0
-    }
-
-    /// As [`RetryAfter::parse`], and says what was strange.
-    #[must_use]
-    pub fn parse_noting<'a>(
+    /// Reads the values of `Retry-After` (usually one, possibly none) and the answer's `Date`, and says
+    /// what was strange. Of several the longest counts.
+    fn parse<'a>(
         values: impl IntoIterator<Item = &'a str>,
         date: Option<&str>,
     ) -> (Self, Option<Oddity>) {
@@ -74,14 +67,12 @@ impl RetryAfter {
     }
 
     /// Reads an answer's headers. A value that is not text counts as unreadable.
-    #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> (Self, Option<Oddity>) {
         let values = headers.get_all(RETRY_AFTER).iter().map(|v| v.to_str().unwrap_or("?"));
-        Self::parse_noting(values, headers.get(DATE).and_then(|v| v.to_str().ok()))
+        Self::parse(values, headers.get(DATE).and_then(|v| v.to_str().ok()))
     }
 
     /// The wait, where one is named.
-    #[must_use]
     pub fn duration(self) -> Option<Duration> {
         match self {
             Self::Absent => None,
@@ -150,24 +141,23 @@ mod tests {
             ("86400", Whole(LONGEST), Some(Oddity::Capped { asked: secs(86_400.0) })),
         ];
         for (value, wait, oddity) in cases {
-            assert_eq!(RetryAfter::parse_noting([value], Some(NOW)), (wait, oddity), "{value:?}");
+            assert_eq!(RetryAfter::parse([value], Some(NOW)), (wait, oddity), "{value:?}");
         }
     }
 
     #[test]
     fn absent_several_and_endless() {
-        assert_eq!(RetryAfter::parse_noting([], None), (RetryAfter::Absent, None));
-        assert_eq!(RetryAfter::parse(["1", "12", "x"], None), RetryAfter::Whole(secs(12.0)));
-        assert_eq!(RetryAfter::parse(["2, 3"], None), RetryAfter::Whole(secs(3.0)));
-        assert_eq!(RetryAfter::parse(["2,soon"], None), RetryAfter::Absent);
+        assert_eq!(RetryAfter::parse([], None), (RetryAfter::Absent, None));
+        assert_eq!(RetryAfter::parse(["1", "12", "x"], None).0, RetryAfter::Whole(secs(12.0)));
+        assert_eq!(RetryAfter::parse(["2, 3"], None).0, RetryAfter::Whole(secs(3.0)));
+        assert_eq!(RetryAfter::parse(["2,soon"], None).0, RetryAfter::Absent);
         let nines = "9".repeat(400);
-        assert_eq!(RetryAfter::parse([nines.as_str()], None), RetryAfter::Whole(LONGEST));
+        assert_eq!(RetryAfter::parse([nines.as_str()], None).0, RetryAfter::Whole(LONGEST));
     }
 
     #[test]
     fn a_long_wait_is_told_in_words_that_a_person_can_picture() {
-        let told =
-            |value: &str| RetryAfter::parse_noting([value], None).1.expect("too long").to_string();
+        let told = |value: &str| RetryAfter::parse([value], None).1.expect("too long").to_string();
         let rest = "; waiting one hour, then asking again";
         assert_eq!(told("86400"), format!("the server asks to wait 86400 s{rest}"));
         for endless in ["99999999".to_owned(), "9".repeat(400)] {
@@ -178,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_date_without_the_servers_own_clock_says_nothing() {
-        assert_eq!(RetryAfter::parse_noting([NOW], None).1, Some(Oddity::Unreadable));
-        assert_eq!(RetryAfter::parse_noting([NOW], Some("today")).1, Some(Oddity::Unreadable));
+        assert_eq!(RetryAfter::parse([NOW], None).1, Some(Oddity::Unreadable));
+        assert_eq!(RetryAfter::parse([NOW], Some("today")).1, Some(Oddity::Unreadable));
     }
 }

@@ -35,9 +35,10 @@ pub enum Heard {
 pub enum Verdict {
     /// 2xx: the body decides.
     Done,
-    /// Not processed; wait as long as the server asks, then send again, as often as it takes.
+    /// Refused by the limit, not processed: all wait as long as the server asks, then it is sent again,
+    /// as often as it takes.
     Throttled,
-    /// Not processed, or harmless to repeat: back off, then send again.
+    /// Not processed, or harmless to repeat: this request alone rests, then is sent again.
     Again,
     /// The token is not accepted: refresh it once, then send again.
     SignIn,
@@ -64,7 +65,6 @@ pub enum Systemic {
 
 impl Verdict {
     /// The word for the ledger and the log.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -86,7 +86,6 @@ impl Verdict {
 /// Sources: Microsoft Graph, "Throttling" and "Error responses"; RFC 9110, section 15. 503 counts
 /// as "not processed" only with `Retry-After`; without it a gateway may be speaking for a server
 /// that did the work.
-#[must_use]
 pub fn verdict(call: Call, heard: Heard) -> Verdict {
     let lost = if call == Call::Create { Verdict::Unknown } else { Verdict::Again };
     let (status, retry_after) = match heard {
@@ -97,7 +96,7 @@ pub fn verdict(call: Call, heard: Heard) -> Verdict {
     match status {
         200..=299 => Verdict::Done,
         429 | 509 => Verdict::Throttled,
-        503 if retry_after => Verdict::Throttled,
+        503 if retry_after => Verdict::Again,
         401 => Verdict::SignIn,
         403 => Verdict::Systemic(Systemic::Forbidden),
         404 | 410 if call == Call::Remove => Verdict::Done,
@@ -134,7 +133,7 @@ mod tests {
         assert_eq!(verdict(Call::Create, Heard::NotSent), Verdict::Again);
         assert_eq!(on(Call::Create, 429), Verdict::Throttled);
         let asked = Heard::Answer { status: 503, retry_after: true };
-        assert_eq!(verdict(Call::Create, asked), Verdict::Throttled);
+        assert_eq!(verdict(Call::Create, asked), Verdict::Again);
         assert_eq!(on(Call::Create, 401), Verdict::SignIn);
     }
 

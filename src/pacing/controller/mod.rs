@@ -1,125 +1,80 @@
 //! The controller: finds the server's limit and keeps just below it.
 //!
-//! It passes through at most three states: a ramp, then either a pace or a window.
+//! Three states. *Free*: no limit has shown itself, and what is in flight grows with successes. From
+//! there evidence of a limit leads to a *pace* or to a *window*, and doubt leads back.
 
+mod evidence;
 mod flow;
-mod noise;
 mod pace;
-mod ramp;
-mod rules;
 mod window;
 
+pub(super) use self::evidence::Event;
+use self::evidence::{Evidence, Finding};
 use self::flow::Flow;
-use self::pace::Pace;
-pub use self::rules::{Rule, Rules};
+use self::pace::{Job, Pace};
 use self::window::Window;
-use super::learnt::{Learnt, Limit};
+use super::learnt::Limit;
 
 /// So long at most, in seconds, nothing is sent on the strength of a conclusion alone.
 const PATIENCE: f64 = 60.0;
+/// What a trial must carry to prove that the measure before it was none.
+const PROOF: f64 = 1.25;
+/// The share of the rows up to which refusals are risked.
+const BUDGET: f64 = 0.02;
+/// After a wait so many may be in flight at once, and one more for each success.
+const FEW: f64 = 8.0;
+/// Waits in seconds where the server names none.
+const OWN_WAITS: [f64; 5] = [2.0, 8.0, 20.0, 30.0, 60.0];
 
-/// How long growth stops after the server said that the limit is near, in seconds.
-const NEAR_LIMIT: f64 = 10.0;
-
-/// A refusal and those that came with it: all between two openings of the gate.
-#[derive(Clone, Debug)]
-pub(super) struct Event {
-    /// Arrival of the first refusal.
-    pub(super) at: f64,
-    /// How many refusals.
-    pub(super) refusals: f64,
-    /// The wait of the last refusal, in seconds.
-    pub(super) wait: f64,
-    /// How much the wait may be too long: 1 s for whole seconds.
-    pub(super) slack: f64,
-    /// Whether the wait is exact.
-    pub(super) exact: bool,
-    /// Whether the server named a wait.
-    pub(super) named: bool,
-    /// When the gate opens.
-    pub(super) opening: f64,
-}
-
-/// Waits of our own choosing, because the server names none.
-struct Sounding {
-    /// The event that began it.
-    event: Event,
-    /// How many there were.
-    waits: u32,
-}
-
-enum Phase {
-    /// No limit has shown itself.
-    Ramp,
+#[derive(Default)]
+enum State {
+    #[default]
+    Free,
     Pace(Box<Pace>),
     Window(Window),
 }
 
+/// A pace in doubt: what its cycles carried, since when it is tried without, and how many such cycles
+/// were a doubt.
+struct Trial {
+    carried: f64,
+    since: f64,
+    needed: u32,
+}
+
 /// The controller. Times are seconds since the start of the run.
+#[derive(Default)]
 pub(super) struct Controller {
     rows: f64,
-    rules: Rules,
     flow: Flow,
-    phase: Phase,
-    /// The pace before a window that one event alone speaks for: rate, burst and doubt.
-    before: Option<(f64, f64, f64)>,
-    learnt: Option<Learnt>,
-    first_send: Option<f64>,
+    state: State,
+    evidence: Evidence,
+    /// What an earlier run learnt, until it is used.
+    known: Option<Limit>,
+    /// Successes before the ramp began, and before the last opening that was not chance's.
+    ramp: u64,
+    reopened: u64,
+    trial: Option<Trial>,
     last_send: f64,
-    /// The longest wait between two sends that the server gave reason for.
+    /// The longest wait that the server asked for.
     longest: f64,
-    last_opening: f64,
-    /// How often the gate opened after refusals.
-    events: u32,
-    sounding: Option<Sounding>,
-    /// The ramp stays where it was at so many successes until this time.
-    held: Option<(f64, f64)>,
+    /// Refusals of the first event that told of a limit: they are counted as one.
+    first_burst: Option<f64>,
+    /// Waits of our own choosing, because the server names none: the first event, and their number.
+    sounding: Option<(Event, usize)>,
 }
 
 impl Controller {
-    pub(super) fn new(rows: u64, learnt: Option<Learnt>, rules: Rules) -> Self {
-        let rows = as_f64(rows.max(1));
-        let phase = match learnt.map(|learnt| learnt.limit) {
-            None => Phase::Ramp,
-            Some(Limit::Pace { rate, burst, doubt }) => {
-                Phase::Pace(Box::new(Pace::learnt(rate, burst, doubt, rows, rules)))
-            }
-            Some(Limit::Window { quota, seconds, fixed }) => {
-                Phase::Window(Window::learnt(quota, seconds, fixed, rules))
-            }
-        };
-        let longest = match learnt.map(|learnt| learnt.limit) {
-            Some(Limit::Window { seconds, .. }) => seconds.max(PATIENCE),
-            _ => PATIENCE,
-        };
-        Self {
-            rows,
-            rules,
-            flow: Flow::default(),
-            phase,
-            before: None,
-            first_send: None,
-            last_send: 0.0,
-            longest,
-            last_opening: 0.0,
-            events: 0,
-            learnt,
-            sounding: None,
-            held: None,
-        }
+    pub(super) fn new(rows: u64, known: Option<Limit>) -> Self {
+        Self { rows: as_f64(rows.max(1)), known, longest: PATIENCE, ..Self::default() }
     }
 
     /// When the next request may start, and how many may be in flight with it.
-    pub(super) fn allow(&self, now: f64) -> (f64, f64) {
-        let (time, in_flight) = match &self.phase {
-            Phase::Ramp if !self.rules.has(Rule::Ramp) => (0.0, f64::INFINITY),
-            Phase::Ramp => {
-                let held = self.held.filter(|held| now < held.0).map(|held| held.1);
-                let accepted = held.unwrap_or(as_f64(self.flow.accepted));
-                (0.0, ramp::in_flight(self.rows, accepted))
-            }
-            Phase::Pace(pace) => (pace.free_at(), pace.in_flight(&self.flow)),
-            Phase::Window(window) => (window.free_at(&self.flow), window.in_flight(&self.flow)),
+    pub(super) fn allow(&self) -> (f64, f64) {
+        let (time, in_flight) = match &self.state {
+            State::Free => (0.0, self.ramp()),
+            State::Pace(pace) => (pace.next, pace.in_flight(&self.flow)),
+            State::Window(window) => (window.free_at(&self.flow), window.in_flight()),
         };
         // Whatever was concluded: after the longest wait that the server ever asked for, one asks.
         let time = time.min(self.last_send + 1.1 * self.longest);
@@ -127,225 +82,209 @@ impl Controller {
         if self.sounding.is_some() { (time, 1.0) } else { (time, in_flight) }
     }
 
+    /// In flight while no limit has shown itself: growth in successes, not in seconds, so that a
+    /// burst of refusals costs about 1 % of the rows or less whatever the server's speed.
+    fn ramp(&self) -> f64 {
+        let accepted = as_f64(self.flow.accepted - self.ramp);
+        let growth = (self.rows / 800.0).clamp(0.125, 1.0);
+        let start = (self.rows / 250.0).clamp(1.0, 8.0);
+        let top = (self.rows / 100.0).max(4.0) + accepted / 10.0 + (accepted / 30.0).powi(2);
+        let few = FEW + as_f64(self.flow.accepted - self.reopened);
+        (start + growth * accepted).min(top).min(few).round()
+    }
+
     /// A request starts.
     pub(super) fn sent(&mut self, seq: u64, now: f64) {
-        self.first_send.get_or_insert(now);
         self.last_send = now;
         self.flow.sent(seq, now);
-        let affordable = self.affords(1.0, if self.learnt.is_some() { 0.004 } else { 0.01 });
-        let (left, dear) = (self.left(), !self.affords(1.0, 0.01));
-        match &mut self.phase {
-            Phase::Ramp => {}
-            Phase::Pace(pace) => pace.sent(now),
-            Phase::Window(window) => window.sent(now, affordable, left, dear),
+        match &mut self.state {
+            State::Free => {}
+            State::Pace(pace) => pace.sent(now),
+            State::Window(window) => window.sent(),
         }
     }
 
     /// A request that had started at `sent` was accepted, or at least not refused by the limit.
     pub(super) fn accepted(&mut self, sent: f64, now: f64) {
         self.flow.accepted(sent, now);
-        if sent >= self.last_opening {
-            self.sounded();
+        if sent >= self.evidence.opened()
+            && let Some((event, _)) = self.sounding.take()
+        {
+            self.sounded(&event);
         }
-        // Another event must not take the refusals past 2 % of the rows.
-        let event = (1.0 + 0.04 * self.per_second().unwrap_or(0.0)).floor();
-        let over = match self.learnt {
-            Some(_) => !self.affords(event, 0.004) && !self.affords(event, 1.0 / self.rows),
-            // The first burst is all that the ramp had in flight; it is counted as one.
-            None if self.events == 1 => 1.0 + event > 0.02 * self.rows,
-            None => !self.affords(event, 0.02),
-        };
-        let left = self.left();
-        match &mut self.phase {
-            Phase::Ramp => {}
-            Phase::Pace(pace) => pace.accepted(&self.flow, now, self.rows, left, over),
-            Phase::Window(window) => {
-                if window.accepted() {
-                    self.phase = self.before.take().map_or(Phase::Ramp, |learnt| {
-                        Phase::Pace(Box::new(Pace::resumed(learnt, now, self.rows, self.rules)))
-                    });
-                }
-            }
+        let job = self.job();
+        match &mut self.state {
+            State::Pace(pace) => pace.accepted(&self.flow, now, job),
+            State::Window(window) if window.beyond => self.free(),
+            State::Free | State::Window(_) => {}
         }
     }
 
-    /// The server says what share of the limit is in use.
-    pub(super) fn near_limit(&mut self, now: f64, share: f64) {
-        if share < 0.8 {
-            return;
-        }
-        let until = now + NEAR_LIMIT;
-        let reached = self.held.map_or(as_f64(self.flow.accepted), |held| held.1);
-        self.held = Some((until, reached));
-        if let Phase::Pace(pace) = &mut self.phase {
-            pace.near_limit(&self.flow, now, until, share);
+    fn job(&self) -> Job {
+        let refused = as_f64(self.flow.throttled) - self.first_burst.unwrap_or(1.0);
+        let next = 1.0 + (1.0 + 0.04 * self.per_second().unwrap_or(0.0)).floor();
+        Job {
+            left: (self.rows - as_f64(self.flow.accepted)).max(1.0),
+            over: refused + next > BUDGET * self.rows,
         }
     }
 
-    /// Rows that are still to be accepted, at least one.
-    fn left(&self) -> f64 {
-        (self.rows - as_f64(self.flow.accepted)).max(1.0)
-    }
-
-    /// Whether `more` refusals would stay within `share` of the rows.
-    fn affords(&self, more: f64, share: f64) -> bool {
-        as_f64(self.flow.throttled) + more <= share * self.rows
+    /// The ramp begins anew.
+    fn free(&mut self) {
+        self.state = State::Free;
+        self.ramp = self.flow.accepted;
+        self.evidence.forget();
     }
 
     /// A request was refused by the limit.
     pub(super) fn throttled(&mut self, seq: u64) {
-        self.flow.throttled += 1;
-        self.flow.forget(seq);
+        self.flow.refused(seq);
     }
 
     /// How long to wait after a refusal that names no time, in seconds: a bucket's burst or two
     /// calls at its pace, then up to the next usual window.
-    pub(super) fn own_wait(&self) -> f64 {
-        match (self.sounding.as_ref().map_or(0, |sounding| sounding.waits), &self.phase) {
-            (0, Phase::Pace(pace)) => (2.0 / pace.rate()).clamp(1.0, 10.0),
-            (0, _) => 2.0,
-            (1, _) => 8.0,
-            (2, _) => 20.0,
-            (3, _) => 30.0,
-            _ => 60.0,
+    pub(super) fn own_wait(&self, now: f64) -> f64 {
+        let waits = self.sounding.as_ref().map_or(0, |sounding| sounding.1);
+        match &self.state {
+            State::Pace(pace) if waits == 0 => (2.0 / pace.rate).clamp(1.0, 10.0),
+            State::Window(window) if window.known => {
+                (window.returns(&self.flow) - now).clamp(0.5, 60.0)
+            }
+            _ => OWN_WAITS[waits.min(OWN_WAITS.len() - 1)],
         }
     }
 
     /// The gate opened after an event.
-    pub(super) fn opened(&mut self, event: Event) {
+    pub(super) fn opened(&mut self, event: &Event) {
         self.longest = self.longest.max(event.wait);
-        if self.events == 0 && self.rules.has(Rule::Anew) && self.contradicts(&event) {
-            // What an earlier run learnt does not hold: this one begins anew.
-            self.learnt = None;
-            self.phase = Phase::Ramp;
-        }
-        self.events = self.events.saturating_add(1);
         if event.named {
             self.sounding = None;
-            self.conclude(&event);
-            self.last_opening = event.opening;
+            self.conclude(event);
             return;
         }
-        self.last_opening = event.opening;
-        match &mut self.sounding {
-            Some(sounding) => sounding.waits += 1,
-            None => self.sounding = Some(Sounding { event, waits: 1 }),
-        }
+        self.sounding = Some(match self.sounding.take() {
+            // The same limit: the waits are one.
+            Some((first, waits)) => {
+                let (slack, refusals) = (event.wait, first.refusals);
+                let wait = event.opening - first.at;
+                let last = event.last.min(first.last);
+                (Event { opening: event.opening, wait, slack, refusals, last, ..first }, waits + 1)
+            }
+            None => (Event { slack: event.wait, ..*event }, 1),
+        });
     }
 
-    /// A lone call was accepted after waits of our own choosing: the last of them sufficed.
-    fn sounded(&mut self) {
-        let Some(Sounding { mut event, waits }) = self.sounding.take() else {
-            return;
-        };
-        event.opening = self.last_opening;
-        event.wait = event.opening - event.at;
-        // A bucket is never empty for so long, if it counts no more refusals than it gave calls.
-        let from = match &self.phase {
-            Phase::Ramp if waits >= 2 => self.first_send,
-            Phase::Pace(pace) if waits >= if pace.rate() >= 4.0 { 2 } else { 3 } => {
-                Some(pace.cycle())
-            }
-            _ => None,
-        };
-        let quota = from.map_or(0, |from| self.flow.count(from, event.at));
-        if let Some(from) = from.filter(|_| quota >= 3 && as_f64(quota) > event.refusals) {
-            let elapsed = event.opening - from;
-            let window = Window::sounded(&self.flow, quota, elapsed, event.opening, self.rules);
-            self.phase = Phase::Window(window);
-            return;
+    /// A lone call was accepted after waits of our own choosing: they sufficed.
+    fn sounded(&mut self, event: &Event) {
+        self.conclude(event);
+        match &mut self.state {
+            State::Free => {}
+            State::Pace(pace) => pace.next = event.opening + 1.0 / pace.rate,
+            State::Window(window) => window.sent(),
         }
-        self.conclude(&event);
-        if let Phase::Pace(pace) = &mut self.phase {
-            pace.resume(event.opening);
-        }
-    }
-
-    /// Whether the first refusal of a learnt start came so early that what was learnt is wrong: a
-    /// server that was left alone gives at least the rate or the quota.
-    fn contradicts(&self, event: &Event) -> bool {
-        let accepted = as_f64(self.flow.count_before(event.at));
-        let least = match &self.phase {
-            Phase::Window(_) if event.named => return false,
-            Phase::Ramp => return false,
-            Phase::Pace(pace) => {
-                0.7 * pace.rate() * (event.at - self.first_send.unwrap_or(0.0)) - 2.0
-            }
-            Phase::Window(window) => 0.85 * window.quota(),
-        };
-        accepted < least
     }
 
     /// What an event tells, once the answers that were in flight are known.
     fn conclude(&mut self, event: &Event) {
-        let is_window = self.is_window(event);
-        let left = self.left();
-        let over = !self.affords(1.0, 0.02);
-        match &mut self.phase {
-            Phase::Ramp | Phase::Pace(_) if is_window => {
-                let from = self.first_send.unwrap_or(0.0).max(self.last_opening);
-                let first = self.last_opening <= 0.0;
-                let window = Window::estimate(&self.flow, event, from, first, self.rules);
-                self.before = match &self.phase {
-                    Phase::Pace(pace) => pace.lasting(&self.flow),
-                    _ => None,
-                };
-                self.phase = Phase::Window(window);
+        let from = self.evidence.opened().max(self.flow.first());
+        let finding = self.evidence.judge(&self.flow, event);
+        let job = self.job();
+        if finding != Finding::Chance {
+            self.reopened = self.flow.accepted;
+        }
+        if let State::Window(window) = &mut self.state {
+            if window.opened(&self.flow, event, finding) {
+                self.free();
             }
-            Phase::Ramp => {
-                let pace = Pace::estimate(&self.flow, event, left, self.rules);
-                self.phase = Phase::Pace(Box::new(pace));
+            return;
+        }
+        if finding != Finding::Chance && self.is_window(event, from) {
+            self.state = State::Window(match self.known.take() {
+                Some(Limit::Window { quota, seconds }) if event.wait <= seconds + event.slack => {
+                    Window::replay(&self.flow, event, from).known(quota, seconds)
+                }
+                _ => Window::replay(&self.flow, event, from),
+            });
+            return;
+        }
+        match &mut self.state {
+            State::Free if finding == Finding::Limit => self.limited(event, job),
+            State::Pace(pace) if finding == Finding::Chance => pace.waited(event),
+            State::Pace(pace) => {
+                if let Some(carried) = pace.opened(&self.flow, event, job) {
+                    self.doubt(carried, event);
+                }
             }
-            Phase::Pace(pace) => pace.opened(&self.flow, event, left, over),
-            Phase::Window(window) => window.opened(&self.flow, event),
+            State::Free | State::Window(_) => {}
         }
     }
 
-    /// Whether the wait is worth more calls than a bucket would ever ask for: a bucket asks for
-    /// the one call that is missing, and for those that were refused.
-    fn is_window(&self, event: &Event) -> bool {
-        let time = event.opening - self.last_opening;
-        let (accepted, _) = self.flow.between(self.last_opening, event.at);
-        let rate = match &self.phase {
-            Phase::Pace(pace) => pace.rate().min(accepted / time),
+    /// A limit has shown itself that is no window.
+    fn limited(&mut self, event: &Event, job: Job) {
+        self.first_burst.get_or_insert(as_f64(self.flow.throttled));
+        let known = match self.known.take() {
+            Some(Limit::Pace { rate }) => Some(rate),
+            _ => None,
+        };
+        let mut pace = Pace::estimate(&self.flow, event, job.left, known);
+        if let Some(Trial { carried, since, needed }) = self.trial.take() {
+            pace.needed = needed;
+            let now = self.flow.count(since, event.at) / (event.at - since).max(1e-3);
+            if now < PROOF * carried {
+                pace.settle_at(now.max(carried));
+            }
+        }
+        self.state = State::Pace(Box::new(pace));
+    }
+
+    /// Cycles that no bucket explains: was it chance all along? A trial with few in flight decides.
+    fn doubt(&mut self, carried: f64, event: &Event) {
+        if let State::Pace(pace) = &self.state {
+            self.trial = Some(Trial { carried, since: event.at, needed: pace.needed });
+        }
+        self.free();
+    }
+
+    /// Whether the wait is worth more calls than a bucket would ever ask for: a bucket asks for the
+    /// one call that is missing, and for those that were refused.
+    fn is_window(&self, event: &Event, from: f64) -> bool {
+        let (accepted, time) = (self.flow.count(from, event.at), event.opening - from);
+        if !event.named {
+            // Refused again after a first wait, which would have been enough for a bucket.
+            let slow = matches!(&self.state, State::Pace(pace) if pace.rate < 4.0);
+            let refused = event.wait > 1.1 * event.slack && (!slow || event.slack > 10.0);
+            return refused && accepted >= 3.0 && accepted > event.refusals;
+        }
+        let rate = match &self.state {
+            State::Pace(pace) => pace.rate.min(accepted / time),
             _ => accepted / (time + 2.0),
         };
-        event.named
-            && self.rules.has(Rule::Windows)
-            && (event.wait - event.slack) * rate > 1.5 + 1.3 * event.refusals
-            && event.wait > 0.25 * time
+        (event.wait - event.slack) * rate > 1.5 + 1.3 * event.refusals && event.wait > 0.25 * time
     }
 
     /// The rate that is being kept, once one is known, in calls per second.
     pub(super) fn per_second(&self) -> Option<f64> {
-        match &self.phase {
-            Phase::Ramp => None,
-            Phase::Pace(pace) => Some(pace.per_second()),
-            Phase::Window(window) => Some(window.per_second()),
+        match &self.state {
+            State::Free => None,
+            State::Pace(pace) => Some(pace.rate),
+            State::Window(window) => Some(window.per_second()),
         }
     }
 
-    pub(super) fn throttled_count(&self) -> u64 {
-        self.flow.throttled
+    /// Calls that were accepted, and calls that the limit refused.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.flow.accepted, self.flow.throttled)
     }
 
-    pub(super) fn accepted_count(&self) -> u64 {
-        self.flow.accepted
-    }
-
-    pub(super) fn learnt(&self) -> Option<Learnt> {
-        let limit = match &self.phase {
-            Phase::Ramp => return None,
-            Phase::Pace(pace) => {
-                let (rate, burst, doubt) = pace.lasting(&self.flow)?;
-                Limit::Pace { rate, burst, doubt }
+    /// What two witnesses speak for.
+    pub(super) fn learnt(&self) -> Option<Limit> {
+        match &self.state {
+            State::Free => None,
+            State::Pace(pace) => pace.settled().map(|rate| Limit::Pace { rate }),
+            State::Window(Window { quota, seconds, proven, .. }) => {
+                proven.then_some(Limit::Window { quota: *quota, seconds: *seconds })
             }
-            Phase::Window(window) => {
-                let (quota, seconds, fixed) = window.confirmed()?;
-                Limit::Window { quota, seconds, fixed }
-            }
-        };
-        Some(Learnt::new(limit))
+        }
     }
 
     pub(super) fn add_rows(&mut self, n: u64) {

@@ -4,6 +4,7 @@ use super::*;
 use crate::pacing::Limit;
 
 const STEP: Duration = Duration::from_millis(20);
+const TRIP: Duration = Duration::from_millis(100);
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -27,24 +28,36 @@ impl Run {
         Self { pacer, now: Duration::ZERO, left, flying: Vec::new(), sends: Vec::new() }
     }
 
-    /// Until every row was accepted or `end`.
+    /// Until every row was accepted or `end`, from event to event.
     fn until(&mut self, end: Duration, mut answer: impl FnMut(Duration) -> Answer) {
         while self.now < end && (self.left > 0 || !self.flying.is_empty()) {
             while let Some(at) = self.flying.iter().position(|call| call.0 <= self.now) {
-                let (_, sent, ticket) = self.flying.swap_remove(at);
+                let (_, sent, ticket) = self.flying.remove(at);
                 let answer = answer(sent);
                 if matches!(answer, Answer::Throttled { .. } | Answer::Failed) {
                     self.left += 1;
                 }
                 self.pacer.answered(ticket, self.now, answer);
             }
-            while self.left > 0 && self.pacer.poll(self.now) == Step::Send {
+            let mut next = self.flying.iter().map(|call| call.0).min().unwrap_or(end);
+            while self.left > 0 {
+                match self.pacer.poll(self.now) {
+                    Step::Send => {}
+                    Step::Until(time) => {
+                        next = next.min(time);
+                        break;
+                    }
+                    Step::Answer => break,
+                }
                 self.left -= 1;
                 self.sends.push(self.now);
-                let ticket = self.pacer.sent(self.now);
-                self.flying.push((self.now + Duration::from_millis(100), self.now, ticket));
+                let (ticket, back) = (self.pacer.sent(self.now), self.now + TRIP);
+                self.flying.push((back, self.now, ticket));
+                next = next.min(back);
             }
-            self.now += STEP;
+            if self.left > 0 || !self.flying.is_empty() {
+                self.now = next.min(end);
+            }
         }
     }
 }
@@ -148,8 +161,7 @@ fn the_ceiling_holds_across_a_restart() {
     let mut run = Run::new(Pacer::new(settings.clone()), 100);
     run.until(secs(10.0), |_| Answer::Accepted);
     assert_eq!(run.sends.len(), 15);
-    let recent = run.pacer.recent_sends(run.now);
-    assert_eq!(recent.len(), 15);
+    let recent = run.sends.iter().map(|at| run.now.saturating_sub(*at + TRIP)).collect();
     let mut next = Run::new(Pacer::new(settings).with_recent(recent), 85);
     next.until(secs(15.0), |_| Answer::Accepted);
     assert_eq!(next.sends.len(), 0, "the first run's calls still count");
@@ -186,32 +198,46 @@ fn the_view_tells_rate_gate_and_time_left() {
 }
 
 #[test]
-fn a_server_that_says_the_limit_is_near_is_heeded() {
-    let sent_after = |share: Option<f64>| {
-        let mut run = Run::new(pacer(10_000), 10_000);
-        run.until(secs(0.4), |_| Answer::Accepted);
-        if let Some(share) = share {
-            run.pacer.near_limit(run.now, share);
-        }
-        run.until(secs(3.0), |_| Answer::Accepted);
-        run.sends.len()
+fn what_was_learnt_replaces_the_climb_and_is_kept() {
+    let learnt =
+        Learnt::from_json(r#"{"version":1,"limit":{"kind":"pace","rate":5.0}}"#).expect("readable");
+    let run = |learnt| {
+        let mut run =
+            Run::new(Pacer::new(Settings { rows: 200, learnt, ..Settings::default() }), 200);
+        let (mut tokens, mut at) = (10.0_f64, Duration::ZERO);
+        run.until(secs(120.0), |sent| {
+            tokens = (tokens + 5.0 * sent.saturating_sub(at).as_secs_f64()).min(10.0);
+            at = sent;
+            if tokens < 1.0 {
+                return Answer::Throttled { retry_after: RetryAfter::Whole(secs(1.0)) };
+            }
+            tokens -= 1.0;
+            Answer::Accepted
+        });
+        assert_eq!(run.left, 0);
+        (run.now, run.sends.len(), run.pacer.learnt().and_then(|learnt| learnt.limit))
     };
-    assert!(sent_after(Some(0.9)) < sent_after(None));
-    assert_eq!(sent_after(Some(0.5)), sent_after(None));
+    let (cold, again) = (run(None), run(Some(learnt)));
+    let Some(Limit::Pace { rate }) = cold.2 else { panic!("a pace was learnt: {cold:?}") };
+    assert!((4.0..6.0).contains(&rate), "{rate}");
+    assert!(again.0 <= cold.0 + secs(1.0) && again.1 <= cold.1, "{again:?} after {cold:?}");
 }
 
 #[test]
-fn what_was_learnt_is_used_and_kept() {
-    let learnt =
-        Learnt::from_json(r#"{"version":1,"limit":{"kind":"pace","rate":5.0}}"#).expect("readable");
-    let settings = Settings { rows: 200, learnt: Some(learnt), ..Settings::default() };
-    let mut run = Run::new(Pacer::new(settings), 200);
-    run.until(secs(120.0), |_| Answer::Accepted);
-    assert!((33.0..43.0).contains(&run.now.as_secs_f64()), "{:?}", run.now);
-    let Some(Limit::Pace { rate, .. }) = run.pacer.learnt().map(|learnt| learnt.limit) else {
-        panic!("a pace was learnt");
-    };
-    assert!((4.9..6.0).contains(&rate));
+fn a_wait_that_the_server_asked_for_outlives_the_run() {
+    let mut pacer = pacer(10);
+    let ticket = pacer.sent(secs(0.0));
+    let retry_after = RetryAfter::Whole(secs(30.0));
+    pacer.answered(ticket, secs(1.0), Answer::Throttled { retry_after });
+    let kept = pacer.kept(secs(11.0)).expect("a wait is worth keeping");
+    assert_eq!((kept.limit, kept.wait().as_secs()), (None, 20));
+    let kept = Learnt::from_json(&kept.to_json()).expect("own text");
+    let left = kept.aged(secs(5.0)).expect("15 s are left").wait();
+    let mut next = Pacer::new(Settings::default()).waiting(secs(2.0), left);
+    let Step::Until(until) = next.poll(secs(2.0)) else { panic!("too early") };
+    assert!(until >= secs(17.0) && until < secs(17.5), "{until:?}");
+    assert_eq!(next.poll(until), Step::Send);
+    assert!(pacer.kept(secs(40.0)).is_none(), "it is over");
 }
 
 /// Any answer at all.
@@ -239,13 +265,13 @@ proptest! {
         answers in prop::collection::vec((answers(), 1_u64..3_000), 1..300),
         ceiling in prop::option::of(Just(Quota { count: 5, per: Duration::from_secs(2) })),
         learnt in prop::option::of(prop_oneof![
-            Just(Limit::Pace { rate: 3.0, burst: 5.0, doubt: 0.1 }),
-            Just(Limit::Window { quota: 20, seconds: 10.0, fixed: true }),
-            Just(Limit::Window { quota: 7, seconds: 3.0, fixed: false }),
+            Just(Limit::Pace { rate: 3.0 }),
+            Just(Limit::Window { quota: 20, seconds: 10.0 }),
+            Just(Limit::Window { quota: 7, seconds: 3.0 }),
         ]),
         seed in any::<u64>(),
     ) {
-        let learnt = learnt.map(Learnt::new);
+        let learnt = learnt.map(|limit| Learnt::new(Some(limit), Duration::ZERO));
         let settings = Settings { rows: 300, ceiling, learnt, seed, concurrency: 8 };
         let mut pacer = Pacer::new(settings);
         let (mut now, mut gate) = (Duration::ZERO, Duration::ZERO);
@@ -288,5 +314,71 @@ proptest! {
                 prop_assert!(inside as u64 <= quota.count);
             }
         }
+    }
+}
+
+/// Where isolated refusals fall, by call, and how each is told.
+fn isolated() -> impl Strategy<Value = Vec<(u64, RetryAfter)>> {
+    let wait = (1_u64..40).prop_map(Duration::from_secs);
+    let told = prop_oneof![
+        wait.clone().prop_map(RetryAfter::Whole),
+        wait.prop_map(|wait| RetryAfter::Decimal(wait.mul_f64(0.9))),
+        Just(RetryAfter::Absent),
+    ];
+    prop::collection::vec((90_u64..300, told), 0..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// With any sequence of isolated refusals the pace after them is the pace before, this run is
+    /// longer by their waits, and the next run knows nothing of them.
+    #[test]
+    fn isolated_refusals_do_not_change_the_pace(refusals in isolated(), seed in any::<u64>()) {
+        let run = |refusals: &[(u64, RetryAfter)]| {
+            let settings = Settings { rows: 2_500, seed, ..Settings::default() };
+            let mut run = Run::new(Pacer::new(settings), 2_500);
+            let mut at = 0;
+            let mut due: Vec<_> = refusals.iter().map(|(after, told)| { at += after; (at, *told) }).collect();
+            due.reverse();
+            let (mut calls, mut waits) = (0, 0.0);
+            run.until(secs(1e5), |_| {
+                calls += 1;
+                let Some((_, retry_after)) = due.pop_if(|due| due.0 <= calls) else { return Answer::Accepted };
+                waits += retry_after.duration().map_or(2.0, |wait| wait.as_secs_f64());
+                Answer::Throttled { retry_after }
+            });
+            let last = run.sends[run.sends.len() - 500];
+            (run.now.as_secs_f64(), waits, run.now.saturating_sub(last).as_secs_f64(), run.pacer.learnt())
+        };
+        let (clean, _, rest, _) = run(&[]);
+        let (time, waits, rest_after, learnt) = run(&refusals);
+        prop_assert!(rest_after <= rest + 0.3, "{rest_after} after {rest}");
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        let round_trips = 0.6 * refusals.len() as f64;
+        prop_assert!(time <= clean + 1.01 * waits + round_trips, "{time} after {clean}, {waits}");
+        prop_assert_eq!(learnt, None);
+    }
+
+    /// Whatever was answered so far: once the server accepts, the run ends, after the waits that it
+    /// was told of and a bounded time of its own.
+    #[test]
+    fn every_run_ends_whatever_was_answered(
+        answers in prop::collection::vec(answers(), 0..200),
+        seed in any::<u64>(),
+    ) {
+        let settings = Settings { rows: 300, seed, concurrency: 8, ..Settings::default() };
+        let mut run = Run::new(Pacer::new(settings), 300);
+        let mut answers = answers.into_iter();
+        let mut last = Duration::ZERO;
+        run.until(secs(1e6), |sent| {
+            let answer = answers.next();
+            if answer.is_some() {
+                last = sent;
+            }
+            answer.unwrap_or(Answer::Accepted)
+        });
+        prop_assert_eq!(run.left, 0, "every row was accepted");
+        prop_assert!(run.now < last + secs(3_600.0), "{:?} after {last:?}", run.now);
     }
 }

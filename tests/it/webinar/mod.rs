@@ -228,7 +228,7 @@ fn an_answer_that_is_lost_leads_to_one_registration_and_its_link() {
 
 #[test]
 fn a_registration_that_a_late_list_made_too_many_is_cancelled() {
-    let lost = Faults::default().script("ada1@example.org", Some(1), Fault::ResetAfterCommit);
+    let lost = Faults::default().script("ada2@example.org", Some(1), Fault::ResetAfterCommit);
     let context = Context::with(Config {
         second_post: SecondPost::Duplicate,
         faults: lost,
@@ -236,8 +236,9 @@ fn a_registration_that_a_late_list_made_too_many_is_cancelled() {
         ..Config::default()
     });
     context.file("people.csv", guests(3));
-    // Asked after a fifth of a second, the list does not show yet what the server has.
-    let more = "--set referrer=x --settle 200ms --webinar w1@t1 --rate 1000/s";
+    // Asked after a fifth of a second, the list does not show yet what the server has, and nobody
+    // was registered later who could tell how late it is.
+    let more = "--set referrer=x --settle 200ms --webinar w1@t1 --concurrency 1";
     context.run(&format!("run people.csv --map id=Ticket {more}")).expect(0);
     let stats = context.stats();
     assert_eq!((stats.duplicates, stats.deleted), (1, 1), "one too many, and cancelled");
@@ -249,6 +250,23 @@ fn a_registration_that_a_late_list_made_too_many_is_cancelled() {
         let held = held.iter().find(|held| held.id == row.id).expect("held");
         assert_eq!(Some(&row.link), held.join_web_url.as_ref(), "the link of the one that stays");
     }
+}
+
+#[test]
+fn a_late_list_is_awaited_where_a_later_registration_tells_how_late_it_is() {
+    let lost = Faults::default().script("ada1@example.org", Some(1), Fault::ResetAfterCommit);
+    let context = Context::with(Config {
+        second_post: SecondPost::Duplicate,
+        faults: lost,
+        list_lag: Duration::from_secs(1),
+        ..Config::default()
+    });
+    context.file("people.csv", guests(3));
+    // Asked after a fifth of a second, the list shows neither the lost one nor the one after it.
+    let more = "--set referrer=x --settle 200ms --webinar w1@t1 --concurrency 1";
+    context.run(&format!("run people.csv --map id=Ticket {more}")).expect(0);
+    let stats = context.stats();
+    assert_eq!((stats.created, stats.duplicates), (3, 0));
 }
 
 #[test]
