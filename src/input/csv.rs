@@ -153,7 +153,9 @@ impl Cells {
     #[cfg(test)]
     pub(super) fn of(cells: &[&str]) -> Self {
         let mut own = Self::default();
-        cells.iter().for_each(|cell| own.push(cell));
+        for cell in cells {
+            own.push(cell);
+        }
         own
     }
 

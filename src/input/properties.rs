@@ -265,7 +265,7 @@ fn fuzz() {
         read_all(&tree.current());
         read_all(&[b"id,name\n".as_slice(), &tree.current()].concat());
         cases += 3;
-        if cases % 300 == 0 {
+        if cases.is_multiple_of(300) {
             let tree = stretched().new_tree(&mut runner).expect("a value");
             read_all(&[b"id,name\n".as_slice(), &tree.current()].concat());
         }

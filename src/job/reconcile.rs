@@ -263,23 +263,23 @@ impl Reconciler {
             }
         }
         let may_come = |work: &Work| acknowledged.is_some_and(|at| at > work.answered_at);
-        let mut guesses = (self.unproven * 2).max(1);
-        let mut guessed = 0;
+        let mut allowed = (self.unproven * 2).max(1);
+        let mut posted = 0;
         for mut work in unproven {
             if !list.idle || may_come(&work) {
                 work.missed += 1;
                 let not_before = list.begun + pause(work.missed);
                 self.open.push(Pending { work, not_before });
-            } else if guesses > 0 {
-                guesses -= 1;
-                guessed += 1;
+            } else if allowed > 0 {
+                allowed -= 1;
+                posted += 1;
                 findings.push(Finding::Absent(work));
             } else {
                 self.open.push(Pending { work, not_before: list.begun });
             }
         }
-        if guessed > 0 {
-            self.unproven = guessed;
+        if posted > 0 {
+            self.unproven = posted;
         }
     }
 

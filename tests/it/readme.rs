@@ -201,6 +201,7 @@ fn every_code_of_a_row_is_in_the_readme() {
         "no-link",
         "wrong-link",
         "not-removed",
+        "removed",
         "listed",
         "listed-twice",
         "pending-approval",
