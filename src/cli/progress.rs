@@ -235,7 +235,8 @@ impl Wait {
     /// What `client` waits for; `None` while nothing has come to nothing.
     fn of(client: &GraphClient<Http>) -> Option<Self> {
         let (traffic, now) = (client.traffic(), client.clock.now());
-        match client.view().closed.filter(|closed| closed.by_server) {
+        let view = client.view();
+        match view.closed.or(view.reads).filter(|closed| closed.by_server) {
             Some(closed) => Some(Self::Turn(second_of_end(closed.until.saturating_sub(now)))),
             None if traffic.failed > 0 => Some(Self::Answer(client.last_failure())),
             None if traffic.throttled > 0 => Some(Self::Turn(None)),
