@@ -285,7 +285,9 @@ fn line(figures: &[Figures]) -> String {
 /// The table at the top: one line a group.
 pub(crate) fn table(seeds: &Range<u64>, worst: usize) -> String {
     let mut text = String::from(
-        "| group | aim | time ÷ ideal, mean | 9 of 10 below | worst cell | seconds beyond, mean | worst \
+        "## The groups\n\nTime ÷ ideal (1 is an oracle's run), seconds beyond the ideal, and refused calls \
+         in %: mean and worst cell of\neach group, 16 seeds a cell. A run of 20 times the ideal is called \
+         off.\n\n| group | aim | time ÷ ideal, mean | 9 of 10 below | worst cell | seconds beyond, mean | worst \
          cell | refused, mean | worst cell |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let mut cells = String::new();

@@ -251,7 +251,13 @@ impl Pacer {
             return;
         }
         let (sent, now) = (ticket.sent.as_secs_f64(), now.as_secs_f64());
-        let event = self.event.get_or_insert_with(|| Event { sent, at: now, ..Event::default() });
+        let event = self.event.get_or_insert_with(|| Event {
+            first: ticket.seq,
+            sent,
+            at: now,
+            ..Event::default()
+        });
+        event.first = event.first.min(ticket.seq);
         event.sent = event.sent.min(sent);
         event.last = now;
         event.refusals += 1.0;

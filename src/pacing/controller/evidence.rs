@@ -9,7 +9,8 @@ use super::flow::Flow;
 /// The refusals between two openings of the gate. Times are seconds since the start of the run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::pacing) struct Event {
-    /// When the first of the refused calls was sent.
+    /// Which of the refused calls was the first, and when it was sent.
+    pub(in crate::pacing) first: u64,
     pub(in crate::pacing) sent: f64,
     /// Arrival of the first and of the last refusal.
     pub(in crate::pacing) at: f64,
@@ -76,7 +77,7 @@ impl Evidence {
     pub(super) fn judge(&mut self, flow: &Flow, event: &Event) -> Finding {
         let trip = flow.trip();
         let refusals = event.refusals;
-        let beside = flow.count(event.sent - 0.05 * trip, event.last);
+        let beside = flow.count_after(event.first, event.last);
         let accepted = flow.count(self.opened, event.opening);
         self.beside += beside;
         self.refusals += refusals;
@@ -99,7 +100,9 @@ impl Evidence {
             self.agreed = if agrees { self.agreed + if since > 20.0 { 2 } else { 1 } } else { 0 };
             self.from = event.at;
         }
-        let burst = refusals >= 2.0 && refusals > beside;
+        // Of a burst that went at once, chance may refuse the last ones: all of it counts here.
+        let around = flow.count(event.sent - 0.05 * trip, event.last);
+        let burst = refusals >= 2.0 && refusals > around;
         let limit = burst || self.agreed >= 2 || self.starved >= 2;
         if limit { Finding::Limit } else { Finding::Unclear }
     }

@@ -51,6 +51,13 @@ impl Flow {
         before(until).saturating_sub(before(from)) as f64
     }
 
+    /// Sends that stuck behind the one of this number, in order, and before `until`.
+    #[expect(clippy::cast_precision_loss, reason = "at most so many as are remembered")]
+    pub(super) fn count_after(&self, seq: u64, until: f64) -> f64 {
+        let from = self.sends.partition_point(|send| send.0 <= seq);
+        self.sends.partition_point(|send| send.1 < until).saturating_sub(from) as f64
+    }
+
     /// The time of the first send that is remembered.
     pub(super) fn first(&self) -> f64 {
         self.sends.front().map_or(0.0, |send| send.1)
