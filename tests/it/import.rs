@@ -138,18 +138,9 @@ fn a_row_that_changed_since_it_was_enrolled_is_not_posted_again() {
 fn without_the_targets_list_nobody_is_enrolled_unless_the_ledger_is_trusted() {
     let context = Context::with(Config { faults: faults(&["list:500=100"]), ..Config::default() });
     context.file("people.csv", crowd(3));
-    assert_snapshot!(context.run("run people.csv --meeting m1 --max-duration 3s"), @r"
-    exit 5
-    --- stdout
-    3 rows read:
-            3  not attempted  the run did not get to them
-            3  deadline               not attempted 2, 3, 4
-    files     people.enrolled.csv, people.rejects.csv, meeting-m1
-    next      run the same command again: it goes on with the 3 rows
-    --- stderr
-    the meeting's rule: everyone
-    error: stopped: the time set by --max-duration is over; run the same command again to go on
-    ");
+    let ran = context.run("run people.csv --meeting m1 --max-duration 3s").expect(5);
+    assert!(ran.stderr.contains("Graph does not answer (HTTP 500)"), "{ran}");
+    assert!(ran.stdout.contains("3  not attempted"), "{ran}");
     assert_eq!(context.stats().posts, 0);
     context.run("run people.csv --meeting m1 --trust-ledger").expect(0);
     assert_eq!(files::enrolled(&context, "people.enrolled.csv").len(), 3);
