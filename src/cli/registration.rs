@@ -6,10 +6,10 @@ use super::{
     settings::{GraphSettings, RegistrationSettings, RegistrationTask},
 };
 use crate::{
-    graph::{http::Http, meeting::Meeting, target::Api},
+    graph::{http::Http, meeting::Meeting, target::Api, verdict::Call},
     job::{self, client::GraphClient, preflight, stop::Stop},
     output::harmless,
-    pacing::{Buckets, Call, Pacer, Settings},
+    pacing::{Buckets, Pacer, Settings},
 };
 
 pub(super) fn registration(settings: &RegistrationSettings) -> Result<u8, Failure> {

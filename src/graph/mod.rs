@@ -6,5 +6,6 @@ pub mod http;
 pub mod meeting;
 pub mod target;
 pub mod transport;
+pub mod verdict;
 pub mod webinar;
 pub mod wire;

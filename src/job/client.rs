@@ -27,12 +27,10 @@ use crate::{
         transport::{
             GraphRequest, Reach, Request, Response, Transport, TransportError, TransportFailure,
         },
+        verdict::{Call, Heard, Systemic, Verdict, verdict},
         wire::GraphError,
     },
-    pacing::{
-        Answer, Backoff, Bucket, Buckets, Call, Heard, RetryAfter, Step, Systemic, Ticket, Verdict,
-        View, verdict,
-    },
+    pacing::{Answer, Backoff, Bucket, Buckets, RetryAfter, Step, Ticket, View},
 };
 
 /// After this long without anything but failures the run ends with 5. Ten minutes outlast a

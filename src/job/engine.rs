@@ -38,9 +38,9 @@ use super::{
     stop::Stop,
 };
 use crate::{
-    graph::{target::Target, transport::Transport},
+    graph::{target::Target, transport::Transport, verdict::Verdict},
     ledger::{LedgerWriter, NextState, Transition},
-    pacing::{Bucket, Verdict, View},
+    pacing::{Bucket, View},
 };
 
 /// How soon after it was accepted a row may show on the list. Microsoft says nothing of it; a list

@@ -15,11 +15,11 @@ use crate::{
     graph::{
         target::Target,
         transport::Transport,
+        verdict::{Call, Systemic, Verdict},
         webinar::Webinar,
         wire::{Member, MemberStanding},
     },
     ledger::{NextState, Purpose, SendPermit, Transition},
-    pacing::{Call, Systemic, Verdict},
     registrant::BadLink,
 };
 

@@ -13,9 +13,9 @@ use crate::{
         meeting::{Meeting, Registration, RegistrationError},
         target::{Api, Target},
         transport::{GraphRequest, Response, Transport},
+        verdict::{Call, Systemic, Verdict},
         webinar::{self, Webinar},
     },
-    pacing::{Call, Systemic, Verdict},
     registrant::{Form, Mode, Rule},
 };
 

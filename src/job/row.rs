@@ -20,13 +20,14 @@ use crate::{
         meeting::{Enrolled, Meeting},
         target::Target,
         transport::{GraphRequest, Transport, TransportFailure},
+        verdict::{Call, Verdict},
         webinar::{Accepted, Webinar},
     },
     ledger::{
         Attempt, Intent, LedgerError, LedgerWriter, NextState, Purpose, SendPermit, Seq, State,
         Transition,
     },
-    pacing::{Bucket, Call, Verdict},
+    pacing::Bucket,
     registrant::{BadLink, PersonFingerprint, Registrant},
 };
 

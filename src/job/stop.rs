@@ -7,13 +7,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{
-    graph::{
-        target::Api,
-        transport::{Distrust, Response},
-        wire::GraphError,
-    },
-    pacing::{Systemic, Verdict},
+use crate::graph::{
+    target::Api,
+    transport::{Distrust, Response},
+    verdict::{Systemic, Verdict},
+    wire::GraphError,
 };
 
 /// A cause that ends the run for every row that is left.

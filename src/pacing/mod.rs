@@ -4,7 +4,7 @@
 //! of its unit, a throttled row may always be sent again, and some request may always start in the
 //! end. Everything here is a pure state machine: time comes in as a [`Duration`](std::time::Duration)
 //! since the start of the run, chance comes from a seed, and nothing sleeps, sends or stores. What
-//! an answer means for its row is the verdict's matter; who waits and who sends is the engine's.
+//! an answer means for its row, `graph::verdict` says; who waits and who sends is the engine's.
 //!
 //! A [`Pacer`] paces one bucket of the server's quota. Writes and reads are counted apart by Graph,
 //! so a run holds two of them.
@@ -18,7 +18,6 @@ mod learnt;
 mod pacer;
 mod quota;
 mod retry_after;
-mod verdict;
 
 pub use backoff::Backoff;
 pub use buckets::{Bucket, Buckets};
@@ -26,4 +25,3 @@ pub use learnt::{Learnt, LearntError, Limit};
 pub use pacer::{Answer, Closed, Pacer, Settings, Step, Ticket, View};
 pub use quota::{Quota, QuotaError};
 pub use retry_after::{Oddity, RetryAfter};
-pub use verdict::{Call, Heard, Systemic, Verdict, verdict};

@@ -18,6 +18,7 @@ use crate::{
         meeting::{Meeting, Registration},
         target::{Api, Target},
         transport::{GraphRequest, Response},
+        verdict::{Call, Systemic, Verdict},
         webinar::{self, Webinar},
     },
     input::Input,
@@ -29,7 +30,7 @@ use crate::{
     },
     ledger::LastListing,
     output::harmless,
-    pacing::{Buckets, Call, Pacer, Settings, Systemic, Verdict},
+    pacing::{Buckets, Pacer, Settings},
     registrant::{Form, Mode, Rule},
 };
 
