@@ -31,7 +31,7 @@ pub(super) use online::doctor;
 /// How something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Standing {
+enum FindingStatus {
     /// As it should be.
     Ok,
     /// A run would go on; a person should know.
@@ -43,9 +43,9 @@ enum Standing {
 }
 
 #[derive(Debug, Serialize)]
-struct Finding {
+struct DoctorFinding {
     name: &'static str,
-    standing: Standing,
+    standing: FindingStatus,
     text: String,
     /// What `run` would end with.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,31 +54,31 @@ struct Finding {
 
 /// Everything that was found, in the order in which `run` would meet it.
 #[derive(Debug, Default)]
-struct Findings(Vec<Finding>);
+struct DoctorFindings(Vec<DoctorFinding>);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    checks: &'a [Finding],
+struct DoctorReport<'a> {
+    checks: &'a [DoctorFinding],
     exit_code: u8,
 }
 
-impl Findings {
+impl DoctorFindings {
     fn ok(&mut self, name: &'static str, text: impl Into<String>) {
-        self.add(name, Standing::Ok, text.into(), None);
+        self.add(name, FindingStatus::Ok, text.into(), None);
     }
 
     fn note(&mut self, name: &'static str, text: impl Into<String>) {
-        self.add(name, Standing::Note, text.into(), None);
+        self.add(name, FindingStatus::Note, text.into(), None);
     }
 
     fn mend(&mut self, name: &'static str, failure: impl Into<Failure>) {
         let Failure { code, sentence } = failure.into();
-        self.add(name, Standing::Mend, sentence, Some(code));
+        self.add(name, FindingStatus::Mend, sentence, Some(code));
     }
 
     fn skipped(&mut self, name: &'static str, why: impl Into<String>) {
-        self.add(name, Standing::Skipped, why.into(), None);
+        self.add(name, FindingStatus::Skipped, why.into(), None);
     }
 
     /// Notes the fault, or gives the value to go on with.
@@ -90,8 +90,8 @@ impl Findings {
         result.map_err(|error| self.mend(name, error)).ok()
     }
 
-    fn add(&mut self, name: &'static str, standing: Standing, text: String, code: Option<u8>) {
-        self.0.push(Finding { name, standing, text, code });
+    fn add(&mut self, name: &'static str, standing: FindingStatus, text: String, code: Option<u8>) {
+        self.0.push(DoctorFinding { name, standing, text, code });
     }
 
     /// What `run` would end with: it stops at the first fault that it meets.
@@ -100,23 +100,24 @@ impl Findings {
     }
 
     fn json(&self) -> String {
-        let report = Report { checks: &self.0, exit_code: self.exit_code() };
+        let report = DoctorReport { checks: &self.0, exit_code: self.exit_code() };
         let json = serde_json::to_string(&report).expect("strings and numbers serialise");
         format!("{json}\n")
     }
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for Finding { name, standing, text: found, .. } in &self.0 {
+        for DoctorFinding { name, standing, text: found, .. } in &self.0 {
             let word = match standing {
-                Standing::Ok => "ok",
-                Standing::Note => "note",
-                Standing::Mend => "mend",
-                Standing::Skipped => "-",
+                FindingStatus::Ok => "ok",
+                FindingStatus::Note => "note",
+                FindingStatus::Mend => "mend",
+                FindingStatus::Skipped => "-",
             };
             text.push_str(&format!("{word:<5} {name:<13} {found}\n"));
         }
-        let faults = self.0.iter().filter(|finding| finding.standing == Standing::Mend).count();
+        let faults =
+            self.0.iter().filter(|finding| finding.standing == FindingStatus::Mend).count();
         text.push_str(&if faults == 0 {
             "\nnothing stands in the way of `run`\n".to_owned()
         } else {
@@ -146,7 +147,10 @@ const EARLIEST: i64 = 1_767_225_600_000;
 const SET_BACK: i64 = 60_000;
 
 /// What can be known without a network: settings, input, files, ledger, clock, credential.
-fn offline<'a>(settings: &'a DoctorSettings, findings: &mut Findings) -> Option<Reachable<'a>> {
+fn offline<'a>(
+    settings: &'a DoctorSettings,
+    findings: &mut DoctorFindings,
+) -> Option<Reachable<'a>> {
     findings.ok(
         "settings",
         match &settings.job_file {
@@ -194,7 +198,7 @@ fn offline<'a>(settings: &'a DoctorSettings, findings: &mut Findings) -> Option<
 }
 
 /// Reads the export to its end: what is no text may stand in its last row.
-fn input(settings: &DoctorSettings, rule: Rule, findings: &mut Findings) -> Option<Input> {
+fn input(settings: &DoctorSettings, rule: Rule, findings: &mut DoctorFindings) -> Option<Input> {
     let Some(InputSettings { source, options }) = &settings.files.input else {
         findings.skipped("input", "no CSV is named");
         return None;
@@ -223,7 +227,7 @@ fn input(settings: &DoctorSettings, rule: Rule, findings: &mut Findings) -> Opti
     Some(opened)
 }
 
-fn files(settings: &DoctorSettings, findings: &mut Findings) {
+fn files(settings: &DoctorSettings, findings: &mut DoctorFindings) {
     if findings.check("files", settings.paths.as_ref()).is_none() {
         return;
     }
@@ -246,7 +250,7 @@ fn files(settings: &DoctorSettings, findings: &mut Findings) {
     }
 }
 
-fn writable(path: &Path, option: &'static str, findings: &mut Findings) {
+fn writable(path: &Path, option: &'static str, findings: &mut DoctorFindings) {
     let name = option.trim_start_matches('-');
     if findings.check(name, probe(path, option)).is_some() {
         findings.ok(name, format!("{} can be written", path.display()));
@@ -258,7 +262,7 @@ fn writable(path: &Path, option: &'static str, findings: &mut Findings) {
 fn ledger(
     path: &Path,
     identity: &Identity,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) -> Option<(LastListing, Option<i64>)> {
     let read = || -> Result<_, LedgerError> {
         let reading = Reading::glance(path)?;
@@ -323,7 +327,7 @@ fn unwritable(path: &Path) -> Option<String> {
 }
 
 /// Times stand in the ledger, in assertions and in tokens.
-fn clock(last: Option<i64>, findings: &mut Findings) {
+fn clock(last: Option<i64>, findings: &mut DoctorFindings) {
     let now = job::wall_clock();
     let shown = Timestamp::from_millisecond(now).unwrap_or_default();
     let shown = shown.strftime("%Y-%m-%d %H:%M:%SZ");
@@ -343,7 +347,7 @@ mod tests {
 
     #[test]
     fn the_first_fault_gives_the_code_and_notes_give_none() {
-        let mut findings = Findings::default();
+        let mut findings = DoctorFindings::default();
         findings.ok("settings", "read");
         findings.note("clock", "a little late");
         assert_eq!(findings.exit_code(), 0);

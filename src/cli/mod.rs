@@ -33,7 +33,6 @@ use settings::{Settings, TalkSettings};
 use crate::output::{Console, Talk};
 
 /// Runs the command that `args` name, the program's own name first.
-#[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     ExitCode::from(failure::guard(|| obey(args)))

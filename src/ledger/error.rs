@@ -60,7 +60,6 @@ pub enum LedgerError {
 
 impl LedgerError {
     /// Adds the file's path.
-    #[must_use]
     pub fn at(self, path: impl Into<PathBuf>) -> Self {
         match self {
             Self::At { .. } => self,

@@ -41,10 +41,10 @@ pub(super) struct GroupCommit<'a> {
 }
 
 impl GroupCommit<'_> {
-    fn write(&self, request: &Request) -> Result<Option<SendPermit>, LedgerError> {
+    fn write(&self, request: &WriteRequest) -> Result<Option<SendPermit>, LedgerError> {
         match request {
-            Request::Intend(intent) => self.intend(intent).map(Some),
-            Request::Settle(outcome) => self.settle(outcome).map(|()| None),
+            WriteRequest::Intend(intent) => self.intend(intent).map(Some),
+            WriteRequest::Settle(outcome) => self.settle(outcome).map(|()| None),
         }
     }
 
@@ -188,7 +188,7 @@ pub struct LedgerWriter(Home);
 
 enum Home {
     Thread {
-        orders: Sender<Order>,
+        orders: Sender<WriteOrder>,
         thread: JoinHandle<Ledger>,
     },
     /// In the caller's own thread: for deterministic tests under paused time, where waiting for
@@ -196,14 +196,14 @@ enum Home {
     Here(RefCell<Ledger>),
 }
 
-enum Request {
+enum WriteRequest {
     Intend(Intent),
     Settle(Transition),
 }
 
 /// A request, and who waits for its answer: a permit for an intent, nothing for an outcome.
-struct Order {
-    request: Request,
+struct WriteOrder {
+    request: WriteRequest,
     reply: oneshot::Sender<Result<Option<SendPermit>, LedgerError>>,
 }
 
@@ -225,16 +225,16 @@ impl LedgerWriter {
     /// Asks for the permit to send. When it is given, the intent is on disk; when it could not be
     /// written, nothing may be sent.
     pub async fn intend(&self, intent: Intent) -> Result<SendPermit, LedgerError> {
-        let permit = self.ask(Request::Intend(intent)).await?;
+        let permit = self.ask(WriteRequest::Intend(intent)).await?;
         Ok(permit.expect("an intent is answered by a permit"))
     }
 
     /// Makes an outcome durable; where that fails, the row does not count as done.
     pub async fn settle(&self, outcome: Transition) -> Result<(), LedgerError> {
-        self.ask(Request::Settle(outcome)).await.map(drop)
+        self.ask(WriteRequest::Settle(outcome)).await.map(drop)
     }
 
-    async fn ask(&self, request: Request) -> Result<Option<SendPermit>, LedgerError> {
+    async fn ask(&self, request: WriteRequest) -> Result<Option<SendPermit>, LedgerError> {
         match &self.0 {
             Home::Here(ledger) => {
                 tokio::task::yield_now().await;
@@ -243,7 +243,7 @@ impl LedgerWriter {
             Home::Thread { orders, .. } => {
                 let gone = || LedgerError::FailedBefore("its thread has ended".to_owned());
                 let (reply, answer) = oneshot::channel();
-                orders.send(Order { request, reply }).map_err(|_| gone())?;
+                orders.send(WriteOrder { request, reply }).map_err(|_| gone())?;
                 answer.await.map_err(|_| gone())?
             }
         }
@@ -264,7 +264,7 @@ impl LedgerWriter {
     }
 }
 
-fn write_groups(mut ledger: Ledger, inbox: &Receiver<Order>) -> Ledger {
+fn write_groups(mut ledger: Ledger, inbox: &Receiver<WriteOrder>) -> Ledger {
     let mut failed: Option<String> = None;
     let mut group = Vec::with_capacity(GROUP);
     while let Ok(first) = inbox.recv() {
@@ -274,7 +274,7 @@ fn write_groups(mut ledger: Ledger, inbox: &Receiver<Order>) -> Ledger {
             failed = write_group(&mut ledger, &mut group);
         }
         if let Some(why) = &failed {
-            for Order { reply, .. } in group.drain(..) {
+            for WriteOrder { reply, .. } in group.drain(..) {
                 let _ = reply.send(Err(LedgerError::FailedBefore(why.clone())));
             }
         }
@@ -283,13 +283,13 @@ fn write_groups(mut ledger: Ledger, inbox: &Receiver<Order>) -> Ledger {
 }
 
 /// Answers every order of the group, or gives the words of the failure and answers none.
-fn write_group(ledger: &mut Ledger, group: &mut Vec<Order>) -> Option<String> {
+fn write_group(ledger: &mut Ledger, group: &mut Vec<WriteOrder>) -> Option<String> {
     let done = commit(ledger, |writes| {
         group.iter().map(|order| writes.write(&order.request)).collect::<Result<Vec<_>, _>>()
     });
     match done {
         Ok(permits) => {
-            for (Order { reply, .. }, permit) in group.drain(..).zip(permits) {
+            for (WriteOrder { reply, .. }, permit) in group.drain(..).zip(permits) {
                 // A receiver that is gone belongs to a task that was dropped: nobody waits.
                 let _ = reply.send(Ok(permit));
             }

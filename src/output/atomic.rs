@@ -139,7 +139,6 @@ impl AtomicFile {
     }
 
     /// Where it will be.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -9,8 +9,7 @@ use std::{
 };
 
 use super::{
-    outcome::Counts,
-    reasons::Reasons,
+    outcome::{Counts, Reasons},
     summary::{Summary, seconds},
     words::grouped,
 };
@@ -113,7 +112,6 @@ impl Closing<'_> {
     }
 
     /// What to do next, a sentence each.
-    #[must_use]
     pub fn next(&self) -> Vec<String> {
         let Counts { invalid, refused, unknown, awaiting, not_attempted, .. } = self.summary.counts;
         let exit_code = self.summary.exit_code;

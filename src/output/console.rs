@@ -72,12 +72,12 @@ pub struct Console {
 pub struct StatusLine {
     talk: Talk,
     screen: Screen,
-    state: Arc<State>,
+    state: Arc<RunState>,
 }
 
 /// How the run stands.
 #[derive(Default)]
-struct State {
+struct RunState {
     /// In a line for whoever asks.
     line: Mutex<String>,
     /// What there is to tell, in the order of reading, each with its weight.
@@ -118,7 +118,6 @@ enum Style {
 
 impl Console {
     /// A console that talks so much and shows progress so.
-    #[must_use]
     pub fn new(talk: Talk, mode: ProgressMode) -> Self {
         let style = match (talk, mode) {
             (Talk::Quiet, _) | (_, ProgressMode::Never) => Style::Silent,
@@ -177,7 +176,6 @@ impl Console {
     }
 
     /// Where logs are written, so that they do not break the bar.
-    #[must_use]
     pub fn log_writer(&self) -> LogWriter {
         LogWriter(self.screen.clone())
     }

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{
     atomic::{AtomicFile, FileError},
     cells,
-    outcome::{Counts, Outcome, Rejected, RunSoFar, faults_in_words, outcome},
-    reasons::Reasons,
+    outcome::{Counts, Reasons, Rejected, RowOutcome, RunSoFar, faults_in_words, outcome},
 };
 use crate::{
     input::{ENROLLED_COLUMNS, Header, InputError, Row, Snapshot, parse_row},
@@ -85,13 +84,13 @@ impl Projection<'_> {
             counts.read += 1;
             counts.count(&end);
             match &end {
-                Outcome::Excluded => {}
-                Outcome::Enrolled { already, link, registrant_id } => {
+                RowOutcome::Excluded => {}
+                RowOutcome::Enrolled { already, link, registrant_id } => {
                     let status = if *already { "already" } else { "enrolled" };
                     let own = registrant_id.unwrap_or_default();
                     enrolled.row([id, link.expose(), own, status].into_iter().chain(row.kept()))?;
                 }
-                Outcome::Rejected { kind, code, reason } => {
+                RowOutcome::Rejected { kind, code, reason } => {
                     reasons.count(*kind, code, row.line());
                     rejects.row(&row, *kind, code, reason)?;
                 }

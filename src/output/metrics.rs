@@ -44,7 +44,7 @@ impl Metrics<'_> {
     }
 
     fn text(&self) -> String {
-        let mut text = Text { text: String::new(), ledger: escaped(self.ledger) };
+        let mut text = MetricsText { text: String::new(), ledger: escaped(self.ledger) };
         text.family("build_info", "The version of the program.");
         text.labelled("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         text.gauge("last_run_timestamp_seconds", "When the last run ended.", stamp(self.ended));
@@ -60,7 +60,7 @@ impl Metrics<'_> {
         text.text
     }
 
-    fn numbers(&self, text: &mut Text, summary: &Summary) {
+    fn numbers(&self, text: &mut MetricsText, summary: &Summary) {
         text.gauge("last_run_duration_seconds", "How long the run took.", summary.elapsed_seconds);
         text.gauge("last_run_rows_read", "Rows of the input.", summary.counts.read);
         text.family("last_run_rows", "Rows by where they ended; every row ends in one.");
@@ -95,12 +95,12 @@ impl Metrics<'_> {
     }
 }
 
-struct Text {
+struct MetricsText {
     text: String,
     ledger: String,
 }
 
-impl Text {
+impl MetricsText {
     fn family(&mut self, name: &str, help: &str) {
         write!(
             self.text,

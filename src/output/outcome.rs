@@ -1,4 +1,8 @@
-//! Where each row ends: a pure function of its decision, what the ledger holds of it, and the run.
+//! Where each row ends: a pure function of its decision, what the ledger holds of it, and the run;
+//! and the counts of it: rows by outcome, and why rows are not enrolled.
+//!
+//! What is kept of the reasons does not grow with the input. Codes only, no sentences: a sentence may
+//! quote a cell, and these counts go to terminals, reports and mails.
 
 use std::borrow::Cow;
 
@@ -12,7 +16,7 @@ use crate::{
 
 /// Where a row ends. Every row ends in exactly one.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Outcome<'a> {
+pub enum RowOutcome<'a> {
     /// In the enrolled file.
     Enrolled {
         /// In an earlier run.
@@ -108,14 +112,14 @@ impl Counts {
                 + self.excluded
     }
 
-    pub(super) fn count(&mut self, outcome: &Outcome<'_>) {
+    pub(super) fn count(&mut self, outcome: &RowOutcome<'_>) {
         match outcome {
-            Outcome::Enrolled { already, .. } => {
+            RowOutcome::Enrolled { already, .. } => {
                 self.enrolled += 1;
                 self.already += u64::from(*already);
             }
-            Outcome::Excluded => self.excluded += 1,
-            Outcome::Rejected { kind, .. } => match kind {
+            RowOutcome::Excluded => self.excluded += 1,
+            RowOutcome::Rejected { kind, .. } => match kind {
                 Rejected::Invalid => self.invalid += 1,
                 Rejected::Refused => self.refused += 1,
                 Rejected::Unknown => self.unknown += 1,
@@ -144,17 +148,17 @@ pub(super) fn outcome<'a>(
     changed: &[String],
     entry: Option<&'a Entry>,
     run: &RunSoFar<'a>,
-) -> Outcome<'a> {
+) -> RowOutcome<'a> {
     match action {
-        Action::Excluded => return Outcome::Excluded,
+        Action::Excluded => return RowOutcome::Excluded,
         Action::Invalid(_) => {
             let (code, reason) = faults_in_words(faults);
             let (code, reason) = (code.into(), reason.into());
-            return Outcome::Rejected { kind: Rejected::Invalid, code, reason };
+            return RowOutcome::Rejected { kind: Rejected::Invalid, code, reason };
         }
         _ => {}
     }
-    let rejected = |kind, code: &'a str, reason: &'a str| Outcome::Rejected {
+    let rejected = |kind, code: &'a str, reason: &'a str| RowOutcome::Rejected {
         kind,
         code: code.into(),
         reason: reason.into(),
@@ -174,7 +178,7 @@ pub(super) fn outcome<'a>(
             rejected(Rejected::Refused, "changed-since-enrolled", told_of(mismatch))
         }
         (State::Enrolled, _) => match &entry.link {
-            Some(link) => Outcome::Enrolled {
+            Some(link) => RowOutcome::Enrolled {
                 already: entry.run != run.number,
                 link,
                 registrant_id: entry.registrant_id.as_deref(),
@@ -197,12 +201,12 @@ pub(super) fn outcome<'a>(
     }
 }
 
-fn has_changed<'a>(changed: &[String], rule: &Rule) -> Outcome<'a> {
+fn has_changed<'a>(changed: &[String], rule: &Rule) -> RowOutcome<'a> {
     // Under another id a webinar's row would meet its own address.
     let own_address =
         matches!(rule, Rule::Webinar(_)) && !changed.iter().any(|name| name == "email");
     let or = if own_address { "" } else { ", or another id" };
-    Outcome::Rejected {
+    RowOutcome::Rejected {
         kind: Rejected::Refused,
         code: "changed-since-enrolled".into(),
         reason: format!(
@@ -234,4 +238,118 @@ pub(super) fn faults_in_words(faults: &[Fault]) -> (String, String) {
     let reason: Vec<String> =
         faults.iter().map(|fault| format!("{}: {}", fault.code, fault.sentence)).collect();
     (code.to_owned(), reason.join("; "))
+}
+
+/// So many lines are kept of each reason: enough to look one up, and to see a pattern.
+const EXAMPLES: usize = 3;
+
+/// So many different reasons are told apart. The documented list is shorter; a server that invents
+/// a code for every row must not fill the memory.
+const MOST: usize = 64;
+
+/// The code under which every further reason is counted.
+const FURTHER: &str = "others";
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Whose word it is.
+    pub kind: Rejected,
+    /// The code, as in the rejects file.
+    pub code: String,
+    /// How many rows.
+    pub count: u64,
+    /// The first of their lines in the input.
+    pub lines: Vec<u64>,
+}
+
+impl Reason {
+    /// Some of its lines: "17" or "4, 9, 17, …".
+    pub fn examples(&self) -> String {
+        let lines: Vec<String> = self.lines.iter().map(u64::to_string).collect();
+        let more = if self.count > self.lines.len() as u64 { ", …" } else { "" };
+        lines.join(", ") + more
+    }
+}
+
+/// Every reason of a projection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasons(Vec<Reason>);
+
+impl Reasons {
+    /// Counts the row of this line.
+    pub fn count(&mut self, kind: Rejected, code: &str, line: u64) {
+        let full = self.0.len() >= MOST;
+        let found = self.0.iter().position(|reason| reason.kind == kind && reason.code == code);
+        let place = found.or_else(|| {
+            let code = if full { FURTHER } else { code };
+            let at = self.0.iter().position(|reason| reason.kind == kind && reason.code == code);
+            at.or_else(|| {
+                self.0.push(Reason { kind, code: code.to_owned(), count: 0, lines: Vec::new() });
+                Some(self.0.len() - 1)
+            })
+        });
+        if let Some(reason) = place.and_then(|at| self.0.get_mut(at)) {
+            reason.count += 1;
+            if reason.lines.len() < EXAMPLES {
+                reason.lines.push(line);
+            }
+        }
+    }
+
+    /// The commonest first, at most so many; equals in the order in which they were met.
+    pub fn commonest(&self, most: usize) -> Vec<&Reason> {
+        let mut reasons: Vec<&Reason> = self.0.iter().collect();
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
+        reasons.truncate(most);
+        reasons
+    }
+
+    /// How many different reasons there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether every row is enrolled.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commonest_come_first_with_their_first_lines() {
+        let mut reasons = Reasons::default();
+        for line in 2..7 {
+            reasons.count(Rejected::Invalid, "missing-id", line);
+        }
+        reasons.count(Rejected::Refused, "exists-on-server", 9);
+        for line in 10..13 {
+            reasons.count(Rejected::Unknown, "no-answer", line);
+        }
+        let told: Vec<(&str, u64, String)> = reasons
+            .commonest(2)
+            .into_iter()
+            .map(|reason| (reason.code.as_str(), reason.count, reason.examples()))
+            .collect();
+        assert_eq!(
+            told,
+            [("missing-id", 5, "2, 3, 4, …".to_owned()), ("no-answer", 3, "10, 11, 12".to_owned())]
+        );
+        assert_eq!(reasons.commonest(9)[2].examples(), "9");
+    }
+
+    #[test]
+    fn a_server_that_invents_codes_fills_no_memory() {
+        let mut reasons = Reasons::default();
+        for line in 0..10_000 {
+            reasons.count(Rejected::Refused, &format!("code-{line}"), line);
+        }
+        assert_eq!(reasons.len(), MOST + 1);
+        assert_eq!(reasons.commonest(1)[0].code, FURTHER);
+        assert_eq!(reasons.0.iter().map(|reason| reason.count).sum::<u64>(), 10_000);
+    }
 }

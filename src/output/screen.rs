@@ -48,7 +48,7 @@ impl Screen {
     pub(super) fn new(drawn: bool) -> Self {
         // No limit of indicatif's, which allows bursts of twenty: this screen has its own.
         let target = if drawn {
-            ProgressDrawTarget::term_like(Box::new(Rows(Term::buffered_stderr())))
+            ProgressDrawTarget::term_like(Box::new(BarRows(Term::buffered_stderr())))
         } else {
             ProgressDrawTarget::hidden()
         };
@@ -156,9 +156,9 @@ impl Bar {
 /// itself. The rows are filled to the edge: what the terminal echoes there (`^C`) would go into the
 /// next one, and the bar would not be found again.
 #[derive(Debug)]
-struct Rows(Term);
+struct BarRows(Term);
 
-impl TermLike for Rows {
+impl TermLike for BarRows {
     fn width(&self) -> u16 {
         TermLike::width(&self.0)
     }

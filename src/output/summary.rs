@@ -1,5 +1,4 @@
-//! The end of a run in numbers: for programs (`--json`, contract section 10), and for whatever
-//! tells them to people.
+//! The end of a run in numbers: for programs (`--json`), and for whatever tells them to people.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -67,7 +66,6 @@ pub struct Summary {
 impl Summary {
     /// The summary of a run that read its input. The exit code is 1 when the counts do not add up,
     /// for then the program is wrong.
-    #[must_use]
     pub fn new(
         target: TargetName,
         mode: Option<&'static str>,
@@ -96,7 +94,6 @@ impl Summary {
     ///
     /// # Panics
     /// Never: numbers, words and paths serialise; a path that is no text is written lossily before.
-    #[must_use]
     pub fn json(&self) -> String {
         serde_json::to_string(self).expect("numbers and text serialise")
     }
@@ -113,7 +110,7 @@ pub(super) fn seconds(elapsed: f64) -> String {
     }
 }
 
-/// The exit code (contract, section 8): where several of 3 to 6 apply, the highest; a signal's own
+/// The exit code (README, *Exit codes*): where several of 3 to 6 apply, the highest; a signal's own
 /// stands above them.
 fn exit_code(counts: &Counts, stop: Option<&Stop>) -> u8 {
     if !counts.add_up() {

@@ -5,7 +5,6 @@ use std::{borrow::Cow, time::Duration};
 use jiff::{SignedDuration, Unit, Zoned};
 
 /// A number with its thousands apart: `8,412`.
-#[must_use]
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -19,7 +18,6 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// A rate: a second, a minute or an hour; three digits at most, and no decimal that says nothing.
-#[must_use]
 pub fn rate_in_words(per_second: f64) -> String {
     let (number, unit) = if per_second >= 1.0 {
         (per_second, "s")
@@ -33,7 +31,6 @@ pub fn rate_in_words(per_second: f64) -> String {
 }
 
 /// "4 h 40 min left, until 03:10".
-#[must_use]
 pub fn time_left(left: Duration) -> String {
     let length = length(left);
     match time_of_end(left) {
@@ -43,13 +40,11 @@ pub fn time_left(left: Duration) -> String {
 }
 
 /// What the clock shows when this time is over: "03:10".
-#[must_use]
 pub fn time_of_end(left: Duration) -> Option<String> {
     Some(end(left)?.strftime("%H:%M").to_string())
 }
 
 /// The same to the second: "03:10:05".
-#[must_use]
 pub fn second_of_end(left: Duration) -> Option<String> {
     Some(end(left)?.round(Unit::Second).ok()?.strftime("%H:%M:%S").to_string())
 }
@@ -59,7 +54,6 @@ fn end(left: Duration) -> Option<Zoned> {
 }
 
 /// A duration in its two largest units.
-#[must_use]
 pub fn length(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -72,7 +66,6 @@ pub fn length(duration: Duration) -> String {
 
 /// The text without anything that commands a terminal or turns its writing around: a CSV's header
 /// and a server's words are shown to people.
-#[must_use]
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let commands = |c: char| {
         // The bidirectional controls: Unicode Standard Annex #9, table 4.

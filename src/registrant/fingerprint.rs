@@ -55,7 +55,6 @@ impl PersonFingerprint {
     }
 
     /// What is known after this: a half that it does not have stays.
-    #[must_use]
     pub fn updated(self, now: Self) -> Self {
         let half = |before, now| if now == 0 { before } else { now };
         Self { email: half(self.email, now.email), name: half(self.name, now.name) }

@@ -11,7 +11,6 @@ mod fingerprint;
 mod form;
 mod id;
 mod link;
-mod mode;
 mod rule;
 
 pub use answer::{Answer, AnswerValue};
@@ -22,5 +21,4 @@ pub use fingerprint::{FingerprintKey, Fingerprinter, Likeness, PersonFingerprint
 pub use form::{AnswerInput, Form, FormFault, Question};
 pub use id::RegistrantId;
 pub use link::{BadLink, JoinLink};
-pub use mode::{Mode, Rule, UnknownMode};
-pub use rule::{Attendee, Details, MAX_REGISTRATION_ID, Registrant};
+pub use rule::{Attendee, Details, MAX_REGISTRATION_ID, Mode, Registrant, Rule, UnknownMode};

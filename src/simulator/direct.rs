@@ -31,7 +31,6 @@ impl Direct {
     }
 
     /// Sets how long an answer is waited for (30 s).
-    #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }

@@ -252,7 +252,6 @@ impl Faults {
 
     /// Adds a fault for one registrant's id, or a webinar's e-mail address. Attempts are counted
     /// from 1, by the POSTs that no limit refused; `None` stands for each.
-    #[must_use]
     pub fn script(
         mut self,
         id: impl Into<String>,
@@ -264,7 +263,6 @@ impl Faults {
     }
 
     /// Adds an outage.
-    #[must_use]
     pub fn outage(mut self, outage: Outage) -> Self {
         self.outages.push(outage);
         self

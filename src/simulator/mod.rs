@@ -14,7 +14,6 @@ mod answer;
 mod args;
 mod chance;
 mod config;
-mod connection;
 mod core;
 mod direct;
 mod fault;
@@ -28,7 +27,6 @@ mod request;
 mod server;
 mod state;
 mod stats;
-mod token;
 mod webinar;
 
 pub use self::core::Simulator;
@@ -39,11 +37,10 @@ pub use config::{
     RetryAfterForm, SecondPost, ServedApi, TokenConfig, TokenRule, WebinarConfig, WebinarPrid,
     WebinarQuestion, WebinarStatus,
 };
-pub use connection::Tls;
 pub use direct::Direct;
 pub use fault::{CallKind, FaultRate, Faults, Outage, SimulatedFault};
 pub use limit::{LimitShape, RateLimit, ThrottledCalls};
 pub use link::is_simulated_link;
 pub use request::HttpCall;
-pub use server::Served;
+pub use server::{Served, Tls};
 pub use stats::{Books, EnrolledPerson, RegistrationStatus, Stats};

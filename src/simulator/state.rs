@@ -13,10 +13,9 @@ use super::{
     form::RegistrationForm,
     limit::RateLimiter,
     meeting::{self, MeetingContext, Posted, SimulatedMeeting},
-    oauth::{TokenContext, TokenEndpoint},
+    oauth::{IssuedTokens, TokenContext, TokenEndpoint},
     request::{MeetingPart, Route, RoutedCall, WebinarPart, json_object},
     stats::{Books, RegistrationStatus, Stats},
-    token::IssuedTokens,
     webinar::{SimulatedWebinar, WebinarContext},
 };
 

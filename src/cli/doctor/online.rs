@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Findings, Reachable, offline};
+use super::{DoctorFindings, Reachable, offline};
 use crate::{
     auth::{AuthError, Claims, Speaker, Tokens},
     cli::{
@@ -51,7 +51,7 @@ const MOST_APART: Duration = Duration::from_secs(60);
 const SHORT_TOKEN: Duration = Duration::from_secs(600);
 
 pub(in crate::cli) fn doctor(settings: &DoctorSettings) -> Result<u8, Failure> {
-    let mut findings = Findings::default();
+    let mut findings = DoctorFindings::default();
     match offline(settings, &mut findings) {
         Some(reachable) => runtime()?.block_on(online(settings, reachable, &mut findings)),
         None => {
@@ -65,7 +65,11 @@ pub(in crate::cli) fn doctor(settings: &DoctorSettings) -> Result<u8, Failure> {
     Ok(findings.exit_code())
 }
 
-async fn online(settings: &DoctorSettings, reachable: Reachable<'_>, findings: &mut Findings) {
+async fn online(
+    settings: &DoctorSettings,
+    reachable: Reachable<'_>,
+    findings: &mut DoctorFindings,
+) {
     let Reachable { graph, tokens, target, known, input } = reachable;
     let input = input.as_ref();
     let claims = match tokens.claims().await {
@@ -143,7 +147,7 @@ fn sign_in(
     claims: Option<&Claims>,
     graph: &str,
     simulated: bool,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) {
     let told = tokens.describe();
     if told.method.is_none() {
@@ -179,7 +183,7 @@ fn sign_in(
     }
 }
 
-fn may(claims: &Claims, api: Api, findings: &mut Findings) {
+fn may(claims: &Claims, api: Api, findings: &mut DoctorFindings) {
     match permitted(api, claims) {
         Granted::Enough(names) => findings.ok("permissions", names.join(", ")),
         Granted::Unknown => {
@@ -204,7 +208,7 @@ fn may(claims: &Claims, api: Api, findings: &mut Findings) {
 async fn reached(
     client: &GraphClient<Http>,
     draft: &GraphRequest,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) -> Option<Exchange> {
     let (exchange, taken) = match ask(client, draft).await {
         Ok(asked) => asked,
@@ -225,7 +229,7 @@ async fn webinar(
     client: &GraphClient<Http>,
     webinar: &Webinar,
     input: Option<&Input>,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) -> Option<()> {
     let shown = reached(client, &webinar.show(), findings).await?;
     let about = told(&shown, "registration", Api::Webinar, parsed(webinar::webinar), findings)?;
@@ -285,7 +289,7 @@ fn told<R>(
     name: &'static str,
     api: Api,
     read: impl Fn(&Response) -> Result<R, Stop>,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) -> Option<R> {
     match (&exchange.result, exchange.verdict) {
         (Ok(response), Verdict::Done) => findings.check(name, read(response)),
@@ -312,7 +316,7 @@ async fn registration(
     enable: Option<Mode>,
     client: &GraphClient<Http>,
     meeting: &Meeting,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) -> Option<Registration> {
     let exchange = reached(client, &meeting.show(), findings).await?;
     match (&exchange.result, exchange.verdict, enable) {
@@ -331,7 +335,7 @@ fn suits(
     known: Option<LastListing>,
     trusted: bool,
     input: Option<&Input>,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) {
     let before = known.and_then(|known| known.registration);
     match before.and_then(|before| job::replaced(&before, found)) {
@@ -350,7 +354,7 @@ async fn list(
     trust_ledger: bool,
     client: &GraphClient<Http>,
     target: &Target,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) {
     let why = match ask(client, &target.list()).await {
         Ok((exchange, _)) => match &exchange.result {
@@ -398,7 +402,7 @@ async fn ask(
 }
 
 /// How far this clock is from the server's, by the `Date` of its answer.
-fn skew(response: &Response, findings: &mut Findings) {
+fn skew(response: &Response, findings: &mut DoctorFindings) {
     let Some(theirs) =
         response.header("date").and_then(|date| httpdate::parse_http_date(date).ok())
     else {

@@ -1,21 +1,27 @@
-//! The page: what is told, in which order.
+//! `--report`: the run on one page, to be kept, mailed and printed.
+//!
+//! The page is one file without script and without anything to be fetched. It holds numbers, codes
+//! and line numbers; no name, no id, no link, no secret, so it may be shown to anybody who may know
+//! that the import took place.
+
+mod chart;
+
+use std::path::Path;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use self::chart::{Mark, milliseconds, number};
 use super::{
-    Report,
-    chart::{self, Mark, milliseconds, number},
+    atomic::{AtomicFile, FileError},
+    closing::Closing,
+    outcome::{Counts, Reasons, Rejected},
+    summary::{Summary, seconds},
+    words::{grouped, rate_in_words},
 };
 use crate::{
     ledger::{PERCENTILES, RunTraffic},
-    output::{
-        closing::Closing,
-        outcome::{Counts, Rejected},
-        summary::{Summary, seconds},
-        words::{grouped, rate_in_words},
-    },
-    pacing::Limit,
+    pacing::{Limit, Quota},
 };
 
 /// So many reasons are shown; the rejects file holds all.
@@ -24,9 +30,40 @@ const REASONS: usize = 20;
 /// No script, nothing fetched, whatever a cell or a server's code may hold.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
+/// What the page tells.
+pub struct Report<'a> {
+    /// The numbers.
+    pub summary: &'a Summary,
+    /// Why rows are not enrolled.
+    pub reasons: &'a Reasons,
+    /// What was sent; `None` where nothing was.
+    pub traffic: Option<&'a RunTraffic>,
+    /// What was learnt of the server's limit.
+    pub learnt: Option<Limit>,
+    /// `--rate`.
+    pub ceiling: Option<Quota>,
+    /// What was set, by name; nothing secret.
+    pub settings: Vec<(&'static str, String)>,
+    /// When the run began, in milliseconds since 1970.
+    pub began: i64,
+    /// When it ended.
+    pub ended: i64,
+    /// Whether nothing of it was real.
+    pub rehearsal: bool,
+}
+
 impl Report<'_> {
-    /// The page.
-    pub(super) fn page(&self) -> Markup {
+    /// Writes the page, readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`FileError`]; what was at the path before is untouched then.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        let mut file = AtomicFile::create(path, "--report")?;
+        file.write(self.page().into_string().as_bytes())?;
+        file.commit().map(drop)
+    }
+
+    fn page(&self) -> Markup {
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -37,7 +74,7 @@ impl Report<'_> {
                     meta name="color-scheme" content="light dark";
                     meta name="referrer" content="no-referrer";
                     title { (self.headline()) " – registrant-import" }
-                    style { (PreEscaped(include_str!("style.css"))) }
+                    style { (PreEscaped(include_str!("report/style.css"))) }
                 }
                 body {
                     main {
@@ -324,7 +361,6 @@ fn figures(figures: &[(&str, String)]) -> Markup {
     }
 }
 
-/// Contract, section 8.
 fn meaning(exit_code: u8) -> &'static str {
     match exit_code {
         0 => "every row is enrolled",
