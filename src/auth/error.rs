@@ -40,6 +40,9 @@ pub enum AuthError {
     /// What came is not a token.
     #[error("{origin} gave no token: {reason}")]
     NotAToken { origin: String, reason: &'static str },
+    /// A token endpoint grants, again and again, what cannot be used.
+    #[error("{origin} grants tokens that cannot be used: {reason}; check the sign-in there")]
+    Useless { origin: String, reason: &'static str },
     /// The token has ended, by its own word.
     #[error("by this machine's clock the token from {origin} has expired{}: get a new one", ago(*since))]
     Expired { origin: String, since: Duration },

@@ -34,6 +34,11 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// After an attempt ahead of time, successful or not, the next waits so long.
 const PAUSE_AHEAD: Duration = Duration::from_secs(30);
 
+/// The pauses after tokens that were empty or had ended when they came: it may be a passing fault of
+/// the endpoint's, and a flood of sign-ins would have the application blocked.
+const USELESS_PAUSES: [Duration; 3] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
 /// Where a token comes from, ready to be asked.
 #[derive(Debug)]
 enum TokenSource {
@@ -169,6 +174,13 @@ struct CurrentToken {
 impl CurrentToken {
     fn new(granted: &GrantedToken, origin: &str) -> Result<Self, AuthError> {
         let text = granted.token.expose_secret();
+        let useless = |reason| Err(AuthError::Useless { origin: origin.to_owned(), reason });
+        if text.trim().is_empty() {
+            return useless("they are empty");
+        }
+        if granted.lifetime.is_some_and(|life| life.is_zero()) {
+            return useless("they have ended when they come (expires_in is 0)");
+        }
         let value = Zeroizing::new(format!("Bearer {text}"));
         let mut header = HeaderValue::from_str(&value).map_err(|_| AuthError::NotAToken {
             origin: origin.to_owned(),
@@ -356,8 +368,17 @@ impl Tokens {
 
     /// Only for the one whose turn it is.
     async fn fetch(&self, effort: Effort) -> Result<HeaderValue, AuthError> {
-        let granted = self.source.fetch(effort).await;
-        let result = granted.and_then(|granted| CurrentToken::new(&granted, &self.source.origin()));
+        let mut pauses = USELESS_PAUSES.iter();
+        let result = loop {
+            let granted = self.source.fetch(effort).await;
+            let origin = self.source.origin();
+            let result = granted.and_then(|granted| CurrentToken::new(&granted, &origin));
+            let pause = pauses.next().filter(|_| effort == Effort::Patient);
+            match (&result, pause) {
+                (Err(AuthError::Useless { .. }), Some(pause)) => tokio::time::sleep(*pause).await,
+                _ => break result,
+            }
+        };
         let result = self.store(result, effort);
         self.fetched.notify_waiters();
         result

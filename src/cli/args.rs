@@ -429,9 +429,9 @@ pub(super) struct GraphArgs {
     /// Where Graph is [default: the cloud's own address]
     #[arg(long, value_name = "URL")]
     pub(super) graph_url: Option<String>,
-    /// Microsoft's cloud: global, usgov, dod or china
-    #[arg(long, value_name = "CLOUD", default_value = "global")]
-    pub(super) cloud: Cloud,
+    /// Microsoft's cloud: global, usgov, dod or china [default: that of --graph-url, else global]
+    #[arg(long, value_name = "CLOUD")]
+    pub(super) cloud: Option<Cloud>,
     /// Send credentials to this host as well
     #[arg(long, value_name = "HOST")]
     pub(super) trust_host: Vec<String>,

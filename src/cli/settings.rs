@@ -469,19 +469,26 @@ impl GraphSettings {
         paths: &mut Paths,
     ) -> Result<Self, Failure> {
         let trusted = TrustedHosts::new(&graph.trust_host)?;
+        let given = graph.cloud.unwrap_or_default();
         let host = match &graph.graph_url {
             Some(url) => GraphHost::parse(url, &trusted)?,
-            None => GraphHost::of(graph.cloud),
+            None => GraphHost::of(given),
         };
-        if !graph.cloud.offers_registration() && graph.graph_url.is_none() {
+        // Tokens do not cross clouds, so a secret goes to the login of the cloud that Graph is in.
+        let cloud = host.cloud().unwrap_or(given);
+        if graph.cloud.is_some() && cloud != given {
             return Err(Failure::usage(format!(
-                "--cloud {}: Microsoft offers the registration APIs in the global cloud only",
-                graph.cloud.name()
+                "--graph-url {host} is Graph of --cloud {cloud}, not of --cloud {given}: leave one of the two out"
+            )));
+        }
+        if !cloud.offers_registration() && graph.graph_url.is_none() {
+            return Err(Failure::usage(format!(
+                "--cloud {cloud}: Microsoft offers the registration APIs in the global cloud only"
             )));
         }
         let sign_in = AuthSettings {
             method: auth.auth,
-            cloud: graph.cloud,
+            cloud,
             trusted,
             http: http.clone(),
             token_file: auth.token_file.clone(),
@@ -596,6 +603,8 @@ fn until(time: Time, now: &Zoned) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     fn deadline(now: &str, finish_by: Option<&str>, minutes: Option<u64>) -> String {
@@ -619,6 +628,32 @@ mod tests {
         assert_eq!(deadline("12:00:00", None, Some(2_880)), "12:00 on 2026-11-23 --max-duration");
         assert_eq!(deadline("05:00:00", Some("06:00"), Some(90)), "06:00 --finish-by");
         assert_eq!(deadline("05:00:00", Some("06:00"), Some(30)), "05:30 --max-duration");
+    }
+
+    #[test]
+    fn a_secret_goes_to_the_cloud_of_the_graph_that_is_named() {
+        let cloud = |options: &[&str]| {
+            let args = [&["registrant-import", "login"], options].concat();
+            let Command::Login(args) = Cli::try_parse_from(args).expect("options").command else {
+                unreachable!("it is `login`");
+            };
+            let (auth, paths) = (AuthArgs::default(), &mut Paths::default());
+            let graph = GraphSettings::resolve(&args.graph, &auth, args.graph.http(), paths);
+            graph.map(|graph| graph.sign_in.cloud).map_err(|failure| failure.sentence)
+        };
+        assert_eq!(cloud(&[]), Ok(Cloud::Global));
+        for known in Cloud::ALL {
+            let url = format!("--graph-url=https://{}", known.graph_host());
+            assert_eq!(cloud(&[&url]), Ok(known));
+            assert_eq!(cloud(&[&url, "--cloud", known.name()]), Ok(known));
+            let other = if known == Cloud::China { "global" } else { "china" };
+            let refused = cloud(&[&url, "--cloud", other]).expect_err("another cloud");
+            assert!(refused.ends_with(": leave one of the two out"), "{refused}");
+        }
+        // Who stands behind a gateway nobody can tell but the user.
+        let gateway = ["--trust-host", "g.example", "--graph-url", "https://g.example"];
+        assert_eq!(cloud(&gateway), Ok(Cloud::Global));
+        assert_eq!(cloud(&[&gateway[..], &["--cloud", "usgov"]].concat()), Ok(Cloud::UsGov));
     }
 
     #[test]

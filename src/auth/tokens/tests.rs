@@ -151,6 +151,22 @@ async fn a_token_that_has_ended_is_handed_out_to_nobody() {
     assert_eq!(tokens.bearer().await.expect_err("down"), down());
 }
 
+#[tokio::test(start_paused = true)]
+async fn tokens_that_are_dead_on_arrival_or_empty_fail_the_sign_in_after_a_few_tries() {
+    for useless in [("dead", 0), ("", 3600), (" ", 3600)] {
+        let script = Script::new(0, (0..10).map(|_| Ok(useless)));
+        let (tokens, begun) = (script.tokens(), Instant::now());
+        let callers = (0..64).map(|_| tokens.bearer());
+        for failed in futures_util::future::join_all(callers).await {
+            let error = failed.expect_err("nothing to use");
+            assert!(matches!(error, AuthError::Useless { .. }) && !error.is_passing());
+        }
+        assert_eq!((script.calls(), begun.elapsed()), (4, Duration::from_millis(3_500)));
+    }
+    let script = Script::new(0, [Ok(("dead", 0)), Ok(("", 3600))]);
+    assert_eq!(text(&script.tokens().bearer().await.expect("the third")), "Bearer token-2");
+}
+
 /// Ahead of time fails, and meanwhile the token ends: whoever waits then tries by himself.
 #[tokio::test(start_paused = true)]
 async fn a_failure_ahead_of_time_is_not_shared() {

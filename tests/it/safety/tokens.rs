@@ -65,6 +65,16 @@ fn a_storm_of_401_fails_no_row() {
     assert!(stats.tokens <= 1 + people as u64, "{} tokens", stats.tokens);
 }
 
+#[test]
+fn tokens_that_have_ended_when_they_come_end_the_run_after_a_few_sign_ins() {
+    let mut config = forgetful(Faults::default());
+    config.tokens.lifetime = Duration::ZERO;
+    let (code, told, stats) = enrol(config, 40, "100/s");
+    assert_eq!(code, Some(6), "{told}");
+    assert!(told.contains("grants tokens that cannot be used: they have ended when"), "{told}");
+    assert_eq!((stats.token_calls, stats.posts), (4, 0));
+}
+
 #[track_caller]
 fn waits_for(outage: Duration) {
     let from = Duration::from_secs(1);
