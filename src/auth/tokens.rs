@@ -276,6 +276,12 @@ impl Tokens {
         Ok(self.state().current.as_ref().and_then(|current| current.claims.clone()))
     }
 
+    /// The client id of the application that the token in use speaks for; nothing where there is no
+    /// token yet, or it does not tell.
+    pub fn application(&self) -> Option<String> {
+        self.state().current.as_ref()?.claims.as_ref()?.application.clone()
+    }
+
     /// What can be told to a person.
     pub fn describe(&self) -> Description {
         let ends = self.state().current.as_ref().and_then(|current| current.ends);

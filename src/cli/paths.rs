@@ -52,11 +52,22 @@ pub(super) fn own_ledger(
         let moved = identity.kind == Api::Webinar.word() && of_a_meeting().unwrap_or(false);
         if moved { beside_a_meetings(path, &identity) } else { path.to_owned() }
     } else {
-        let state = state_folder(std::env::var_os("XDG_STATE_HOME"), std::env::home_dir())?;
-        state.join("registrant-import").join(ledger_name(&identity))
+        own_folder()?.join(ledger_name(&identity))
     };
     let is_beside_the_named = given.is_some_and(|given| given != path);
     Ok(LedgerSettings { path, identity, is_beside_the_named })
+}
+
+/// The folder of what all runs share: that of the ledgers, also where `ledger` was named; beside that
+/// one where there is no home.
+pub(super) fn shared_folder(ledger: &Path) -> PathBuf {
+    own_folder().unwrap_or_else(|_| ledger.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+/// Where ledgers stand that are not named.
+fn own_folder() -> Result<PathBuf, Failure> {
+    let state = state_folder(std::env::var_os("XDG_STATE_HOME"), std::env::home_dir())?;
+    Ok(state.join("registrant-import"))
 }
 
 /// `$XDG_STATE_HOME`, which must be absolute (XDG base directory specification), else

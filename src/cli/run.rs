@@ -9,7 +9,7 @@ use super::{
     failure::{Failure, runtime},
     logging::print,
     login,
-    paths::LedgerSettings,
+    paths::{LedgerSettings, shared_folder},
     progress::{Announcer, announce_waits},
     settings::{GraphSettings, ImportSettings, RunSettings},
     signals::Signals,
@@ -22,7 +22,7 @@ use crate::{
     },
     input::{self, Snapshot, Source},
     job::{
-        self, Ended, Event, Import, JobError, Planned, client::GraphClient, plan::Plan,
+        self, Ended, Event, Import, JobError, Planned, SharedPace, client::GraphClient, plan::Plan,
         remote::RemoteIndex, stop::Stop,
     },
     ledger::{Ledger, Reading, RunEnd, RunTraffic},
@@ -139,6 +139,7 @@ impl ImportRun<'_> {
             buckets,
             fastrand::Rng::with_seed(seed),
         );
+        let client = if self.is_limited() { self.sharing(client, seed) } else { client };
         let announcer = Announcer {
             api: self.target.api(),
             rehearsal: self.rehearsal,
@@ -181,6 +182,21 @@ impl ImportRun<'_> {
             never = announce_waits(&client, &planned, deadline, &status) => match never {},
         };
         Ok((ended, client, planned.get()))
+    }
+
+    /// Microsoft's limit holds for the application, so all its runs on this machine share it.
+    fn sharing(&self, client: GraphClient<Http>, seed: u64) -> GraphClient<Http> {
+        let folder = shared_folder(&self.ledger.path);
+        let published = Quota::WEBINAR_WRITES;
+        let rate = self.settings.pace.ceiling;
+        // A lower one is this run's own; a higher one says that the limit is another.
+        let writes = rate.filter(|rate| rate.per_second() > published.per_second());
+        let writes = writes.unwrap_or(published);
+        let run = i64::from_ne_bytes(seed.to_ne_bytes());
+        client.sharing(move |application| {
+            let reads = Quota::WEBINAR_READS;
+            SharedPace::new(&folder, application, writes, reads, run, job::wall_clock)
+        })
     }
 
     /// The ceiling of writes: `--rate`, else Microsoft's published limit for webinars. For meetings

@@ -7,7 +7,7 @@
 //! - [`GraphClient::fetch`] does that for a GET, until its answer can be read.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     clock::{Clock, millis},
+    shared_pace::SharedPace,
     stop::{Stop, StopFlag, answer_in_words, is_policy, systemic},
 };
 use crate::{
@@ -54,6 +55,8 @@ pub struct GraphClient<T> {
     /// Raised when nothing new may start.
     pub stop: StopFlag,
     buckets: RefCell<Buckets>,
+    /// The turns of all runs of the application, where its limit is shared.
+    shared: Option<Sharing>,
     /// Wakes one who waits for an answer of somebody else's in the same bucket.
     turns: [Notify; 2],
     random: RefCell<fastrand::Rng>,
@@ -70,6 +73,12 @@ pub struct GraphClient<T> {
     answered: Cell<bool>,
     /// What went wrong last, in a few words.
     last_failure: RefCell<String>,
+}
+
+/// How the application's limit is shared with other runs.
+struct Sharing {
+    begin: Box<dyn Fn(&str) -> SharedPace>,
+    pace: OnceCell<Option<SharedPace>>,
 }
 
 /// What was sent, counted.
@@ -114,6 +123,7 @@ impl<T: Transport> GraphClient<T> {
             clock,
             stop: StopFlag::default(),
             buckets: RefCell::new(buckets),
+            shared: None,
             turns: Default::default(),
             random: RefCell::new(random),
             counts: Counts::default(),
@@ -124,6 +134,15 @@ impl<T: Transport> GraphClient<T> {
             answered: Cell::new(false),
             last_failure: RefCell::default(),
         }
+    }
+
+    /// Lets each request take its place among those of all runs of the application, which `begin`
+    /// opens the file of once the application is known; where no token tells it, each run keeps the
+    /// limit by itself.
+    #[must_use]
+    pub fn sharing(mut self, begin: impl Fn(&str) -> SharedPace + 'static) -> Self {
+        self.shared = Some(Sharing { begin: Box::new(begin), pace: OnceCell::new() });
+        self
     }
 
     /// What was sent so far.
@@ -355,14 +374,19 @@ impl<T: Transport> GraphClient<T> {
             let step = self.buckets.borrow_mut().poll(bucket, now);
             let opens = match step {
                 Step::Send => {
-                    // Whoever waits next may have a turn as well.
-                    turn.notify_one();
                     let Some(bearer) = self.tokens.current() else {
                         // No turn is taken meanwhile: it would be over before the request leaves.
+                        turn.notify_one();
                         self.bearer().await?;
                         continue;
                     };
-                    return Ok((self.buckets.borrow_mut().sent(bucket, now), bearer));
+                    let wait = self.shared_pace().map_or(Duration::ZERO, |pace| pace.wait(bucket));
+                    if wait.is_zero() {
+                        // Whoever waits next may have a turn as well.
+                        turn.notify_one();
+                        return Ok((self.buckets.borrow_mut().sent(bucket, now), bearer));
+                    }
+                    Some(self.clock.instant(now + wait))
                 }
                 Step::Until(time) => Some(self.clock.instant(time)),
                 Step::Answer => None,
@@ -374,6 +398,19 @@ impl<T: Transport> GraphClient<T> {
                 () = sleep_until(opens) => {}
             }
         }
+    }
+
+    /// The application's turns, from its first token on.
+    fn shared_pace(&self) -> Option<&SharedPace> {
+        let sharing = self.shared.as_ref()?;
+        let pace = sharing.pace.get_or_init(|| {
+            self.tokens.application().map(|application| (sharing.begin)(&application))
+        });
+        let pace = pace.as_ref()?;
+        if let Some(trouble) = pace.trouble() {
+            tracing::warn!("{trouble}");
+        }
+        Some(pace)
     }
 
     /// Tells pacing and the counters what came back; the times are those of the request and of its
@@ -399,6 +436,11 @@ impl<T: Transport> GraphClient<T> {
             Answer::Accepted | Answer::Other => {}
         }
         self.buckets.borrow_mut().answered(bucket, ticket, now, answer);
+        if let Answer::Throttled { retry_after } = answer
+            && let (Some(pace), Some(wait)) = (self.shared_pace(), retry_after.duration())
+        {
+            pace.close(bucket, wait);
+        }
         self.note_failure(result);
         if answer == Answer::Failed {
             // A time without requests is no outage: the server may have asked for it.

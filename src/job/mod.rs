@@ -18,10 +18,12 @@ pub mod reconcile;
 pub mod remote;
 pub mod row;
 mod run;
+mod shared_pace;
 pub mod stop;
 
 pub use plan::JobError;
 pub use run::{Ended, Event, Import, Planned, import, replaced, vanished};
+pub use shared_pace::SharedPace;
 
 use clock::Clock;
 

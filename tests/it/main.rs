@@ -38,6 +38,7 @@ mod safety;
 mod samples;
 mod servers;
 mod settings;
+mod shared_pace;
 mod simulator;
 mod strangers;
 mod tls;
