@@ -31,7 +31,10 @@ use crate::{
         webinar::Webinar,
     },
     input::{Keep, Options, Source},
-    job::conduct::{Conduct, OnUnknown},
+    job::{
+        cancellation::CancelPolicy,
+        conduct::{Conduct, OnUnknown},
+    },
     ledger::Identity,
     output::{ProgressMode, Talk},
     pacing::Quota,
@@ -419,6 +422,7 @@ impl ConductArgs {
             settle: self.settle,
             trust_ledger: self.trust_ledger,
             trust_ids: self.trust_ids,
+            cancel: CancelPolicy::default(),
             max_attempts: pace.max_attempts,
             concurrency: pace.concurrency.max(1),
         }

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use super::cancellation::CancelPolicy;
+
 /// `--on-unknown`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUnknown {
@@ -81,6 +83,8 @@ pub struct Conduct {
     pub trust_ledger: bool,
     /// Take whoever has an id for the person whom it was enrolled for.
     pub trust_ids: bool,
+    /// Who is to be cancelled.
+    pub cancel: CancelPolicy,
     /// How often a row's result may be lost in one run.
     pub max_attempts: u32,
     /// The most requests at Graph at one time.
@@ -111,6 +115,7 @@ impl Default for Conduct {
             settle: Self::SETTLE,
             trust_ledger: false,
             trust_ids: false,
+            cancel: CancelPolicy::default(),
             max_attempts: Self::MAX_ATTEMPTS,
             concurrency: Self::CONCURRENCY,
         }

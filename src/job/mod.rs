@@ -5,6 +5,7 @@
 //! which acts on it. What comes out is the ledger; the files are written from it and the plan, in
 //! another room.
 
+pub mod cancellation;
 pub mod client;
 pub mod clock;
 pub mod conduct;

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -59,6 +59,22 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// The number of the last run that began on the ledger beside it; `None` where nobody noted one.
+    pub(super) fn last_run(&self) -> io::Result<Option<i64>> {
+        let mut text = String::new();
+        (&self.file).seek(SeekFrom::Start(MARK.len() as u64))?;
+        (&self.file).take(64).read_to_string(&mut text)?;
+        Ok(text.trim().strip_prefix("Last run: ").and_then(|number| number.parse().ok()))
+    }
+
+    /// Notes the run that begins: a ledger with fewer runs came from a backup.
+    pub(super) fn note_run(&self, run: i64) -> io::Result<()> {
+        (&self.file).seek(SeekFrom::Start(MARK.len() as u64))?;
+        (&self.file).write_all(format!("Last run: {run}\n").as_bytes())
+    }
+}
+
 /// Whether a run holds the lock of the ledger at `path`. Makes no file. Takes a shared lock for
 /// an instant.
 pub(super) fn is_held(path: &Path) -> io::Result<bool> {
@@ -88,5 +104,5 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
 }
 
 fn make(path: &Path) -> io::Result<File> {
-    private::open(path, OpenOptions::new().write(true).create(true).truncate(false))
+    private::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }

@@ -10,6 +10,7 @@
 //! - [`LookUps`] finds registrants, each checked against its seal.
 //! - [`Reading`] reads a ledger that a run may be writing.
 
+mod cancellations;
 mod error;
 mod lock;
 mod look_ups;
@@ -22,6 +23,10 @@ mod tests;
 mod traffic;
 mod writer;
 
+pub use cancellations::{
+    Absence, CancelEnd, CancelIntent, CancelOutcome, CancelReason, EarlierLists, ListRead,
+    OpenCancellation, PastCancellation,
+};
 pub use error::LedgerError;
 pub use look_ups::LookUps;
 pub use reading::{Attempted, PastRun, Reading, StateCounts, Story, Waiting};

@@ -8,7 +8,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Identity, LastListing, LedgerError, State, lock,
+    Identity, LastListing, LedgerError, PastCancellation, State, cancellations, lock,
     records::{BEFORE_ALL_RUNS, state_of},
     schema::{self, FileKind},
 };
@@ -16,6 +16,8 @@ use super::{
 /// A ledger, opened for reading.
 pub struct Reading {
     connection: Connection,
+    /// Whether it was brought up to this program's version.
+    is_current: bool,
 }
 
 /// How many registrants stand where.
@@ -111,6 +113,8 @@ pub struct Story {
     pub reason: Option<String>,
     /// Its attempts, oldest first.
     pub attempts: Vec<Attempted>,
+    /// Its cancellations, oldest first.
+    pub cancellations: Vec<PastCancellation>,
 }
 
 impl Story {
@@ -161,8 +165,8 @@ impl Reading {
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         match schema::recognise(&connection)? {
-            FileKind::Ours | FileKind::Older => Ok(Self { connection }),
             FileKind::Empty => Err(LedgerError::NotALedger),
+            found => Ok(Self { connection, is_current: found == FileKind::Ours }),
         }
     }
 
@@ -261,6 +265,7 @@ impl Reading {
                         code: row.get(5)?,
                         reason: row.get(6)?,
                         attempts: Vec::new(),
+                        cancellations: Vec::new(),
                     };
                     Ok((row.get::<_, i64>(0)?, story))
                 },
@@ -285,6 +290,9 @@ impl Reading {
                 detail: row.get(9)?,
             })
         })?;
+        if self.is_current {
+            story.cancellations = cancellations::of_registrant(&self.connection, seq)?;
+        }
         Ok(Some(story))
     }
 }

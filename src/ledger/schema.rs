@@ -36,7 +36,8 @@ const APPLICATION_ID: i32 = 0x5249_6C64;
 /// | --- | --- |
 /// | 1 | the tables |
 /// | 2 | a person's fingerprint beside each registrant, and within its seal |
-pub(super) const VERSION: i32 = 2;
+/// | 3 | the lists that were read, who is missing from them, and cancellations |
+pub(super) const VERSION: i32 = 3;
 
 /// The tables of version 1. `state` is [`State`]; `sent` is [`super::sent_digest`];
 /// `client_request_id` and `sent_at` are those of the latest attempt whose answer is not in yet;
@@ -123,13 +124,55 @@ CREATE TABLE person_key (
 ) STRICT;
 ";
 
+/// What version 3 adds. `content` and `reading` are digests; a `cancellation` without an `outcome` is
+/// in doubt; `held` is the digest of the file of held cancellations as it was written last.
+const CANCELLATIONS: &str = "
+CREATE TABLE list (
+    n          INTEGER PRIMARY KEY,
+    read_at    INTEGER NOT NULL,
+    written_at INTEGER,
+    content    INTEGER NOT NULL,
+    reading    INTEGER NOT NULL,
+    rows       INTEGER NOT NULL,
+    complete   INTEGER NOT NULL
+) STRICT;
+CREATE TABLE absence (
+    registrant INTEGER PRIMARY KEY REFERENCES registrant (seq),
+    reading    INTEGER NOT NULL,
+    since      INTEGER NOT NULL,
+    lists      INTEGER NOT NULL,
+    reread     INTEGER NOT NULL,
+    declined   INTEGER NOT NULL,
+    seal       INTEGER NOT NULL
+) STRICT;
+CREATE TABLE cancellation (
+    n           INTEGER PRIMARY KEY,
+    registrant  INTEGER NOT NULL REFERENCES registrant (seq),
+    run         INTEGER NOT NULL,
+    reason      TEXT NOT NULL,
+    line        INTEGER,
+    approved    INTEGER NOT NULL,
+    intended_at INTEGER NOT NULL,
+    ended_at    INTEGER,
+    outcome     TEXT
+) STRICT;
+CREATE INDEX cancellation_of ON cancellation (registrant);
+CREATE TABLE held (one INTEGER PRIMARY KEY CHECK (one = 1), digest INTEGER NOT NULL) STRICT;
+DROP VIEW enrolled;
+CREATE VIEW enrolled (id, join_web_url, registrant_id, enrolled_at, run) AS
+    SELECT id, join_web_url, registrant_id,
+           strftime('%Y-%m-%dT%H:%M:%SZ', settled_at / 1000, 'unixepoch'), run
+    FROM registrant WHERE state = 3 AND NOT EXISTS
+        (SELECT 1 FROM cancellation WHERE registrant = seq AND outcome IS NULL);
+";
+
 /// What a file turns out to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
     /// A database without tables: new.
     Empty,
-    /// A ledger of an earlier version.
-    Older,
+    /// A ledger of this earlier version.
+    Older(i32),
     /// A ledger of this version.
     Ours,
 }
@@ -184,7 +227,7 @@ pub(super) fn recognise(connection: &Connection) -> Result<FileKind, LedgerError
     match (application, version) {
         (0, 0) if tables == 0 => Ok(FileKind::Empty),
         (APPLICATION_ID, VERSION) => Ok(FileKind::Ours),
-        (APPLICATION_ID, 1..VERSION) => Ok(FileKind::Older),
+        (APPLICATION_ID, 1..VERSION) => Ok(FileKind::Older(version)),
         (APPLICATION_ID, newer) if newer > VERSION => {
             Err(LedgerError::Newer { found: newer, known: VERSION })
         }
@@ -198,18 +241,24 @@ pub(super) fn bring_up_to_date(
     found: FileKind,
 ) -> Result<(), LedgerError> {
     connection.execute_batch(NOT_ENROLLED)?;
-    if found == FileKind::Older {
+    if let FileKind::Older(version) = found {
         let transaction = connection.transaction()?;
-        add_people(&transaction)?;
+        upgrade(&transaction, version)?;
         transaction.commit()?;
     }
     Ok(())
 }
 
-/// Brings a ledger from version 1 to 2. Whose the registrants are is learnt by the next run.
-fn add_people(transaction: &Transaction<'_>) -> Result<(), LedgerError> {
-    transaction.execute_batch(PEOPLE)?;
-    draw_key(transaction)?;
+/// Brings tables from `version` to [`VERSION`]. Whose the registrants are, and whom a list names, is
+/// learnt by the next run.
+fn upgrade(transaction: &Transaction<'_>, version: i32) -> Result<(), LedgerError> {
+    if version < 2 {
+        transaction.execute_batch(PEOPLE)?;
+        draw_key(transaction)?;
+    }
+    if version < 3 {
+        transaction.execute_batch(CANCELLATIONS)?;
+    }
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(())
 }
@@ -220,7 +269,7 @@ pub(super) fn create(connection: &mut Connection) -> Result<(), LedgerError> {
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(NOT_ENROLLED)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    add_people(&transaction)?;
+    upgrade(&transaction, 1)?;
     transaction.commit()?;
     Ok(())
 }

@@ -39,7 +39,7 @@ pub struct Ledger {
     /// Whether all registrants were checked.
     sound: bool,
     key: FingerprintKey,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// How a run ended, for `status`.
@@ -52,6 +52,12 @@ pub struct RunEnd<'a> {
     pub stop_reason: Option<&'a str>,
     /// The summary, as `--json` prints it.
     pub summary: &'a str,
+}
+
+/// Whether the ledger came from a backup or another folder: the lock beside it knows of a later run.
+fn is_restored(connection: &Connection, lock: &Lock) -> Result<bool, LedgerError> {
+    let last: i64 = schema::value(connection, "SELECT coalesce(max(n), 0) FROM run", [])?;
+    Ok(lock.last_run()?.is_none_or(|noted| noted > last))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -123,9 +129,13 @@ impl Ledger {
         schema::check_free_pages(&connection)?;
         claim(&connection, target, now)?;
         schema::bring_up_to_date(&mut connection, found)?;
+        if is_restored(&connection, &lock)? {
+            // Since when somebody is missing is to be found out anew.
+            connection.execute("DELETE FROM absence", [])?;
+        }
         let key = schema::key(&connection)?;
         let path = path.to_owned();
-        Ok(Self { connection, path, run: 0, torn, sound: false, key, _lock: lock })
+        Ok(Self { connection, path, run: 0, torn, sound: false, key, lock })
     }
 
     /// Checks all registrants, once: every seal fits, and who is not found is not there. Nobody is
@@ -168,6 +178,7 @@ impl Ledger {
         let run = transaction.last_insert_rowid();
         put_in_doubt(&transaction, now)?;
         transaction.commit()?;
+        self.lock.note_run(run)?;
         self.run = run;
         Ok(run)
     }

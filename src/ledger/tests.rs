@@ -1,6 +1,9 @@
 //! What the ledger promises, shown on real files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use uuid::Uuid;
 
@@ -637,4 +640,40 @@ fn a_look_up_takes_microseconds() {
     measure("by id, in any order", &by_id, &shuffled);
     measure("by number, in the ledger's order", &by_seq, &in_order);
     measure("by number, in any order", &by_seq, &shuffled);
+}
+
+#[test]
+fn a_cancellation_leaves_no_link_and_a_restored_ledger_no_absence() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let seq = go(&mut ledger, &intent("a", false));
+    let link = JoinLink::trusted(LINK);
+    let enrolled = NextState::Enrolled { link, registrant_id: None, adopted: false };
+    settle(&mut ledger, seq, "done", enrolled);
+    let absence = Absence { reading: 1, since: 2, lists: 3, reread: false, declined: false };
+    let list = ListRead { written_at: Some(1), content: 2, reading: 3, rows: 4 };
+    assert_eq!(ledger.earlier_lists(&list).expect("reads"), EarlierLists::default());
+    ledger.store_list(&list, true, 9, [(seq, absence)]).expect("stored");
+    let earlier = EarlierLists { known: true, reading: Some(3), rows: Some(4) };
+    assert_eq!(ledger.earlier_lists(&list).expect("reads"), earlier);
+    assert_eq!(ledger.absences().expect("reads"), HashMap::from([(seq, absence)]));
+    let cancel = CancelIntent { seq, reason: CancelReason::Missing, approved: false, at: 10 };
+    let permit = commit(&mut ledger, |group| group.permit_cancellation(&cancel));
+    assert_eq!(permit.expect("written"), SendPermit::Go(seq));
+    assert_eq!(ledger.open_cancellations().expect("reads").len(), 1, "in doubt until it is told");
+    assert_eq!(ledger.cancellations_since(9).expect("reads"), 1);
+    let outcome = Some(CancelOutcome::Cancelled);
+    ledger.end_cancellation(&CancelEnd { seq, attempt: None, outcome, at: 11 }).expect("written");
+    let entry = ledger.find(&RegistrantId::trusted("a")).expect("reads").expect("known");
+    assert!(entry.state == State::Ready && entry.link.is_none());
+    assert!(ledger.absences().expect("reads").is_empty());
+    let again = commit(&mut ledger, |group| group.permit_cancellation(&cancel));
+    assert_eq!(again.expect("written"), SendPermit::Held(State::Ready), "once");
+    // A copy from before a later run.
+    ledger.store_list(&list, true, 12, [(seq, absence)]).expect("stored");
+    drop(ledger);
+    let backup = std::fs::read(&place.path).expect("reads");
+    assert_eq!(place.open().absences().expect("reads").len(), 1);
+    std::fs::write(&place.path, backup).expect("writes");
+    assert!(place.open().absences().expect("reads").is_empty());
 }

@@ -15,7 +15,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
 use super::{
-    Attempt, Intent, Ledger, LedgerError, NextState, Purpose, SendPermit, Seq, State, Transition,
+    Attempt, CancelEnd, CancelIntent, Intent, Ledger, LedgerError, NextState, Purpose, SendPermit,
+    Seq, State, Transition, cancellations,
     records::{BEFORE_ALL_RUNS, state_of},
     schema, store,
 };
@@ -45,7 +46,22 @@ impl GroupCommit<'_> {
         match request {
             WriteRequest::Intend(intent) => self.intend(intent).map(Some),
             WriteRequest::Settle(outcome) => self.settle(outcome).map(|()| None),
+            WriteRequest::Cancel(intent) => self.permit_cancellation(intent).map(Some),
+            WriteRequest::EndCancel(end) => {
+                if let Some(attempt) = &end.attempt {
+                    self.insert_attempt(end.seq, attempt)?;
+                }
+                cancellations::finish(self.transaction, end).map(|()| None)
+            }
         }
+    }
+
+    /// Permits to cancel, or says what speaks against it.
+    pub(super) fn permit_cancellation(
+        &self,
+        intent: &CancelIntent,
+    ) -> Result<SendPermit, LedgerError> {
+        cancellations::permit(self.transaction, self.run, intent)
     }
 
     /// Permits to send, or says what speaks against it. This is where "never twice" is decided: by
@@ -176,10 +192,12 @@ fn insert(db: &Transaction<'_>, id: &str, state: State, run: i64) -> Result<i64,
     Ok(db.last_insert_rowid())
 }
 
-/// Whether the server may hold it by a POST of ours.
+/// Whether the server may hold it by a POST of ours that no cancellation has followed.
 fn was_in_doubt(db: &Transaction<'_>, seq: i64) -> Result<bool, LedgerError> {
-    let query = "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ? AND call = 'POST'
-                                AND verdict IN ('done', 'unknown', 'lost'))";
+    let query = "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ?1 AND call = 'POST'
+                                AND verdict IN ('done', 'unknown', 'lost')
+                   AND sent_at >= coalesce((SELECT max(ended_at) FROM cancellation
+                                            WHERE registrant = ?1 AND outcome = 'cancelled'), 0))";
     Ok(db.prepare_cached(query)?.query_row([seq], |row| row.get(0))?)
 }
 
@@ -199,6 +217,8 @@ enum Home {
 enum WriteRequest {
     Intend(Intent),
     Settle(Transition),
+    Cancel(CancelIntent),
+    EndCancel(CancelEnd),
 }
 
 /// A request, and who waits for its answer: a permit for an intent, nothing for an outcome.
@@ -232,6 +252,17 @@ impl LedgerWriter {
     /// Makes an outcome durable; where that fails, the row does not count as done.
     pub async fn settle(&self, outcome: Transition) -> Result<(), LedgerError> {
         self.ask(WriteRequest::Settle(outcome)).await.map(drop)
+    }
+
+    /// As [`LedgerWriter::intend`], to cancel.
+    pub async fn intend_to_cancel(&self, intent: CancelIntent) -> Result<SendPermit, LedgerError> {
+        let permit = self.ask(WriteRequest::Cancel(intent)).await?;
+        Ok(permit.expect("an intent is answered by a permit"))
+    }
+
+    /// Makes durable what an attempt to cancel came to.
+    pub async fn end_cancellation(&self, end: CancelEnd) -> Result<(), LedgerError> {
+        self.ask(WriteRequest::EndCancel(end)).await.map(drop)
     }
 
     async fn ask(&self, request: WriteRequest) -> Result<Option<SendPermit>, LedgerError> {
@@ -303,6 +334,10 @@ fn write_group(ledger: &mut Ledger, group: &mut Vec<WriteOrder>) -> Option<Strin
 /// million ids, which come in no order and all in one transaction.
 const LIST_CACHE_KIB: i64 = 20 * 1_024;
 
+/// A list may show for so long who was removed, in milliseconds. Microsoft says nothing of that; ten
+/// minutes are this program's guess.
+const LATE_LIST: i64 = 600_000;
+
 /// A whole list of the target's registrants, taken page by page and kept at its end or not at all: a
 /// part of a list would let somebody be taken for absent. Dropped before [`ListWriter::keep`], it
 /// leaves no trace.
@@ -356,7 +391,7 @@ impl ListWriter<'_> {
             let found = find(db, &id)?;
             let seq = match found {
                 None => insert(db, &id, State::Foreign, self.run)?,
-                Some((seq, state)) if state.may_be_posted() => seq,
+                Some((seq, state)) if state.may_be_posted() && !self.was_cancelled(seq)? => seq,
                 Some(_) => continue,
             };
             let known = found.is_some() && was_in_doubt(db, seq)?;
@@ -365,6 +400,14 @@ impl ListWriter<'_> {
             schema::seal_row(db, seq)?;
         }
         Ok(())
+    }
+
+    /// Whether this ledger cancelled it so lately that the list may not know yet.
+    fn was_cancelled(&self, seq: i64) -> Result<bool, LedgerError> {
+        let query = "SELECT EXISTS (SELECT 1 FROM cancellation WHERE registrant = ?
+                                    AND outcome = 'cancelled' AND ended_at > ?)";
+        let mut cancelled = self.transaction.prepare_cached(query)?;
+        Ok(cancelled.query_row([seq, self.at - LATE_LIST], |row| row.get(0))?)
     }
 
     /// Keeps the list, now that it is whole; returns the number of foreign ones.

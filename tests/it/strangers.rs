@@ -316,7 +316,9 @@ fn make_old(context: &Context) {
     let ledger = Connection::open(context.path("l.ledger")).expect("a database");
     ledger
         .execute_batch(
-            "ALTER TABLE registrant DROP COLUMN person; DROP TABLE person_key;
+            "DROP VIEW enrolled; CREATE VIEW enrolled AS SELECT id FROM registrant WHERE state = 3;
+             DROP TABLE list; DROP TABLE absence; DROP TABLE cancellation; DROP TABLE held;
+             ALTER TABLE registrant DROP COLUMN person; DROP TABLE person_key;
              PRAGMA user_version = 1",
         )
         .expect("an old ledger");
