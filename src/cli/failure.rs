@@ -7,6 +7,10 @@ use std::{
     backtrace::{Backtrace, BacktraceStatus},
     io::Write,
     panic,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use crate::{
@@ -24,6 +28,18 @@ pub(super) const USAGE: u8 = 2;
 /// A fault of the program.
 const INTERNAL: u8 = 1;
 
+/// A call of the system fails that never should, in a library that does not bear it.
+const SYSTEM: u8 = 5;
+
+/// The machine lacks what every run needs.
+const MACHINE: u8 = 6;
+
+/// As many files as a run has open, some connections among them.
+const OPEN_FILES: u64 = 32;
+
+/// As many as a run may ever want, with all the connections of `--concurrency`.
+const ENOUGH_FILES: u64 = 1_024;
+
 /// What is told, and the exit code.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
@@ -37,7 +53,13 @@ impl Failure {
         Self { code: USAGE, sentence: sentence.into() }
     }
 
-    /// A fault of the program or the machine that has no code of its own.
+    /// What the machine does not give, and no run can do without.
+    pub(super) fn of_machine(what: &str, error: &dyn std::error::Error) -> Self {
+        let sentence = format!("{what}: {error}; run again when the machine gives it");
+        Self { code: MACHINE, sentence }
+    }
+
+    /// A fault of the program that has no code of its own.
     pub(super) fn internal(what: &str, error: &dyn std::error::Error) -> Self {
         Self { code: INTERNAL, sentence: format!("{what}: {error}") }
     }
@@ -123,18 +145,55 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::internal("no runtime", &error))
+        .map_err(|error| Failure::of_machine("the program cannot wait for the network", &error))
 }
 
-/// Runs `command`; a panic in it, or in a thread of its own, is told without its message.
+/// Takes as many open files as this process may have and a run may want.
+pub(super) fn raise_open_files() -> Result<(), Failure> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let found = getrlimit(Resource::Nofile);
+        let within = |wanted| found.maximum.map_or(wanted, |most| most.min(wanted));
+        let current = found.current.map(|current| current.max(within(ENOUGH_FILES)));
+        // Where it is not given, the former limit holds.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current, ..found });
+        let given = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        if given < OPEN_FILES {
+            return Err(Failure {
+                code: MACHINE,
+                sentence: format!(
+                    "this process may have {given} files open, and a run needs {OPEN_FILES}: raise the limit (ulimit -n) and run again"
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Where this program's own source stands in its panics; libraries and std have other paths.
+const OWN_SOURCE: &str = "src/";
+
+/// Runs `command`; a panic in it, or in a thread of its own, is told without its message. In a library
+/// it is nearly always a call of the system that failed (tokio and std panic then), so running again
+/// helps.
 pub(super) fn guard(command: impl FnOnce() -> u8) -> u8 {
-    panic::set_hook(Box::new(|panic| {
+    let code = Arc::new(AtomicU8::new(INTERNAL));
+    let panicked = code.clone();
+    panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        let own = panic.location().is_none_or(|place| place.file().starts_with(OWN_SOURCE));
+        panicked.store(if own { INTERNAL } else { SYSTEM }, Ordering::Relaxed);
+        let what = if own {
+            "internal fault"
+        } else {
+            "the system failed in a way that a library cannot bear, or the library is wrong"
+        };
         let mut error = std::io::stderr().lock();
         // Standard error may be closed; nobody is left to be told so.
         let _ = writeln!(
             error,
-            "error: internal fault{place}; please report it with this place, and run the same command again: what was done is in the ledger"
+            "error: {what}{place}; please report it with this place, and run the same command again: what was done is in the ledger"
         );
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {
@@ -142,7 +201,8 @@ pub(super) fn guard(command: impl FnOnce() -> u8) -> u8 {
         }
     }));
     // Nothing is looked at after a panic but the exit code.
-    panic::catch_unwind(panic::AssertUnwindSafe(command)).unwrap_or(INTERNAL)
+    let ended = panic::catch_unwind(panic::AssertUnwindSafe(command));
+    ended.unwrap_or_else(|_| code.load(Ordering::Relaxed))
 }
 
 #[cfg(test)]
@@ -155,16 +215,22 @@ mod tests {
     const CHILD: &str = "REGISTRANT_IMPORT_TEST_PANICS";
 
     #[test]
-    fn a_panic_ends_with_1_and_does_not_quote() {
+    fn a_panic_does_not_quote_and_ends_with_1_or_in_a_library_with_5() {
         if std::env::var_os(CHILD).is_some() {
             let name = "Zo\u{eb} Lovelace".to_owned();
             let code = guard(|| u8::try_from(name[..3].len()).unwrap_or_default());
             assert_eq!(code, INTERNAL);
+            // Told with its place in std, as where a system call fails there.
+            let code = guard(|| {
+                let too_long = std::time::Duration::MAX + std::time::Duration::from_secs(1);
+                u8::try_from(too_long.as_secs()).unwrap_or_default()
+            });
+            assert_eq!(code, SYSTEM);
             return;
         }
         let this = std::env::current_exe().expect("this test");
         let child = Command::new(this)
-            .args(["--exact", "cli::failure::tests::a_panic_ends_with_1_and_does_not_quote"])
+            .args(["--exact", "cli::failure::tests::a_panic_does_not_quote_and_ends_with_1_or_in_a_library_with_5"])
             .arg("--nocapture")
             .env(CHILD, "1")
             .output()

@@ -60,7 +60,8 @@ fn obey(args: Vec<OsString>) -> u8 {
     };
     let talk = TalkSettings::resolve(&cli.talk);
     let mut console = Console::new(talk.talk, talk.progress);
-    let result = Settings::resolve(cli).and_then(|settings| {
+    let ready = failure::raise_open_files().and_then(|()| Settings::resolve(cli));
+    let result = ready.and_then(|settings| {
         logging::start(&talk, &console)?;
         execute(&settings, &mut console)
     });

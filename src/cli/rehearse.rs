@@ -29,7 +29,7 @@ pub(super) fn rehearse(settings: &RehearseSettings, console: &mut Console) -> Re
     let RehearseSettings { import, target, simulator } = settings;
     spare_real_files(&import.input.source, &import.files.enrolled, &import.files.rejects)?;
     let served = Served::start(&Simulator::new(simulator.clone()))
-        .map_err(|error| Failure::internal("the simulator cannot be started", &error))?;
+        .map_err(|error| Failure::of_machine("the simulator cannot be started", &error))?;
     let folder = tempfile::tempdir().map_err(|error| Failure {
         code: USAGE,
         sentence: format!("no temporary folder can be made: {error}"),

@@ -18,7 +18,12 @@ const SLOW: &str = "rehearse people.csv --rate 10/s --progress never";
 
 /// A slow run that these words start, whatever answer to SIGHUP this process has inherited.
 fn slow(context: &Context, wrapper: &[&str]) -> Command {
-    let plain = context.command(SLOW);
+    wrapped(context, wrapper, SLOW)
+}
+
+/// A command that these words start.
+fn wrapped(context: &Context, wrapper: &[&str], line: &str) -> Command {
+    let plain = context.command(line);
     let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]).arg(plain.get_program()).args(plain.get_args());
     let variables = plain.get_envs().filter_map(|(name, value)| Some((name, value?)));
@@ -88,4 +93,28 @@ fn the_line_for_cron_hands_the_credential_on() {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", command]).env_clear().env("HOME", context.path("")).env("PATH", path);
     assert_eq!(Ran::of(&mut shell).stdout, "exit 2: handed-on run --job job.toml --quiet\n");
+}
+
+#[test]
+fn a_process_that_may_open_too_few_files_is_told_so_and_one_that_may_open_more_takes_them() {
+    let context = export(30);
+    let line = "rehearse people.csv --concurrency 64 --progress never";
+    for few in [8, 16, 20] {
+        let limited = format!("ulimit -n {few}; exec \"$0\" \"$@\"");
+        let ran = Ran::of(&mut wrapped(&context, &["sh", "-c", &limited], line)).expect(6);
+        let told = format!("this process may have {few} files open, and a run needs 32");
+        assert!(ran.stderr.contains(&told), "{ran}");
+    }
+    let raised = "ulimit -S -n 16; exec \"$0\" \"$@\"";
+    Ran::of(&mut wrapped(&context, &["sh", "-c", raised], line)).expect(3);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_a_full_disk_takes_no_more_is_told_once_and_the_run_goes_on() {
+    let context = export(30);
+    let ran = context.run("rehearse people.csv -vv --log-file /dev/full").expect(3);
+    let told = "warning: --log-file /dev/full: No space left on device";
+    assert_eq!(ran.stderr.matches("/dev/full").count(), 1, "{ran}");
+    assert!(ran.stderr.contains(told), "{ran}");
 }
