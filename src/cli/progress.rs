@@ -197,6 +197,7 @@ fn announcement(planned: &Planned<'_>, expected: &Expected) -> String {
     count(plan.awaiting, "on the webinar without a link yet");
     count(plan.in_doubt, "left in doubt by an earlier run, to be looked up");
     count(plan.foreign, "on the server that this ledger never sent");
+    count(plan.gone, "cancelled, rejected or removed on the server");
     count(plan.changed, "changed since they were enrolled");
     count(plan.strangers, "with somebody else's id");
     count(plan.invalid, "invalid");

@@ -124,6 +124,7 @@ fn words(state: State) -> &'static str {
         State::Unknown => "sent, perhaps on the server, no link held",
         State::Removing => "being removed to be enrolled anew",
         State::Ready => "not enrolled",
+        State::Gone => "on the server no longer: cancelled, rejected or removed there",
     }
 }
 
@@ -245,6 +246,7 @@ fn told(story: &Story) -> String {
         State::Awaiting => "on the server, no link yet",
         State::Removing => "in doubt: being removed to be enrolled anew",
         State::Foreign => "on the server, and never sent by this ledger",
+        State::Gone => "on the server no longer",
     };
     if story.is_adopted() {
         line(&mut text, &format!("state   {state} (taken over: the target held it already)"));

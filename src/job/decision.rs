@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use crate::{
     input::{Clashes, RowLine, row_line},
-    ledger::{Entry, State, changed_fields},
+    ledger::{Entry, Over, State, changed_fields},
     registrant::Rule,
 };
 
@@ -30,7 +30,7 @@ pub enum Action {
     Shares(RowLine),
     /// POST it.
     Enrol,
-    /// The webinar holds it, and this ledger never sent it: take its link over.
+    /// The webinar holds a registration of it that this ledger never sent: take its link over.
     Adopt,
     /// Enrolled in an earlier run; its link is in the ledger.
     Already,
@@ -51,6 +51,22 @@ pub enum Refused {
     OtherPerson(IdentityMismatch),
     /// The target holds it, and this ledger never sent it.
     Foreign,
+    /// Its registration came to its end on the target.
+    Gone,
+}
+
+/// What the target's list says of a row, or rather of its registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListWord {
+    /// Nothing that the ledger does not know: there is no list, or it may not show it yet, or it shows
+    /// a meeting's registrant, of whom it tells no more.
+    Nothing,
+    /// A webinar's registration stands: the one that the ledger has.
+    Stands,
+    /// A registration stands that is not the ledger's; of that one, if there was one, this became.
+    Another(Over),
+    /// It has come to its end.
+    Over(Over),
 }
 
 impl Decision {
@@ -84,7 +100,7 @@ impl Decision {
     pub(super) fn is_held(&self) -> bool {
         match self.action {
             Action::Already | Action::Reconcile | Action::FetchLink => true,
-            Action::Refuse(refused) => refused != Refused::Foreign,
+            Action::Refuse(refused) => !matches!(refused, Refused::Foreign | Refused::Gone),
             _ => false,
         }
     }
@@ -97,18 +113,35 @@ impl Decision {
     }
 }
 
-/// What is to be done about a row that can be enrolled. `changed`: it was sent with other fields.
-/// `listed`: the webinar's list shows a registration of it.
-pub fn decide(entry: Option<&Entry>, changed: bool, listed: bool) -> Action {
+/// What is to be done about a row that can be enrolled: the one table, of where the ledger has it, what
+/// the target's list says, and whether the row was `changed` since it was sent.
+pub fn decide(entry: Option<&Entry>, word: ListWord, changed: bool) -> Action {
     let state = entry.map_or(State::Ready, |entry| entry.state);
-    match state {
-        State::Ready | State::Refused if listed => Action::Adopt,
-        State::Ready | State::Refused => Action::Enrol,
-        State::Enrolled if changed => Action::Refuse(Refused::Changed),
-        State::Enrolled => Action::Already,
-        State::Sending | State::Unknown | State::Removing => Action::Reconcile,
-        State::Awaiting => Action::FetchLink,
-        State::Foreign => Action::Refuse(Refused::Foreign),
+    match (state, word) {
+        (State::Ready | State::Refused, ListWord::Nothing) => Action::Enrol,
+        // Also one that is over: whoever has cancelled in Teams stays so.
+        (State::Ready | State::Refused, _)
+        | (State::Enrolled | State::Awaiting | State::Gone, ListWord::Another(_)) => Action::Adopt,
+        (State::Sending | State::Unknown | State::Removing, _) => Action::Reconcile,
+        (State::Foreign, _) => Action::Refuse(Refused::Foreign),
+        (State::Enrolled | State::Awaiting | State::Gone, ListWord::Over(_))
+        | (State::Gone, ListWord::Nothing) => Action::Refuse(Refused::Gone),
+        (State::Awaiting, ListWord::Nothing | ListWord::Stands)
+        | (State::Gone, ListWord::Stands) => Action::FetchLink,
+        (State::Enrolled, _) if changed => Action::Refuse(Refused::Changed),
+        (State::Enrolled, _) => Action::Already,
+    }
+}
+
+/// What the ledger is to learn of the list's word: that the registration which it holds is over.
+pub fn ended(entry: &Entry, word: ListWord) -> Option<Over> {
+    let (ListWord::Over(over) | ListWord::Another(over)) = word else { return None };
+    match entry.state {
+        State::Enrolled | State::Awaiting => Some(over),
+        // What ended it stays known when the list shows it no longer.
+        State::Gone => Some(over)
+            .filter(|&over| over != Over::Removed && over != Over::of_code(entry.code.as_deref())),
+        _ => None,
     }
 }
 
@@ -142,41 +175,66 @@ mod tests {
         assert!(size_of::<Decision>() <= 24, "{}", size_of::<Decision>());
     }
 
-    #[test]
-    fn what_the_ledger_holds_decides() {
-        assert_eq!(decide(None, false, false), Action::Enrol);
-        assert_eq!(decide(None, false, true), Action::Adopt);
-        for (state, wanted) in [
-            (State::Ready, Action::Enrol),
-            (State::Refused, Action::Enrol),
-            (State::Sending, Action::Reconcile),
-            (State::Unknown, Action::Reconcile),
-            (State::Removing, Action::Reconcile),
-            (State::Enrolled, Action::Already),
-            (State::Awaiting, Action::FetchLink),
-            (State::Foreign, Action::Refuse(Refused::Foreign)),
-        ] {
-            let entry = Entry {
-                seq: Seq::first(),
-                state,
-                run: 1,
-                sent: "userId=1".to_owned(),
-                person: PersonFingerprint::UNKNOWN,
-                link: None,
-                registrant_id: None,
-                code: None,
-                reason: None,
-                touched_at: None,
-            };
-            assert_eq!(decide(Some(&entry), false, false), wanted, "{state:?}");
-            // Who has been sent is never adopted, and nobody is posted who may be enrolled.
-            let listed = decide(Some(&entry), false, true);
-            let adopted = if wanted == Action::Enrol { Action::Adopt } else { wanted };
-            assert_eq!(listed, adopted, "{state:?}");
-            let changed = decide(Some(&entry), true, false);
-            let refused = Action::Refuse(Refused::Changed);
-            let wanted = if state == State::Enrolled { refused } else { wanted };
-            assert_eq!(changed, wanted, "{state:?}");
+    fn entry(state: State) -> Entry {
+        Entry {
+            seq: Seq::first(),
+            state,
+            run: 1,
+            sent: "userId=1".to_owned(),
+            person: PersonFingerprint::UNKNOWN,
+            link: None,
+            registrant_id: None,
+            code: Some("canceled".to_owned()),
+            reason: None,
+            touched_at: None,
         }
+    }
+
+    #[test]
+    fn ledger_list_and_row_decide() {
+        use Action::{Adopt, Already, Enrol, FetchLink, Reconcile, Refuse};
+        const OVER: Over = Over::Canceled;
+        let (gone, foreign) = (Refuse(Refused::Gone), Refuse(Refused::Foreign));
+        // Where the list says nothing, that ours stands, that another one stands, that ours is over.
+        for (state, wanted) in [
+            (None, [Enrol, Adopt, Adopt, Adopt]),
+            (Some(State::Ready), [Enrol, Adopt, Adopt, Adopt]),
+            (Some(State::Refused), [Enrol, Adopt, Adopt, Adopt]),
+            (Some(State::Sending), [Reconcile; 4]),
+            (Some(State::Unknown), [Reconcile; 4]),
+            (Some(State::Removing), [Reconcile; 4]),
+            (Some(State::Enrolled), [Already, Already, Adopt, gone]),
+            (Some(State::Awaiting), [FetchLink, FetchLink, Adopt, gone]),
+            (Some(State::Foreign), [foreign; 4]),
+            (Some(State::Gone), [gone, FetchLink, Adopt, gone]),
+        ] {
+            let entry = state.map(entry);
+            let words = [
+                ListWord::Nothing,
+                ListWord::Stands,
+                ListWord::Another(OVER),
+                ListWord::Over(OVER),
+            ];
+            for (word, wanted) in words.into_iter().zip(wanted) {
+                assert_eq!(decide(entry.as_ref(), word, false), wanted, "{state:?} {word:?}");
+                let refused = if wanted == Already { Refuse(Refused::Changed) } else { wanted };
+                assert_eq!(decide(entry.as_ref(), word, true), refused, "{state:?} {word:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_ledger_learns_once_how_a_registration_ended() {
+        use Over::{Canceled, Rejected, Removed};
+        let learns = |state, over| ended(&entry(state), ListWord::Over(over));
+        assert_eq!(learns(State::Enrolled, Removed), Some(Removed));
+        assert_eq!(learns(State::Awaiting, Rejected), Some(Rejected));
+        assert_eq!(learns(State::Gone, Canceled), None, "it knows");
+        assert_eq!(learns(State::Gone, Rejected), Some(Rejected));
+        assert_eq!(learns(State::Gone, Removed), None, "it was cancelled first");
+        assert_eq!(learns(State::Ready, Canceled), None, "it was never there");
+        let another = ended(&entry(State::Enrolled), ListWord::Another(Canceled));
+        assert_eq!(another, Some(Canceled));
+        assert_eq!(ended(&entry(State::Enrolled), ListWord::Stands), None);
     }
 }

@@ -19,17 +19,15 @@ use crate::{
         webinar::Webinar,
         wire::{Member, MemberStanding},
     },
-    ledger::{NextState, Purpose, SendPermit, Transition},
+    ledger::{NextState, Over, Purpose, SendPermit, Transition},
     registrant::BadLink,
 };
 
 const TAKEN: &str = "the webinar holds this e-mail address under another id of this list or ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own";
 const REUSED: &str = "the webinar holds this id with other names and another e-mail address, so it is somebody else's: give the row an id of its own";
-const REJECTED: &str = "the organizer has rejected it";
-const CANCELED: &str = "its registration was cancelled on the webinar";
 
 /// Why a webinar's row is refused where that is this program's own word, and not a server's.
-pub const OWN_REASONS: [&str; 4] = [TAKEN, REUSED, REJECTED, CANCELED];
+pub const OWN_REASONS: [&str; 2] = [TAKEN, REUSED];
 
 /// Leads one row that a webinar holds to its link, and gives it back with its end.
 pub(super) async fn fetch_link<T: Transport>(
@@ -76,10 +74,6 @@ impl<T: Transport> LinkFetcher<'_, T> {
         }
         let member = sight.member;
         let Member { standing, server_id, .. } = member.clone();
-        let refused = |code: &str, reason: &str| NextState::Refused {
-            code: code.to_owned(),
-            reason: reason.to_owned(),
-        };
         let awaiting = |code: &str, reason: &str| NextState::Awaiting {
             code: code.to_owned(),
             reason: reason.to_owned(),
@@ -117,9 +111,9 @@ impl<T: Transport> LinkFetcher<'_, T> {
                 RowEnd::Awaiting,
             ),
             MemberStanding::RejectedByOrganizer => {
-                (refused("rejected-by-organizer", REJECTED), RowEnd::TurnedAway)
+                (NextState::Gone(Over::Rejected), RowEnd::TurnedAway)
             }
-            MemberStanding::Canceled => (refused("canceled", CANCELED), RowEnd::TurnedAway),
+            MemberStanding::Canceled => (NextState::Gone(Over::Canceled), RowEnd::TurnedAway),
         };
         self.settle(work, None, becomes, end).await
     }

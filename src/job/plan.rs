@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    decision::{Action, Decision, Refused, changed_since, decide},
+    decision::{Action, Decision, Refused, changed_since, decide, ended},
     identity::{IdsMoved, KnownPerson, Misfit, People, PeopleList},
     remote::{RemoteIndex, RemoteMatch},
     row::Work,
 };
 use crate::{
     input::{Clashes, IdTrap, InputError, Row, RowCheck, RowLine, Rows, Snapshot, Validator},
-    ledger::{Entry, Ledger, LedgerError, LookUps, Seq, sent_digest},
+    ledger::{Entry, Ledger, LedgerError, LookUps, Over, Seq, sent_digest},
     registrant::{Field, FingerprintKey, Fingerprinter, Mode, PersonFingerprint, Registrant, Rule},
 };
 
@@ -64,6 +64,8 @@ pub struct PlanCounts {
     pub strangers: u64,
     /// Rows that the server holds and this ledger never sent.
     pub foreign: u64,
+    /// Rows whose registration came to its end on the target.
+    pub gone: u64,
     /// Rows with `tenantId` or `userId` that mode `everyone` does not send.
     pub not_sent: u64,
 }
@@ -87,13 +89,15 @@ pub struct Plan {
     pub awaiting: Vec<Work>,
     /// What the ledger is to learn of people.
     pub learnt: Vec<(Seq, PersonFingerprint)>,
+    /// Whose registrations have come to their end on the target, and how.
+    pub ended: Vec<(Seq, Over)>,
     rows: Vec<Decision>,
     key: FingerprintKey,
 }
 
 impl Plan {
-    /// Reads the input once and decides about each of its rows. `remote` is what a webinar's list
-    /// shows; a meeting's list is in the ledger already. `trust_ids`: whoever has an id is the person
+    /// Reads the input once and decides about each of its rows. `remote` is what the target's list
+    /// shows; whom a meeting's list shows and this ledger never sent is in the ledger already. `trust_ids`: whoever has an id is the person
     /// whom it was enrolled for.
     ///
     /// # Errors
@@ -121,6 +125,7 @@ impl Plan {
             in_doubt: Vec::new(),
             awaiting: Vec::new(),
             listed: HashSet::new(),
+            ended: Vec::new(),
             not_sent: 0,
         };
         let trap = pass.read(input, ledger)?;
@@ -132,7 +137,7 @@ impl Plan {
         remote.mark_taken(|id| -> Result<bool, LedgerError> {
             Ok(listed.contains(id.as_str()) || ledger.find(id)?.is_some())
         })?;
-        let Pass { mut rows, people, in_doubt, awaiting, not_sent, .. } = pass;
+        let Pass { mut rows, people, in_doubt, awaiting, ended, not_sent, .. } = pass;
         let mut again = None;
         if !trust_ids {
             let (email, name) = input.tells_people();
@@ -160,6 +165,7 @@ impl Plan {
             in_doubt: in_doubt.map(|(_, work, since)| (work, since)).collect(),
             awaiting: awaiting.map(|(_, work)| work).collect(),
             learnt: people.learnt(&rows),
+            ended,
             rows,
             rule,
             key,
@@ -224,6 +230,7 @@ impl Plan {
                 Action::Refuse(Refused::Changed) => &mut counts.changed,
                 Action::Refuse(Refused::OtherPerson(_)) => &mut counts.strangers,
                 Action::Refuse(Refused::Foreign) => &mut counts.foreign,
+                Action::Refuse(Refused::Gone) => &mut counts.gone,
             };
             *place += 1;
         }
@@ -268,6 +275,8 @@ struct Pass<'a> {
     awaiting: Vec<(usize, Work)>,
     /// Ids of the input that the target's list shows.
     listed: HashSet<String>,
+    /// Whose registrations have come to their end.
+    ended: Vec<(Seq, Over)>,
     not_sent: u64,
 }
 
@@ -317,8 +326,10 @@ impl Pass<'_> {
             entry.as_ref().is_some_and(|it| !changed_since(it, &sent, self.rule).is_empty());
         let known_person =
             entry.as_ref().and_then(|entry| KnownPerson::of(nth, entry, person, changed));
-        let listed = self.remote.of(&registrant).is_some();
-        let action = decide(entry.as_ref(), changed, listed);
+        let word = self.remote.word(&registrant, entry.as_ref());
+        let action = decide(entry.as_ref(), word, changed);
+        let over = entry.as_ref().and_then(|entry| Some((entry.seq, ended(entry, word)?)));
+        self.ended.extend(over);
         let decision = Decision::new(row.line(), entry.as_ref(), action);
         if clashes.id.is_none() && clashes.address.is_none() {
             self.people.note(nth, entry.as_ref(), person, changed);
@@ -453,13 +464,16 @@ impl PlannedRows<'_> {
             }
             let decision = self.plan.rows.get(self.next).map(|decision| decision.action);
             self.next += 1;
-            if !matches!(decision, Some(Action::Enrol | Action::Adopt)) {
-                continue;
-            }
+            let adopt = match decision {
+                Some(Action::Enrol) => false,
+                Some(Action::Adopt) => true,
+                _ => continue,
+            };
             self.left -= 1;
             // The copy of the input has not changed, so a row that was valid still is.
             if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
-                let (sent, shown) = (sent_digest(&registrant), self.plan.remote.of(&registrant));
+                let sent = sent_digest(&registrant);
+                let shown = self.plan.remote.of(&registrant).filter(|_| adopt);
                 let person = self.row.mark(&mut self.fingerprinter);
                 return Ok(Some((Work::new(registrant, sent, person, self.row.line()), shown)));
             }

@@ -11,17 +11,27 @@ use std::{
     collections::{HashMap, HashSet},
     hash::BuildHasher,
     sync::LazyLock,
+    time::Duration,
 };
 
-use super::client::{GraphClient, Refusal};
+use super::{
+    client::{GraphClient, Refusal},
+    clock::millis,
+    decision::ListWord,
+};
 use crate::{
     graph::{
         target::Target,
         transport::{GraphRequest, Transport},
-        wire::{ListPage, Member},
+        wire::{ListPage, Member, MemberStanding},
     },
+    ledger::{Entry, Over, State},
     registrant::{Details, Registrant, RegistrantId},
 };
+
+/// Whoever was registered longer ago than this stands on the list, however late it is. Microsoft names
+/// no bound; this is the program's own, on the safe side.
+pub const ON_THE_LIST: Duration = Duration::from_secs(600);
 
 /// Drawn anew for each process, so that nobody can make ids that collide.
 static KEYS: LazyLock<foldhash::quality::RandomState> =
@@ -154,9 +164,14 @@ impl Wanted {
 /// The members seen.
 #[derive(Default)]
 pub struct RemoteIndex {
+    /// When the list was begun, in milliseconds since 1970; `None` where it says nothing of whoever
+    /// is not on it.
+    listed_at: Option<i64>,
     by_id: HashMap<String, Vec<Member>>,
     /// By address, under whatever id, or none.
     by_email: HashMap<String, Vec<Member>>,
+    /// By the server's own id.
+    by_server_id: HashMap<String, MemberStanding>,
     /// Addresses that belong to an id of the ledger or of the list.
     taken: HashSet<String>,
     /// Whose the ids are is not known: an address that was registered with another id is somebody
@@ -181,6 +196,11 @@ pub struct RemoteMatch {
 }
 
 impl RemoteIndex {
+    /// A [`RemoteIndex`] of a whole list that was begun at this time, in milliseconds since 1970.
+    pub fn of_list(begun_at: i64) -> Self {
+        Self { listed_at: Some(begun_at), ..Self::default() }
+    }
+
     /// A [`RemoteIndex`] that is held against neither ledger nor list: by its address alone only a
     /// registration without an id is anybody's.
     pub fn cautious() -> Self {
@@ -190,6 +210,9 @@ impl RemoteIndex {
     /// Notes one member.
     pub fn note(&mut self, member: Member) {
         self.holding += u64::from(!member.standing.is_over());
+        if let Some(server_id) = &member.server_id {
+            self.by_server_id.insert(server_id.clone(), member.standing);
+        }
         if let Some(email) = &member.email {
             self.by_email.entry(email.clone()).or_default().push(member.clone());
         }
@@ -208,9 +231,49 @@ impl RemoteIndex {
         self.ids.sort_unstable();
     }
 
-    /// Whether a meeting's list shows this id.
-    pub fn shows(&self, id: &str) -> bool {
+    /// Whether the list shows the registration that was posted with this id, or that the server has
+    /// under that one.
+    pub fn shows(&self, id: &str, server_id: Option<&str>) -> bool {
         self.ids.binary_search(&KEYS.hash_one(id)).is_ok()
+            || self.has_posted(id)
+            || server_id.is_some_and(|server_id| self.by_server_id.contains_key(server_id))
+    }
+
+    /// What the list says of a row; `entry` is what the ledger has of it.
+    pub fn word(&self, registrant: &Registrant, entry: Option<&Entry>) -> ListWord {
+        let held =
+            |entry: &&Entry| matches!(entry.state, State::Enrolled | State::Awaiting | State::Gone);
+        let Some(entry) = entry.filter(held) else {
+            return match self.of(registrant) {
+                Some(_) => ListWord::Another(Over::Removed),
+                None => ListWord::Nothing,
+            };
+        };
+        let Some(listed_at) = self.listed_at else { return ListWord::Nothing };
+        let must_show = entry.touched_at.is_none_or(|at| listed_at - at > millis(ON_THE_LIST));
+        let absent = if must_show { ListWord::Over(Over::Removed) } else { ListWord::Nothing };
+        if !matches!(registrant.details, Details::Webinar(_)) {
+            let shown = self.shows(registrant.id.as_str(), None);
+            return if shown { ListWord::Nothing } else { absent };
+        }
+        let own_id = entry.registrant_id.as_deref();
+        let own = own_id.and_then(|id| self.by_server_id.get(id)).copied();
+        let best = self.of_known(registrant, own_id).map(|found| found.member.standing);
+        let over = |standing| match standing {
+            MemberStanding::RejectedByOrganizer => Over::Rejected,
+            _ => Over::Canceled,
+        };
+        match (own, best) {
+            (Some(own), _) if !own.is_over() => ListWord::Stands,
+            (Some(own), Some(best)) if !best.is_over() => ListWord::Another(over(own)),
+            (Some(own), _) => ListWord::Over(over(own)),
+            (None, Some(best)) if !best.is_over() && own_id.is_none() => ListWord::Stands,
+            // An earlier registration shows before the one that the ledger has.
+            (None, _) if !must_show => ListWord::Nothing,
+            (None, Some(best)) if !best.is_over() => ListWord::Another(Over::Removed),
+            (None, Some(best)) => ListWord::Over(over(best)),
+            (None, None) => absent,
+        }
     }
 
     /// How many of the members noted hold a place.

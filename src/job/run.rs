@@ -27,9 +27,8 @@ use crate::{
     registrant::{Mode, Rule},
 };
 
-/// Whoever was enrolled longer ago than this stands on the list, however late it is. Microsoft says
-/// nothing of that; an hour is this program's own guess, on the safe side.
-const ON_THE_LIST: Duration = Duration::from_secs(60 * 60);
+/// Fewer people than this may have been removed one by one, however large a part of the ledger they are.
+const FEW_GONE: u64 = 3;
 
 /// Under this name the ledger keeps what the pace of writes has learnt.
 const WRITES: &str = "writes";
@@ -199,6 +198,8 @@ impl<T: Transport> Import<'_, T> {
             return Err(JobError::Trap(trap).into());
         }
         ledger.store_fingerprints(&plan.learnt)?;
+        let now = self.client.clock.stamp(self.client.clock.now());
+        ledger.end_registrations(&plan.ended, now)?;
         if !plan.is_idle() {
             ledger.verify()?;
         }
@@ -242,14 +243,17 @@ impl<T: Transport> Import<'_, T> {
             return Ok(RemoteIndex::default());
         }
         let now = self.client.clock.stamp(self.client.clock.now());
-        let mut remote = RemoteIndex::default();
-        let Some(registration) = &ruling.registration else {
+        // A trusted ledger's word counts for more.
+        let trusted = self.conduct.trust_ledger;
+        let mut remote = if trusted { RemoteIndex::default() } else { RemoteIndex::of_list(now) };
+        if ruling.registration.is_none() {
             if self.list_pages(|page| page.into_iter().for_each(|it| remote.note(it))).await? {
                 // Who is there is told by each run's own list.
                 ledger.keep_list([], now)?;
+                self.hold_list(ledger, &remote, now)?;
             }
             return Ok(remote);
-        };
+        }
         // Page by page to the disk: it may be longer than what is to be held in memory.
         let mut list = ledger.begin_list(now)?;
         let mut kept = Ok(());
@@ -264,7 +268,8 @@ impl<T: Transport> Import<'_, T> {
         kept?;
         if listed {
             list.keep()?;
-            self.hold_list(ledger, &mut remote, registration)?;
+            remote.sort_ids();
+            self.hold_list(ledger, &remote, now)?;
         }
         Ok(remote)
     }
@@ -284,25 +289,22 @@ impl<T: Transport> Import<'_, T> {
         Err(Stop::NoList(why).into())
     }
 
-    /// Holds a meeting's list against the ledger: a registration that was disabled and enabled again
-    /// may bear the same id, and then each link of the ledger's is dead.
-    fn hold_list(
-        &self,
-        ledger: &Ledger,
-        remote: &mut RemoteIndex,
-        registration: &Registration,
-    ) -> Result<(), Early> {
-        remote.sort_ids();
-        let now = self.client.clock.stamp(self.client.clock.now());
-        let long_ago = now.saturating_sub(clock::millis(ON_THE_LIST));
-        let (mut gone, mut there) = (0, 0);
-        ledger.tell_enrolled(long_ago, |id| {
-            *(if remote.shows(id) { &mut there } else { &mut gone }) += 1;
-        })?;
-        if self.conduct.trust_ledger || gone == 0 || there > 0 {
+    /// Holds the list, begun at `now`, against the ledger: where it lacks most of whom the ledger
+    /// enrolled, the registration was made anew, perhaps with the same id, and each link is dead.
+    fn hold_list(&self, ledger: &Ledger, remote: &RemoteIndex, now: i64) -> Result<(), Early> {
+        if self.conduct.trust_ledger {
             return Ok(());
         }
-        Err(emptied(registration).into())
+        let (mut gone, mut of) = (0, 0);
+        ledger.for_each_enrolled(|id, server_id, since| {
+            of += 1;
+            let must_show = now - since > clock::millis(remote::ON_THE_LIST);
+            gone += u64::from(must_show && !remote.shows(id, server_id));
+        })?;
+        if gone < FEW_GONE || gone * 2 <= of {
+            return Ok(());
+        }
+        Err(Stop::Emptied { api: self.target.api(), gone, of }.into())
     }
 
     /// Hands the plan to the engine.
@@ -349,7 +351,9 @@ impl<T: Transport> Import<'_, T> {
             begin.lost.push((work, ripe.min(self.conduct.settle)));
         }
         for work in std::mem::take(&mut plan.awaiting) {
-            match plan.remote.of(&work.registrant) {
+            // One that is over shows before the row's own.
+            let shown = plan.remote.of_known(&work.registrant, work.server_id.as_deref());
+            match shown.filter(|shown| !shown.member.standing.is_over()) {
                 Some(shown) => begin.found.push((work, shown)),
                 None => begin.sought.push(work),
             }
@@ -438,14 +442,6 @@ pub fn replaced(before: &(Option<String>, String), now: &Registration) -> Option
 /// The cause to stop, where the registration that the ledger's links belong to is gone.
 pub fn vanished((id, mode): &(Option<String>, String)) -> Stop {
     Stop::Replaced { before: name(id.as_deref(), mode), now: "none".to_owned() }
-}
-
-/// The cause to stop, where the registration bears the same id, and nobody is in it whom the ledger
-/// enrolled.
-fn emptied(now: &Registration) -> Stop {
-    let before = name(now.id.as_deref(), now.mode.as_str());
-    let now = format!("{before}, and holds nobody whom this ledger enrolled");
-    Stop::Replaced { before, now }
 }
 
 fn name(id: Option<&str>, mode: &str) -> String {

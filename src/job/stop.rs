@@ -92,6 +92,19 @@ pub enum Stop {
         /// What Graph says.
         now: String,
     },
+    /// Most of the people whom the ledger enrolled are not on the target's list.
+    #[error(
+        "{gone} of the {of} people whom this ledger enrolled are not on the {}'s list any more: its registration was made anew, or they were removed, so the links in this ledger may be dead; enrol everybody anew with another --ledger, or go on with --trust-ledger",
+        api.word()
+    )]
+    Emptied {
+        /// Of which target.
+        api: Api,
+        /// How many are gone.
+        gone: u64,
+        /// How many the ledger has.
+        of: u64,
+    },
     /// The server refused many rows in a row for the same reason.
     #[error(
         "{count} rows in a row were refused with `{code}`, for the reason that stands in the rejects file; mend the cause and run again"
@@ -133,6 +146,7 @@ impl Stop {
             | Self::Retired { .. }
             | Self::Unusable(_)
             | Self::Replaced { .. }
+            | Self::Emptied { .. }
             | Self::SameRefusal { .. }
             | Self::Untrusted(_)
             | Self::Ledger(_) => 6,
@@ -167,7 +181,7 @@ impl Stop {
             Self::TargetGone { .. } => "target-gone",
             Self::Retired { .. } => "api-retired",
             Self::Unusable(_) => "registration-unusable",
-            Self::Replaced { .. } => "registration-replaced",
+            Self::Replaced { .. } | Self::Emptied { .. } => "registration-replaced",
             Self::SameRefusal { .. } => "same-refusal",
             Self::Rejects(_) => "rejects",
             Self::Ledger(_) => "ledger",

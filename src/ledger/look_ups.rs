@@ -90,7 +90,9 @@ impl LookUps<'_> {
     /// See [`Ledger::holds`].
     pub fn holds(&mut self, id: &str) -> Result<bool, LedgerError> {
         let entry = self.find(&RegistrantId::trusted(id))?;
-        Ok(entry.is_some_and(|entry| !entry.state.may_be_posted() && entry.state != State::Foreign))
+        let not_held =
+            |state: State| state.may_be_posted() || matches!(state, State::Foreign | State::Gone);
+        Ok(entry.is_some_and(|entry| !not_held(entry.state)))
     }
 }
 
@@ -109,10 +111,11 @@ fn entry(row: &Row<'_>) -> Result<Entry, LedgerError> {
         run: row.get(8)?,
         sent: sealed.sent.to_owned(),
         person: PersonFingerprint::from_number(sealed.person),
-        link: sealed.link.filter(|_| enrolled).map(JoinLink::trusted),
+        // That of a registration that is gone is still known to be this ledger's.
+        link: sealed.link.filter(|_| enrolled || state == State::Gone).map(JoinLink::trusted),
         registrant_id: sealed.registrant_id.map(str::to_owned),
         code: open(9)?,
         reason: open(10)?,
-        touched_at: if enrolled { None } else { row.get(11)? },
+        touched_at: row.get(11)?,
     })
 }

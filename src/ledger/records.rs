@@ -51,11 +51,14 @@ pub enum State {
     Removing = 6,
     /// On the server, and this ledger never sent it.
     Foreign = 7,
+    /// It was on the server, and is so no longer: cancelled, rejected or removed there. Never posted
+    /// again by itself.
+    Gone = 8,
 }
 
 impl State {
     /// Every state, in the file's order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ready,
         Self::Sending,
         Self::Unknown,
@@ -64,6 +67,7 @@ impl State {
         Self::Awaiting,
         Self::Removing,
         Self::Foreign,
+        Self::Gone,
     ];
 
     /// Whether the server may or may not hold this registrant.
@@ -87,6 +91,7 @@ impl State {
             Self::Awaiting => "awaiting",
             Self::Removing => "removing",
             Self::Foreign => "foreign",
+            Self::Gone => "gone",
         }
     }
 }
@@ -95,6 +100,47 @@ impl State {
 pub(super) fn state_of(number: i64) -> Result<State, LedgerError> {
     let state = usize::try_from(number).ok().and_then(|n| State::ALL.get(n).copied());
     state.ok_or_else(|| LedgerError::Damaged(format!("state {number}")))
+}
+
+/// How a registration came to its end on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Cancelled, by the person or the organizer.
+    Canceled,
+    /// The organizer said no.
+    Rejected,
+    /// A list that must show it does not.
+    Removed,
+}
+
+impl Over {
+    /// The code in the rejects file.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Canceled => "canceled",
+            Self::Rejected => "rejected-by-organizer",
+            Self::Removed => "removed-on-server",
+        }
+    }
+
+    /// The one with this code; whatever else it is, it is gone.
+    pub fn of_code(code: Option<&str>) -> Self {
+        let with_code = |over: &Self| code == Some(over.code());
+        [Self::Canceled, Self::Rejected].into_iter().find(with_code).unwrap_or(Self::Removed)
+    }
+
+    /// The same in words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Canceled => {
+                "its registration was cancelled in Teams, so it has no link; if the person registers there again, the next run takes that registration over"
+            }
+            Self::Rejected => "the organizer has rejected its registration, so it has no link",
+            Self::Removed => {
+                "it was enrolled, and the target's list does not show it any more: it was removed there, and its link is dead; nobody who was removed is enrolled again by itself"
+            }
+        }
+    }
 }
 
 /// The target that a ledger belongs to.
@@ -265,6 +311,8 @@ pub enum NextState {
     },
     /// On the server, though this ledger never had a POST of it in doubt.
     Foreign,
+    /// On the server no longer: its registration has come to its end there.
+    Gone(Over),
 }
 
 /// An outcome to be made durable.
@@ -366,7 +414,7 @@ mod tests {
             assert_eq!(state as usize, number);
             assert_eq!(state_of(i64::try_from(number).expect("small")).ok(), Some(state));
         }
-        assert!(state_of(8).is_err());
+        assert!(state_of(9).is_err());
         assert!(state_of(-1).is_err());
     }
 

@@ -36,7 +36,7 @@ const APPLICATION_ID: i32 = 0x5249_6C64;
 /// | --- | --- |
 /// | 1 | the tables |
 /// | 2 | a person's fingerprint beside each registrant, and within its seal |
-/// | 3 | the lists that were read, who is missing from them, and cancellations |
+/// | 3 | the lists that were read, who is missing from them, cancellations, [`State::Gone`] |
 pub(super) const VERSION: i32 = 3;
 
 /// The tables of version 1. `state` is [`State`]; `sent` is [`super::sent_digest`];
@@ -66,7 +66,7 @@ CREATE TABLE run (
 CREATE TABLE registrant (
     seq               INTEGER PRIMARY KEY,
     id                TEXT NOT NULL UNIQUE,
-    state             INTEGER NOT NULL CHECK (state BETWEEN 0 AND 7),
+    state             INTEGER NOT NULL CHECK (state >= 0),
     sent              TEXT NOT NULL,
     run               INTEGER NOT NULL,
     line              INTEGER,
@@ -166,6 +166,15 @@ CREATE VIEW enrolled (id, join_web_url, registrant_id, enrolled_at, run) AS
         (SELECT 1 FROM cancellation WHERE registrant = seq AND outcome IS NULL);
 ";
 
+/// What version 3 changes: the first two knew the states from 0 to 7. A check that becomes wider changes
+/// no row, so the table's text is changed in place, as SQLite's "ALTER TABLE", section 7, has it.
+const MORE_STATES: &str = "
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(sql, 'state BETWEEN 0 AND 7', 'state >= 0')
+WHERE type = 'table' AND name = 'registrant';
+PRAGMA writable_schema = RESET;
+";
+
 /// What a file turns out to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
@@ -257,6 +266,7 @@ fn upgrade(transaction: &Transaction<'_>, version: i32) -> Result<(), LedgerErro
         draw_key(transaction)?;
     }
     if version < 3 {
+        transaction.execute_batch(MORE_STATES)?;
         transaction.execute_batch(CANCELLATIONS)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;

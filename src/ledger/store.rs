@@ -319,9 +319,10 @@ impl Ledger {
         self.with_path(|connection| {
             let mut statement = connection.prepare(
                 "SELECT seq, person FROM registrant NOT INDEXED
-                 WHERE person IS NOT NULL AND state NOT IN (?, ?, ?)",
+                 WHERE person IS NOT NULL AND state NOT IN (?, ?, ?, ?)",
             )?;
-            let not_held = [State::Ready as u8, State::Refused as u8, State::Foreign as u8];
+            let not_held = [State::Ready, State::Refused, State::Foreign, State::Gone];
+            let not_held = not_held.map(|state| state as u8);
             let mut rows = statement.query(not_held)?;
             while let Some(row) = rows.next()? {
                 give(Seq(row.get(0)?), PersonFingerprint::from_number(row.get(1)?));
@@ -330,15 +331,21 @@ impl Ledger {
         })
     }
 
-    /// Gives the id of everybody who was enrolled before `at`, in milliseconds since 1970.
-    pub fn tell_enrolled(&self, at: i64, mut give: impl FnMut(&str)) -> Result<(), LedgerError> {
+    /// Gives everybody who is enrolled: the id, the server's own id, and since when, in milliseconds
+    /// since 1970.
+    pub fn for_each_enrolled(
+        &self,
+        mut give: impl FnMut(&str, Option<&str>, i64),
+    ) -> Result<(), LedgerError> {
         self.with_path(|connection| {
             let mut statement = connection.prepare(
-                "SELECT id FROM registrant NOT INDEXED WHERE state = ? AND settled_at < ?",
+                "SELECT id, registrant_id, settled_at FROM registrant NOT INDEXED WHERE state = ?",
             )?;
-            let mut rows = statement.query(params![State::Enrolled as u8, at])?;
+            let mut rows = statement.query([State::Enrolled as u8])?;
             while let Some(row) = rows.next()? {
-                give(row.get_ref(0)?.as_str().unwrap_or_default());
+                let text = |column| Ok::<_, LedgerError>(row.get_ref(column)?.as_str().ok());
+                let since = row.get::<_, Option<i64>>(2)?;
+                give(text(0)?.unwrap_or_default(), text(1)?, since.unwrap_or(0));
             }
             Ok(())
         })

@@ -15,8 +15,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
 use super::{
-    Attempt, CancelEnd, CancelIntent, Intent, Ledger, LedgerError, NextState, Purpose, SendPermit,
-    Seq, State, Transition, cancellations,
+    Attempt, CancelEnd, CancelIntent, Intent, Ledger, LedgerError, NextState, Over, Purpose,
+    SendPermit, Seq, State, Transition, cancellations,
     records::{BEFORE_ALL_RUNS, state_of},
     schema, store,
 };
@@ -80,7 +80,9 @@ impl GroupCommit<'_> {
             let fits = match intent.purpose {
                 Purpose::Post => state.may_be_posted(),
                 Purpose::Remove => state.is_in_doubt(),
-                Purpose::Adopt => state.may_be_posted() || state == State::Foreign,
+                Purpose::Adopt => {
+                    state.may_be_posted() || matches!(state, State::Foreign | State::Gone)
+                }
             };
             if !fits {
                 return Ok(SendPermit::Held(state));
@@ -141,6 +143,7 @@ impl GroupCommit<'_> {
             NextState::Foreign => (State::Foreign, None, None),
             NextState::Unknown { code, reason } => (State::Unknown, Some(code), Some(reason)),
             NextState::Refused { code, reason } => (State::Refused, Some(code), Some(reason)),
+            NextState::Gone(over) => return self.end(seq, *over, outcome.at),
         };
         db.prepare_cached(
             "UPDATE registrant SET state = ?1, run = ?2, code = ?3, reason = ?4,
@@ -149,6 +152,25 @@ impl GroupCommit<'_> {
              WHERE seq = ?7",
         )?
         .execute(params![state as u8, run, code, reason, outcome.at, own, seq.0])?;
+        schema::seal_row(db, seq.0)
+    }
+
+    /// Its registration has come to its end. Whose it was stays known: this ledger's, or adopted.
+    pub(super) fn end(&self, seq: Seq, over: Over, at: i64) -> Result<(), LedgerError> {
+        let db = self.transaction;
+        db.prepare_cached(
+            "UPDATE registrant SET state = ?1, run = CASE run WHEN 0 THEN 0 ELSE ?2 END, code = ?3, reason = ?4,
+                    client_request_id = NULL, settled_at = ?5
+             WHERE seq = ?6",
+        )?
+        .execute(params![
+            State::Gone as u8,
+            self.run,
+            over.code(),
+            over.reason(),
+            at,
+            seq.0
+        ])?;
         schema::seal_row(db, seq.0)
     }
 
@@ -378,6 +400,14 @@ impl Ledger {
         let mut list = self.begin_list(at)?;
         list.take(ids)?;
         list.keep()
+    }
+
+    /// Writes down whose registrations have come to their end on the server: all of them, or none.
+    pub fn end_registrations(&mut self, over: &[(Seq, Over)], at: i64) -> Result<(), LedgerError> {
+        if over.is_empty() {
+            return Ok(());
+        }
+        commit(self, |group| over.iter().try_for_each(|(seq, over)| group.end(*seq, *over, at)))
     }
 }
 

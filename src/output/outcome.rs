@@ -185,7 +185,13 @@ pub(super) fn outcome<'a>(
             },
             None => rejected(Rejected::Unknown, "no-link", "the ledger holds no link of it"),
         },
-        (State::Ready, _) => not_attempted(),
+        // Another registration stands, and the run did not get to its link.
+        (State::Ready, _) | (State::Gone, Action::Adopt | Action::FetchLink) => not_attempted(),
+        (State::Gone, _) => told(
+            Rejected::Refused,
+            "removed-on-server",
+            "its registration came to its end on the server",
+        ),
         (State::Refused, _) => told(Rejected::Refused, "refused", "the server refused it"),
         (State::Foreign, _) => told(
             Rejected::Refused,

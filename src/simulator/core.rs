@@ -75,7 +75,13 @@ impl Simulator {
     /// The organizer's word on everybody with this address in a webinar; whether there is
     /// somebody.
     pub fn decide(&self, webinar: &str, email: &str, status: RegistrationStatus) -> bool {
-        self.lock().decide(&self.config, webinar, email, status)
+        self.lock().decide(&self.config, webinar, email, Some(status))
+    }
+
+    /// Takes everybody with this address out of a webinar, without a trace; whether there was
+    /// somebody.
+    pub fn remove(&self, webinar: &str, email: &str) -> bool {
+        self.lock().decide(&self.config, webinar, email, None)
     }
 
     pub(super) fn count_connection(&self) {

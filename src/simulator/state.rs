@@ -235,7 +235,7 @@ impl ServerState {
         config: &Config,
         webinar: &str,
         email: &str,
-        status: RegistrationStatus,
+        status: Option<RegistrationStatus>,
     ) -> bool {
         let found = self.webinars.get_mut(webinar);
         found.is_some_and(|webinar| webinar.decide(config, email, status))

@@ -190,16 +190,22 @@ impl SimulatedWebinar {
         Ok(Success::no_content())
     }
 
-    /// The organizer's word on somebody; whether there was such a registration.
+    /// The organizer's word on somebody, `None` to remove them; whether there was such a
+    /// registration.
     pub(super) fn decide(
         &mut self,
         config: &Config,
         email: &str,
-        status: RegistrationStatus,
+        status: Option<RegistrationStatus>,
     ) -> bool {
         let found: Vec<u32> = self.by_email(config, email).map(|(number, _)| number).collect();
         for &number in &found {
-            self.people.get_mut(number).expect("found just now").data.status = status;
+            match status {
+                Some(status) => {
+                    self.people.get_mut(number).expect("found just now").data.status = status;
+                }
+                None => self.people.remove(number),
+            }
         }
         !found.is_empty()
     }

@@ -8,7 +8,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use registrant_import::simulator::{Config, Served, Simulator, Stats};
+use http::Method;
+use registrant_import::simulator::{Config, Delivery, HttpCall, Served, Simulator, Stats};
 use tempfile::TempDir;
 
 pub(crate) use crate::program::Ran;
@@ -78,6 +79,22 @@ impl Context {
         self.graph().simulator.stats()
     }
 
+    /// What somebody else does at Graph.
+    pub(crate) fn call(&self, method: &Method, target: &str, body: &str) {
+        let call = HttpCall {
+            method,
+            target,
+            base: "",
+            authorization: Some("Bearer t"),
+            client_request_id: None,
+            content_type: Some("application/json"),
+            body: body.as_bytes(),
+        };
+        let reply = self.simulator().handle(self.simulator().now(), &call);
+        let Delivery::Answer(answer) = reply.delivery else { panic!("no answer to {target}") };
+        assert!(answer.status.is_success(), "{} for {target}", answer.status);
+    }
+
     /// The simulator.
     pub(crate) fn simulator(&self) -> &Simulator {
         &self.graph().simulator
@@ -140,6 +157,13 @@ impl Context {
         }
         files.sort();
         files
+    }
+
+    /// Lets so many minutes pass for all that this ledger has done.
+    pub(crate) fn age(&self, ledger: &str, minutes: i64) {
+        let ledger = rusqlite::Connection::open(self.path(ledger)).expect("a ledger");
+        let older = "UPDATE registrant SET settled_at = settled_at - ?";
+        ledger.execute(older, [minutes * 60_000]).expect("its columns");
     }
 
     /// The program with these words, in the folder, with nothing of this process's environment

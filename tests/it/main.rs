@@ -4,7 +4,7 @@
 //! and looks at what a user would look at. One [`context`] serves all of them.
 //!
 //! A test stands where its subject does: a command in the file of its name (`doctor` in [`doctor`],
-//! `status`, `explain` and `export` in [`ledger`]), a webinar in [`webinar`], what must not leak or be
+//! `status`, `explain` and `export` in [`ledger`]), what others do between two runs in [`between`], a webinar in [`webinar`], what must not leak or be
 //! overwritten in [`safety`], what an operator is told in [`operator`] (terminal, signals, report,
 //! metrics, schedulers), what a file may hold in [`corpus`], what is on the wire in [`wire`]. Two
 //! folders test a part of the library from outside, because a command line would not reach it:
@@ -13,6 +13,7 @@
 //! `cargo test` runs everything but a few tests that take long, which say so where they are ignored.
 
 mod auth;
+mod between;
 mod check;
 mod columns;
 mod commands;

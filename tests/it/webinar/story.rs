@@ -92,10 +92,10 @@ fn who_waited_for_the_organizer_has_the_organizers_word_until_there_is_a_link() 
     assert_snapshot!(story(&context, "T-1"), @"
     exit 0
     --- stdout
-    state   refused (run 2)
+    state   on the server no longer (run 2)
     line    3 of the CSV that it was last sent from
     code    rejected-by-organizer
-    reason  the organizer has rejected it
+    reason  the organizer has rejected its registration, so it has no link
 
     attempt 1: POST in run 1, sent [stamp], status 204 after [time]: done
       client-request-id [guid]
