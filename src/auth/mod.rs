@@ -11,8 +11,7 @@
 //! and quotes whatever the Azure CLI writes to standard error. Managed identity is two GETs, a
 //! federated token a file, the Azure CLI one command.
 
-use std::fmt;
-use std::str::FromStr;
+use strum::{Display, EnumString, IntoStaticStr};
 
 mod application;
 mod claims;
@@ -33,7 +32,8 @@ pub use sign_in::KeptSignIn;
 pub use tokens::{Description, Tokens};
 
 /// How the program signs in (`--auth`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = AuthError, parse_err_fn = unknown_method)]
 pub enum Method {
     /// A ready token: from the environment, a file or a command.
     Token,
@@ -52,43 +52,12 @@ pub enum Method {
 }
 
 impl Method {
-    pub const ALL: [Self; 7] = [
-        Self::Token,
-        Self::ClientSecret,
-        Self::ClientCertificate,
-        Self::ManagedIdentity,
-        Self::WorkloadIdentity,
-        Self::AzureCli,
-        Self::DeviceCode,
-    ];
-
     /// The word that `--auth` takes.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::ClientSecret => "client-secret",
-            Self::ClientCertificate => "client-certificate",
-            Self::ManagedIdentity => "managed-identity",
-            Self::WorkloadIdentity => "workload-identity",
-            Self::AzureCli => "azure-cli",
-            Self::DeviceCode => "device-code",
-        }
+        self.into()
     }
 }
 
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Method {
-    type Err = AuthError;
-
-    fn from_str(text: &str) -> Result<Self, AuthError> {
-        Self::ALL
-            .into_iter()
-            .find(|method| method.name() == text)
-            .ok_or_else(|| AuthError::UnknownMethod { given: text.to_owned() })
-    }
+fn unknown_method(given: &str) -> AuthError {
+    AuthError::UnknownMethod { given: given.to_owned() }
 }

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use strum::VariantArray as _;
 use url::Url;
 
 use super::sign_in::KeptSignIn;
@@ -133,7 +134,7 @@ impl AuthSettings {
         }
         self.trusted.permit(&url)?;
         let host = url.host_str().unwrap_or_default();
-        let another = Cloud::ALL.into_iter().any(|cloud| host == cloud.login_host())
+        let another = Cloud::VARIANTS.iter().any(|cloud| host == cloud.login_host())
             && host != self.cloud.login_host();
         if another {
             return Err(AuthError::Setting {

@@ -608,6 +608,7 @@ fn until(time: Time, now: &Zoned) -> Duration {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+    use strum::VariantArray as _;
 
     use super::*;
 
@@ -646,10 +647,10 @@ mod tests {
             graph.map(|graph| graph.sign_in.cloud).map_err(|failure| failure.sentence)
         };
         assert_eq!(cloud(&[]), Ok(Cloud::Global));
-        for known in Cloud::ALL {
+        for &known in Cloud::VARIANTS {
             let url = format!("--graph-url=https://{}", known.graph_host());
             assert_eq!(cloud(&[&url]), Ok(known));
-            assert_eq!(cloud(&[&url, "--cloud", known.name()]), Ok(known));
+            assert_eq!(cloud(&[&url, "--cloud", &known.to_string()]), Ok(known));
             let other = if known == Cloud::China { "global" } else { "china" };
             let refused = cloud(&[&url, "--cloud", other]).expect_err("another cloud");
             assert!(refused.ends_with(": leave one of the two out"), "{refused}");

@@ -6,14 +6,15 @@
 //! address that gets a credential is made here.
 
 use std::fmt;
-use std::str::FromStr;
 
+use strum::{Display, EnumString, VariantArray};
 use url::{Host, Url};
 
 /// One of Microsoft's clouds: Graph and sign-in belong together, tokens do not cross.
 ///
 /// Source: `concepts/deployments.md` of microsoft-graph-docs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantArray)]
+#[strum(serialize_all = "lowercase", parse_err_ty = HostError, parse_err_fn = unknown_cloud)]
 pub enum Cloud {
     /// The global service, GCC included.
     #[default]
@@ -27,18 +28,6 @@ pub enum Cloud {
 }
 
 impl Cloud {
-    pub const ALL: [Self; 4] = [Self::Global, Self::UsGov, Self::Dod, Self::China];
-
-    /// The word that `--cloud` takes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::UsGov => "usgov",
-            Self::Dod => "dod",
-            Self::China => "china",
-        }
-    }
-
     /// The host of Microsoft Graph.
     pub fn graph_host(self) -> &'static str {
         match self {
@@ -72,21 +61,8 @@ impl Cloud {
     }
 }
 
-impl fmt::Display for Cloud {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Cloud {
-    type Err = HostError;
-
-    fn from_str(text: &str) -> Result<Self, HostError> {
-        Self::ALL
-            .into_iter()
-            .find(|cloud| cloud.name() == text)
-            .ok_or_else(|| HostError::UnknownCloud { given: text.to_owned() })
-    }
+fn unknown_cloud(given: &str) -> HostError {
+    HostError::UnknownCloud { given: given.to_owned() }
 }
 
 /// The hosts that the user vouches for, beyond Microsoft's own (`--trust-host`).
@@ -126,8 +102,8 @@ impl TrustedHosts {
         if url.scheme() != "https" {
             return Err(HostError::Insecure { host });
         }
-        let known = Cloud::ALL
-            .into_iter()
+        let known = Cloud::VARIANTS
+            .iter()
             .any(|cloud| host == cloud.graph_host() || host == cloud.login_host());
         if known || self.0.contains(&host) { Ok(()) } else { Err(HostError::Untrusted { host }) }
     }
@@ -197,7 +173,10 @@ impl GraphHost {
 
     /// The cloud whose Graph this is; none for a simulator or a gateway.
     pub fn cloud(&self) -> Option<Cloud> {
-        Cloud::ALL.into_iter().find(|cloud| self.origin.host_str() == Some(cloud.graph_host()))
+        Cloud::VARIANTS
+            .iter()
+            .copied()
+            .find(|cloud| self.origin.host_str() == Some(cloud.graph_host()))
     }
 
     /// The request target of the next page, from an `@odata.nextLink`.
@@ -344,8 +323,8 @@ mod tests {
 
     #[test]
     fn clouds_are_read_by_name_and_know_their_offer() {
-        for cloud in Cloud::ALL {
-            assert_eq!(cloud.name().parse(), Ok(cloud));
+        for &cloud in Cloud::VARIANTS {
+            assert_eq!(cloud.to_string().parse(), Ok(cloud));
             assert_eq!(GraphHost::of(cloud).cloud(), Some(cloud));
         }
         assert!("germany".parse::<Cloud>().is_err());

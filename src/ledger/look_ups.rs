@@ -1,4 +1,4 @@
-//! What the ledger holds of a registrant, found by id or by number.
+//! What the ledger holds of a registrant, found by id.
 
 use rusqlite::{CachedStatement, Connection, Row, Transaction};
 
@@ -25,7 +25,6 @@ macro_rules! select {
 pub struct LookUps<'a> {
     ledger: &'a Ledger,
     by_id: CachedStatement<'a>,
-    by_seq: CachedStatement<'a>,
     /// `None` where others hold the lock already.
     _transaction: Option<Transaction<'a>>,
 }
@@ -40,11 +39,6 @@ impl Ledger {
         self.look_ups()?.find(id)
     }
 
-    /// Whether the target holds `id`, or may, by this ledger's doing.
-    pub fn holds(&self, id: &str) -> Result<bool, LedgerError> {
-        self.look_ups()?.holds(id)
-    }
-
     /// Begins a series of look-ups.
     pub fn look_ups(&self) -> Result<LookUps<'_>, LedgerError> {
         self.with_path(|connection| {
@@ -52,7 +46,6 @@ impl Ledger {
                 ledger: self,
                 _transaction: begin(connection)?,
                 by_id: connection.prepare_cached(select!("WHERE id = ?"))?,
-                by_seq: connection.prepare_cached(select!("NOT INDEXED WHERE seq = ?"))?,
             })
         })
     }
@@ -75,24 +68,6 @@ impl LookUps<'_> {
             entry(row).map(Some)
         };
         read().map_err(|error| error.at(self.ledger.path()))
-    }
-
-    /// The registrant with this number, which the ledger gave before.
-    pub fn at(&mut self, seq: Seq) -> Result<Entry, LedgerError> {
-        let mut read = || {
-            let mut rows = self.by_seq.query([seq.0])?;
-            let row = rows.next()?;
-            row.map_or_else(|| Err(schema::broken_seal(seq.0)), entry)
-        };
-        read().map_err(|error| error.at(self.ledger.path()))
-    }
-
-    /// See [`Ledger::holds`].
-    pub fn holds(&mut self, id: &str) -> Result<bool, LedgerError> {
-        let entry = self.find(&RegistrantId::trusted(id))?;
-        let not_held =
-            |state: State| state.may_be_posted() || matches!(state, State::Foreign | State::Gone);
-        Ok(entry.is_some_and(|entry| !not_held(entry.state)))
     }
 }
 

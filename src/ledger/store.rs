@@ -201,19 +201,6 @@ impl Ledger {
         )
     }
 
-    /// Whether anybody of the first thousands that the ledger enrolled was enrolled before `at`, in
-    /// milliseconds since 1970, and is so still.
-    pub fn has_enrolled_before(&self, at: i64) -> Result<bool, LedgerError> {
-        // Whoever was enrolled first stands first: no need to read a million rows that are all new.
-        schema::value(
-            &self.connection,
-            "SELECT EXISTS (SELECT 1 FROM (SELECT settled_at FROM registrant NOT INDEXED
-                                           WHERE state = ? ORDER BY seq LIMIT 10000)
-                            WHERE settled_at < ?)",
-            params![State::Enrolled as u8, at],
-        )
-    }
-
     /// Writes how the run ended.
     pub fn end_run(&mut self, end: &RunEnd<'_>) -> Result<(), LedgerError> {
         self.connection.execute(

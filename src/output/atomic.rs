@@ -138,11 +138,6 @@ impl AtomicFile {
         Ok(Self { path: path.to_owned(), file: BufWriter::with_capacity(1 << 16, file) })
     }
 
-    /// Where it will be.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Writes all of `bytes`.
     ///
     /// # Errors

@@ -4,10 +4,11 @@
 use std::{
     cell::Cell,
     io::{self, Write},
-    str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use strum::EnumString;
 
 use super::{
     screen::{Bar, Screen},
@@ -22,7 +23,8 @@ const PLAIN: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(10);
 
 /// `--progress`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "lowercase", parse_err_ty = String, parse_err_fn = unknown_mode)]
 pub enum ProgressMode {
     /// A bar on a terminal, plain lines elsewhere.
     #[default]
@@ -33,17 +35,8 @@ pub enum ProgressMode {
     Never,
 }
 
-impl FromStr for ProgressMode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "always" => Ok(Self::Always),
-            "never" => Ok(Self::Never),
-            _ => Err(format!("`{text}` is none of auto, always, never")),
-        }
-    }
+fn unknown_mode(text: &str) -> String {
+    format!("`{text}` is none of auto, always, never")
 }
 
 /// How much is said on standard error beside the logs.

@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use csv::WriterBuilder;
+
 use super::{
     atomic::{AtomicFile, FileError},
-    cells,
     outcome::{Counts, Reasons, Rejected, RowOutcome, RunSoFar, faults_in_words, outcome},
 };
 use crate::{
@@ -133,27 +134,24 @@ impl Projection<'_> {
 struct EnrolledFile {
     file: AtomicFile,
     formula_safe: bool,
-    /// The line in the making, used again and again.
-    line: Vec<u8>,
 }
 
 impl EnrolledFile {
     fn begin(path: &Path, input: &Snapshot, formula_safe: bool) -> Result<Self, FileError> {
-        let file = AtomicFile::create(path, "--output")?;
-        let mut enrolled = Self { file, formula_safe: false, line: Vec::new() };
+        let mut file = AtomicFile::create(path, "--output")?;
         let kept = input.kept_names();
-        enrolled.row(ENROLLED_COLUMNS.into_iter().chain(kept.iter().map(String::as_str)))?;
-        Ok(Self { formula_safe, ..enrolled })
+        let names = ENROLLED_COLUMNS.into_iter().chain(kept.iter().map(String::as_str));
+        file.write(&line(names, b',', "\n"))?;
+        Ok(Self { file, formula_safe })
     }
 
-    fn row<'a>(&mut self, cells: impl Iterator<Item = &'a str> + Clone) -> Result<(), FileError> {
-        self.line.clear();
-        if self.formula_safe {
-            cells::push_safe_line(&mut self.line, cells, b',', "\n");
+    fn row<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Result<(), FileError> {
+        let line = if self.formula_safe {
+            line(cells.map(safe), b',', "\n")
         } else {
-            cells::push_line(&mut self.line, cells, b',', "\n");
-        }
-        self.file.write(&self.line)
+            line(cells, b',', "\n")
+        };
+        self.file.write(&line)
     }
 }
 
@@ -195,15 +193,15 @@ impl Rejects {
         code: &str,
         reason: &str,
     ) -> Result<(), FileError> {
-        let mut text = if self.formula_safe && row.cells().any(cells::is_formula) {
-            cells::safe_line(row.cells(), self.delimiter, "")
+        let mut text = if self.formula_safe && row.cells().any(is_formula) {
+            line(row.cells().map(safe), self.delimiter, "")
         } else {
             row.raw().as_bytes().to_vec()
         };
         text.push(self.delimiter);
-        let line = row.line().to_string();
-        let trailing = [line.as_str(), kind.word(), code, reason];
-        text.extend(cells::line(trailing, self.delimiter, self.ending));
+        let number = row.line().to_string();
+        let trailing = [number.as_str(), kind.word(), code, reason];
+        text.extend(line(trailing, self.delimiter, self.ending));
         self.file.write(&text)
     }
 
@@ -222,5 +220,62 @@ impl Rejects {
     /// [`FileError`] when it cannot be written to its end.
     pub fn commit(self) -> Result<PathBuf, FileError> {
         self.file.commit()
+    }
+}
+
+/// One line of CSV, quoted where it must be.
+fn line<C: AsRef<[u8]>>(
+    cells: impl IntoIterator<Item = C>,
+    delimiter: u8,
+    ending: &str,
+) -> Vec<u8> {
+    let mut writer = WriterBuilder::new()
+        .delimiter(delimiter)
+        // Filled with zeros for each line.
+        .buffer_capacity(512)
+        .from_writer(Vec::with_capacity(128));
+    writer.write_record(cells).expect("a Vec takes every record");
+    let mut line = writer.into_inner().expect("a Vec takes every record");
+    line.pop();
+    line.extend_from_slice(ending.as_bytes());
+    line
+}
+
+/// Whether a spreadsheet would execute the cell.
+/// Source: OWASP, "CSV Injection": `=`, `+`, `-`, `@`, tab and carriage return.
+fn is_formula(cell: &str) -> bool {
+    cell.starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+/// The cell with an apostrophe before what a spreadsheet would execute.
+fn safe(cell: &str) -> String {
+    if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        let cells = ["a", "b,c", "d;e", "f\"g", "h\ni", "k\rl", "", "ü"];
+        assert_eq!(
+            String::from_utf8(line(cells, b',', "\r\n")).expect("text"),
+            "a,\"b,c\",d;e,\"f\"\"g\",\"h\ni\",\"k\rl\",,ü\r\n"
+        );
+        assert_eq!(line(["a;b", "c"], b';', "\n"), b"\"a;b\";c\n");
+        assert_eq!(line(["a,b", "", "c\"d"], b';', "\n"), b"a,b;;\"c\"\"d\"\n");
+        assert_eq!(line(["a,b", "", "c"], b';', "\n"), b"a,b;;c\n");
+        assert_eq!(line([""], b',', "\n"), b"\"\"\n");
+    }
+
+    #[test]
+    fn a_formula_is_made_text_and_nothing_else_is_touched() {
+        for cell in ["=1+1", "+49", "-5", "@x", "\tx", "\rx"] {
+            assert_eq!(safe(cell), format!("'{cell}"));
+        }
+        for cell in ["", "a", "1-2", " =x", "'=x"] {
+            assert_eq!(safe(cell), cell);
+        }
     }
 }

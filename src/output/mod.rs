@@ -5,7 +5,6 @@
 //! beside the plan and the ledger, so they tell what is, not what was meant to be.
 
 mod atomic;
-mod cells;
 mod closing;
 mod console;
 mod files;

@@ -81,18 +81,6 @@ pub struct Likeness {
     pub differ: u8,
 }
 
-impl Likeness {
-    /// Another name and another address.
-    pub fn is_of_another(self) -> bool {
-        self.differ == 2
-    }
-
-    /// Something can be compared, and nothing of it is the same.
-    pub fn has_nothing_in_common(self) -> bool {
-        self.differ > 0 && self.same == 0
-    }
-}
-
 /// The random key of a ledger's fingerprints.
 #[derive(Clone, Copy)]
 pub struct FingerprintKey([u8; FingerprintKey::BYTES]);
@@ -250,8 +238,6 @@ mod tests {
         ] {
             let likeness = before.compared_with(now);
             assert_eq!((likeness.same, likeness.differ), (same, differ), "{before:?} {now:?}");
-            assert_eq!(likeness.is_of_another(), differ == 2);
-            assert_eq!(likeness.has_nothing_in_common(), same == 0 && differ > 0);
         }
         assert_eq!(mark(1, 2).updated(mark(0, 3)), mark(1, 3));
         assert_eq!(mark(1, 2).reduced_to(mark(0, 9)), Some(mark(0, 2)));

@@ -1,14 +1,16 @@
 //! The rule that rows are held against, by the target's own setting of who may register, and the check:
 //! from a row's mapped cells to a registrant that can be sent, or all its faults.
 
-use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
+use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
 use super::{Answer, Fault, FaultCode, Fields, Form, RegistrantId, answer::answers};
 
 /// The target's `allowedRegistrant` (meeting) or `audience` (webinar).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownMode, parse_err_fn = unknown_mode)]
 pub enum Mode {
     /// Anybody: a meeting takes the id alone.
     Everyone,
@@ -19,16 +21,7 @@ pub enum Mode {
 impl Mode {
     /// The value as Graph spells it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Everyone => "everyone",
-            Self::Organization => "organization",
-        }
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        self.into()
     }
 }
 
@@ -37,15 +30,8 @@ impl fmt::Display for Mode {
 #[error("`{0}` is no mode; the modes are everyone and organization")]
 pub struct UnknownMode(pub String);
 
-impl FromStr for Mode {
-    type Err = UnknownMode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownMode> {
-        [Self::Everyone, Self::Organization]
-            .into_iter()
-            .find(|mode| mode.as_str() == text)
-            .ok_or_else(|| UnknownMode(text.to_owned()))
-    }
+fn unknown_mode(text: &str) -> UnknownMode {
+    UnknownMode(text.to_owned())
 }
 
 /// What a row must hold: follows from the kind of the target and its mode.
@@ -165,11 +151,6 @@ impl Registrant {
             (Some(id), Some(details)) if faults.is_empty() => Ok(Self { id, details }),
             _ => Err(faults),
         }
-    }
-
-    /// Every fault for which [`Registrant::parse`] would refuse these cells; none if it takes them.
-    pub fn faults(fields: &Fields<'_>, rule: &Rule) -> Vec<Fault> {
-        Self::parse(fields, rule).err().unwrap_or_default()
     }
 
     /// The fields that are sent beside the id, by name: what "the row has changed since it was

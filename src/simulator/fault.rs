@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 use crate::parse::duration;
 
 use super::chance;
@@ -118,7 +120,8 @@ impl fmt::Display for SimulatedFault {
 }
 
 /// The calls that a fault is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum CallKind {
     /// POST of a registrant or a registration.
     Post,
@@ -134,26 +137,8 @@ pub enum CallKind {
 }
 
 impl CallKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Post, Self::List, Self::Delete, Self::Read, Self::Token];
-
-    /// The name on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Post => "post",
-            Self::List => "list",
-            Self::Delete => "delete",
-            Self::Read => "read",
-            Self::Token => "token",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
     fn names() -> String {
-        Self::ALL.map(Self::as_str).join(", ")
+        Self::VARIANTS.iter().map(<&str>::from).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -176,8 +161,8 @@ impl FromStr for FaultRate {
         let (name, number) = text.split_once('=').ok_or_else(|| {
             format!("`{text}` is no fault; write NAME=PERCENT, such as 503=5 or list:500=10")
         })?;
-        let (kind, name) = name.split_once(':').unwrap_or((CallKind::Post.as_str(), name));
-        let scope = CallKind::parse(kind).ok_or_else(|| {
+        let (kind, name) = name.split_once(':').unwrap_or(("post", name));
+        let scope = CallKind::from_str(kind).map_err(|_| {
             format!("`{kind}` is no kind of call; the kinds are {}", CallKind::names())
         })?;
         let fault = SimulatedFault::ALL.iter().copied().find(|fault| fault.as_str() == name);
@@ -232,7 +217,7 @@ impl FromStr for Outage {
         };
         let (kind, times) = text.split_once(':').ok_or_else(wrong)?;
         let (from, until) = times.split_once("..").ok_or_else(wrong)?;
-        let scope = CallKind::parse(kind).ok_or_else(wrong)?;
+        let scope = CallKind::from_str(kind).map_err(|_| wrong())?;
         Ok(Self { scope, from: duration(from)?, until: duration(until)? })
     }
 }
@@ -240,10 +225,10 @@ impl FromStr for Outage {
 impl Faults {
     /// Faults by percentage: those of one kind of call are at most 100 % together.
     pub fn new(rates: Vec<FaultRate>) -> Result<Self, String> {
-        for kind in CallKind::ALL {
+        for &kind in CallKind::VARIANTS {
             let sum: f64 = rates.iter().filter(|r| r.scope == kind).map(|r| r.percent).sum();
             if sum > 100.0 + 1e-9 {
-                let kind = kind.as_str();
+                let kind: &str = kind.into();
                 return Err(format!("the faults of `{kind}` calls are more than 100 % together"));
             }
         }

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use http::{Method, StatusCode};
+use strum::VariantArray as _;
 
 use super::{
     answer::{self, Problem, Success},
@@ -34,7 +35,7 @@ pub(super) struct ServerState {
 }
 
 /// Calls of each kind that no limit refused: the numbers that their faults are drawn for.
-type CallNumbers = [u64; CallKind::ALL.len()];
+type CallNumbers = [u64; CallKind::VARIANTS.len()];
 
 /// What happened to a call.
 pub(super) struct WorkResult {

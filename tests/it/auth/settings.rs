@@ -31,7 +31,7 @@ fn the_method_follows_from_what_is_there() {
 
 #[test]
 fn a_method_is_read_by_its_name() {
-    for method in Method::ALL {
+    for method in [Method::Token, Method::ClientCertificate, Method::AzureCli, Method::DeviceCode] {
         assert_eq!(method.name().parse(), Ok(method));
     }
     assert!("password".parse::<Method>().is_err());
