@@ -137,7 +137,7 @@ fn refusals_by_chance_cost_their_wait_and_no_more() {
 /// Under a ceiling that equals the limit nothing is refused but by chance.
 #[test]
 fn a_ceiling_that_equals_the_limit_is_all_that_binds() {
-    let case = Case { ceiling: Some(Quota::WEBINAR_WRITES), ..case(Model::S(30.0), 0.5) };
+    let case = Case { ceiling: Some(Quota::EVENT_WRITES), ..case(Model::S(30.0), 0.5) };
     let own = cold(&case);
     assert!(own.time < 1.02 && own.refusals == 0.0, "{own:?}");
 }

@@ -141,7 +141,7 @@ fn ceiling() -> Vec<(Case, Who)> {
     for model in [Model::W(30.0), Model::S(30.0)] {
         for chance in [None, Some(0.01), Some(0.05)] {
             let chance = chance.map(|share| Chance { share, wait: 5.0, fails: false });
-            let ceiling = Some(Quota::WEBINAR_WRITES);
+            let ceiling = Some(Quota::EVENT_WRITES);
             let case = Case::new(model, 0.5, Header::Whole, 0.12);
             cells.push((Case { chance, ceiling, ..case }, Who::Cold));
         }

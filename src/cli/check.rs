@@ -26,7 +26,7 @@ struct Checked<'a> {
 
 pub(super) fn check(settings: &CheckSettings, console: &Console) -> Result<u8, Failure> {
     let input = input::open(&settings.input.source, &settings.input.options)?;
-    let rule = settings.mode.map_or_else(Rule::webinar, Rule::Meeting);
+    let rule = settings.mode.map_or_else(Rule::event, Rule::Meeting);
     if !settings.json {
         print(&harmless(&input.describe()));
     }

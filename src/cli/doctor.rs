@@ -161,7 +161,7 @@ fn offline<'a>(
     let target = findings.check("target", settings.target.as_ref());
     if let Some(target) = target {
         let whose = match target {
-            Target::Webinar(_) => "",
+            Target::Event(_) => "",
             Target::Meeting(meeting) if meeting.organizer().is_some() => " of --organizer",
             Target::Meeting(_) => " of who is signed in",
         };
@@ -172,7 +172,7 @@ fn offline<'a>(
         findings.ok("host", graph.host.to_string());
     }
     let rule = match target.map(Target::api) {
-        Some(Api::Webinar) => Rule::webinar(),
+        Some(Api::Event) => Rule::event(),
         _ => Rule::Meeting(Mode::Everyone),
     };
     let input = input(settings, rule, findings);

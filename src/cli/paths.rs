@@ -49,7 +49,7 @@ pub(super) fn own_ledger(
             let reading = Reading::glance(path).ok()?;
             Some(reading.target().ok()?.kind == Api::Meeting.word())
         };
-        let moved = identity.kind == Api::Webinar.word() && of_a_meeting().unwrap_or(false);
+        let moved = identity.kind == Api::Event.word() && of_a_meeting().unwrap_or(false);
         if moved { beside_a_meetings(path, &identity) } else { path.to_owned() }
     } else {
         own_folder()?.join(ledger_name(&identity))

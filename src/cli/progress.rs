@@ -42,9 +42,9 @@ impl Announcer {
     fn rule(&self, ruling: &Ruling, console: &Console) {
         match self.api {
             Api::Meeting => console.say(format!("the meeting's rule: {}", ruling.mode)),
-            Api::Webinar => console.say(format!("the webinar's audience: {}", ruling.mode)),
+            Api::Event => console.say(format!("the webinar's audience: {}", ruling.mode)),
         }
-        if self.api == Api::Webinar && ruling.mode == Mode::Organization {
+        if self.api == Api::Event && ruling.mode == Mode::Organization {
             console.warn(preflight::ORGANIZATION);
         }
     }

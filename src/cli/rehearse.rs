@@ -95,7 +95,7 @@ fn outlook(done: &Done, settings: &RehearseSettings, limit: Option<&RateLimit>) 
             percent(throttled, requests)
         ));
     }
-    let published = Quota::WEBINAR_WRITES;
+    let published = Quota::EVENT_WRITES;
     let noun = if rows == 1 { "row" } else { "rows" };
     text.push_str(&format!("The real import of {} {noun} would take", grouped(rows)));
     match rate {
@@ -103,7 +103,7 @@ fn outlook(done: &Done, settings: &RehearseSettings, limit: Option<&RateLimit>) 
             " at least {} (--rate {rate}).\n",
             length(rate.shortest(rows))
         )),
-        None if settings.target.api() == Api::Webinar => text.push_str(&format!(
+        None if settings.target.api() == Api::Event => text.push_str(&format!(
             " at least {}\n(Microsoft's published limit, {published}).\n",
             length(published.shortest(rows))
         )),

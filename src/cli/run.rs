@@ -128,7 +128,7 @@ impl ImportRun<'_> {
             seed,
             ..Settings::default()
         };
-        let read_ceiling = self.is_limited().then_some(Quota::WEBINAR_READS);
+        let read_ceiling = self.is_limited().then_some(Quota::EVENT_READS);
         let reads = Settings { ceiling: read_ceiling, ..Settings::default() };
         let buckets = Buckets::new(Pacer::new(pace.clone()), Pacer::new(reads));
         let client = GraphClient::new(
@@ -187,14 +187,14 @@ impl ImportRun<'_> {
     /// Microsoft's limit holds for the application, so all its runs on this machine share it.
     fn sharing(&self, client: GraphClient<Http>, seed: u64) -> GraphClient<Http> {
         let folder = shared_folder(&self.ledger.path);
-        let published = Quota::WEBINAR_WRITES;
+        let published = Quota::EVENT_WRITES;
         let rate = self.settings.pace.ceiling;
         // A lower one is this run's own; a higher one says that the limit is another.
         let writes = rate.filter(|rate| rate.per_second() > published.per_second());
         let writes = writes.unwrap_or(published);
         let run = i64::from_ne_bytes(seed.to_ne_bytes());
         client.sharing(move |application| {
-            let reads = Quota::WEBINAR_READS;
+            let reads = Quota::EVENT_READS;
             SharedPace::new(&folder, application, writes, reads, run, job::wall_clock)
         })
     }
@@ -202,12 +202,12 @@ impl ImportRun<'_> {
     /// The ceiling of writes: `--rate`, else Microsoft's published limit for webinars. For meetings
     /// none is published, and a rehearsal is bound by its own simulator alone.
     fn ceiling(&self) -> Option<Quota> {
-        self.settings.pace.ceiling.or(self.is_limited().then_some(Quota::WEBINAR_WRITES))
+        self.settings.pace.ceiling.or(self.is_limited().then_some(Quota::EVENT_WRITES))
     }
 
     /// Whether the limits that Microsoft publishes for webinars hold.
     fn is_limited(&self) -> bool {
-        self.target.api() == Api::Webinar && !self.rehearsal
+        self.target.api() == Api::Event && !self.rehearsal
     }
 
     /// Writes the files from the ledger, closes the run's record, and sums up.
@@ -289,7 +289,7 @@ impl ImportRun<'_> {
         if let Some(stop) = &stop {
             tell_stop(stop, console);
             let forbidden = matches!(stop, Stop::Forbidden { .. });
-            if forbidden && self.target.api() == Api::Webinar && mode == Some(Mode::Organization) {
+            if forbidden && self.target.api() == Api::Event && mode == Some(Mode::Organization) {
                 console.error("the webinar's audience is its organization, which is the likeliest cause: its organizer can open it to everyone in Teams, or its people register themselves");
             }
         }
@@ -455,7 +455,7 @@ pub(super) fn known_rule(api: Api, ledger: &Ledger) -> Rule {
     let before = || ledger.listed().ok()?.registration?.1.parse().ok();
     match api {
         Api::Meeting => Rule::Meeting(before().unwrap_or(Mode::Everyone)),
-        Api::Webinar => Rule::webinar(),
+        Api::Event => Rule::event(),
     }
 }
 

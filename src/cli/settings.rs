@@ -24,11 +24,11 @@ use super::{
 use crate::{
     auth::{AuthSettings, Method, Tokens},
     graph::{
+        event::VirtualEvent,
         host::{Cloud, GraphHost, TrustedHosts},
         http::HttpOptions,
         meeting::Meeting,
         target::Target,
-        webinar::Webinar,
     },
     input::{Keep, Options, Source},
     job::{
@@ -339,7 +339,7 @@ fn rehearse(args: RehearseArgs, paths: &mut Paths) -> Result<RehearseSettings, F
     // A webinar's id names its tenant; a meeting's organizer is named, because an application has
     // no `/me`.
     let target = if args.webinar {
-        Target::Webinar(Webinar::new("rehearsal@rehearsal"))
+        Target::Event(VirtualEvent::new("rehearsal@rehearsal"))
     } else {
         Target::Meeting(Meeting::new("rehearsal", Some("organizer")))
     };
@@ -446,7 +446,7 @@ fn target(args: &TargetArgs) -> Result<Target, Failure> {
     if matches!(id, "" | "." | "..") {
         return Err(Failure::usage("--webinar names no webinar: give its id, `<id>@<tenant id>`"));
     }
-    Ok(Target::Webinar(Webinar::new(id)))
+    Ok(Target::Event(VirtualEvent::new(id)))
 }
 
 fn meeting(args: &TargetArgs) -> Result<Meeting, Failure> {

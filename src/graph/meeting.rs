@@ -100,7 +100,7 @@ impl Meeting {
     pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
         let (tenant_id, user_id) = match &registrant.details {
             Details::Organization { tenant_id, user_id } => (Some(*tenant_id), Some(*user_id)),
-            Details::Everyone | Details::Webinar(_) => (None, None),
+            Details::Everyone | Details::Event(_) => (None, None),
         };
         let body = RegistrantBody {
             odata_type: "#microsoft.graph.externalMeetingRegistrant",

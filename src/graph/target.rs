@@ -1,9 +1,9 @@
 //! What registrants are enrolled in: a meeting or a webinar, and what their lists have in common.
 
 use super::{
+    event::VirtualEvent,
     meeting::Meeting,
     transport::{GraphRequest, Response},
-    webinar::Webinar,
     wire::ListPage,
 };
 use crate::registrant::Registrant;
@@ -12,7 +12,7 @@ use crate::registrant::Registrant;
 pub enum Target {
     /// An online meeting with external registration.
     Meeting(Meeting),
-    Webinar(Webinar),
+    Event(VirtualEvent),
 }
 
 /// Which of Graph's two APIs a target belongs to.
@@ -21,7 +21,7 @@ pub enum Api {
     /// `externalMeetingRegistration` (beta).
     Meeting,
     /// `virtualEventRegistration` (v1.0).
-    Webinar,
+    Event,
 }
 
 impl Api {
@@ -29,7 +29,7 @@ impl Api {
     pub fn word(self) -> &'static str {
         match self {
             Self::Meeting => "meeting",
-            Self::Webinar => "webinar",
+            Self::Event => "webinar",
         }
     }
 }
@@ -39,14 +39,14 @@ impl Target {
     pub fn api(&self) -> Api {
         match self {
             Self::Meeting(_) => Api::Meeting,
-            Self::Webinar(_) => Api::Webinar,
+            Self::Event(_) => Api::Event,
         }
     }
 
     pub fn id(&self) -> &str {
         match self {
             Self::Meeting(meeting) => meeting.id(),
-            Self::Webinar(webinar) => webinar.id(),
+            Self::Event(webinar) => webinar.id(),
         }
     }
 
@@ -54,7 +54,7 @@ impl Target {
     pub fn organizer(&self) -> Option<&str> {
         match self {
             Self::Meeting(meeting) => meeting.organizer(),
-            Self::Webinar(_) => None,
+            Self::Event(_) => None,
         }
     }
 
@@ -62,7 +62,7 @@ impl Target {
     pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.enrol(registrant),
-            Self::Webinar(webinar) => webinar.enrol(registrant),
+            Self::Event(webinar) => webinar.enrol(registrant),
         }
     }
 
@@ -70,7 +70,7 @@ impl Target {
     pub fn list(&self) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.list(),
-            Self::Webinar(webinar) => webinar.list(),
+            Self::Event(webinar) => webinar.list(),
         }
     }
 
@@ -78,7 +78,7 @@ impl Target {
     pub fn read_page(&self, response: &Response) -> Option<ListPage> {
         match self {
             Self::Meeting(_) => Meeting::read_page(response),
-            Self::Webinar(_) => Webinar::read_page(response),
+            Self::Event(_) => VirtualEvent::read_page(response),
         }
     }
 }

@@ -195,7 +195,7 @@ impl Layout {
                 &[Field::Id, Field::TenantId, Field::UserId],
                 Some("a meeting in mode `organization`"),
             ),
-            Rule::Webinar(_) => {
+            Rule::Event(_) => {
                 (&[Field::Id, Field::FirstName, Field::LastName, Field::Email], Some("a webinar"))
             }
         };

@@ -239,7 +239,7 @@ mod addresses {
                     8,A,B,nobody\n\
                     9,A,B,nobody\n";
         assert_eq!(
-            held(Rule::webinar(), rows),
+            held(Rule::event(), rows),
             [
                 "first",
                 "duplicate-email",
@@ -261,7 +261,7 @@ mod addresses {
     fn the_first_line_is_named_and_the_address_is_not() {
         let text = "id,firstname,lastname,email\n1,A,B,a@x.org\n\n2,A,B,A@x.org\n";
         let mut rows = memory(text, &Options::default()).and_then(Input::into_rows).expect("rows");
-        let (mut validator, mut row) = (Validator::new(Rule::webinar()), Row::new());
+        let (mut validator, mut row) = (Validator::new(Rule::event()), Row::new());
         assert!(rows.read(&mut row).expect("a row"));
         validator.check(&row);
         assert!(rows.read(&mut row).expect("a row"));
@@ -305,7 +305,7 @@ mod addresses {
                 text.push_str(&line);
             }
             prop_assume!(!text.is_empty());
-            let held: Vec<String> = held(Rule::webinar(), &text)
+            let held: Vec<String> = held(Rule::event(), &text)
                 .into_iter()
                 .map(|told| if told == "first" || told == "again" { String::new() } else { told })
                 .collect();
@@ -361,7 +361,7 @@ mod names {
     #[test]
     fn nothing_is_split_unless_it_is_told_and_can_be_done() {
         let error = |map: &[&str], set: &[&str]| {
-            let told = memory(TEXT, &options(map, set)).and_then(|i| i.require(&Rule::webinar()));
+            let told = memory(TEXT, &options(map, set)).and_then(|i| i.require(&Rule::event()));
             told.expect_err("refused").to_string()
         };
         let told = error(&BOTH, &[]);

@@ -201,7 +201,7 @@ impl Validator {
             }
             place = Some(at);
         }
-        if matches!(self.rule, Rule::Webinar(_)) {
+        if matches!(self.rule, Rule::Event(_)) {
             let may_claim = place.filter(|_| registrant.is_ok() && clashes.id.is_none());
             clashes.address =
                 self.claim_address(fields.email.unwrap_or_default(), place, may_claim);

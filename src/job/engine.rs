@@ -518,7 +518,7 @@ impl<T: Transport> Engine<'_, T> {
                 work.remove_first = true;
                 self.again(state, work, in_doubt).await
             }
-            Target::Webinar(_) => {
+            Target::Event(_) => {
                 // In doubt on disk until the one too many is cancelled.
                 if work.doubted && twice {
                     self.keep(&work, in_doubt).await?;

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     graph::{
+        event::VirtualEvent,
         target::Target,
         transport::Transport,
         verdict::{Call, Systemic, Verdict},
-        webinar::Webinar,
         wire::{Member, MemberStanding},
     },
     ledger::{NextState, Over, Purpose, SendPermit, Transition},
@@ -36,7 +36,7 @@ pub(super) async fn fetch_link<T: Transport>(
     sight: RemoteMatch,
 ) -> (Work, RowEnd) {
     let span = span(&work);
-    let Target::Webinar(webinar) = sender.target else { return (work, RowEnd::InDoubt) };
+    let Target::Event(webinar) = sender.target else { return (work, RowEnd::InDoubt) };
     let end = LinkFetcher { sender, webinar }.run(&mut work, sight).instrument(span).await;
     (work, end)
 }
@@ -44,7 +44,7 @@ pub(super) async fn fetch_link<T: Transport>(
 /// What leads a row from its registration to its link.
 struct LinkFetcher<'a, T> {
     sender: &'a RowSender<'a, T>,
-    webinar: &'a Webinar,
+    webinar: &'a VirtualEvent,
 }
 
 impl<T: Transport> LinkFetcher<'_, T> {
@@ -161,7 +161,7 @@ impl<T: Transport> LinkFetcher<'_, T> {
         let (exchange, becomes, end) = match asked {
             Ok(exchange) => {
                 let read = match &exchange.result {
-                    Ok(answer) => Webinar::read_link(answer, &work.registrant.id, member),
+                    Ok(answer) => VirtualEvent::read_link(answer, &work.registrant.id, member),
                     Err(_) => Err(None),
                 };
                 let registrant_id = Some(server_id.to_owned());

@@ -10,11 +10,11 @@ use super::{
 use crate::{
     auth::Speaker,
     graph::{
+        event::{self, VirtualEvent},
         meeting::{Meeting, Registration, RegistrationError},
         target::{Api, Target},
         transport::{GraphRequest, Response, Transport},
         verdict::{Call, Systemic, Verdict},
-        webinar::{self, Webinar},
     },
     registrant::{Form, Mode, Rule},
 };
@@ -53,11 +53,11 @@ pub async fn rule<T: Transport>(
                 of_a_person: false,
             })
         }
-        Target::Webinar(webinar) => {
+        Target::Event(webinar) => {
             let of_a_person = client.speaker().await == Some(Speaker::Person);
             let (mode, form, admission) = admission(client, webinar).await?;
             Ok(Ruling {
-                rule: Rule::Webinar(form),
+                rule: Rule::Event(form),
                 mode,
                 registration: None,
                 admission: Some(admission),
@@ -206,12 +206,12 @@ const MOST_PAGES: u32 = 100;
 /// GETs the webinar, what it admits and what it asks.
 async fn admission<T: Transport>(
     client: &GraphClient<T>,
-    webinar: &Webinar,
+    webinar: &VirtualEvent,
 ) -> Result<(Mode, Arc<Form>, Admission), Option<Stop>> {
-    let about = fetch(client, &webinar.show(), "the webinar", webinar::webinar).await?;
+    let about = fetch(client, &webinar.show(), "the webinar", event::about).await?;
     let mode = mode(&about).map_err(Some)?;
     let what = "the webinar's registration configuration";
-    let said = fetch(client, &webinar.configuration(), what, webinar::configuration).await?;
+    let said = fetch(client, &webinar.configuration(), what, event::configuration).await?;
     let admission = Admission {
         capacity: said.capacity,
         waitlist: said.waitlist.unwrap_or(false),
@@ -222,7 +222,7 @@ async fn admission<T: Transport>(
     let mut next = webinar.questions();
     for _ in 0..MOST_PAGES {
         let (page, further) =
-            fetch(client, &next, "the webinar's questions", webinar::questions).await?;
+            fetch(client, &next, "the webinar's questions", event::questions).await?;
         questions.extend(page);
         let Some(further) = further else {
             return Ok((mode, Arc::new(Form { questions }), admission));
@@ -237,7 +237,7 @@ async fn admission<T: Transport>(
 ///
 /// # Errors
 /// [`Stop::Unusable`].
-pub fn mode(about: &webinar::WebinarAnswer) -> Result<Mode, Stop> {
+pub fn mode(about: &event::EventAnswer) -> Result<Mode, Stop> {
     let unusable = |why: String| Err(Stop::Unusable(why));
     match about.status.as_deref() {
         Some("published") => {}
@@ -271,7 +271,7 @@ async fn fetch<T: Transport, R>(
     read: impl Fn(&[u8]) -> Option<R>,
 ) -> Result<R, Option<Stop>> {
     let fetched = client.fetch(draft, |response| read(&response.body)).await;
-    fetched.map_err(|refusal| refusal.into_stop(Api::Webinar, what))
+    fetched.map_err(|refusal| refusal.into_stop(Api::Event, what))
 }
 
 #[cfg(test)]
@@ -297,7 +297,7 @@ mod tests {
     fn only_a_published_webinar_of_a_known_audience_takes_rows() {
         let about = |status: &str, audience: &str| {
             let body = format!(r#"{{"status":"{status}","audience":"{audience}"}}"#);
-            mode(&webinar::webinar(body.as_bytes()).expect("a webinar"))
+            mode(&event::about(body.as_bytes()).expect("a webinar"))
         };
         assert_eq!(about("published", "everyone"), Ok(Mode::Everyone));
         assert_eq!(about("published", "organization"), Ok(Mode::Organization));

@@ -252,7 +252,7 @@ impl RemoteIndex {
         let Some(listed_at) = self.listed_at else { return ListWord::Nothing };
         let must_show = entry.touched_at.is_none_or(|at| listed_at - at > millis(ON_THE_LIST));
         let absent = if must_show { ListWord::Over(Over::Removed) } else { ListWord::Nothing };
-        if !matches!(registrant.details, Details::Webinar(_)) {
+        if !matches!(registrant.details, Details::Event(_)) {
             let shown = self.shows(registrant.id.as_str(), None);
             return if shown { ListWord::Nothing } else { absent };
         }
@@ -350,7 +350,7 @@ impl RemoteIndex {
 /// Whether a registration with this one's id is another person's by all that the list tells: ids
 /// that count from one are given again, to somebody else, by the next export.
 fn is_somebody_else(member: &Member, registrant: &Registrant) -> bool {
-    let (Details::Webinar(attendee), Some(address), Some((first, last))) =
+    let (Details::Event(attendee), Some(address), Some((first, last))) =
         (&registrant.details, &member.email, &member.names)
     else {
         return false;
@@ -364,7 +364,7 @@ fn is_somebody_else(member: &Member, registrant: &Registrant) -> bool {
 /// The address that a webinar's registrant is told by.
 fn email(registrant: &Registrant) -> Option<String> {
     match &registrant.details {
-        Details::Webinar(attendee) => Some(attendee.email.trim().to_lowercase()),
+        Details::Event(attendee) => Some(attendee.email.trim().to_lowercase()),
         Details::Everyone | Details::Organization { .. } => None,
     }
 }
@@ -395,7 +395,7 @@ mod tests {
             email: Some(email),
             ..Fields::default()
         };
-        Registrant::parse(&fields, &Rule::webinar()).expect("valid")
+        Registrant::parse(&fields, &Rule::event()).expect("valid")
     }
 
     fn member(posted: Option<&str>, email: &str, server: &str, standing: MemberStanding) -> Member {

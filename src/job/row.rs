@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{
     graph::{
+        event::{Accepted, VirtualEvent},
         meeting::{Enrolled, Meeting},
         target::Target,
         transport::{GraphRequest, Transport, TransportFailure},
         verdict::{Call, Verdict},
-        webinar::{Accepted, Webinar},
     },
     ledger::{
         Attempt, Intent, LedgerError, LedgerWriter, NextState, Purpose, SendPermit, Seq, State,
@@ -309,7 +309,7 @@ impl<T: Transport> RowSender<'_, T> {
             }
             Verdict::Done => match self.target {
                 Target::Meeting(_) => self.answered(work, exchange, alone),
-                Target::Webinar(_) => accepted(work, exchange),
+                Target::Event(_) => accepted(work, exchange),
             },
             Verdict::Throttled | Verdict::Again => (waiting("asked to wait"), Outcome::Again),
             Verdict::SignIn if !*signed_in_again => {
@@ -321,7 +321,7 @@ impl<T: Transport> RowSender<'_, T> {
                 (in_doubt(code, &reason), Outcome::End(doubted(work)))
             }
             // The list tells who it is, and its sessions the link.
-            Verdict::Exists if matches!(self.target, Target::Webinar(_)) => {
+            Verdict::Exists if matches!(self.target, Target::Event(_)) => {
                 work.adopted = !work.doubted;
                 (link_pending(None, work.adopted), Outcome::End(RowEnd::Accepted(None)))
             }
@@ -393,7 +393,7 @@ impl<T: Transport> RowSender<'_, T> {
 
 /// A 2xx answer of a webinar: who is registered, and no link yet.
 fn accepted(work: &mut Work, exchange: &Exchange) -> (NextState, Outcome) {
-    let accepted = exchange.result.as_ref().ok().and_then(Webinar::read_accepted);
+    let accepted = exchange.result.as_ref().ok().and_then(VirtualEvent::read_accepted);
     let Some(Accepted { member }) = accepted else {
         let reason = "the answer was cut short or is no JSON";
         return (in_doubt("unreadable-answer", reason), Outcome::End(doubted(work)));

@@ -187,7 +187,7 @@ impl<T: Transport> Import<'_, T> {
         ended.ruled = Some((ruling.rule.clone(), ruling.mode));
         tell(Event::Ruled(&ruling));
         self.input.require(&ruling.rule)?;
-        if let Rule::Webinar(form) = &ruling.rule {
+        if let Rule::Event(form) = &ruling.rule {
             self.input.suits(form)?;
         }
         let remote = self.list(ledger, &ruling).await?;
@@ -379,7 +379,7 @@ impl<T: Transport> Import<'_, T> {
         // Whoever is signed in registers nobody else.
         // In doubt: an absent one would be posted.
         (ruling.of_a_person && (plan.counts.to_post > 0 || plan.counts.in_doubt > 0))
-            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, stop::WEBINAR_ACCESS)))
+            .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, stop::EVENT_ACCESS)))
     }
 
     fn set_pace(&self, plan: &Plan, ledger: &Ledger) -> Result<(), LedgerError> {

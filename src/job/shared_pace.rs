@@ -304,7 +304,7 @@ mod tests {
 
     use super::*;
 
-    const WRITES: Quota = Quota::WEBINAR_WRITES;
+    const WRITES: Quota = Quota::EVENT_WRITES;
 
     /// A wall clock that a test moves.
     #[derive(Clone, Default)]
@@ -317,7 +317,7 @@ mod tests {
 
         fn pace(&self, folder: &Path, run: i64) -> SharedPace {
             let wall = self.clone();
-            let reads = Quota::WEBINAR_READS;
+            let reads = Quota::EVENT_READS;
             SharedPace::new(folder, "App", WRITES, reads, run, move || wall.0.get())
         }
     }

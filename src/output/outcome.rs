@@ -209,8 +209,7 @@ pub(super) fn outcome<'a>(
 
 fn has_changed<'a>(changed: &[String], rule: &Rule) -> RowOutcome<'a> {
     // Under another id a webinar's row would meet its own address.
-    let own_address =
-        matches!(rule, Rule::Webinar(_)) && !changed.iter().any(|name| name == "email");
+    let own_address = matches!(rule, Rule::Event(_)) && !changed.iter().any(|name| name == "email");
     let or = if own_address { "" } else { ", or another id" };
     RowOutcome::Rejected {
         kind: Rejected::Refused,

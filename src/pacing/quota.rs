@@ -41,11 +41,11 @@ pub(super) const BURST: u32 = 30;
 impl Quota {
     /// Microsoft's published limit for creating, changing and deleting virtual events: 15 in 30 s
     /// per app across all tenants (Graph documentation, `throttling-limits`, "Virtual events").
-    pub const WEBINAR_WRITES: Self = Self { count: 15, per: Duration::from_secs(30) };
+    pub const EVENT_WRITES: Self = Self { count: 15, per: Duration::from_secs(30) };
 
     /// Microsoft's published limit for reading virtual events: 750 in 30 s per app across all
     /// tenants (same page).
-    pub const WEBINAR_READS: Self = Self { count: 750, per: Duration::from_secs(30) };
+    pub const EVENT_READS: Self = Self { count: 750, per: Duration::from_secs(30) };
 
     /// Calls per second, on average.
     pub fn per_second(self) -> f64 {

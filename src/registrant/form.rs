@@ -274,7 +274,7 @@ mod tests {
                 question("why", false, AnswerInput::Text),
             ],
         };
-        let rule = Rule::Webinar(Arc::new(form));
+        let rule = Rule::Event(Arc::new(form));
         let with = |answers: [&'static str; 4]| Fields {
             id: Some("1"),
             first_name: Some("Ada"),

@@ -40,20 +40,20 @@ pub enum Rule {
     /// A meeting's registrant; mode `everyone` sends the id alone, `organization` two GUIDs more.
     Meeting(Mode),
     /// A webinar's registration: names, e-mail, and answers to the questions of its form.
-    Webinar(Arc<Form>),
+    Event(Arc<Form>),
 }
 
 impl Rule {
     /// A webinar's rule, as far as it is known without the webinar's form.
-    pub fn webinar() -> Self {
-        Self::Webinar(Arc::default())
+    pub fn event() -> Self {
+        Self::Event(Arc::default())
     }
 
     /// Whether answers are read by the form that they are for: without it they are texts.
     pub fn knows_answers(&self) -> bool {
         match self {
             Self::Meeting(_) => true,
-            Self::Webinar(form) => !form.questions.is_empty(),
+            Self::Event(form) => !form.questions.is_empty(),
         }
     }
 }
@@ -88,7 +88,7 @@ pub enum Details {
         user_id: Uuid,
     },
     /// A webinar's attendee.
-    Webinar(Box<Attendee>),
+    Event(Box<Attendee>),
 }
 
 /// The personal data of a webinar's registration.
@@ -115,7 +115,7 @@ impl std::fmt::Debug for Details {
         f.write_str(match self {
             Self::Everyone => "Everyone",
             Self::Organization { .. } => "Organization { … }",
-            Self::Webinar(_) => "Webinar(…)",
+            Self::Event(_) => "Event(…)",
         })
     }
 }
@@ -140,7 +140,7 @@ impl Registrant {
         let details = match rule {
             Rule::Meeting(Mode::Everyone) => Some(Details::Everyone),
             Rule::Meeting(Mode::Organization) => organization(fields, &mut faults),
-            Rule::Webinar(form) => {
+            Rule::Event(form) => {
                 if let Some(id) = &id {
                     check_id_length(id, &mut faults);
                 }
@@ -162,7 +162,7 @@ impl Registrant {
                 ("tenantId".into(), tenant_id.to_string().into()),
                 ("userId".into(), user_id.to_string().into()),
             ],
-            Details::Webinar(attendee) => {
+            Details::Event(attendee) => {
                 let fixed = [
                     ("firstName", Some(&attendee.first_name)),
                     ("lastName", Some(&attendee.last_name)),
@@ -237,7 +237,7 @@ fn attendee(fields: &Fields<'_>, form: &Form, faults: &mut Vec<Fault>) -> Option
     let answers = answers(form, &fields.answers, faults);
     // Those of answers come in the order of the mapping.
     faults.sort_by_key(|fault| fault.code);
-    Some(Details::Webinar(Box::new(Attendee {
+    Some(Details::Event(Box::new(Attendee {
         first_name: first_name?.to_owned(),
         last_name: last_name?.to_owned(),
         email: email?.to_owned(),
@@ -319,7 +319,7 @@ mod tests {
             [FaultCode::MissingId, FaultCode::MissingTenantId, FaultCode::BadUserId]
         );
         assert_eq!(
-            codes(&Fields::default(), &Rule::webinar()),
+            codes(&Fields::default(), &Rule::event()),
             [
                 FaultCode::MissingId,
                 FaultCode::MissingFirstName,
@@ -339,15 +339,15 @@ mod tests {
             email: Some(email),
             ..Fields::default()
         };
-        assert_eq!(codes(&with(&long, "a@b.org"), &Rule::webinar()), [FaultCode::LongId]);
-        assert_eq!(codes(&with(&long[2..], "a@b.org"), &Rule::webinar()), []);
+        assert_eq!(codes(&with(&long, "a@b.org"), &Rule::event()), [FaultCode::LongId]);
+        assert_eq!(codes(&with(&long[2..], "a@b.org"), &Rule::event()), []);
         for bad in
             ["ada", "@b.org", "a@", "a@b", "a b@c.org", "a@b@c.org", "a@b..org", "Info Requested"]
         {
-            assert_eq!(codes(&with("1", bad), &Rule::webinar()), [FaultCode::BadEmail], "{bad}");
+            assert_eq!(codes(&with("1", bad), &Rule::event()), [FaultCode::BadEmail], "{bad}");
         }
         for good in ["a@b.org", "o'hara+tag@sub.example.co.uk", "ü@exämple.org"] {
-            assert_eq!(codes(&with("1", good), &Rule::webinar()), [], "{good}");
+            assert_eq!(codes(&with("1", good), &Rule::event()), [], "{good}");
         }
     }
 }

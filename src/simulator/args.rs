@@ -8,8 +8,8 @@ use crate::{pacing::Quota, parse::duration, registrant::Mode};
 
 use super::{
     config::{
-        ApiRefusal, CallLatency, Config, RegistrationState, RetryAfterForm, SecondPost, ServedApi,
-        TokenRule, WebinarConfig,
+        ApiRefusal, CallLatency, Config, EventConfig, RegistrationState, RetryAfterForm,
+        SecondPost, ServedApi, TokenRule,
     },
     fault::{FaultRate, Faults, Outage, SimulatedFault},
     limit::{LimitShape, RateLimit, ThrottledCalls},
@@ -105,7 +105,7 @@ pub struct SimulatorArgs {
     token_lifetime: Duration,
 
     #[command(flatten)]
-    webinar: WebinarConfig,
+    event: EventConfig,
 }
 
 /// The kind of registration that a meeting has.
@@ -162,7 +162,7 @@ impl SimulatorArgs {
             quirks: self.quirks,
             faults,
             refuse: self.refuse,
-            webinar: WebinarConfig { audience: self.mode, ..self.webinar.clone() },
+            event: EventConfig { audience: self.mode, ..self.event.clone() },
             ..Config::default()
         };
         config.tokens.rule = self.tokens;
@@ -189,7 +189,7 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::{
-        super::config::{Caller, DateForm, WebinarPrid, WebinarStatus},
+        super::config::{Caller, DateForm, EventPrid, EventStatus},
         *,
     };
 
@@ -224,7 +224,7 @@ mod tests {
         )
         .expect("good options");
         assert_eq!(config.registration, RegistrationState::Missing);
-        assert_eq!(config.webinar.audience, Mode::Organization);
+        assert_eq!(config.event.audience, Mode::Organization);
         assert_eq!(config.latency.median, Duration::from_millis(120));
         let limit = config.write_limit.expect("a limit");
         assert_eq!(limit.quota, Quota { count: 15, per: Duration::from_secs(30) });
@@ -236,19 +236,19 @@ mod tests {
 
     #[test]
     fn every_knob_of_the_webinar_reaches_the_config() {
-        let webinar = config(
+        let event = config(
             "--webinar-status draft --capacity 5 --waitlist --approval --approved-after 6s \
              --caller delegated --session-dates object --webinar-prid posted --webinar-wrapped \
              --no-mails --question City --question optional:yes-no:Vegan",
         )
         .expect("good options")
-        .webinar;
-        assert_eq!((webinar.status, webinar.caller), (WebinarStatus::Draft, Caller::Delegated));
-        assert_eq!((webinar.capacity, webinar.waitlist, webinar.approval), (Some(5), true, true));
-        assert_eq!(webinar.approved_after, Some(Duration::from_secs(6)));
-        assert_eq!((webinar.dates, webinar.prid), (DateForm::Object, WebinarPrid::Posted));
-        assert!(webinar.wrapped && !webinar.mails);
-        let asked: Vec<_> = webinar.questions.iter().map(|asked| asked.required).collect();
+        .event;
+        assert_eq!((event.status, event.caller), (EventStatus::Draft, Caller::Delegated));
+        assert_eq!((event.capacity, event.waitlist, event.approval), (Some(5), true, true));
+        assert_eq!(event.approved_after, Some(Duration::from_secs(6)));
+        assert_eq!((event.dates, event.prid), (DateForm::Object, EventPrid::Posted));
+        assert!(event.wrapped && !event.mails);
+        let asked: Vec<_> = event.questions.iter().map(|asked| asked.required).collect();
         assert_eq!(asked, [true, false]);
     }
 

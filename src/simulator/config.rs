@@ -26,7 +26,7 @@ pub struct Config {
     /// Every meeting's registration at the start.
     pub registration: RegistrationState,
     /// Every webinar.
-    pub webinar: WebinarConfig,
+    pub event: EventConfig,
     /// How long a call takes.
     pub latency: CallLatency,
     /// The limit on POST, PATCH and DELETE, of both APIs together.
@@ -60,7 +60,7 @@ impl Default for Config {
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
             kind: ServedApi::Both,
             registration: RegistrationState::External(Mode::Everyone),
-            webinar: WebinarConfig::default(),
+            event: EventConfig::default(),
             latency: CallLatency { median: Duration::ZERO, sigma: 0.5 },
             write_limit: None,
             read_limit: None,
@@ -85,7 +85,7 @@ pub enum ServedApi {
     /// Registrations of online meetings (`beta`).
     Meeting,
     /// Registrations of webinars (`v1.0`).
-    Webinar,
+    Event,
     /// Both.
     Both,
 }
@@ -186,14 +186,14 @@ pub enum TokenRule {
 /// Every webinar of a simulator, with the command-line options that set it.
 #[expect(clippy::struct_excessive_bools, reason = "they are Graph's own flags")]
 #[derive(Clone, Debug, Args)]
-pub struct WebinarConfig {
+pub struct EventConfig {
     /// Whose tokens those are that the simulator did not issue, to a webinar
     #[arg(long, value_name = "WHO", default_value = "application")]
     pub caller: Caller,
 
     /// The webinar's state
     #[arg(long = "webinar-status", value_name = "STATUS", default_value = "published")]
-    pub status: WebinarStatus,
+    pub status: EventStatus,
 
     /// Who may register: as `--mode` says
     #[arg(skip = Mode::Everyone)]
@@ -224,7 +224,7 @@ pub struct WebinarConfig {
     /// choice:City=Ghent;London, choices:City=Ghent;London, yes-no:Vegan?, or optional: in front
     /// of any. Repeatable
     #[arg(long = "question", value_name = "[KIND:]QUESTION")]
-    pub questions: Vec<WebinarQuestion>,
+    pub questions: Vec<EventQuestion>,
 
     /// Wrap the webinar in {"value": …}, as Microsoft's example of it does
     #[arg(long = "webinar-wrapped", hide = true)]
@@ -236,13 +236,13 @@ pub struct WebinarConfig {
 
     /// Which prid the webinar's links carry
     #[arg(long = "webinar-prid", value_name = "WHICH", default_value = "absent")]
-    pub prid: WebinarPrid,
+    pub prid: EventPrid,
 }
 
-impl Default for WebinarConfig {
+impl Default for EventConfig {
     fn default() -> Self {
         Self {
-            status: WebinarStatus::Published,
+            status: EventStatus::Published,
             audience: Mode::Everyone,
             capacity: None,
             waitlist: false,
@@ -252,7 +252,7 @@ impl Default for WebinarConfig {
             questions: Vec::new(),
             caller: Caller::Application,
             dates: DateForm::Text,
-            prid: WebinarPrid::Absent,
+            prid: EventPrid::Absent,
             wrapped: false,
         }
     }
@@ -261,7 +261,7 @@ impl Default for WebinarConfig {
 /// A webinar's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum WebinarStatus {
+pub enum EventStatus {
     /// Not yet open.
     Draft,
     /// Open.
@@ -290,7 +290,7 @@ pub enum DateForm {
 
 /// Which `prid` a webinar's links carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WebinarPrid {
+pub enum EventPrid {
     /// None, as in Microsoft's examples.
     Absent,
     /// The posted `registrationId`.
@@ -301,7 +301,7 @@ pub enum WebinarPrid {
 
 /// A question of a webinar's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebinarQuestion {
+pub struct EventQuestion {
     /// Its id.
     pub id: Uuid,
     /// Its words.
@@ -329,7 +329,7 @@ pub enum QuestionKind {
     Boolean,
 }
 
-impl WebinarQuestion {
+impl EventQuestion {
     /// A required question that is answered by text.
     pub fn text(words: &str) -> Self {
         Self {
@@ -341,7 +341,7 @@ impl WebinarQuestion {
     }
 }
 
-impl FromStr for WebinarQuestion {
+impl FromStr for EventQuestion {
     type Err = String;
 
     /// `City`, `optional:City`, `choice:City=Ghent;London`, `choices:City=Ghent;London`,
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn questions_are_read_as_documented() {
         let told = |text: &str| {
-            text.parse::<WebinarQuestion>()
+            text.parse::<EventQuestion>()
                 .map(|asked| (asked.display_name, asked.required, asked.kind))
         };
         let choices = || vec!["Ghent".to_owned(), "New York".to_owned()];

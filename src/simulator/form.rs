@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::Problem,
-    config::{Caller, QuestionKind, WebinarQuestion},
+    config::{Caller, EventQuestion, QuestionKind},
     request::no_more,
 };
 
@@ -75,7 +75,7 @@ impl RegistrationForm {
     }
 
     /// Whether every question that must be answered is, and each answer is one.
-    pub(super) fn hold_against(&self, questions: &[WebinarQuestion]) -> Result<(), Problem> {
+    pub(super) fn hold_against(&self, questions: &[EventQuestion]) -> Result<(), Problem> {
         for answer in &self.answers {
             let question = asked(questions, answer)
                 .ok_or_else(|| Problem::bad_request("An answer's questionId is unknown."))?;
@@ -101,7 +101,7 @@ impl RegistrationForm {
     }
 
     /// The members that were posted, as Graph gives them back.
-    pub(super) fn to_json(&self, questions: &[WebinarQuestion]) -> Value {
+    pub(super) fn to_json(&self, questions: &[EventQuestion]) -> Value {
         let mut answers = self.answers.clone();
         for answer in &mut answers {
             let words = asked(questions, answer).map(|question| question.display_name.clone());
@@ -144,13 +144,13 @@ fn required_text(members: &mut Map<String, Value>, name: &str) -> Result<String,
 }
 
 /// The question that this answer is for.
-fn asked<'a>(questions: &'a [WebinarQuestion], answer: &Value) -> Option<&'a WebinarQuestion> {
+fn asked<'a>(questions: &'a [EventQuestion], answer: &Value) -> Option<&'a EventQuestion> {
     let id = answer["questionId"].as_str()?;
     questions.iter().find(|question| question.id.to_string() == id)
 }
 
 /// Whether an answer says anything in the member that its question wants.
-fn given(question: &WebinarQuestion, answer: &Value) -> bool {
+fn given(question: &EventQuestion, answer: &Value) -> bool {
     match question.kind {
         QuestionKind::Boolean => answer["booleanValue"].is_boolean(),
         QuestionKind::MultiChoice(_) => {
@@ -162,7 +162,7 @@ fn given(question: &WebinarQuestion, answer: &Value) -> bool {
 
 /// Whether an answer uses the member that its question wants and no other, with a value that the
 /// question takes.
-fn answers_to(question: &WebinarQuestion, answer: &Value) -> bool {
+fn answers_to(question: &EventQuestion, answer: &Value) -> bool {
     let wanted = match question.kind {
         QuestionKind::Boolean => "booleanValue",
         QuestionKind::MultiChoice(_) => "multiChoiceValues",
@@ -209,8 +209,8 @@ mod tests {
         uuid::Uuid::from_u128(number).to_string()
     }
 
-    fn questions() -> Vec<WebinarQuestion> {
-        let question = |number, display_name: &str, kind| WebinarQuestion {
+    fn questions() -> Vec<EventQuestion> {
+        let question = |number, display_name: &str, kind| EventQuestion {
             id: uuid::Uuid::from_u128(number),
             display_name: display_name.to_owned(),
             required: true,

@@ -16,6 +16,7 @@ mod chance;
 mod config;
 mod core;
 mod direct;
+mod event;
 mod fault;
 mod form;
 mod limit;
@@ -27,15 +28,14 @@ mod request;
 mod server;
 mod state;
 mod stats;
-mod webinar;
 
 pub use self::core::Simulator;
 pub use answer::{Delivery, HttpAnswer, Reply};
 pub use args::SimulatorArgs;
 pub use config::{
-    ApiRefusal, CallLatency, Caller, Config, DateForm, QuestionKind, RegistrationState,
-    RetryAfterForm, SecondPost, ServedApi, TokenConfig, TokenRule, WebinarConfig, WebinarPrid,
-    WebinarQuestion, WebinarStatus,
+    ApiRefusal, CallLatency, Caller, Config, DateForm, EventConfig, EventPrid, EventQuestion,
+    EventStatus, QuestionKind, RegistrationState, RetryAfterForm, SecondPost, ServedApi,
+    TokenConfig, TokenRule,
 };
 pub use direct::Direct;
 pub use fault::{CallKind, FaultRate, Faults, Outage, SimulatedFault};

@@ -65,7 +65,7 @@ pub(super) enum Route {
     /// Something of a meeting's registration; without an organizer the meeting is `/me`'s.
     Meeting { organizer: Option<String>, meeting: String, part: MeetingPart },
     /// Something of a webinar.
-    Webinar { webinar: String, part: WebinarPart },
+    Event { event: String, part: EventPart },
     /// Nothing; this segment is unknown.
     Nowhere(String),
 }
@@ -78,8 +78,8 @@ pub(super) enum MeetingPart {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum WebinarPart {
-    Event,
+pub(super) enum EventPart {
+    Itself,
     Configuration,
     Questions,
     Registrations,
@@ -122,8 +122,7 @@ impl Route {
                 Self::meeting(Some(user), meeting, rest)
             }
             ["v1.0" | "beta", "solutions", "virtualEvents", "webinars", webinar, rest @ ..] => {
-                webinar_part(rest)
-                    .map(|part| Self::Webinar { webinar: (*webinar).to_owned(), part })
+                event_part(rest).map(|part| Self::Event { event: (*webinar).to_owned(), part })
             }
             _ => None,
         };
@@ -147,28 +146,26 @@ impl Route {
             (Self::Token | Self::DeviceCode | Self::ManagedIdentity, _) => CallKind::Token,
             (
                 Self::Meeting { part: MeetingPart::Registrants, .. }
-                | Self::Webinar { part: WebinarPart::Registrations, .. },
+                | Self::Event { part: EventPart::Registrations, .. },
                 method,
             ) => match *method {
                 Method::POST => CallKind::Post,
                 _ => CallKind::List,
             },
             (Self::Meeting { part: MeetingPart::Registrant(_), .. }, &Method::DELETE)
-            | (Self::Webinar { part: WebinarPart::Cancel(_), .. }, &Method::POST) => {
-                CallKind::Delete
-            }
+            | (Self::Event { part: EventPart::Cancel(_), .. }, &Method::POST) => CallKind::Delete,
             _ => CallKind::Read,
         }
     }
 }
 
 /// From what follows the webinar's id.
-fn webinar_part(rest: &[&str]) -> Option<WebinarPart> {
+fn event_part(rest: &[&str]) -> Option<EventPart> {
     let (key, rest) = match rest {
-        [] => return Some(WebinarPart::Event),
-        ["registrationConfiguration"] => return Some(WebinarPart::Configuration),
-        ["registrationConfiguration", "questions"] => return Some(WebinarPart::Questions),
-        ["registrations"] => return Some(WebinarPart::Registrations),
+        [] => return Some(EventPart::Itself),
+        ["registrationConfiguration"] => return Some(EventPart::Configuration),
+        ["registrationConfiguration", "questions"] => return Some(EventPart::Questions),
+        ["registrations"] => return Some(EventPart::Registrations),
         ["registrations", id, rest @ ..] if !id.is_empty() => (Key::Id((*id).to_owned()), rest),
         // `registrations(email='…')` or `registrations(userId='…')`
         [alternate, rest @ ..] => {
@@ -178,9 +175,9 @@ fn webinar_part(rest: &[&str]) -> Option<WebinarPart> {
         }
     };
     match rest {
-        [] => Some(WebinarPart::Registration(key)),
-        ["sessions"] => Some(WebinarPart::Sessions(key)),
-        ["cancel"] => Some(WebinarPart::Cancel(key)),
+        [] => Some(EventPart::Registration(key)),
+        ["sessions"] => Some(EventPart::Sessions(key)),
+        ["cancel"] => Some(EventPart::Cancel(key)),
         _ => None,
     }
 }
@@ -277,21 +274,21 @@ mod tests {
 
     #[test]
     fn a_webinars_registration_is_named_by_id_or_e_mail() {
-        fn part(path: &str) -> WebinarPart {
+        fn part(path: &str) -> EventPart {
             match Route::parse(path) {
-                Route::Webinar { part, .. } => part,
+                Route::Event { part, .. } => part,
                 other => panic!("{path}: {other:?}"),
             }
         }
         let base = "/v1.0/solutions/virtualEvents/webinars/W";
-        assert_eq!(part(base), WebinarPart::Event);
+        assert_eq!(part(base), EventPart::Itself);
         assert_eq!(
             part(&format!("{base}/registrations/7/sessions")),
-            WebinarPart::Sessions(Key::Id("7".into()))
+            EventPart::Sessions(Key::Id("7".into()))
         );
         assert_eq!(
             part(&format!("{base}/registrations(email='o''hara%40x.org')/cancel")),
-            WebinarPart::Cancel(Key::Email("o'hara@x.org".into()))
+            EventPart::Cancel(Key::Email("o'hara@x.org".into()))
         );
         assert_eq!(filter("email eq 'a@b.org'"), Some(Key::Email("a@b.org".into())));
         assert_eq!(filter("userId eq 'u'"), Some(Key::UserId("u".into())));

@@ -10,14 +10,14 @@ use super::{
     answer::{self, Problem, Success},
     chance,
     config::{ApiRefusal, Caller, Config, ServedApi},
+    event::{EventContext, SimulatedEvent},
     fault::{CallKind, SimulatedFault},
     form::RegistrationForm,
     limit::RateLimiter,
     meeting::{self, MeetingContext, Posted, SimulatedMeeting},
     oauth::{IssuedTokens, TokenContext, TokenEndpoint},
-    request::{MeetingPart, Route, RoutedCall, WebinarPart, json_object},
+    request::{EventPart, MeetingPart, Route, RoutedCall, json_object},
     stats::{Books, RegistrationStatus, Stats},
-    webinar::{SimulatedWebinar, WebinarContext},
 };
 
 /// Everything that changes.
@@ -31,7 +31,7 @@ pub(super) struct ServerState {
     numbers: CallNumbers,
     tokens: TokenEndpoint,
     meetings: BTreeMap<String, SimulatedMeeting>,
-    webinars: BTreeMap<String, SimulatedWebinar>,
+    events: BTreeMap<String, SimulatedEvent>,
 }
 
 /// Calls of each kind that no limit refused: the numbers that their faults are drawn for.
@@ -61,7 +61,7 @@ impl ServerState {
             numbers: CallNumbers::default(),
             tokens: TokenEndpoint::default(),
             meetings: BTreeMap::new(),
-            webinars: BTreeMap::new(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -104,9 +104,9 @@ impl ServerState {
             Route::Meeting { organizer, meeting, part } => {
                 self.meeting(call, organizer.as_deref(), meeting, part)
             }
-            Route::Webinar { webinar, part } => {
-                let caller = caller.unwrap_or(call.config.webinar.caller);
-                self.webinar(call, caller, webinar, part)
+            Route::Event { event, part } => {
+                let caller = caller.unwrap_or(call.config.event.caller);
+                self.event(call, caller, event, part)
             }
             Route::Nowhere(segment) => Err(Problem::segment(segment)),
             Route::Stats | Route::Books => Err(Problem::method_not_allowed()),
@@ -173,50 +173,50 @@ impl ServerState {
         }))
     }
 
-    fn webinar(
+    fn event(
         &mut self,
         call: &RoutedCall<'_>,
         caller: Caller,
         id: &str,
-        part: &WebinarPart,
+        part: &EventPart,
     ) -> Result<WorkResult, Problem> {
         let RoutedCall { config, http, query, now, .. } = *call;
-        let context = WebinarContext { config, webinar: id, now };
+        let context = EventContext { config, event: id, now };
         let form = (call.kind == CallKind::Post)
             .then(|| json_object(http).and_then(|body| RegistrationForm::parse(body, caller)))
             .transpose()?;
-        let webinar =
-            self.webinars.entry(id.to_owned()).or_insert_with(|| SimulatedWebinar::new(config, id));
+        let event =
+            self.events.entry(id.to_owned()).or_insert_with(|| SimulatedEvent::new(config, id));
         let drawn = match &form {
             Some(form) => {
                 let key = chance::text(config.seed, &form.email.to_lowercase());
-                draw_for(config, key, &form.email, webinar.people.attempt(key))
+                draw_for(config, key, &form.email, event.people.attempt(key))
             }
             None => draw(config, call.kind, &mut self.numbers),
         };
         let stats = &mut self.stats;
         Ok(struck(drawn, |fault, _| match (part, http.method, &form) {
-            (WebinarPart::Event, &Method::GET, _) => Ok(context.event()),
-            (WebinarPart::Configuration, &Method::GET, _) => Ok(context.configuration()),
-            (WebinarPart::Questions, &Method::GET, _) => Ok(context.questions()),
-            (WebinarPart::Registrations, &Method::GET, _) => {
-                webinar.list(&context, http.base, call.path, query)
+            (EventPart::Itself, &Method::GET, _) => Ok(context.event()),
+            (EventPart::Configuration, &Method::GET, _) => Ok(context.configuration()),
+            (EventPart::Questions, &Method::GET, _) => Ok(context.questions()),
+            (EventPart::Registrations, &Method::GET, _) => {
+                event.list(&context, http.base, call.path, query)
             }
-            (WebinarPart::Registrations, &Method::POST, Some(form)) => {
-                webinar.register(&context, caller, form, stats)
+            (EventPart::Registrations, &Method::POST, Some(form)) => {
+                event.register(&context, caller, form, stats)
             }
-            (WebinarPart::Registration(key), &Method::GET, _) => {
-                webinar.one(&context, key, query, fault)
+            (EventPart::Registration(key), &Method::GET, _) => {
+                event.one(&context, key, query, fault)
             }
-            (WebinarPart::Sessions(key), &Method::GET, _) => webinar.sessions(&context, key, fault),
-            (WebinarPart::Cancel(key), &Method::POST, _) => webinar.cancel(&context, key, stats),
+            (EventPart::Sessions(key), &Method::GET, _) => event.sessions(&context, key, fault),
+            (EventPart::Cancel(key), &Method::POST, _) => event.cancel(&context, key, stats),
             _ => Err(Problem::method_not_allowed()),
         }))
     }
 
     pub(super) fn enrolled(&self) -> usize {
         let meetings = self.meetings.values().map(|meeting| meeting.people.present(0).count());
-        meetings.chain(self.webinars.values().map(SimulatedWebinar::len)).sum()
+        meetings.chain(self.events.values().map(SimulatedEvent::len)).sum()
     }
 
     pub(super) fn books(&self, config: &Config) -> Books {
@@ -224,8 +224,8 @@ impl ServerState {
         for (id, meeting) in &self.meetings {
             registrants.extend(meeting.books(id));
         }
-        for (webinar, entries) in &self.webinars {
-            let context = WebinarContext { config, webinar, now: self.now };
+        for (event, entries) in &self.events {
+            let context = EventContext { config, event, now: self.now };
             registrants.extend(entries.books(context));
         }
         Books { registrants }
@@ -234,26 +234,26 @@ impl ServerState {
     pub(super) fn decide(
         &mut self,
         config: &Config,
-        webinar: &str,
+        event: &str,
         email: &str,
         status: Option<RegistrationStatus>,
     ) -> bool {
-        let found = self.webinars.get_mut(webinar);
-        found.is_some_and(|webinar| webinar.decide(config, email, status))
+        let found = self.events.get_mut(event);
+        found.is_some_and(|event| event.decide(config, email, status))
     }
 }
 
 /// Refuses what cannot come to any work, whatever it is.
 fn misdirected(config: &Config, route: &Route, caller: Option<Caller>) -> Result<(), Problem> {
     let (organizer, target) = match route {
-        Route::Meeting { .. } if config.kind == ServedApi::Webinar => {
+        Route::Meeting { .. } if config.kind == ServedApi::Event => {
             return Err(Problem::segment("registration"));
         }
-        Route::Webinar { .. } if config.kind == ServedApi::Meeting => {
+        Route::Event { .. } if config.kind == ServedApi::Meeting => {
             return Err(Problem::segment("virtualEvents"));
         }
         Route::Meeting { organizer, meeting, .. } => (organizer.as_deref(), meeting),
-        Route::Webinar { webinar, .. } => (Some("organizer"), webinar),
+        Route::Event { event, .. } => (Some("organizer"), event),
         _ => return Ok(()),
     };
     match config.refuse {
@@ -278,7 +278,7 @@ fn misdirected(config: &Config, route: &Route, caller: Option<Caller>) -> Result
     Ok(())
 }
 
-/// Meetings and webinars whose id begins so do not exist.
+/// Meetings and events whose id begins so do not exist.
 const MISSING: &str = "missing";
 
 /// A fault, if any strikes, and the number that decides what the fault leaves open.

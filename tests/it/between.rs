@@ -1,7 +1,7 @@
 //! What others do between two runs, at the target and in the list.
 
 use http::Method;
-use registrant_import::simulator::{Config, RegistrationStatus, WebinarConfig};
+use registrant_import::simulator::{Config, EventConfig, RegistrationStatus};
 
 use crate::{context::Context, files};
 
@@ -85,8 +85,8 @@ fn who_registers_again_by_themselves_is_taken_over_with_the_link_that_lives() {
 
 #[test]
 fn a_registration_that_vanished_was_removed_and_is_not_made_again() {
-    let approval = WebinarConfig { approval: true, ..WebinarConfig::default() };
-    let context = Context::with(Config { webinar: approval, ..Config::default() });
+    let approval = EventConfig { approval: true, ..EventConfig::default() };
+    let context = Context::with(Config { event: approval, ..Config::default() });
     context.file("people.csv", guests(2));
     context.run(RUN).expect(4);
     decide(&context, 0, RegistrationStatus::Registered);

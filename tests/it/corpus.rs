@@ -53,7 +53,7 @@ fn parse_options(words: &[String]) -> (Options, Rule) {
             "id-prefix" => options.id_prefix = Some(value.to_owned()),
             "keep-all" => options.keep = Keep::All,
             "organization" => rule = Rule::Meeting(Mode::Organization),
-            "webinar" => rule = Rule::webinar(),
+            "webinar" => rule = Rule::event(),
             other => panic!("the table has an option --{other}"),
         }
     }

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use registrant_import::simulator::{
-    ApiRefusal, CallLatency, Config, RegistrationState, Served, WebinarConfig, WebinarQuestion,
-    WebinarStatus,
+    ApiRefusal, CallLatency, Config, EventConfig, EventQuestion, EventStatus, RegistrationState,
+    Served,
 };
 
 use crate::{
@@ -186,8 +186,8 @@ fn a_clock_that_is_wrong_is_told() {
 }
 
 /// A webinar at a simulated Graph.
-fn of_a_webinar(config: WebinarConfig) -> Served {
-    graph(Config { webinar: config, ..Config::default() })
+fn of_a_webinar(config: EventConfig) -> Served {
+    graph(Config { event: config, ..Config::default() })
 }
 
 fn webinar(url: &str) -> String {
@@ -203,14 +203,13 @@ fn guests(url: &str) -> Context {
 
 #[test]
 fn a_webinar_in_order_is_told_with_its_places_its_form_and_its_mails() {
-    let question =
-        |words: &str, required| WebinarQuestion { required, ..WebinarQuestion::text(words) };
-    let served = of_a_webinar(WebinarConfig {
+    let question = |words: &str, required| EventQuestion { required, ..EventQuestion::text(words) };
+    let served = of_a_webinar(EventConfig {
         capacity: Some(300),
         waitlist: true,
         approval: true,
         questions: vec![question("Town", true), question("Diet", false)],
-        ..WebinarConfig::default()
+        ..EventConfig::default()
     });
     let context = guests(&served.url());
     let line = format!("{} --map answer:Town=town", webinar(&served.url()));
@@ -230,7 +229,7 @@ fn a_webinar_in_order_is_told_with_its_places_its_form_and_its_mails() {
     ] {
         assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
     }
-    let silent = of_a_webinar(WebinarConfig { mails: false, ..WebinarConfig::default() });
+    let silent = of_a_webinar(EventConfig { mails: false, ..EventConfig::default() });
     let context = guests(&silent.url());
     found(&context, &webinar(&silent.url()), 0, "Teams mails nobody");
     found(&context, &webinar(&silent.url()), 0, "ok    admission     no capacity is set");
@@ -248,21 +247,16 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
         let ran = context.run(&format!("run {line}"));
         assert_eq!(ran.code, Some(code), "run {line}: {}", ran.stderr);
     };
-    let webinar = |webinar| Config { webinar, ..Config::default() };
-    let status = |status| webinar(WebinarConfig { status, ..WebinarConfig::default() });
+    let webinar = |webinar| Config { event: webinar, ..Config::default() };
+    let status = |status| webinar(EventConfig { status, ..EventConfig::default() });
     let asking = || {
-        webinar(WebinarConfig {
-            questions: vec![WebinarQuestion::text("Town")],
-            ..WebinarConfig::default()
+        webinar(EventConfig {
+            questions: vec![EventQuestion::text("Town")],
+            ..EventConfig::default()
         })
     };
-    with(status(WebinarStatus::Draft), "", 6, &["mend  registration  the webinar is a draft"]);
-    with(
-        status(WebinarStatus::Canceled),
-        "",
-        6,
-        &["mend  registration  the webinar was cancelled"],
-    );
+    with(status(EventStatus::Draft), "", 6, &["mend  registration  the webinar is a draft"]);
+    with(status(EventStatus::Canceled), "", 6, &["mend  registration  the webinar was cancelled"]);
     with(
         asking(),
         "",
@@ -294,9 +288,9 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
         &["VirtualEventRegistration-Anon.ReadWrite.All and VirtualEvent.Read.All"],
     );
     // Nothing forbids it before the first row has been refused.
-    let served = of_a_webinar(WebinarConfig {
+    let served = of_a_webinar(EventConfig {
         audience: registrant_import::registrant::Mode::Organization,
-        ..WebinarConfig::default()
+        ..EventConfig::default()
     });
     let context = guests(&served.url());
     found(&context, &self::webinar(&served.url()), 0, "note  audience      the webinar is for its");
@@ -304,7 +298,7 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
 
 #[test]
 fn columns_that_a_webinar_needs_are_asked_for() {
-    let served = of_a_webinar(WebinarConfig::default());
+    let served = of_a_webinar(EventConfig::default());
     let context = guests(&served.url());
     context.file("people.csv", "id,name,email\n1,Ada Byron,a@b.org\n");
     let line = webinar(&served.url());
@@ -315,7 +309,7 @@ fn columns_that_a_webinar_needs_are_asked_for() {
 
 #[test]
 fn who_may_not_register_others_for_a_webinar_is_told() {
-    let served = of_a_webinar(WebinarConfig::default());
+    let served = of_a_webinar(EventConfig::default());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     let expires = now.as_secs() + 3_600;
     let line = webinar(&served.url());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use insta::assert_snapshot;
-use registrant_import::simulator::{Config, Faults, SimulatedFault as Fault, WebinarConfig};
+use registrant_import::simulator::{Config, EventConfig, Faults, SimulatedFault as Fault};
 
 use crate::{context::Context, files};
 
@@ -31,13 +31,13 @@ fn meeting() -> Context {
 /// A webinar's people: two are registered, one was before, one is refused, one has an address that
 /// somebody else has registered, one has lost its answer, and one waits for a place.
 fn webinar() -> Context {
-    let webinar = WebinarConfig { capacity: Some(4), waitlist: true, ..WebinarConfig::default() };
+    let webinar = EventConfig { capacity: Some(4), waitlist: true, ..EventConfig::default() };
     let faults = Faults::default().script("w4@example.org", None, Fault::Refused).script(
         "w6@example.org",
         None,
         Fault::ResetBeforeCommit,
     );
-    let context = Context::with(Config { webinar, faults, ..Config::default() });
+    let context = Context::with(Config { event: webinar, faults, ..Config::default() });
     context.file("people.csv", guests(1..8));
     context.file("early.csv", guests(3..4) + "x-5,Other,Person,w5@example.org\n");
     context
@@ -348,8 +348,8 @@ fn a_run_goes_on_with_a_meetings_ledger() {
 
 #[test]
 fn a_run_goes_on_with_a_webinars_ledger() {
-    let webinar = WebinarConfig { capacity: Some(7), waitlist: true, ..WebinarConfig::default() };
-    let config = Config { webinar, ..Config::default() };
+    let webinar = EventConfig { capacity: Some(7), waitlist: true, ..EventConfig::default() };
+    let config = Config { event: webinar, ..Config::default() };
     let context = with_kept(Context::with(config), "webinar.ledger");
     context.file(
         "early.csv",

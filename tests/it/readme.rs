@@ -8,7 +8,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use registrant_import::{
     registrant::FaultCode,
-    simulator::{Config, QuestionKind, RegistrationState, WebinarConfig, WebinarQuestion},
+    simulator::{Config, EventConfig, EventQuestion, QuestionKind, RegistrationState},
 };
 use rusqlite::Connection;
 
@@ -84,18 +84,18 @@ fn shows(printed: &str, shown: &[&str]) -> Result<(), String> {
 /// webinar.
 fn world() -> Context {
     let cities = ["Ghent", "London", "Online"].map(str::to_owned).to_vec();
-    let city = WebinarQuestion {
+    let city = EventQuestion {
         required: false,
         kind: QuestionKind::SingleChoice(cities),
-        ..WebinarQuestion::text("Which city?")
+        ..EventQuestion::text("Which city?")
     };
     let context = Context::with(Config {
         registration: RegistrationState::Missing,
-        webinar: WebinarConfig {
+        event: EventConfig {
             capacity: Some(300),
             waitlist: true,
             questions: vec![city],
-            ..WebinarConfig::default()
+            ..EventConfig::default()
         },
         ..Config::default()
     });

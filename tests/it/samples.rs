@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 use registrant_import::{
     registrant::FaultCode,
-    simulator::{Config, WebinarConfig, WebinarQuestion},
+    simulator::{Config, EventConfig, EventQuestion},
 };
 
 use crate::{context::Context, files};
@@ -319,9 +319,9 @@ fn job_for_a_webinar() -> String {
 #[test]
 fn the_sample_job_has_a_webinars_lines_too() {
     let context = Context::with(Config {
-        webinar: WebinarConfig {
-            questions: vec![WebinarQuestion::text("Which city?")],
-            ..WebinarConfig::default()
+        event: EventConfig {
+            questions: vec![EventQuestion::text("Which city?")],
+            ..EventConfig::default()
         },
         ..Config::default()
     });

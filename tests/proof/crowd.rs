@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     /// A meeting in this mode.
     Meeting(Mode),
     /// A webinar: `tenant` is the last name, `user` the e-mail address.
-    Webinar,
+    Event,
 }
 
 impl Person {
@@ -38,7 +38,7 @@ impl Person {
     /// What follows the cells: whom the row is about, which a meeting is not sent.
     fn tail(&self, kind: Kind) -> String {
         match kind {
-            Kind::Webinar => ",Ada".to_owned(),
+            Kind::Event => ",Ada".to_owned(),
             Kind::Meeting(_) => {
                 let Self { who, spelling, .. } = self;
                 format!(",Guest{who}x{spelling},guest{who}@example.org")
@@ -52,7 +52,7 @@ impl Person {
             Kind::Meeting(Mode::Everyone) => self.who.to_string(),
             Kind::Meeting(Mode::Organization) => uuid::Uuid::try_parse(self.user.trim())
                 .map_or_else(|_| self.user.clone(), |user| user.to_string()),
-            Kind::Webinar => self.email(),
+            Kind::Event => self.email(),
         }
     }
 
@@ -114,8 +114,8 @@ pub(crate) fn crowd(random: &mut Rng, people: usize, kind: Kind) -> Vec<Person> 
     let mut rows: Vec<Person> = Vec::new();
     let user = |random: &mut Rng, number: usize| match (kind, random.u8(..4)) {
         (Kind::Meeting(_), _) => guid(random),
-        (Kind::Webinar, 0) => format!(" O'Hara+{number}@Example.ORG"),
-        (Kind::Webinar, _) => format!("guest{number}@example.org"),
+        (Kind::Event, 0) => format!(" O'Hara+{number}@Example.ORG"),
+        (Kind::Event, _) => format!("guest{number}@example.org"),
     };
     for number in 0..people {
         let note = if random.u8(..3) == 0 { "a \"b\", c".to_owned() } else { number.to_string() };
@@ -165,7 +165,7 @@ pub(crate) fn retell(rows: &mut [Person], at: usize, who: usize, spelling: usize
 pub(crate) fn export(random: &mut Rng, rows: &[Person], kind: Kind) -> Export {
     let header = match kind {
         Kind::Meeting(_) => "id,tenantId,userId,note,name,email\n",
-        Kind::Webinar => "id,lastName,email,note,firstName\n",
+        Kind::Event => "id,lastName,email,note,firstName\n",
     };
     let mut text = header.to_owned();
     let mut lined = Vec::new();
@@ -196,7 +196,7 @@ fn faults(row: &Person, kind: Kind) -> BTreeSet<&'static str> {
     } else if row.id == "1.84416E+10" {
         codes.insert("spreadsheet-id");
     }
-    if kind == Kind::Webinar {
+    if kind == Kind::Event {
         if row.tenant.trim().is_empty() {
             codes.insert("missing-last-name");
         }
@@ -232,7 +232,7 @@ pub(crate) fn model(
         let plain = |text: &str| uuid::Uuid::try_parse(text.trim()).map(|u| u.to_string());
         let fields = match kind {
             Kind::Meeting(Mode::Everyone) => (row.who.to_string(), String::new()),
-            Kind::Webinar => (row.tenant.clone(), row.user.trim().to_owned()),
+            Kind::Event => (row.tenant.clone(), row.user.trim().to_owned()),
             Kind::Meeting(Mode::Organization) => {
                 (plain(&row.tenant).unwrap_or_default(), plain(&row.user).unwrap_or_default())
             }
@@ -253,7 +253,7 @@ pub(crate) fn model(
                 Must::Contested(codes)
             } else if !codes.is_empty() {
                 Must::Invalid(codes)
-            } else if kind != Kind::Webinar && strangers.contains_key(&row.id) {
+            } else if kind != Kind::Event && strangers.contains_key(&row.id) {
                 Must::ExistsOnServer
             } else if sent[row.id.as_str()].len() > 1 {
                 Must::EnrolledOrChanged

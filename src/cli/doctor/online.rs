@@ -14,19 +14,19 @@ use crate::{
         settings::DoctorSettings,
     },
     graph::{
+        event::{self, VirtualEvent},
         http::Http,
         meeting::{Meeting, Registration},
         target::{Api, Target},
         transport::{GraphRequest, Response},
         verdict::{Call, Systemic, Verdict},
-        webinar::{self, Webinar},
     },
     input::Input,
     job::{
         self,
         client::{Exchange, GraphClient},
         preflight,
-        stop::{Stop, WEBINAR_ACCESS, systemic},
+        stop::{EVENT_ACCESS, Stop, systemic},
     },
     ledger::LastListing,
     output::harmless,
@@ -103,8 +103,8 @@ async fn online(
         findings.mend("registration", Stop::Unusable(preflight::NO_ME.to_owned()));
         return;
     }
-    if api == Api::Webinar && speaker == Some(Speaker::Person) {
-        let sentence = format!("{}; {WEBINAR_ACCESS}", preflight::PERSON);
+    if api == Api::Event && speaker == Some(Speaker::Person) {
+        let sentence = format!("{}; {EVENT_ACCESS}", preflight::PERSON);
         findings.mend("registration", Stop::Unusable(sentence));
         return;
     }
@@ -128,7 +128,7 @@ async fn online(
             let Some(found) = found else { return };
             suits(&found, known, settings.conduct.trust_ledger, input, findings);
         }
-        Target::Webinar(webinar) => {
+        Target::Event(webinar) => {
             if self::webinar(&client, webinar, input, findings).await.is_none() {
                 return;
             }
@@ -227,12 +227,12 @@ async fn reached(
 /// GETs the webinar, what it admits and what it asks.
 async fn webinar(
     client: &GraphClient<Http>,
-    webinar: &Webinar,
+    webinar: &VirtualEvent,
     input: Option<&Input>,
     findings: &mut DoctorFindings,
 ) -> Option<()> {
     let shown = reached(client, &webinar.show(), findings).await?;
-    let about = told(&shown, "registration", Api::Webinar, parsed(webinar::webinar), findings)?;
+    let about = told(&shown, "registration", Api::Event, parsed(event::about), findings)?;
     let mode = match preflight::mode(&about) {
         Ok(mode) => mode,
         Err(stop) => {
@@ -249,8 +249,7 @@ async fn webinar(
         findings.note("audience", preflight::ORGANIZATION);
     }
     let (exchange, _) = findings.check("admission", ask(client, &webinar.configuration()).await)?;
-    let said =
-        told(&exchange, "admission", Api::Webinar, parsed(webinar::configuration), findings)?;
+    let said = told(&exchange, "admission", Api::Event, parsed(event::configuration), findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
@@ -262,7 +261,7 @@ async fn webinar(
     findings.ok("admission", text);
     let (exchange, _) = findings.check("questions", ask(client, &webinar.questions()).await)?;
     let (questions, further) =
-        told(&exchange, "questions", Api::Webinar, parsed(webinar::questions), findings)?;
+        told(&exchange, "questions", Api::Event, parsed(event::questions), findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     if further.is_some() {
         let text = format!(
@@ -275,7 +274,7 @@ async fn webinar(
     findings.ok("questions", format!("{} asked, {required} of them required", questions.len()));
     let form = Form { questions };
     if let Some(input) = input {
-        let fits = input.suits(&form).and_then(|()| input.require(&Rule::Webinar(Arc::new(form))));
+        let fits = input.suits(&form).and_then(|()| input.require(&Rule::Event(Arc::new(form))));
         if findings.check("columns", fits).is_some() {
             findings.ok("columns", "every field and every required question has its column");
         }
@@ -432,8 +431,8 @@ type OneOf = &'static [&'static str];
 
 const MEETING_PERSON: &[OneOf] = &[&["OnlineMeetings.ReadWrite"]];
 const MEETING_APPLICATION: &[OneOf] = &[&["OnlineMeetings.ReadWrite.All"]];
-const WEBINAR_PERSON: &[OneOf] = &[&["VirtualEvent.ReadWrite"]];
-const WEBINAR_APPLICATION: &[OneOf] = &[
+const EVENT_PERSON: &[OneOf] = &[&["VirtualEvent.ReadWrite"]];
+const EVENT_APPLICATION: &[OneOf] = &[
     &["VirtualEventRegistration-Anon.ReadWrite.All"],
     &["VirtualEvent.Read.All", "VirtualEvent.ReadWrite.All"],
 ];
@@ -453,8 +452,8 @@ enum Granted {
 fn permitted(api: Api, claims: &Claims) -> Granted {
     let (needs, granted) = match (api, claims.speaker) {
         (_, Speaker::Unknown) => return Granted::Unknown,
-        (Api::Webinar, Speaker::Person) => (WEBINAR_PERSON, &claims.scopes),
-        (Api::Webinar, Speaker::Application) => (WEBINAR_APPLICATION, &claims.roles),
+        (Api::Event, Speaker::Person) => (EVENT_PERSON, &claims.scopes),
+        (Api::Event, Speaker::Application) => (EVENT_APPLICATION, &claims.roles),
         (Api::Meeting, Speaker::Person) => (MEETING_PERSON, &claims.scopes),
         (Api::Meeting, Speaker::Application) => (MEETING_APPLICATION, &claims.roles),
     };
@@ -506,13 +505,13 @@ mod tests {
                 Lacking(vec!["OnlineMeetings.ReadWrite.All"]),
             ),
             (
-                Api::Webinar,
+                Api::Event,
                 Application,
                 &["VirtualEventRegistration-Anon.ReadWrite.All"],
                 Lacking(vec!["VirtualEvent.Read.All"]),
             ),
             (
-                Api::Webinar,
+                Api::Event,
                 Application,
                 &["VirtualEventRegistration-Anon.ReadWrite.All", "VirtualEvent.Read.All"],
                 Enough(vec![

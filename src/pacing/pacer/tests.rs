@@ -157,7 +157,7 @@ fn a_refusal_without_a_time_backs_off_and_then_asks_alone() {
 #[test]
 fn the_ceiling_holds_across_a_restart() {
     let settings =
-        Settings { rows: 100, ceiling: Some(Quota::WEBINAR_WRITES), ..Settings::default() };
+        Settings { rows: 100, ceiling: Some(Quota::EVENT_WRITES), ..Settings::default() };
     let mut run = Run::new(Pacer::new(settings.clone()), 100);
     run.until(secs(10.0), |_| Answer::Accepted);
     assert_eq!(run.sends.len(), 15);
@@ -183,7 +183,7 @@ fn the_ceiling_holds_where_another_pacer_goes_on() {
 
 #[test]
 fn the_view_tells_rate_gate_and_time_left() {
-    let ceiling = Some(Quota::WEBINAR_WRITES);
+    let ceiling = Some(Quota::EVENT_WRITES);
     let mut pacer = Pacer::new(Settings { rows: 8_412, ceiling, ..Settings::default() });
     let view = pacer.view(Duration::ZERO);
     assert_eq!(view.left.map(|left| left.as_secs()), Some(16_824), "4 h 40 min");

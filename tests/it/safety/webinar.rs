@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use registrant_import::simulator::{
-    Config, Faults, QuestionKind, Served, SimulatedFault as Fault, WebinarConfig, WebinarPrid,
-    WebinarQuestion,
+    Config, EventConfig, EventPrid, EventQuestion, Faults, QuestionKind, Served,
+    SimulatedFault as Fault,
 };
 
 use super::canary::{loud, silent, silent_text};
@@ -48,12 +48,11 @@ fn context() -> Context {
 fn asking(faults: Faults) -> Config {
     let hall = QuestionKind::SingleChoice(vec!["Canary hall".into(), "Canary loft".into()]);
     let questions = vec![
-        WebinarQuestion { required: false, ..WebinarQuestion::text("Diet") },
-        WebinarQuestion { kind: hall, ..WebinarQuestion::text("Hall") },
+        EventQuestion { required: false, ..EventQuestion::text("Diet") },
+        EventQuestion { kind: hall, ..EventQuestion::text("Hall") },
     ];
-    let webinar =
-        WebinarConfig { questions, prid: WebinarPrid::Posted, ..WebinarConfig::default() };
-    Config { webinar, faults, ..Config::default() }
+    let webinar = EventConfig { questions, prid: EventPrid::Posted, ..EventConfig::default() };
+    Config { event: webinar, faults, ..Config::default() }
 }
 
 fn target(url: &str) -> String {

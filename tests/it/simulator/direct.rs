@@ -7,9 +7,9 @@ use registrant_import::{
     graph::transport::{Reach, TransportFailure},
     pacing::Quota,
     simulator::{
-        CallKind, CallLatency, Caller, Config, DateForm, Direct, Faults, HttpAnswer, HttpCall,
-        Outage, RateLimit, RegistrationStatus, SecondPost, SimulatedFault, Simulator, TokenRule,
-        WebinarPrid, WebinarQuestion, WebinarStatus, is_simulated_link,
+        CallKind, CallLatency, Caller, Config, DateForm, Direct, EventPrid, EventQuestion,
+        EventStatus, Faults, HttpAnswer, HttpCall, Outage, RateLimit, RegistrationStatus,
+        SecondPost, SimulatedFault, Simulator, TokenRule, is_simulated_link,
     },
 };
 use serde_json::{Value, json};
@@ -124,9 +124,9 @@ async fn a_registration_is_posted_found_and_given_its_link_in_three_calls() {
 #[tokio::test(start_paused = true)]
 async fn both_documented_shapes_are_served() {
     let wrapped = Client::new(config(|c| {
-        c.webinar.wrapped = true;
-        c.webinar.dates = DateForm::Object;
-        c.webinar.prid = WebinarPrid::Posted;
+        c.event.wrapped = true;
+        c.event.dates = DateForm::Object;
+        c.event.prid = EventPrid::Posted;
     }));
     let event = wrapped.get(WEBINAR).await.body;
     assert_eq!(event["value"]["status"], "published");
@@ -137,8 +137,8 @@ async fn both_documented_shapes_are_served() {
     assert!(session["joinWebUrl"].as_str().expect("a link").contains("prid%22%3a%22ada%22"));
 
     let bare = Client::new(config(|c| {
-        c.webinar.status = WebinarStatus::Draft;
-        c.webinar.capacity = Some(10);
+        c.event.status = EventStatus::Draft;
+        c.event.capacity = Some(10);
     }));
     let event = bare.get(WEBINAR).await.body;
     assert_eq!((&event["status"], &event["audience"]), (&json!("draft"), &json!("everyone")));
@@ -152,7 +152,7 @@ async fn both_documented_shapes_are_served() {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_signed_in_registers_only_the_own_person() {
-    let client = Client::new(config(|c| c.webinar.caller = Caller::Delegated));
+    let client = Client::new(config(|c| c.event.caller = Caller::Delegated));
     let target = format!("{WEBINAR}/registrations");
     assert_eq!(client.post(&target, &person("ada")).await.status, 400);
     let mut own = person("ada");
@@ -167,8 +167,8 @@ async fn who_is_signed_in_registers_only_the_own_person() {
 #[tokio::test(start_paused = true)]
 async fn a_full_or_guarded_webinar_lets_people_wait() {
     let mut waiting = config(|c| {
-        c.webinar.capacity = Some(1);
-        c.webinar.waitlist = true;
+        c.event.capacity = Some(1);
+        c.event.waitlist = true;
     });
     let client = Client::new(waiting.clone());
     assert_eq!((client.register("ada").await, client.register("bob").await), (204, 204));
@@ -179,13 +179,13 @@ async fn a_full_or_guarded_webinar_lets_people_wait() {
         client.simulator.decide(webinar, "bob@example.org", RegistrationStatus::Registered);
     assert!(decided && client.link("bob").await.is_some());
 
-    waiting.webinar.waitlist = false;
+    waiting.event.waitlist = false;
     let client = Client::new(waiting);
     assert_eq!((client.register("ada").await, client.register("bob").await), (204, 400));
 
     let client = Client::new(config(|c| {
-        c.webinar.approval = true;
-        c.webinar.approved_after = Some(Duration::from_secs(60));
+        c.event.approval = true;
+        c.event.approved_after = Some(Duration::from_secs(60));
     }));
     client.register("ada").await;
     assert_eq!(client.link("ada").await, None);
@@ -195,8 +195,7 @@ async fn a_full_or_guarded_webinar_lets_people_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn required_questions_are_listed_and_held_against_the_answers() {
-    let client =
-        Client::new(config(|c| c.webinar.questions = vec![WebinarQuestion::text("Company")]));
+    let client = Client::new(config(|c| c.event.questions = vec![EventQuestion::text("Company")]));
     let questions = client.get(&format!("{WEBINAR}/registrationConfiguration/questions")).await;
     let question = questions.body["value"][0].clone();
     assert_eq!(

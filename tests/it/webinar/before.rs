@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use registrant_import::{
     registrant::Mode,
     simulator::{
-        ApiRefusal, Caller, Config, QuestionKind, WebinarConfig, WebinarQuestion, WebinarStatus,
+        ApiRefusal, Caller, Config, EventConfig, EventQuestion, EventStatus, QuestionKind,
     },
 };
 
@@ -13,12 +13,12 @@ use crate::context::Context;
 
 #[test]
 fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
-    let question = |words: &str, required, kind| WebinarQuestion {
+    let question = |words: &str, required, kind| EventQuestion {
         required,
         kind,
-        ..WebinarQuestion::text(words)
+        ..EventQuestion::text(words)
     };
-    let context = Context::with(webinar(WebinarConfig {
+    let context = Context::with(webinar(EventConfig {
         questions: vec![
             question("Job title", true, QuestionKind::Predefined("jobTitle".into())),
             question(
@@ -29,7 +29,7 @@ fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
             question("Topics", false, QuestionKind::MultiChoice(vec!["A, B".into(), "C".into()])),
             question("Again?", false, QuestionKind::Boolean),
         ],
-        ..WebinarConfig::default()
+        ..EventConfig::default()
     }));
     context.file(
         "people.csv",
@@ -81,17 +81,9 @@ fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
 #[test]
 fn a_webinar_that_takes_nobody_ends_the_run_before_the_first_post() {
     for (config, code, words) in [
-        (WebinarConfig { status: WebinarStatus::Draft, ..WebinarConfig::default() }, 6, "publish"),
-        (
-            WebinarConfig { status: WebinarStatus::Canceled, ..WebinarConfig::default() },
-            6,
-            "cancelled",
-        ),
-        (
-            WebinarConfig { audience: Mode::Organization, ..WebinarConfig::default() },
-            6,
-            "organization",
-        ),
+        (EventConfig { status: EventStatus::Draft, ..EventConfig::default() }, 6, "publish"),
+        (EventConfig { status: EventStatus::Canceled, ..EventConfig::default() }, 6, "cancelled"),
+        (EventConfig { audience: Mode::Organization, ..EventConfig::default() }, 6, "organization"),
     ] {
         let context = Context::with(webinar(config));
         context.file("people.csv", guests(3));
@@ -118,17 +110,17 @@ fn a_missing_policy_names_what_an_administrator_runs() {
 
 #[test]
 fn what_awaits_people_is_said_before_they_are_registered() {
-    let context = Context::with(webinar(WebinarConfig {
+    let context = Context::with(webinar(EventConfig {
         capacity: Some(2),
         approval: true,
-        ..WebinarConfig::default()
+        ..EventConfig::default()
     }));
     context.file("people.csv", guests(3));
     let ran = run(&context, "");
     for words in ["Teams mails everybody", "3 people", "by hand", "takes 2 people and holds 0"] {
         assert!(ran.stderr.contains(words), "{words}: {ran}");
     }
-    let silent = WebinarConfig { mails: false, ..WebinarConfig::default() };
+    let silent = EventConfig { mails: false, ..EventConfig::default() };
     let context = Context::with(webinar(silent));
     context.file("people.csv", guests(3));
     assert!(!run(&context, "").expect(0).stderr.contains("mails"));
@@ -136,10 +128,8 @@ fn what_awaits_people_is_said_before_they_are_registered() {
 
 #[test]
 fn a_persons_token_registers_nobody() {
-    let context = Context::with(webinar(WebinarConfig {
-        caller: Caller::Delegated,
-        ..WebinarConfig::default()
-    }));
+    let context =
+        Context::with(webinar(EventConfig { caller: Caller::Delegated, ..EventConfig::default() }));
     context.file("people.csv", guests(3));
     // {"idtyp":"user","scp":"VirtualEvent.ReadWrite"}
     let token = "e30.eyJpZHR5cCI6InVzZXIiLCJzY3AiOiJWaXJ0dWFsRXZlbnQuUmVhZFdyaXRlIn0.x";

@@ -1,6 +1,6 @@
 //! A run's requests, held against Microsoft's description and example.
 
-use registrant_import::simulator::{Config, WebinarConfig, WebinarQuestion};
+use registrant_import::simulator::{Config, EventConfig, EventQuestion};
 use serde_json::Value;
 
 use super::{run, webinar};
@@ -50,8 +50,8 @@ fn the_body_is_that_of_the_documentations_example() {
 
 /// Every kind of request that a run sends to a webinar.
 fn every_request() -> Vec<Sent> {
-    let question = WebinarQuestion { required: false, ..WebinarQuestion::text("City") };
-    let config = WebinarConfig { questions: vec![question], ..WebinarConfig::default() };
+    let question = EventQuestion { required: false, ..EventQuestion::text("City") };
+    let config = EventConfig { questions: vec![question], ..EventConfig::default() };
     let mut context = Context::with(Config { page_size: 1, ..webinar(config) });
     let recorder = Recorder::before(&context.graph_url());
     context.call_through(recorder.url());

@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use insta::assert_snapshot;
 use registrant_import::simulator::{
-    Config, DateForm, Faults, RegistrationStatus, SecondPost, SimulatedFault as Fault,
-    WebinarConfig, WebinarPrid, WebinarQuestion,
+    Config, DateForm, EventConfig, EventPrid, EventQuestion, Faults, RegistrationStatus,
+    SecondPost, SimulatedFault as Fault,
 };
 
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
 
 const WEBINAR: &str = "--webinar w1@t1 --settle 100ms --rate 1000/s";
 
-fn webinar(config: WebinarConfig) -> Config {
-    Config { webinar: config, ..Config::default() }
+fn webinar(config: EventConfig) -> Config {
+    Config { event: config, ..Config::default() }
 }
 
 fn id(n: usize) -> String {
@@ -109,11 +109,11 @@ fn everybody_is_registered_once_and_a_second_run_posts_nothing() {
 #[test]
 fn both_documented_shapes_of_everything_are_read() {
     for (wrapped, dates, prid, page_size) in [
-        (true, DateForm::Object, WebinarPrid::Absent, 3),
-        (false, DateForm::Text, WebinarPrid::Posted, 100),
-        (true, DateForm::Text, WebinarPrid::Registration, 1),
+        (true, DateForm::Object, EventPrid::Absent, 3),
+        (false, DateForm::Text, EventPrid::Posted, 100),
+        (true, DateForm::Text, EventPrid::Registration, 1),
     ] {
-        let config = WebinarConfig { wrapped, dates, prid, ..WebinarConfig::default() };
+        let config = EventConfig { wrapped, dates, prid, ..EventConfig::default() };
         let context = Context::with(Config { page_size, ..webinar(config) });
         context.file("people.csv", guests(7));
         run(&context, "").expect(0);
@@ -136,10 +136,10 @@ fn a_list_that_cannot_be_read_is_asked_for_again_in_the_same_run() {
 
 #[test]
 fn who_waits_for_the_organizer_is_awaited_and_had_by_a_later_run() {
-    let context = Context::with(webinar(WebinarConfig {
+    let context = Context::with(webinar(EventConfig {
         capacity: Some(2),
         waitlist: true,
-        ..WebinarConfig::default()
+        ..EventConfig::default()
     }));
     context.file("people.csv", guests(4));
     // One at a time: among requests that are under way together, chance has the last seat.
@@ -291,8 +291,8 @@ fn a_meetings_ledger_and_list_go_on_with_a_webinar() {
 
 #[test]
 fn export_writes_the_files_again_without_the_network() {
-    let question = WebinarQuestion { required: false, ..WebinarQuestion::text("City") };
-    let config = WebinarConfig { questions: vec![question], ..WebinarConfig::default() };
+    let question = EventQuestion { required: false, ..EventQuestion::text("City") };
+    let config = EventConfig { questions: vec![question], ..EventConfig::default() };
     let context = Context::with(webinar(config));
     context.file(
         "people.csv",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use registrant_import::simulator::{
-    Config, Faults, RegistrationStatus, SimulatedFault as Fault, WebinarConfig,
+    Config, EventConfig, Faults, RegistrationStatus, SimulatedFault as Fault,
 };
 
 use crate::context::{Context, Ran};
@@ -63,8 +63,8 @@ fn who_was_there_before_has_no_post() {
 
 #[test]
 fn who_waited_for_the_organizer_has_the_organizers_word_until_there_is_a_link() {
-    let webinar = WebinarConfig { approval: true, ..WebinarConfig::default() };
-    let context = Context::with(Config { webinar, ..Config::default() });
+    let webinar = EventConfig { approval: true, ..EventConfig::default() };
+    let context = Context::with(Config { event: webinar, ..Config::default() });
     context.file("people.csv", guests(2));
     context.run(RUN).expect(4);
     assert_snapshot!(story(&context, "T-0"), @"

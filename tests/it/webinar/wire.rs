@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 use registrant_import::{
-    graph::webinar::{configuration, questions, webinar, webinar_registration},
+    graph::event::{about, configuration, event_registration, questions},
     registrant::{AnswerInput, Fields, Form, Question, Registrant, Rule},
     simulator::{self, Config, Direct, HttpCall, QuestionKind, Simulator},
 };
@@ -66,9 +66,9 @@ fn diane(worked_in: &str) -> Fields<'_> {
 }
 
 fn body(fields: &Fields<'_>, form: Form) -> Vec<u8> {
-    let rule = Rule::Webinar(Arc::new(form));
+    let rule = Rule::Event(Arc::new(form));
     let registrant = Registrant::parse(fields, &rule).expect("valid");
-    webinar_registration(&registrant)
+    event_registration(&registrant)
 }
 
 fn json(body: &[u8]) -> Value {
@@ -116,20 +116,20 @@ fn the_documentations_answers_are_read() {
     assert!(matches!(&read[2].input, AnswerInput::SingleChoice(choices) if choices.len() == 3));
     assert_eq!((&read[3].input, next), (&AnswerInput::Boolean, None));
     let event = reference("virtualEventWebinar-get.response-200.json");
-    let event = webinar(event.as_bytes()).expect("a webinar");
+    let event = about(event.as_bytes()).expect("a webinar");
     assert_eq!(event.status.as_deref(), Some("published"));
     assert_eq!((event.audience.as_deref(), event.mails_attendees), (Some("everyone"), None));
     let settings = reference("virtualEventWebinarRegistrationConfiguration-get.response-200.json");
     assert_eq!(
         configuration(settings.as_bytes()),
-        Some(registrant_import::graph::webinar::Configuration::default())
+        Some(registrant_import::graph::event::Configuration::default())
     );
 }
 
 /// What the simulator says of its form is read, and what is made of a row by it is what it takes.
 #[tokio::test]
 async fn the_simulated_form_takes_what_is_made_for_it() {
-    let question = |number: u128, name: &str, required, kind| simulator::WebinarQuestion {
+    let question = |number: u128, name: &str, required, kind| simulator::EventQuestion {
         id: uuid::Uuid::from_u128(number),
         display_name: name.to_owned(),
         required,
@@ -137,7 +137,7 @@ async fn the_simulated_form_takes_what_is_made_for_it() {
     };
     let choices = || vec!["Seattle".to_owned(), "Paris, France".to_owned()];
     let mut config = Config::default();
-    config.webinar.questions = vec![
+    config.event.questions = vec![
         question(1, "City", true, QuestionKind::SingleChoice(choices())),
         question(2, "Cities", true, QuestionKind::MultiChoice(choices())),
         question(3, "Local", true, QuestionKind::Boolean),
@@ -162,7 +162,7 @@ async fn the_simulated_form_takes_what_is_made_for_it() {
     let form = Form { questions: questions(&page.body).expect("a page").0 };
     assert_eq!(form.hold(&["City", "cities", "LOCAL"]), Ok(()));
     assert!(form.hold(&["City", "cities"]).is_err());
-    assert!(webinar(&call(Method::GET, "", b"").await.body).expect("one").status.is_some());
+    assert!(about(&call(Method::GET, "", b"").await.body).expect("one").status.is_some());
     let settings = call(Method::GET, "/registrationConfiguration", b"").await;
     assert!(configuration(&settings.body).is_some());
     for (number, local) in ["Ja", "0", "x"].into_iter().enumerate() {

@@ -177,13 +177,13 @@ impl World {
         let known = mode.or_else(|| ledger.listed().ok()?.registration?.1.parse().ok());
         let known = match self.kind {
             Kind::Meeting(_) => Kind::Meeting(known.unwrap_or(Mode::Everyone)),
-            Kind::Webinar => Kind::Webinar,
+            Kind::Event => Kind::Event,
         };
         let (enrolled, rejects) =
             (self.folder.path().join("enrolled.csv"), self.folder.path().join("rejects.csv"));
         let rule = match known {
             Kind::Meeting(mode) => Rule::Meeting(mode),
-            Kind::Webinar => Rule::webinar(),
+            Kind::Event => Rule::event(),
         };
         let plan = plan.unwrap_or_else(|| {
             let nothing = RemoteIndex::default();
@@ -286,7 +286,7 @@ impl World {
                 (Must::Enrolled | Must::EnrolledOrChanged | Must::Contested(_), Err(reject)) => {
                     let fits = match reject.outcome.as_str() {
                         "unknown" | "not-attempted" => true,
-                        "awaiting" => kind == Kind::Webinar,
+                        "awaiting" => kind == Kind::Event,
                         "refused" => reject.code == "BadRequest" && self.held(person).is_none(),
                         _ => false,
                     };

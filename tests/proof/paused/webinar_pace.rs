@@ -6,9 +6,9 @@ use std::{fmt::Write as _, time::Duration};
 use registrant_import::{
     auth::Tokens,
     graph::{
+        event::VirtualEvent,
         host::{GraphHost, TrustedHosts},
         target::Target,
-        webinar::Webinar,
     },
     input::{self, Options, Source},
     job::{self, Event, Import, client::GraphClient, clock::Clock, conduct::Conduct},
@@ -52,15 +52,15 @@ async fn play(rows: u32) {
     let input = input::open(&Source::File(path), &Options::default()).expect("an export");
     let snapshot = input.snapshot(folder.path()).expect("a copy");
     let mut config = Config {
-        write_limit: Some(limit(Quota::WEBINAR_WRITES)),
-        read_limit: Some(limit(Quota::WEBINAR_READS)),
+        write_limit: Some(limit(Quota::EVENT_WRITES)),
+        read_limit: Some(limit(Quota::EVENT_READS)),
         latency: CallLatency { median: Duration::from_millis(120), sigma: 0.5 },
         list_lag: Duration::from_secs(2),
         ..Config::default()
     };
     config.tokens.rule = TokenRule::None;
     let simulator = Simulator::new(config);
-    let (writes, reads) = (paced(Quota::WEBINAR_WRITES), paced(Quota::WEBINAR_READS));
+    let (writes, reads) = (paced(Quota::EVENT_WRITES), paced(Quota::EVENT_READS));
     let client = GraphClient::new(
         Direct::new(&simulator),
         GraphHost::parse("https://graph.microsoft.com", &TrustedHosts::default())
@@ -80,7 +80,7 @@ async fn play(rows: u32) {
     let ledger = Ledger::open(&ledger, &identity, 0).expect("a ledger");
     let import = Import {
         client: &client,
-        target: &Target::Webinar(Webinar::new("W")),
+        target: &Target::Event(VirtualEvent::new("W")),
         input: &snapshot,
         conduct: &Conduct::default(),
         enable: None,
@@ -113,8 +113,8 @@ async fn play(rows: u32) {
     assert_eq!((stats.created, stats.duplicates), (u64::from(rows), 0));
     assert_eq!(client.traffic().throttled, 0, "never faster than the published limits");
     // Fifteen at once in each window, and the last window need not be waited for.
-    let windows = (u64::from(rows) - 1) / Quota::WEBINAR_WRITES.count;
-    let ideal = Quota::WEBINAR_WRITES.per * u32::try_from(windows).expect("a day");
+    let windows = (u64::from(rows) - 1) / Quota::EVENT_WRITES.count;
+    let ideal = Quota::EVENT_WRITES.per * u32::try_from(windows).expect("a day");
     let ratio = took.as_secs_f64() / ideal.as_secs_f64();
     seeds::tell(&format!(
         "{rows} rows in {took:?}, {ratio:.4} of the ideal {ideal:?}; {} requests, {} lists, {} links half-way",

@@ -12,18 +12,18 @@ use fastrand::Rng;
 use http::Method;
 use registrant_import::{
     graph::{
+        event::VirtualEvent,
         host::{GraphHost, TrustedHosts},
         meeting::Meeting,
         target::Target,
-        webinar::Webinar,
     },
     ledger::Identity,
     pacing::Quota,
     registrant::Mode,
     simulator::{
-        CallKind, CallLatency, Config, DateForm, Direct, EnrolledPerson, FaultRate, Faults,
-        HttpCall, LimitShape, RateLimit, RegistrationState, RetryAfterForm, SecondPost,
-        SimulatedFault as Fault, Simulator, WebinarConfig, WebinarPrid,
+        CallKind, CallLatency, Config, DateForm, Direct, EnrolledPerson, EventConfig, EventPrid,
+        FaultRate, Faults, HttpCall, LimitShape, RateLimit, RegistrationState, RetryAfterForm,
+        SecondPost, SimulatedFault as Fault, Simulator,
     },
 };
 use tempfile::TempDir;
@@ -84,7 +84,7 @@ impl World {
 
     /// A webinar's.
     pub(super) fn webinar(seed: u64, late: bool) -> Self {
-        Self::of(Kind::Webinar, seed, late)
+        Self::of(Kind::Event, seed, late)
     }
 
     fn of(kind: Kind, seed: u64, late: bool) -> Self {
@@ -95,7 +95,7 @@ impl World {
         let simulator = Simulator::new(config);
         let count = random.usize(1..=40);
         let mut people = crowd::crowd(&mut random, count, kind);
-        if late && kind == Kind::Webinar {
+        if late && kind == Kind::Event {
             // A late list calls a row absent that is there; posted again with another address it
             // is a second registration, which no server can tell from the first.
             let mut first = BTreeMap::new();
@@ -118,7 +118,7 @@ impl World {
             folder,
             target: match kind {
                 Kind::Meeting(_) => Target::Meeting(Meeting::new("M", None)),
-                Kind::Webinar => Target::Webinar(Webinar::new("M")),
+                Kind::Event => Target::Event(VirtualEvent::new("M")),
             },
             host: GraphHost::parse("https://graph.microsoft.com", &none).expect("Graph's host"),
             began: Instant::now(),
@@ -139,7 +139,7 @@ impl World {
             let known = self.people.iter().filter(|p| !p.id.trim().is_empty());
             let known: Vec<_> = known.take(2).map(|p| (p.id.clone(), p.email())).collect();
             for (id, email) in known {
-                ids.push(if self.kind == Kind::Webinar && self.random.bool() {
+                ids.push(if self.kind == Kind::Event && self.random.bool() {
                     (format!("other-{id}"), email)
                 } else {
                     (id, email)
@@ -147,7 +147,7 @@ impl World {
             }
         }
         for (id, email) in ids {
-            let is_address = self.kind != Kind::Webinar || email.contains('@');
+            let is_address = self.kind != Kind::Event || email.contains('@');
             // Faults strike others' requests, too.
             while is_address && !verify::books(&self.simulator).contains_key(&id) {
                 self.post(&id, &email).await;
@@ -168,7 +168,7 @@ impl World {
         }
         let target = match &self.target {
             Target::Meeting(meeting) => format!("{}/registrants", meeting.show().target),
-            Target::Webinar(webinar) => {
+            Target::Event(webinar) => {
                 body = serde_json::json!({
                     "firstName": "Ada", "lastName": "T", "email": email,
                     "preferredTimezone": "UTC", "preferredLanguage": "en-us",
@@ -302,12 +302,12 @@ fn config(seed: u64, kind: Kind, settle: Duration, late: bool, random: &mut Rng)
     let lag = if late { 1.5 } else { *random.choice(&[0.0, 0.5, 0.9]).expect("some") };
     let mode = match kind {
         Kind::Meeting(mode) => mode,
-        Kind::Webinar => Mode::Everyone,
+        Kind::Event => Mode::Everyone,
     };
     let mut webinar_random = random.fork();
     Config {
         seed,
-        webinar: webinar(settle, &mut webinar_random),
+        event: webinar(settle, &mut webinar_random),
         registration: RegistrationState::External(mode),
         latency: CallLatency { median: Duration::from_millis(random.u64(..400)), sigma: 0.7 },
         write_limit,
@@ -323,16 +323,16 @@ fn config(seed: u64, kind: Kind, settle: Duration, late: bool, random: &mut Rng)
 }
 
 /// A webinar like any other; an organizer who approves does it soon.
-fn webinar(settle: Duration, random: &mut Rng) -> WebinarConfig {
-    let prids = [WebinarPrid::Absent, WebinarPrid::Posted, WebinarPrid::Registration];
+fn webinar(settle: Duration, random: &mut Rng) -> EventConfig {
+    let prids = [EventPrid::Absent, EventPrid::Posted, EventPrid::Registration];
     let approval = random.u8(..4) == 0;
-    WebinarConfig {
+    EventConfig {
         approval,
         approved_after: approval.then_some(settle * random.u32(..4)),
         dates: if random.bool() { DateForm::Text } else { DateForm::Object },
         prid: *random.choice(&prids).expect("some"),
         wrapped: random.bool(),
-        ..WebinarConfig::default()
+        ..EventConfig::default()
     }
 }
 

@@ -16,8 +16,8 @@ use super::{
     answer::{GRAPH_TIME, Problem, Success, written},
     chance,
     config::{
-        Caller, Config, DateForm, QuestionKind, SecondPost, TENANT, WebinarConfig, WebinarPrid,
-        WebinarQuestion, WebinarStatus,
+        Caller, Config, DateForm, EventConfig, EventPrid, EventQuestion, EventStatus, QuestionKind,
+        SecondPost, TENANT,
     },
     fault::SimulatedFault,
     form::RegistrationForm,
@@ -30,23 +30,23 @@ use super::{
 
 /// One webinar.
 #[derive(Debug)]
-pub(super) struct SimulatedWebinar {
+pub(super) struct SimulatedEvent {
     hash: u64,
-    pub(super) people: Register<WebinarEntry>,
+    pub(super) people: Register<EventEntry>,
 }
 
 /// Somebody's registration.
 #[derive(Debug)]
-pub(super) struct WebinarEntry {
+pub(super) struct EventEntry {
     form: RegistrationForm,
     status: RegistrationStatus,
     canceled: Option<Duration>,
 }
 
 /// A record with its position.
-type Numbered<'a> = (u32, &'a Record<WebinarEntry>);
+type Numbered<'a> = (u32, &'a Record<EventEntry>);
 
-impl SimulatedWebinar {
+impl SimulatedEvent {
     pub(super) fn new(config: &Config, id: &str) -> Self {
         let hash = chance::mix(chance::text(config.seed, id));
         Self { hash, people: Register::default() }
@@ -60,13 +60,13 @@ impl SimulatedWebinar {
     /// Registers somebody.
     pub(super) fn register(
         &mut self,
-        context: &WebinarContext<'_>,
+        context: &EventContext<'_>,
         caller: Caller,
         form: &RegistrationForm,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
         let settings = context.settings();
-        if settings.status != WebinarStatus::Published {
+        if settings.status != EventStatus::Published {
             return Err(Problem::bad_request("The virtual event is not open for registration."));
         }
         if settings.audience == Mode::Organization && caller == Caller::Application {
@@ -88,7 +88,7 @@ impl SimulatedWebinar {
             }
             _ => {
                 let admission = self.admission(context)?;
-                let entry = WebinarEntry { form: form.clone(), status: admission, canceled: None };
+                let entry = EventEntry { form: form.clone(), status: admission, canceled: None };
                 stats.created += 1;
                 let hash = chance::text(context.config.seed, &form.email.to_lowercase());
                 self.people.add(hash, context.now, entry)
@@ -102,7 +102,7 @@ impl SimulatedWebinar {
     }
 
     /// How the next registration stands.
-    fn admission(&self, context: &WebinarContext<'_>) -> Result<RegistrationStatus, Problem> {
+    fn admission(&self, context: &EventContext<'_>) -> Result<RegistrationStatus, Problem> {
         let settings = context.settings();
         if settings.approval {
             return Ok(RegistrationStatus::PendingApproval);
@@ -125,7 +125,7 @@ impl SimulatedWebinar {
 
     pub(super) fn list(
         &self,
-        context: &WebinarContext<'_>,
+        context: &EventContext<'_>,
         base: &str,
         path: &str,
         query: &str,
@@ -149,7 +149,7 @@ impl SimulatedWebinar {
 
     pub(super) fn one(
         &self,
-        context: &WebinarContext<'_>,
+        context: &EventContext<'_>,
         key: &Key,
         query: &str,
         fault: Option<SimulatedFault>,
@@ -165,7 +165,7 @@ impl SimulatedWebinar {
 
     pub(super) fn sessions(
         &self,
-        context: &WebinarContext<'_>,
+        context: &EventContext<'_>,
         key: &Key,
         fault: Option<SimulatedFault>,
     ) -> Result<Success, Problem> {
@@ -176,7 +176,7 @@ impl SimulatedWebinar {
 
     pub(super) fn cancel(
         &mut self,
-        context: &WebinarContext<'_>,
+        context: &EventContext<'_>,
         key: &Key,
         stats: &mut Stats,
     ) -> Result<Success, Problem> {
@@ -217,7 +217,7 @@ impl SimulatedWebinar {
         found.filter(move |(_, record)| record.data.form.email.to_lowercase() == email)
     }
 
-    fn find(&self, context: &WebinarContext<'_>, key: &Key) -> Option<Numbered<'_>> {
+    fn find(&self, context: &EventContext<'_>, key: &Key) -> Option<Numbered<'_>> {
         match key {
             Key::Id(id) => {
                 let number = self.number(Uuid::try_parse(id).ok()?)?;
@@ -243,7 +243,7 @@ impl SimulatedWebinar {
         (self.id(number) == id).then_some(number)
     }
 
-    fn entity(&self, context: &WebinarContext<'_>, (number, record): Numbered<'_>) -> Value {
+    fn entity(&self, context: &EventContext<'_>, (number, record): Numbered<'_>) -> Value {
         let mut body = record.data.form.to_json(&context.settings().questions);
         body["@odata.type"] = json!("#microsoft.graph.virtualEventRegistration");
         body["id"] = json!(self.id(number));
@@ -256,32 +256,32 @@ impl SimulatedWebinar {
 
     fn link<'a>(
         &self,
-        context: &WebinarContext<'_>,
+        context: &EventContext<'_>,
         (number, record): Numbered<'_>,
         prid: Option<&'a str>,
     ) -> Link<'a> {
         // Without a prid the thread alone tells one person's link from another's.
         let thread = match context.settings().prid {
-            WebinarPrid::Absent => chance::pair(self.hash, number.into()),
-            WebinarPrid::Posted | WebinarPrid::Registration => self.hash,
+            EventPrid::Absent => chance::pair(self.hash, number.into()),
+            EventPrid::Posted | EventPrid::Registration => self.hash,
         };
         let (organizer, nonce) = (context.organizer(), record.nonce);
         Link { thread, nonce, tenant: TENANT, organizer, prid, public: None }
     }
 
-    fn url(&self, context: &WebinarContext<'_>, found: Numbered<'_>) -> String {
+    fn url(&self, context: &EventContext<'_>, found: Numbered<'_>) -> String {
         let id = self.id(found.0).to_string();
         let prid = match context.settings().prid {
-            WebinarPrid::Absent => None,
-            WebinarPrid::Posted => Some(found.1.data.form.registration_id.as_str()),
-            WebinarPrid::Registration => Some(id.as_str()),
+            EventPrid::Absent => None,
+            EventPrid::Posted => Some(found.1.data.form.registration_id.as_str()),
+            EventPrid::Registration => Some(id.as_str()),
         };
         self.link(context, found, prid).url()
     }
 
     fn session(
         &self,
-        context: &WebinarContext<'_>,
+        context: &EventContext<'_>,
         found: Numbered<'_>,
         fault: Option<SimulatedFault>,
     ) -> Value {
@@ -312,15 +312,12 @@ impl SimulatedWebinar {
         })
     }
 
-    pub(super) fn books(
-        &self,
-        context: WebinarContext<'_>,
-    ) -> impl Iterator<Item = EnrolledPerson> {
+    pub(super) fn books(&self, context: EventContext<'_>) -> impl Iterator<Item = EnrolledPerson> {
         self.people.present(0).filter_map(move |found| {
             let status = context.status(found.1);
             let form = &found.1.data.form;
             (status != RegistrationStatus::Canceled).then(|| EnrolledPerson {
-                target: context.webinar.to_owned(),
+                target: context.event.to_owned(),
                 id: form.registration_id.clone(),
                 email: Some(form.email.clone()),
                 status,
@@ -340,15 +337,15 @@ const BEGIN: &str = "2026-03-30T10:00:00";
 const END: &str = "2026-03-30T17:00:00";
 
 /// How a webinar was called, and what it says of itself.
-pub(super) struct WebinarContext<'a> {
+pub(super) struct EventContext<'a> {
     pub(super) config: &'a Config,
-    pub(super) webinar: &'a str,
+    pub(super) event: &'a str,
     pub(super) now: Duration,
 }
 
-impl WebinarContext<'_> {
-    fn settings(&self) -> &WebinarConfig {
-        &self.config.webinar
+impl EventContext<'_> {
+    fn settings(&self) -> &EventConfig {
+        &self.config.event
     }
 
     fn date(&self, at: Duration) -> String {
@@ -360,12 +357,12 @@ impl WebinarContext<'_> {
     }
 
     /// Whether lists and look-ups show it already.
-    fn shows(&self, record: &Record<WebinarEntry>) -> bool {
+    fn shows(&self, record: &Record<EventEntry>) -> bool {
         record.made + self.config.list_lag <= self.now
     }
 
     /// How it stands now: a pending registration may have been approved meanwhile.
-    fn status(&self, record: &Record<WebinarEntry>) -> RegistrationStatus {
+    fn status(&self, record: &Record<EventEntry>) -> RegistrationStatus {
         let approved = self.settings().approved_after.map(|after| record.made + after);
         match record.data.status {
             RegistrationStatus::PendingApproval if approved.is_some_and(|at| at <= self.now) => {
@@ -381,7 +378,7 @@ impl WebinarContext<'_> {
         let words = "A webinar that nobody will ever attend.";
         let event = json!({
             "@odata.type": "#microsoft.graph.virtualEventWebinar",
-            "id": self.webinar,
+            "id": self.event,
             "status": settings.status,
             "displayName": "Rehearsal",
             // The reference's example has a text, the metadata an itemBody.
@@ -415,7 +412,7 @@ impl WebinarContext<'_> {
         let settings = self.settings();
         let mut body = json!({
             "registrationWebUrl":
-                format!("https://events.teams.microsoft.com/event/{}", self.webinar),
+                format!("https://events.teams.microsoft.com/event/{}", self.event),
             "isManualApprovalEnabled": settings.approval,
             "isWaitlistEnabled": settings.waitlist,
         });
@@ -431,7 +428,7 @@ impl WebinarContext<'_> {
     }
 }
 
-fn question(question: &WebinarQuestion) -> Value {
+fn question(question: &EventQuestion) -> Value {
     let mut body = json!({
         "@odata.type": "#microsoft.graph.virtualEventRegistrationCustomQuestion",
         "id": question.id,

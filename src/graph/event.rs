@@ -33,7 +33,7 @@ pub const DEFAULT_TIMEZONE: &str = "UTC";
 pub const DEFAULT_LANGUAGE: &str = "en-us";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Webinar {
+pub struct VirtualEvent {
     id: String,
     path: String,
 }
@@ -45,7 +45,7 @@ pub struct Accepted {
     pub member: Option<Member>,
 }
 
-impl Webinar {
+impl VirtualEvent {
     pub fn new(id: &str) -> Self {
         let path = format!("/v1.0/solutions/virtualEvents/webinars/{}", segment(id));
         Self { id: id.to_owned(), path }
@@ -73,7 +73,7 @@ impl Webinar {
     /// POST of one registration.
     pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
         let target = format!("{}/registrations", self.path);
-        GraphRequest::new(Method::POST, target).with_body(webinar_registration(registrant))
+        GraphRequest::new(Method::POST, target).with_body(event_registration(registrant))
     }
 
     /// GET of the first page of registrations.
@@ -93,7 +93,7 @@ impl Webinar {
         GraphRequest::new(Method::POST, target)
     }
 
-    /// Reads a 2xx answer to [`Webinar::enrol`]; `None` where it cannot be told from it that Graph
+    /// Reads a 2xx answer to [`VirtualEvent::enrol`]; `None` where it cannot be told from it that Graph
     /// itself has taken the registration: an answer that was cut, or a gateway's page.
     pub fn read_accepted(response: &Response) -> Option<Accepted> {
         if response.body.is_empty() {
@@ -104,14 +104,14 @@ impl Webinar {
         member.server_id.is_some().then_some(Accepted { member: Some(member) })
     }
 
-    /// Reads a page of [`Webinar::list`]; `None` when it is none.
+    /// Reads a page of [`VirtualEvent::list`]; `None` when it is none.
     pub fn read_page(response: &Response) -> Option<ListPage> {
         let page: WirePage<RegistrationMember> = serde_json::from_slice(&response.body).ok()?;
         let members = page.value.into_iter().map(Member::from).collect();
         Some(ListPage { members, next_link: page.next_link })
     }
 
-    /// Reads the answer to [`Webinar::sessions`] of `member`, which is the registration of `id`. A
+    /// Reads the answer to [`VirtualEvent::sessions`] of `member`, which is the registration of `id`. A
     /// webinar has one session; should there ever be more, the first with a link counts.
     ///
     /// # Errors
@@ -234,9 +234,9 @@ impl<'a> From<&'a Answer> for AnswerBody<'a> {
 }
 
 /// The JSON by which an application registers `registrant` for a webinar.
-pub fn webinar_registration(registrant: &Registrant) -> Vec<u8> {
+pub fn event_registration(registrant: &Registrant) -> Vec<u8> {
     let attendee = match &registrant.details {
-        Details::Webinar(attendee) => Some(&**attendee),
+        Details::Event(attendee) => Some(&**attendee),
         Details::Everyone | Details::Organization { .. } => None,
     };
     let or =
@@ -258,7 +258,7 @@ pub fn webinar_registration(registrant: &Registrant) -> Vec<u8> {
 
 /// What a webinar says of itself. `None`: it does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WebinarAnswer {
+pub struct EventAnswer {
     /// Who may register: `everyone` or `organization`.
     pub audience: Option<String>,
     /// `draft`, `published` or `canceled`.
@@ -268,7 +268,7 @@ pub struct WebinarAnswer {
 }
 
 /// Reads the answer to a webinar's GET, bare or wrapped; `None` if it is no object.
-pub fn webinar(body: &[u8]) -> Option<WebinarAnswer> {
+pub fn about(body: &[u8]) -> Option<EventAnswer> {
     let read = serde_json::from_slice::<Value>(body).ok()?;
     let webinar = match &read["value"] {
         Value::Array(only) if only.len() == 1 => &only[0],
@@ -276,7 +276,7 @@ pub fn webinar(body: &[u8]) -> Option<WebinarAnswer> {
         _ => &read,
     };
     webinar.as_object()?;
-    Some(WebinarAnswer {
+    Some(EventAnswer {
         audience: word(&webinar["audience"]),
         status: word(&webinar["status"]),
         mails_attendees: webinar["settings"]["isAttendeeEmailNotificationEnabled"].as_bool(),
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn paths_are_the_documented_ones() {
-        let webinar = Webinar::new(WEBINAR);
+        let webinar = VirtualEvent::new(WEBINAR);
         let base = "/v1.0/solutions/virtualEvents/webinars/88b245ac-b0b2-f1aa-e34a-c81c27abdac2%40f9448ec4-804b-46af-b810-62085248da33";
         assert_eq!(webinar.show().target, base);
         assert_eq!(webinar.list().target, format!("{base}/registrations"));
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn an_accepted_post_is_told_from_a_cut_answer_and_a_gateways_page() {
         let read = |body: &str| {
-            let accepted = Webinar::read_accepted(&answer(body))?;
+            let accepted = VirtualEvent::read_accepted(&answer(body))?;
             Some(accepted.member.map(|member| (member.server_id, member.standing)))
         };
         assert_eq!(read(""), Some(None));
@@ -406,7 +406,7 @@ mod tests {
             {"id":"..","email":null,"status":"canceled"},
             {"status":"unknownFutureValue","externalRegistrationInformation":{"registrationId":""}}
         ],"@odata.nextLink":"https://graph.microsoft.com/x"}"#;
-        let page = Webinar::read_page(&answer(body)).expect("a page");
+        let page = VirtualEvent::read_page(&answer(body)).expect("a page");
         assert_eq!(page.next_link.as_deref(), Some("https://graph.microsoft.com/x"));
         let told: Vec<_> = page
             .members
@@ -435,7 +435,7 @@ mod tests {
         };
         let read = |url: &str| {
             let body = format!(r#"{{"value":[{{"joinWebUrl":{url}}}]}}"#);
-            let link = Webinar::read_link(&answer(&body), &id("A 1"), &of("A 0", "r1"));
+            let link = VirtualEvent::read_link(&answer(&body), &id("A 1"), &of("A 0", "r1"));
             link.map(|link| link.expose().to_owned())
         };
         let with = |prid: &str| {
@@ -449,9 +449,12 @@ mod tests {
         assert_eq!(read(&with("B")), Err(Some(BadLink::OtherPerson)));
         assert!(read(r#""https://teams.microsoft.com/l/meetup-join/t/0""#).is_ok());
         assert_eq!(read("null"), Err(Some(BadLink::Missing)));
-        let none = Webinar::read_link(&answer(r#"{"value":[]}"#), &id("A"), &of("A", "r1"));
+        let none = VirtualEvent::read_link(&answer(r#"{"value":[]}"#), &id("A"), &of("A", "r1"));
         assert_eq!(none.err(), Some(Some(BadLink::Missing)));
-        assert_eq!(Webinar::read_link(&answer("<p>"), &id("A"), &of("A", "r1")).err(), Some(None));
+        assert_eq!(
+            VirtualEvent::read_link(&answer("<p>"), &id("A"), &of("A", "r1")).err(),
+            Some(None)
+        );
     }
 
     fn parsed<T>(reader: fn(&[u8]) -> Option<T>, body: &Value) -> Option<T> {
@@ -483,9 +486,9 @@ mod tests {
     }
 
     fn body(fields: &Fields<'_>) -> Value {
-        let rule = Rule::Webinar(Arc::new(form()));
+        let rule = Rule::Event(Arc::new(form()));
         let registrant = Registrant::parse(fields, &rule).expect("valid");
-        serde_json::from_slice(&webinar_registration(&registrant)).expect("JSON")
+        serde_json::from_slice(&event_registration(&registrant)).expect("JSON")
     }
 
     #[test]
@@ -568,21 +571,21 @@ mod tests {
             "audience": "organization", "status": "published",
             "settings": {"isAttendeeEmailNotificationEnabled": false},
         });
-        let wanted = WebinarAnswer {
+        let wanted = EventAnswer {
             audience: Some("organization".into()),
             status: Some("published".into()),
             mails_attendees: Some(false),
         };
         for shape in [bare.clone(), json!({"value": bare}), json!({"value": [bare]})] {
-            assert_eq!(parsed(webinar, &shape), Some(wanted.clone()), "{shape}");
+            assert_eq!(parsed(about, &shape), Some(wanted.clone()), "{shape}");
         }
         let hostile = json!({"audience": "ada\u{1b}[2J", "status": 1, "settings": null});
-        assert_eq!(parsed(webinar, &hostile), Some(WebinarAnswer::default()));
+        assert_eq!(parsed(about, &hostile), Some(EventAnswer::default()));
         for none in [json!([]), json!(7), json!(null)] {
-            assert_eq!(parsed(webinar, &none), None, "{none}");
+            assert_eq!(parsed(about, &none), None, "{none}");
         }
         let two = json!({"value": [bare, bare]});
-        assert_eq!(parsed(webinar, &two), Some(WebinarAnswer::default()), "which one is not known");
+        assert_eq!(parsed(about, &two), Some(EventAnswer::default()), "which one is not known");
     }
 
     #[test]
