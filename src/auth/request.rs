@@ -2,7 +2,7 @@
 //! comes back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::StatusCode;
 use reqwest::{Client, RequestBuilder};
@@ -20,6 +20,7 @@ use super::settings::{AuthSettings, plain_tenant};
 use crate::graph::host::is_loopback;
 use crate::graph::http::{HttpError, HttpOptions, client, exchange};
 use crate::graph::transport::{Response, TransportError, TransportFailure};
+use crate::pacing::RetryAfter;
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +149,7 @@ impl TokenClient {
                 Ok(Ok(answer)) => {
                     let status = answer.status.as_u16();
                     let failure = AuthError::Unavailable { host: self.host.clone(), status };
-                    (failure, retry_after(&answer))
+                    (failure, RetryAfter::from_headers(&answer.headers).0.duration())
                 }
                 Ok(Err(TransportError { kind: TransportFailure::Untrusted(distrust), .. }))
                     if !self.heard.load(Ordering::Relaxed) =>
@@ -182,17 +183,6 @@ pub(super) fn is_passing(answer: &Response) -> bool {
         || refusal(answer).is_some_and(|refusal| {
             matches!(refusal.error, "temporarily_unavailable" | "server_error")
         })
-}
-
-/// A Retry-After in seconds, whole or decimal, or as a date by the server's own clock.
-fn retry_after(answer: &Response) -> Option<Duration> {
-    let date = |text: &str| httpdate::parse_http_date(text).ok();
-    let text = answer.header("retry-after")?.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let now = answer.header("date").and_then(date).unwrap_or_else(SystemTime::now);
-    Some(date(text)?.duration_since(now).unwrap_or_default())
 }
 
 /// What a token endpoint grants.

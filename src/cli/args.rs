@@ -6,12 +6,13 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
 use jiff::civil::Time;
+use tracing::level_filters::LevelFilter;
 
 use crate::{
     auth::Method,
     graph::host::Cloud,
     input::{Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source},
-    job::conduct::{Conduct, Limit},
+    job::conduct::{Conduct, Limit, OnUnknown},
     output::ProgressMode,
     pacing::Quota,
     parse::duration,
@@ -90,6 +91,18 @@ pub(super) struct TalkArgs {
     /// Name registrants by their ids in the log; else by their lines in the CSV alone
     #[arg(long, global = true)]
     pub(super) log_ids: bool,
+}
+
+impl TalkArgs {
+    pub(super) fn level(&self) -> LevelFilter {
+        match (self.quiet, self.verbose) {
+            (true, _) => LevelFilter::ERROR,
+            (false, 0) => LevelFilter::WARN,
+            (false, 1) => LevelFilter::INFO,
+            (false, 2) => LevelFilter::DEBUG,
+            (false, _) => LevelFilter::TRACE,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -402,7 +415,7 @@ pub(super) struct ConductArgs {
     pub(super) max_rejects: Option<Limit>,
     /// What to do about rows whose answer was lost
     #[arg(long, value_name = "WHAT", default_value = "reconcile")]
-    pub(super) on_unknown: OnUnknownArg,
+    pub(super) on_unknown: OnUnknown,
     /// How long after a lost answer the target's list is asked
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(super) settle: Duration,
@@ -413,14 +426,6 @@ pub(super) struct ConductArgs {
     /// address the row tells; for one run
     #[arg(long)]
     pub(super) trust_ids: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum OnUnknownArg {
-    /// List the target, then finish the row
-    Reconcile,
-    /// Leave it alone
-    Hold,
 }
 
 #[derive(Debug, Args)]

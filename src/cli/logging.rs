@@ -22,7 +22,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::{args::LogFormat, failure::Failure, settings::TalkSettings};
+use super::{
+    args::{LogFormat, TalkArgs},
+    failure::Failure,
+};
 use crate::{
     LOG_IDS,
     output::{Console, LogWriter},
@@ -30,8 +33,8 @@ use crate::{
 };
 
 /// Starts the logs that the options ask for.
-pub(super) fn start(talk: &TalkSettings, console: &Console) -> Result<(), Failure> {
-    let level = talk.level;
+pub(super) fn start(talk: &TalkArgs, console: &Console) -> Result<(), Failure> {
+    let level = talk.level();
     let ids = if talk.log_ids { level } else { LevelFilter::OFF };
     let ours = Targets::new().with_target("registrant_import", level).with_target(LOG_IDS, ids);
     let (writer, colours) = if let Some(path) = &talk.log_file {

@@ -11,20 +11,7 @@ use clap_mangen::{
 };
 
 use super::{failure::Failure, job_file, logging::print};
-
-/// A test holds it against the README's table.
-const EXIT_STATUS: [(&str, &str); 10] = [
-    ("0", "every row is enrolled, or left out by a filter"),
-    ("1", "a fault of the program; please report it"),
-    ("2", "wrong options, or an input that cannot be read; nothing was posted"),
-    ("3", "finished; some rows are invalid or refused: mend them in the rejects file"),
-    ("4", "finished; some rows are unknown or awaiting: run again later"),
-    ("5", "stopped early for a cause that passes, such as the network: run again"),
-    ("6", "stopped early, and running again will not help before the cause is mended"),
-    ("7", "another run holds this ledger: run again later"),
-    ("130", "interrupted; what was under way is finished and the files are written"),
-    ("143", "terminated; likewise"),
-];
+use crate::output::EXIT_CODES;
 
 const ENVIRONMENT: [(&str, &str); 10] = [
     (
@@ -138,7 +125,7 @@ fn rendered(command: &Command) -> std::io::Result<Vec<u8>> {
     man.render_options_section(&mut page)?;
     let mut roff = Roff::default();
     if is_program || name(command).ends_with("-run") {
-        list(&mut roff, "EXIT STATUS", &EXIT_STATUS);
+        list(&mut roff, "EXIT STATUS", &EXIT_CODES.map(|(code, text)| (code.to_string(), text)));
         list(&mut roff, "ENVIRONMENT", &ENVIRONMENT);
         list(&mut roff, "FILES", &FILES);
     }
@@ -148,11 +135,11 @@ fn rendered(command: &Command) -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
-fn list(roff: &mut Roff, heading: &str, entries: &[(&str, &str)]) {
+fn list(roff: &mut Roff, heading: &str, entries: &[(impl AsRef<str>, &str)]) {
     roff.control("SH", [heading]);
     for (name, text) in entries {
         roff.control("TP", []);
-        roff.text([bold(*name)]);
+        roff.text([bold(name.as_ref())]);
         roff.text([roman(*text)]);
     }
 }
@@ -181,7 +168,7 @@ mod tests {
             .filter(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
             .flat_map(|cell| cell.split(", "))
             .collect();
-        assert_eq!(told, EXIT_STATUS.map(|(code, _)| code));
+        assert_eq!(told, EXIT_CODES.map(|(code, _)| code.to_string()));
     }
 
     #[test]

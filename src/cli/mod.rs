@@ -28,9 +28,9 @@ use std::{ffi::OsString, process::ExitCode};
 use args::Cli;
 use clap::FromArgMatches;
 use failure::Failure;
-use settings::{Settings, TalkSettings};
+use settings::Settings;
 
-use crate::output::{Console, Talk};
+use crate::output::{Console, ProgressMode};
 
 /// Runs the command that `args` name, the program's own name first.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -47,7 +47,7 @@ fn obey(args: Vec<OsString>) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
         Err(job_file::Incomplete::Job(failure)) => {
-            let console = Console::new(Talk::Normal, crate::output::ProgressMode::Never);
+            let console = Console::new(false, ProgressMode::Never);
             return failure.tell(&console);
         }
     };
@@ -58,10 +58,10 @@ fn obey(args: Vec<OsString>) -> u8 {
             return 2;
         }
     };
-    let talk = TalkSettings::resolve(&cli.talk);
-    let mut console = Console::new(talk.talk, talk.progress);
-    let ready = failure::raise_open_files().and_then(|()| Settings::resolve(cli));
-    let result = ready.and_then(|settings| {
+    let Cli { command, talk } = cli;
+    let mut console = Console::new(talk.quiet, talk.progress);
+    let resolve = |()| Settings::resolve(command, talk.log_file.as_deref());
+    let result = failure::raise_open_files().and_then(resolve).and_then(|settings| {
         logging::start(&talk, &console)?;
         execute(&settings, &mut console)
     });

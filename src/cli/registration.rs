@@ -3,18 +3,17 @@
 use super::{
     failure::{Failure, runtime},
     logging::print,
-    settings::{GraphSettings, RegistrationSettings, RegistrationTask},
+    settings::{RegistrationSettings, RegistrationTask},
 };
 use crate::{
     graph::{http::Http, meeting::Meeting, target::Api, verdict::Call},
-    job::{self, client::GraphClient, preflight, stop::Stop},
+    job::{client::GraphClient, preflight, stop::Stop},
     output::harmless,
-    pacing::{Buckets, Pacer, Settings},
 };
 
 pub(super) fn registration(settings: &RegistrationSettings) -> Result<u8, Failure> {
     let said = runtime()?.block_on(async {
-        let client = connect(&settings.graph)?;
+        let client = settings.graph.client(settings.graph.tokens()?)?;
         carry_out(settings.task, &settings.meeting, &client).await
     })?;
     print(&harmless(&said));
@@ -51,19 +50,6 @@ async fn carry_out(
     }
     let id = found.id.as_deref().unwrap_or("without an id");
     Ok(format!("external registration {id}: open to {}\n", found.mode))
-}
-
-fn connect(graph: &GraphSettings) -> Result<GraphClient<Http>, Failure> {
-    let tokens = graph.tokens()?;
-    let pacer = || Pacer::new(Settings::default());
-    Ok(GraphClient::new(
-        Http::new(graph.host.clone(), &graph.http)?,
-        graph.host.clone(),
-        tokens,
-        job::start_clock(),
-        Buckets::new(pacer(), pacer()),
-        fastrand::Rng::new(),
-    ))
 }
 
 fn stopped(client: &GraphClient<Http>, stop: Option<Stop>) -> Failure {

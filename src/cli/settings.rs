@@ -5,18 +5,19 @@
 //! another. Each concern has a type of its own, and a command holds those that it needs: `status`
 //! does not fail for lack of a CSV. Resolving writes nothing and asks nobody.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap_complete::Shell;
 use jiff::{SignedDuration, Unit, Zoned, civil::Time};
-use tracing::level_filters::LevelFilter;
 use url::Url;
 
 use super::{
     args::{
-        AccountArgs, AuthArgs, CheckArgs, Cli, Command, ConductArgs, FileArgs, GraphArgs,
-        InputArgs, LedgerArgs, LogFormat, OnUnknownArg, PaceArgs, RegistrationAction, RehearseArgs,
-        RunArgs, TalkArgs, TargetArgs,
+        AccountArgs, AuthArgs, CheckArgs, Command, ConductArgs, FileArgs, GraphArgs, InputArgs,
+        LedgerArgs, PaceArgs, RegistrationAction, RehearseArgs, RunArgs, TargetArgs,
     },
     failure::Failure,
     paths::{LedgerSettings, Paths, beside, own_ledger},
@@ -26,18 +27,14 @@ use crate::{
     graph::{
         event::VirtualEvent,
         host::{Cloud, GraphHost, TrustedHosts},
-        http::HttpOptions,
+        http::{Http, HttpError, HttpOptions},
         meeting::Meeting,
         target::Target,
     },
     input::{Keep, Options, Source},
-    job::{
-        cancellation::CancelPolicy,
-        conduct::{Conduct, OnUnknown},
-    },
+    job::{self, cancellation::CancelPolicy, client::GraphClient, conduct::Conduct},
     ledger::Identity,
-    output::{ProgressMode, Talk},
-    pacing::Quota,
+    pacing::{self, Buckets, Pacer, Quota},
     registrant::Mode,
     simulator::Config,
 };
@@ -56,16 +53,6 @@ pub(super) enum Settings {
     Login(Box<GraphSettings>),
     Completions(Shell),
     Man { command: Vec<String>, folder: Option<PathBuf> },
-}
-
-/// How much is said, and where.
-pub(super) struct TalkSettings {
-    pub(super) talk: Talk,
-    pub(super) progress: ProgressMode,
-    pub(super) level: LevelFilter,
-    pub(super) log_ids: bool,
-    pub(super) log_format: LogFormat,
-    pub(super) log_file: Option<PathBuf>,
 }
 
 /// What `run` and `rehearse` have in common.
@@ -183,32 +170,13 @@ pub(super) struct FileParts {
     formula_safe: bool,
 }
 
-impl TalkSettings {
-    pub(super) fn resolve(talk: &TalkArgs) -> Self {
-        Self {
-            talk: if talk.quiet { Talk::Quiet } else { Talk::Normal },
-            progress: talk.progress,
-            level: match (talk.quiet, talk.verbose) {
-                (true, _) => LevelFilter::ERROR,
-                (false, 0) => LevelFilter::WARN,
-                (false, 1) => LevelFilter::INFO,
-                (false, 2) => LevelFilter::DEBUG,
-                (false, _) => LevelFilter::TRACE,
-            },
-            log_ids: talk.log_ids,
-            log_format: talk.log_format,
-            log_file: talk.log_file.clone(),
-        }
-    }
-}
-
 impl Settings {
     /// The settings of the command that was called. A path that is two things is told before any
     /// other fault.
-    pub(super) fn resolve(cli: Cli) -> Result<Self, Failure> {
+    pub(super) fn resolve(command: Command, log_file: Option<&Path>) -> Result<Self, Failure> {
         let mut paths = Paths::default();
-        let settings = Self::of(cli.command, &mut paths);
-        paths.log(cli.talk.log_file.as_deref());
+        let settings = Self::of(command, &mut paths);
+        paths.log(log_file);
         paths.check()?;
         settings
     }
@@ -415,10 +383,7 @@ impl ConductArgs {
         Conduct {
             strict: self.strict,
             max_rejects: self.max_rejects,
-            on_unknown: match self.on_unknown {
-                OnUnknownArg::Reconcile => OnUnknown::Reconcile,
-                OnUnknownArg::Hold => OnUnknown::Hold,
-            },
+            on_unknown: self.on_unknown,
             settle: self.settle,
             trust_ledger: self.trust_ledger,
             trust_ids: self.trust_ids,
@@ -501,6 +466,19 @@ impl GraphSettings {
         };
         paths.credentials(&sign_in);
         Ok(Self { host, http, sign_in })
+    }
+
+    /// A client for a few requests, which no ceiling binds.
+    pub(super) fn client(&self, tokens: Tokens) -> Result<GraphClient<Http>, HttpError> {
+        let pacer = || Pacer::new(pacing::Settings::default());
+        Ok(GraphClient::new(
+            Http::new(self.host.clone(), &self.http)?,
+            self.host.clone(),
+            tokens,
+            job::start_clock(),
+            Buckets::new(pacer(), pacer()),
+            fastrand::Rng::new(),
+        ))
     }
 
     pub(super) fn tokens(&self) -> Result<Tokens, Failure> {
@@ -610,7 +588,7 @@ mod tests {
     use clap::Parser as _;
     use strum::VariantArray as _;
 
-    use super::*;
+    use super::{super::args::Cli, *};
 
     fn deadline(now: &str, finish_by: Option<&str>, minutes: Option<u64>) -> String {
         let now: Zoned = format!("2026-11-21T{now}+00:00[UTC]").parse().expect("a time");

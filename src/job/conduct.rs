@@ -5,12 +5,12 @@ use std::{fmt, str::FromStr, time::Duration};
 use super::cancellation::CancelPolicy;
 
 /// `--on-unknown`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum OnUnknown {
-    /// List the target, then finish the row.
+    /// List the target, then finish the row
     #[default]
     Reconcile,
-    /// Leave rows in doubt alone.
+    /// Leave it alone
     Hold,
 }
 

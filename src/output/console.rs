@@ -39,18 +39,9 @@ fn unknown_mode(text: &str) -> String {
     format!("`{text}` is none of auto, always, never")
 }
 
-/// How much is said on standard error beside the logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Talk {
-    /// What a person wants to know.
-    Normal,
-    /// Errors only.
-    Quiet,
-}
-
 /// Standard error, shared by people's lines, the bar and the logs.
 pub struct Console {
-    talk: Talk,
+    quiet: bool,
     screen: Screen,
     style: Style,
     bar: Option<Bar>,
@@ -63,7 +54,7 @@ pub struct Console {
 /// Tells how the run stands, from any thread and at any time.
 #[derive(Clone)]
 pub struct StatusLine {
-    talk: Talk,
+    quiet: bool,
     screen: Screen,
     state: Arc<RunState>,
 }
@@ -91,7 +82,7 @@ impl StatusLine {
 
     /// Says a line to a person, unless `--quiet`.
     pub fn say(&self, text: &str) {
-        if self.talk == Talk::Normal {
+        if !self.quiet {
             self.screen.print(text);
         }
     }
@@ -110,18 +101,19 @@ enum Style {
 }
 
 impl Console {
-    /// A console that talks so much and shows progress so.
-    pub fn new(talk: Talk, mode: ProgressMode) -> Self {
-        let style = match (talk, mode) {
-            (Talk::Quiet, _) | (_, ProgressMode::Never) => Style::Silent,
-            (_, ProgressMode::Always) => Style::Bar,
-            (_, ProgressMode::Auto) if Screen::can_draw() => Style::Bar,
-            (_, ProgressMode::Auto) => Style::Plain,
+    /// A console that shows progress so; `quiet`: errors, warnings and what somebody asks for alone.
+    pub fn new(quiet: bool, mode: ProgressMode) -> Self {
+        let style = match mode {
+            _ if quiet => Style::Silent,
+            ProgressMode::Never => Style::Silent,
+            ProgressMode::Always => Style::Bar,
+            ProgressMode::Auto if Screen::can_draw() => Style::Bar,
+            ProgressMode::Auto => Style::Plain,
         };
         let screen = Screen::new(style == Style::Bar);
         Self {
-            talk,
-            teller: StatusLine { talk, screen: screen.clone(), state: Arc::default() },
+            quiet,
+            teller: StatusLine { quiet, screen: screen.clone(), state: Arc::default() },
             screen,
             style,
             bar: None,
@@ -133,7 +125,7 @@ impl Console {
 
     /// Says a line to a person, unless `--quiet`.
     pub fn say(&self, text: impl AsRef<str>) {
-        if self.talk == Talk::Normal {
+        if !self.quiet {
             self.print(text.as_ref());
         }
     }
@@ -358,7 +350,7 @@ mod tests {
                 traffic: Traffic::default(),
                 elapsed: Duration::from_secs(60),
             };
-            joined(&Console::new(Talk::Quiet, ProgressMode::Never).counters(&progress), " · ")
+            joined(&Console::new(true, ProgressMode::Never).counters(&progress), " · ")
         };
         let long = told(true, 600);
         let (before, end) = long.split_once("Graph asked to wait until ").expect("told");

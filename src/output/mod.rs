@@ -17,10 +17,10 @@ mod words;
 
 pub use atomic::{AtomicFile, FileError, probe, replaceable};
 pub use closing::Closing;
-pub use console::{Console, LogWriter, ProgressMode, StatusLine, Talk};
+pub use console::{Console, LogWriter, ProgressMode, StatusLine};
 pub use files::{Projection, ProjectionError, Rejects};
 pub use metrics::Metrics;
 pub use outcome::{Counts, Reason, Reasons, Rejected, RowOutcome};
 pub use report::Report;
-pub use summary::{Files, Summary, TargetName};
+pub use summary::{EXIT_CODES, Files, Summary, TargetName};
 pub use words::{grouped, harmless, length, rate_in_words, second_of_end, time_left, time_of_end};

@@ -16,7 +16,7 @@ use super::{
     atomic::{AtomicFile, FileError},
     closing::Closing,
     outcome::{Counts, Reasons, Rejected},
-    summary::{Summary, seconds},
+    summary::{EXIT_CODES, Summary, seconds},
     words::{grouped, rate_in_words},
 };
 use crate::{
@@ -362,16 +362,8 @@ fn figures(figures: &[(&str, String)]) -> Markup {
 }
 
 fn meaning(exit_code: u8) -> &'static str {
-    match exit_code {
-        0 => "every row is enrolled",
-        3 => "finished; some rows are invalid or refused",
-        4 => "finished; some rows are unknown or awaiting",
-        5 => "stopped early for a passing cause; run again",
-        6 => "stopped early; mend the cause before running again",
-        130 => "interrupted; run again to go on",
-        143 => "terminated; run again to go on",
-        _ => "internal fault; please report it",
-    }
+    let found = EXIT_CODES.iter().find(|(code, _)| *code == exit_code);
+    found.map_or("", |(_, meaning)| meaning)
 }
 
 fn grade(exit_code: u8) -> &'static str {

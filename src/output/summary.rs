@@ -7,6 +7,20 @@ use serde::Serialize;
 use super::outcome::Counts;
 use crate::job::{client::Traffic, stop::Stop};
 
+/// What the exit codes say. A test holds them against the README's table.
+pub const EXIT_CODES: [(u8, &str); 10] = [
+    (0, "every row is enrolled, or left out by a filter"),
+    (1, "a fault of the program; please report it"),
+    (2, "wrong options, or an input that cannot be read; nothing was posted"),
+    (3, "finished; some rows are invalid or refused: mend them in the rejects file"),
+    (4, "finished; some rows are unknown or awaiting: run again later"),
+    (5, "stopped early for a cause that passes, such as the network: run again"),
+    (6, "stopped early, and running again will not help before the cause is mended"),
+    (7, "another run holds this ledger: run again later"),
+    (130, "interrupted; what was under way is finished and the files are written"),
+    (143, "terminated; likewise"),
+];
+
 /// The target, named.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

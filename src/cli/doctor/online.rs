@@ -30,7 +30,6 @@ use crate::{
     },
     ledger::LastListing,
     output::harmless,
-    pacing::{Buckets, Pacer, Settings},
     registrant::{Form, Mode, Rule},
 };
 
@@ -108,20 +107,7 @@ async fn online(
         findings.mend("registration", Stop::Unusable(sentence));
         return;
     }
-    let transport = match Http::new(graph.host.clone(), &graph.http) {
-        Ok(transport) => transport,
-        Err(error) => return findings.mend("registration", error),
-    };
-    let pacer = || Pacer::new(Settings::default());
-    let buckets = Buckets::new(pacer(), pacer());
-    let client = GraphClient::new(
-        transport,
-        graph.host.clone(),
-        tokens,
-        job::start_clock(),
-        buckets,
-        fastrand::Rng::new(),
-    );
+    let Some(client) = findings.check("registration", graph.client(tokens)) else { return };
     match target {
         Target::Meeting(meeting) => {
             let found = registration(settings.enable, &client, meeting, findings).await;
