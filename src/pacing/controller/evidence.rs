@@ -103,7 +103,9 @@ impl Evidence {
         // Of a burst that went at once, chance may refuse the last ones: all of it counts here.
         let around = flow.count(event.sent - 0.05 * trip, event.last);
         let burst = refusals >= 2.0 && refusals > around;
-        let limit = burst || self.agreed >= 2 || self.starved >= 2;
+        // Where nothing was accepted before there is nothing to measure a limit by: the waits alone count.
+        let measurable = flow.count(0.0, event.at) > 0.0;
+        let limit = measurable && (burst || self.agreed >= 2 || self.starved >= 2);
         if limit { Finding::Limit } else { Finding::Unclear }
     }
 }

@@ -121,7 +121,9 @@ impl Pace {
             return;
         }
         let gap = 1.0 / self.rate;
-        self.next = (self.next + gap).max(now + gap - (gap / 2.0).min(CATCH_UP));
+        // No later than a gap from now, where it went ahead of its slot: the pace may have grown since.
+        let early = now + gap - (gap / 2.0).min(CATCH_UP);
+        self.next = (self.next + gap).clamp(early, now + gap);
     }
 
     /// A call was accepted: the pace grows.

@@ -354,9 +354,12 @@ proptest! {
         let (clean, _, rest, _) = run(&[]);
         let (time, waits, rest_after, learnt) = run(&refusals);
         prop_assert!(rest_after <= rest + 0.3, "{rest_after} after {rest}");
+        // Of the last call of a burst nothing tells that it was chance: its round is gone through once
+        // more. Where the very call that then asks is refused by chance, too, that is a window by two
+        // witnesses, until 300 calls went by it.
         #[expect(clippy::cast_precision_loss, reason = "a few")]
-        let round_trips = 0.6 * refusals.len() as f64;
-        prop_assert!(time <= clean + 1.01 * waits + round_trips, "{time} after {clean}, {waits}");
+        let rounds = 6.0 * waits + 2.0 * refusals.len() as f64;
+        prop_assert!(time <= clean + rounds, "{time} after {clean}, {waits}");
         prop_assert_eq!(learnt, None);
     }
 
