@@ -77,6 +77,13 @@ impl Announcer {
         if let Some(again) = plan.again.filter(|_| matches!(plan.rule, Rule::Meeting(_))) {
             console.warn(again_warning(again));
         }
+        if counts.otherwise > 0 {
+            let whose = if counts.otherwise == 1 { "person's" } else { "people's" };
+            console.warn(format!(
+                "{} {whose} details differ from what Teams has (name, answers, language or time zone); their links stay as they are, for Teams takes no change of a registration",
+                grouped(counts.otherwise)
+            ));
+        }
         if counts.not_sent > 0 {
             console.warn(format!(
                 "{} rows hold a tenantId or userId; a meeting for everyone takes the id alone, so they are not sent",

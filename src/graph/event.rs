@@ -20,17 +20,9 @@ use super::{
     wire::{ListPage, Member, MemberStanding, WirePage, encode, is_word},
 };
 use crate::registrant::{
-    Answer, AnswerInput, AnswerValue, Attendee, BadLink, Details, JoinLink, Question, Registrant,
-    RegistrantId,
+    Answer, AnswerInput, AnswerValue, Attendee, BadLink, DEFAULT_LANGUAGE, DEFAULT_TIMEZONE,
+    Details, JoinLink, Question, Registrant, RegistrantId,
 };
-
-/// The time zone that is sent where neither the list nor a setting names one: the reference requires
-/// `preferredTimezone`. UTC is the one zone whose Windows name every system knows.
-pub const DEFAULT_TIMEZONE: &str = "UTC";
-
-/// The language that is sent where neither the list nor a setting names one: the reference requires
-/// `preferredLanguage`, and writes `en-us` in all of its examples.
-pub const DEFAULT_LANGUAGE: &str = "en-us";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualEvent {

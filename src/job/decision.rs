@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::{
     input::{Clashes, RowLine, row_line},
     ledger::{Entry, Over, State, changed_fields},
-    registrant::Rule,
+    registrant::{EMAIL, PersonFingerprint, Rule},
 };
 
 /// What is to be done about a row, or why nothing is. Small, for there is one of each row.
@@ -34,6 +34,8 @@ pub enum Action {
     Adopt,
     /// Enrolled in an earlier run; its link is in the ledger.
     Already,
+    /// The same, and the person's details differ from what the target has.
+    AlreadyOtherwise,
     /// The result of its POST was never learnt: the target's list tells.
     Reconcile,
     /// On the webinar by an earlier run, no link yet: look again.
@@ -45,7 +47,7 @@ pub enum Action {
 /// Why nothing is sent of a row that could be enrolled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It was enrolled with other fields than the row has now.
+    /// It was enrolled with another address, tenant or user than the row has now.
     Changed,
     /// Its id was enrolled for somebody else than the row tells.
     OtherPerson(IdentityMismatch),
@@ -99,7 +101,9 @@ impl Decision {
     /// Whether the target holds the row's id, or may, by this ledger's doing.
     pub(super) fn is_held(&self) -> bool {
         match self.action {
-            Action::Already | Action::Reconcile | Action::FetchLink => true,
+            Action::Already | Action::AlreadyOtherwise | Action::Reconcile | Action::FetchLink => {
+                true
+            }
             Action::Refuse(refused) => !matches!(refused, Refused::Foreign | Refused::Gone),
             _ => false,
         }
@@ -114,8 +118,8 @@ impl Decision {
 }
 
 /// What is to be done about a row that can be enrolled: the one table, of where the ledger has it, what
-/// the target's list says, and whether the row was `changed` since it was sent.
-pub fn decide(entry: Option<&Entry>, word: ListWord, changed: bool) -> Action {
+/// the target's list says, and in what the row differs from what was sent.
+pub fn decide(entry: Option<&Entry>, word: ListWord, difference: Difference) -> Action {
     let state = entry.map_or(State::Ready, |entry| entry.state);
     match (state, word) {
         (State::Ready | State::Refused, ListWord::Nothing) => Action::Enrol,
@@ -128,8 +132,11 @@ pub fn decide(entry: Option<&Entry>, word: ListWord, changed: bool) -> Action {
         | (State::Gone, ListWord::Nothing) => Action::Refuse(Refused::Gone),
         (State::Awaiting, ListWord::Nothing | ListWord::Stands)
         | (State::Gone, ListWord::Stands) => Action::FetchLink,
-        (State::Enrolled, _) if changed => Action::Refuse(Refused::Changed),
-        (State::Enrolled, _) => Action::Already,
+        (State::Enrolled, _) => match difference {
+            Difference::None => Action::Already,
+            Difference::Details => Action::AlreadyOtherwise,
+            Difference::Identity => Action::Refuse(Refused::Changed),
+        },
     }
 }
 
@@ -145,9 +152,40 @@ pub fn ended(entry: &Entry, word: ListWord) -> Option<Over> {
     }
 }
 
-/// The fields in which a row differs from what was sent of it; `text` is what is sent now.
-pub fn changed_since<'a>(entry: &'a Entry, text: &'a str, rule: &Rule) -> Vec<&'a str> {
-    let mut changed = changed_fields(&entry.sent, text);
+/// In what a row differs from what was sent of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// In nothing.
+    None,
+    /// In what says nothing against its being the same person: a name, an answer, a language.
+    Details,
+    /// In what the target tells people by: a webinar's address, a meeting's tenant or user.
+    Identity,
+}
+
+impl Difference {
+    /// What it comes to that these fields differ.
+    pub fn of(fields: &[String], rule: &Rule) -> Self {
+        match rule {
+            _ if fields.is_empty() => Self::None,
+            Rule::Event(_) if fields.iter().all(|name| name != EMAIL) => Self::Details,
+            _ => Self::Identity,
+        }
+    }
+}
+
+/// The fields in which a row differs from what was sent of it; `sent` is what is sent now, `person`
+/// whom the row tells.
+pub fn changed_since(
+    entry: &Entry,
+    sent: &str,
+    person: PersonFingerprint,
+    rule: &Rule,
+) -> Vec<String> {
+    let mut changed = changed_fields(&entry.sent, sent);
+    // Earlier programs did not bring addresses into one form, but their fingerprints.
+    let same_address = person.email != 0 && person.email == entry.person.email;
+    changed.retain(|name| !(same_address && name == EMAIL));
     // Without the webinar's form its answers cannot be read.
     changed.retain(|name| rule.knows_answers() || !name.starts_with("answer:"));
     changed
@@ -168,7 +206,7 @@ pub enum IdentityMismatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ledger::Seq, registrant::PersonFingerprint};
+    use crate::ledger::Seq;
 
     #[test]
     fn a_million_decisions_fit_the_memory() {
@@ -216,11 +254,43 @@ mod tests {
                 ListWord::Over(OVER),
             ];
             for (word, wanted) in words.into_iter().zip(wanted) {
-                assert_eq!(decide(entry.as_ref(), word, false), wanted, "{state:?} {word:?}");
-                let refused = if wanted == Already { Refuse(Refused::Changed) } else { wanted };
-                assert_eq!(decide(entry.as_ref(), word, true), refused, "{state:?} {word:?}");
+                for (difference, enrolled) in [
+                    (Difference::None, Already),
+                    (Difference::Details, Action::AlreadyOtherwise),
+                    (Difference::Identity, Refuse(Refused::Changed)),
+                ] {
+                    let wanted = if wanted == Already { enrolled } else { wanted };
+                    let decided = decide(entry.as_ref(), word, difference);
+                    assert_eq!(decided, wanted, "{state:?} {word:?} {difference:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn an_earlier_programs_address_is_known_by_its_fingerprint() {
+        let (ada, eve) =
+            (PersonFingerprint { email: 1, name: 7 }, PersonFingerprint { email: 2, name: 7 });
+        let entry = Entry { sent: "email=0".into(), person: ada, ..entry(State::Enrolled) };
+        let changed = |sent: &str, person, rule: &Rule| {
+            Difference::of(&changed_since(&entry, sent, person, rule), rule)
+        };
+        let now = crate::ledger::sent_digest;
+        let fields = crate::registrant::Fields {
+            id: Some("a"),
+            first_name: Some("Ada"),
+            last_name: Some("Byron"),
+            email: Some("a@x.org"),
+            ..Default::default()
+        };
+        let row = crate::registrant::Registrant::parse(&fields, &Rule::event()).expect("valid");
+        assert_eq!(changed(&now(&row), ada, &Rule::event()), Difference::Details);
+        assert_eq!(changed(&now(&row), eve, &Rule::event()), Difference::Identity);
+        assert_eq!(
+            changed(&now(&row), PersonFingerprint::UNKNOWN, &Rule::event()),
+            Difference::Identity
+        );
+        assert_eq!(changed("email=0", eve, &Rule::event()), Difference::None);
     }
 
     #[test]

@@ -30,10 +30,10 @@ use crate::{
 };
 
 /// So many rows are no accident, and no list is shorter for which ids may seem to have moved.
-const MANY: u64 = 10;
+pub(super) const MANY: u64 = 10;
 
 /// One row in so many is a large share of a list.
-const LARGE_SHARE: u64 = 5;
+pub(super) const LARGE_SHARE: u64 = 5;
 
 /// How badly a row fits what the ledger has of its id: whether other fields were sent, how many halves
 /// of the fingerprint differ, how many are not the same.
@@ -247,6 +247,21 @@ pub enum IdsMoved {
         /// The column(s) that the ids are taken from.
         column: String,
     },
+    /// Ids that are enrolled have another address, tenant or user now.
+    OtherField {
+        /// So many people.
+        people: u64,
+        /// Of so many rows.
+        of: u64,
+        /// The line of the first one.
+        first: u64,
+        /// The field that most of them have another value of.
+        field: String,
+        /// The column that it is taken from.
+        from: String,
+        /// The column(s) that the ids are taken from.
+        column: String,
+    },
     /// People who are enrolled have new ids.
     NewIds {
         /// So many rows.
@@ -277,6 +292,10 @@ impl fmt::Display for IdsMoved {
                     "; nothing was posted and the files are as they were, for these people would get each other's links. Take ids that stay with a person (--map id=COLUMN; a row's number does not); if they are the same people, run once with --trust-ids",
                 )
             }
+            Self::OtherField { people, of, first, field, from, column } => write!(
+                f,
+                "`{from}` gives {people} of {of} rows another {field} than their ids in `{column}` were enrolled with (the first is line {first}); nothing was posted and the files are as they were. Take the former column (--map {field}=COLUMN, --map id=COLUMN); where so many have really changed, run with --trust-ids, which refuses each of them by itself"
+            ),
             Self::NewIds { rows, of, known, first, column } => {
                 let known = if *known == 0 { "none".to_owned() } else { format!("only {known}") };
                 write!(

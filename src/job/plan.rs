@@ -8,15 +8,20 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    decision::{Action, Decision, Refused, changed_since, decide, ended},
-    identity::{IdsMoved, KnownPerson, Misfit, People, PeopleList},
+    decision::{Action, Decision, Difference, Refused, changed_since, decide, ended},
+    identity::{IdsMoved, KnownPerson, LARGE_SHARE, MANY, Misfit, People, PeopleList},
     remote::{RemoteIndex, RemoteMatch},
     row::Work,
 };
 use crate::{
-    input::{Clashes, IdTrap, InputError, Row, RowCheck, RowLine, Rows, Snapshot, Validator},
-    ledger::{Entry, Ledger, LedgerError, LookUps, Over, Seq, sent_digest},
-    registrant::{Field, FingerprintKey, Fingerprinter, Mode, PersonFingerprint, Registrant, Rule},
+    input::{
+        Clashes, IdTrap, InputError, Row, RowCheck, RowLine, Rows, Snapshot, Validator, parse_row,
+    },
+    ledger::{Entry, Ledger, LedgerError, LookUps, Over, Seq, State, sent_digest},
+    registrant::{
+        Fault, FaultCode, Field, FingerprintKey, Fingerprinter, Mode, PersonFingerprint,
+        Registrant, RegistrantId, Rule,
+    },
 };
 
 /// A fault of the input or the ledger that ends the run before anything is posted.
@@ -54,11 +59,17 @@ pub struct PlanCounts {
     pub held: u64,
     /// Rows enrolled in an earlier run.
     pub already: u64,
+    /// Of these, rows whose details differ from what the target has.
+    pub otherwise: u64,
+    /// People whom this ledger enrolled and no row names.
+    pub missing: u64,
+    /// Rows that are invalid for want of an answer.
+    pub unanswered: u64,
     /// Rows in doubt since an earlier run.
     pub in_doubt: u64,
     /// Rows that the webinar took in an earlier run, and whose links were not had yet.
     pub awaiting: u64,
-    /// Rows whose fields have changed since they were enrolled.
+    /// Rows with another address, tenant or user than they were enrolled with.
     pub changed: u64,
     /// Rows that tell another person than the one whom their id was enrolled for.
     pub strangers: u64,
@@ -126,7 +137,9 @@ impl Plan {
             awaiting: Vec::new(),
             listed: HashSet::new(),
             ended: Vec::new(),
-            not_sent: 0,
+            named: Vec::new(),
+            changed: BTreeMap::new(),
+            counts: PlanCounts::default(),
         };
         let trap = pass.read(input, ledger)?;
         pass.settle_ids();
@@ -137,7 +150,14 @@ impl Plan {
         remote.mark_taken(|id| -> Result<bool, LedgerError> {
             Ok(listed.contains(id.as_str()) || ledger.find(id)?.is_some())
         })?;
-        let Pass { mut rows, people, in_doubt, awaiting, ended, not_sent, .. } = pass;
+        let Pass {
+            mut rows, people, in_doubt, awaiting, ended, named, changed, mut counts, ..
+        } = pass;
+        ledger.for_each_own(|seq| counts.missing += u64::from(!is_named(&named, seq)))?;
+        if input.detected().rejects {
+            // The others' rows stand in the list that it was made from.
+            counts.missing = 0;
+        }
         let mut again = None;
         if !trust_ids {
             let (email, name) = input.tells_people();
@@ -158,7 +178,7 @@ impl Plan {
         let in_doubt = in_doubt.into_iter().filter(|it| stands(it.0, Action::Reconcile));
         let awaiting = awaiting.into_iter().filter(|it| stands(it.0, Action::FetchLink));
         let mut plan = Self {
-            counts: PlanCounts { not_sent, ..PlanCounts::default() },
+            counts,
             trap,
             again,
             remote,
@@ -171,6 +191,9 @@ impl Plan {
             key,
         };
         plan.count();
+        if !trust_ids && !input.detected().rejects {
+            plan.hold_changed(input, &changed)?;
+        }
         Ok(plan)
     }
 
@@ -209,6 +232,38 @@ impl Plan {
         }
     }
 
+    /// In what a row is not the person whom it was enrolled for; empty where its details alone differ.
+    pub fn changed_identity(&self, row: &Row, entry: &Entry) -> Vec<String> {
+        let Some(registrant) = parse_again(row, &self.rule) else { return Vec::new() };
+        let person = row.mark(&mut Fingerprinter::new(self.key));
+        let changed = changed_since(entry, &sent_digest(&registrant), person, &self.rule);
+        match Difference::of(&changed, &self.rule) {
+            Difference::Identity => changed,
+            Difference::None | Difference::Details => Vec::new(),
+        }
+    }
+
+    /// Holds it against the list that many people changed what the target knows them by: then a column
+    /// is another one, rather than they. `fields`: how many rows have another value of which.
+    fn hold_changed(
+        &self,
+        input: &Snapshot,
+        fields: &BTreeMap<String, u64>,
+    ) -> Result<(), IdsMoved> {
+        let PlanCounts { changed: people, read, excluded, .. } = self.counts;
+        let (of, is_changed) = (read - excluded, Action::Refuse(Refused::Changed));
+        if people < MANY || people * LARGE_SHARE < of {
+            return Ok(());
+        }
+        let commonest = fields.iter().max_by_key(|(_, count)| **count);
+        let field = commonest.map_or(String::new(), |(name, _)| name.clone());
+        let shown = |field: &Field| input.mapping().shown(field);
+        let from = field.parse().map_or(String::new(), |field| shown(&field));
+        let first = self.rows.iter().find(|row| row.action == is_changed);
+        let first = first.map_or(0, Decision::line);
+        Err(IdsMoved::OtherField { people, of, first, field, from, column: shown(&Field::Id) })
+    }
+
     fn count(&mut self) {
         let mut counts = PlanCounts { read: self.rows.len() as u64, ..self.counts };
         for (nth, row) in self.rows.iter().enumerate() {
@@ -225,6 +280,10 @@ impl Plan {
                 Action::Enrol => &mut counts.to_post,
                 Action::Adopt => &mut counts.held,
                 Action::Already => &mut counts.already,
+                Action::AlreadyOtherwise => {
+                    counts.otherwise += 1;
+                    &mut counts.already
+                }
                 Action::Reconcile => &mut counts.in_doubt,
                 Action::FetchLink => &mut counts.awaiting,
                 Action::Refuse(Refused::Changed) => &mut counts.changed,
@@ -236,6 +295,24 @@ impl Plan {
         }
         self.counts = counts;
     }
+}
+
+/// What a row is by itself, read after its decision; also where its answers do not fit the form.
+fn parse_again(row: &Row, rule: &Rule) -> Option<Registrant> {
+    parse_row(row, rule).or_else(|faults| without_answers(row, &faults, rule).ok_or(faults)).ok()
+}
+
+/// Who a row is to somebody who was enrolled before: what a form asks more than it did then, it asks of
+/// new people only.
+fn without_answers(row: &Row, faults: &[Fault], rule: &Rule) -> Option<Registrant> {
+    let of_an_answer =
+        |fault: &Fault| matches!(fault.code, FaultCode::MissingAnswer | FaultCode::BadAnswer);
+    let parsed = || parse_row(row, &rule.without_questions()).ok();
+    faults.iter().all(of_an_answer).then(parsed)?
+}
+
+fn is_named(named: &[bool], seq: Seq) -> bool {
+    usize::try_from(seq.number()).ok().and_then(|at| named.get(at)).copied().unwrap_or(false)
 }
 
 /// The place of the row that begins in this line.
@@ -277,7 +354,12 @@ struct Pass<'a> {
     listed: HashSet<String>,
     /// Whose registrations have come to their end.
     ended: Vec<(Seq, Over)>,
-    not_sent: u64,
+    /// By their numbers: the registrants whom a row names, also one that is left out or invalid.
+    named: Vec<bool>,
+    /// How many rows have another value of which of the fields that the target knows people by.
+    changed: BTreeMap<String, u64>,
+    /// What later counting cannot tell.
+    counts: PlanCounts,
 }
 
 impl Pass<'_> {
@@ -288,6 +370,12 @@ impl Pass<'_> {
         while rows.read(&mut row)? {
             let check = validator.check(&row);
             let decision = self.decide(&row, check, &mut look_ups)?;
+            if matches!(decision.action, Action::Excluded | Action::Invalid(_))
+                && let Ok(id) = RegistrantId::parse(row.fields().id.unwrap_or_default())
+                && let Some(entry) = look_ups.find(&id)?
+            {
+                self.name(entry.seq);
+            }
             self.rows.push(decision);
             if let Some(id) = row.fields().id.filter(|id| self.remote.has_posted(id)) {
                 self.listed.insert(id.to_owned());
@@ -306,7 +394,13 @@ impl Pass<'_> {
         let plain = |action| Decision::new(row.line(), None, action);
         let Some(check) = check else { return Ok(plain(Action::Excluded)) };
         let RowCheck { registrant, clashes, repeats, fingerprint } = check;
-        let Ok(registrant) = registrant else { return Ok(plain(Action::Invalid(clashes))) };
+        let (registrant, faults) = match registrant {
+            Ok(registrant) => (registrant, Vec::new()),
+            Err(faults) => match without_answers(row, &faults, self.rule) {
+                Some(registrant) => (registrant, faults),
+                None => return Ok(plain(Action::Invalid(clashes))),
+            },
+        };
         if clashes == Clashes::default() {
             self.count_not_sent(row);
         }
@@ -314,20 +408,36 @@ impl Pass<'_> {
             return Ok(plain(Action::Shares(first)));
         }
         let entry = look_ups.find(&registrant.id)?;
+        let held =
+            |entry: &Entry| matches!(entry.state, State::Enrolled | State::Awaiting | State::Gone);
+        if !faults.is_empty() && !entry.as_ref().is_some_and(held) {
+            let missing = faults.iter().any(|fault| fault.code == FaultCode::MissingAnswer);
+            self.counts.unanswered += u64::from(missing);
+            return Ok(plain(Action::Invalid(clashes)));
+        }
         if clashes.id.is_some() && entry.is_none() {
             return Ok(plain(Action::Invalid(clashes)));
+        }
+        if let Some(entry) = &entry {
+            self.name(entry.seq);
         }
         let nth = self.rows.len();
         let known = entry.is_some() || self.people.ledger_knows;
         let person =
             if known { row.mark(&mut self.fingerprinter) } else { PersonFingerprint::UNKNOWN };
         let sent = if entry.is_some() { sent_digest(&registrant) } else { String::new() };
-        let changed =
-            entry.as_ref().is_some_and(|it| !changed_since(it, &sent, self.rule).is_empty());
+        let fields = entry.as_ref().map(|it| changed_since(it, &sent, person, self.rule));
+        let difference = Difference::of(fields.as_deref().unwrap_or_default(), self.rule);
+        let changed = difference == Difference::Identity;
         let known_person =
             entry.as_ref().and_then(|entry| KnownPerson::of(nth, entry, person, changed));
         let word = self.remote.word(&registrant, entry.as_ref());
-        let action = decide(entry.as_ref(), word, changed);
+        let action = decide(entry.as_ref(), word, difference);
+        if action == Action::Refuse(Refused::Changed) {
+            for field in fields.unwrap_or_default() {
+                *self.changed.entry(field).or_default() += 1;
+            }
+        }
         let over = entry.as_ref().and_then(|entry| Some((entry.seq, ended(entry, word)?)));
         self.ended.extend(over);
         let decision = Decision::new(row.line(), entry.as_ref(), action);
@@ -368,11 +478,19 @@ impl Pass<'_> {
         }
     }
 
+    fn name(&mut self, seq: Seq) {
+        let Ok(at) = usize::try_from(seq.number()) else { return };
+        if self.named.len() <= at {
+            self.named.resize(at + 1, false);
+        }
+        self.named[at] = true;
+    }
+
     fn count_not_sent(&mut self, row: &Row) {
         if self.may_hold_more {
             let fields = row.fields();
             let filled = |cell: Option<&str>| cell.is_some_and(|text| !text.trim().is_empty());
-            self.not_sent += u64::from(filled(fields.tenant_id) || filled(fields.user_id));
+            self.counts.not_sent += u64::from(filled(fields.tenant_id) || filled(fields.user_id));
         }
     }
 
@@ -471,7 +589,7 @@ impl PlannedRows<'_> {
             };
             self.left -= 1;
             // The copy of the input has not changed, so a row that was valid still is.
-            if let Ok(registrant) = Registrant::parse(&self.row.fields(), &self.plan.rule) {
+            if let Some(registrant) = parse_again(&self.row, &self.plan.rule) {
                 let sent = sent_digest(&registrant);
                 let shown = self.plan.remote.of(&registrant).filter(|_| adopt);
                 let person = self.row.mark(&mut self.fingerprinter);

@@ -24,7 +24,7 @@ use crate::{
     input::{InputError, Snapshot},
     ledger::{Ledger, LedgerError, LedgerWriter, RunEnd},
     pacing::{Bucket, Learnt, Pacer, Settings},
-    registrant::{Mode, Rule},
+    registrant::{FormFault, Mode, Rule},
 };
 
 /// Fewer people than this may have been removed one by one, however large a part of the ledger they are.
@@ -187,15 +187,23 @@ impl<T: Transport> Import<'_, T> {
         ended.ruled = Some((ruling.rule.clone(), ruling.mode));
         tell(Event::Ruled(&ruling));
         self.input.require(&ruling.rule)?;
-        if let Rule::Event(form) = &ruling.rule {
-            self.input.suits(form)?;
-        }
+        let unanswered = match &ruling.rule {
+            Rule::Event(form) => match self.input.suits(form) {
+                Err(error @ InputError::Form(FormFault::Unanswered { .. })) => Some(error),
+                other => other.map(|()| None)?,
+            },
+            Rule::Meeting(_) => None,
+        };
         let remote = self.list(ledger, &ruling).await?;
         let held = remote.holding();
         let trust_ids = self.conduct.trust_ids;
         let mut plan = Plan::of(self.input, ruling.rule.clone(), ledger, remote, trust_ids)?;
         if let Some(trap) = plan.trap.take() {
             return Err(JobError::Trap(trap).into());
+        }
+        // A question that was added later is asked of new people only.
+        if let Some(error) = unanswered.filter(|_| plan.counts.unanswered > 0) {
+            return Err(error.into());
         }
         ledger.store_fingerprints(&plan.learnt)?;
         let now = self.client.clock.stamp(self.client.clock.now());

@@ -1,10 +1,15 @@
 //! What the ledger holds of a registrant, and what is written to it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::LedgerError;
-use crate::registrant::{JoinLink, PersonFingerprint, Registrant, RegistrantId};
+use crate::registrant::{
+    DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, EMAIL, JoinLink, PersonFingerprint, Registrant,
+    RegistrantId,
+};
 
 /// The run of whoever was enrolled by other means: `already`, from the first run on.
 pub(super) const BEFORE_ALL_RUNS: i64 = 0;
@@ -359,24 +364,28 @@ pub(super) fn first_bits(hash: Sha256) -> u64 {
 }
 
 /// The names of the fields in which two digests differ.
-pub fn changed_fields<'a>(before: &'a str, now: &'a str) -> Vec<&'a str> {
+pub fn changed_fields(before: &str, now: &str) -> Vec<String> {
     if before == now {
         return Vec::new();
     }
-    let split = |text: &'a str| {
-        text.split(';').filter_map(|part| part.rsplit_once('=')).collect::<Vec<_>>()
+    let split = |text: &str| {
+        let fields = text.split(';').filter_map(|part| part.rsplit_once('='));
+        fields
+            .map(|(name, digest)| (name.to_owned(), digest.to_owned()))
+            .collect::<BTreeMap<_, _>>()
     };
-    let (before, now) = (split(before), split(now));
-    let mut changed: Vec<&str> = Vec::new();
-    for (name, _) in before.iter().filter(|field| !now.contains(field)) {
-        changed.push(name);
-    }
-    for (name, _) in now.iter().filter(|field| !before.contains(field)) {
-        if !changed.contains(name) {
-            changed.push(name);
+    let (mut before, now) = (split(before), split(now));
+    // The programs that made ledgers of versions 1 and 2 did not write down what is sent by default.
+    if before.contains_key(EMAIL) {
+        for (name, default) in
+            [("preferredLanguage", DEFAULT_LANGUAGE), ("preferredTimezone", DEFAULT_TIMEZONE)]
+        {
+            let digest = || short_digest(default.as_bytes());
+            before.entry(name.to_owned()).or_insert_with(digest);
         }
     }
-    changed
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    names.into_iter().filter(|&name| before.get(name) != now.get(name)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -406,6 +415,28 @@ mod tests {
         assert_eq!(changed_fields(&one, ""), ["tenantId", "userId"]);
         assert!(changed_fields(&one, &one).is_empty());
         assert!(!one.contains("cc515404"));
+    }
+
+    #[test]
+    fn what_an_earlier_program_did_not_write_down_is_the_default_that_it_sent() {
+        let with = |timezone: Option<&str>| {
+            let fields = Fields {
+                id: Some("a"),
+                first_name: Some("Ada"),
+                last_name: Some("Byron"),
+                email: Some("Ada@X.org"),
+                preferred_timezone: timezone,
+                ..Fields::default()
+            };
+            sent_digest(&Registrant::parse(&fields, &Rule::event()).expect("valid"))
+        };
+        let digest = |text: &str| short_digest(text.as_bytes());
+        let (ada, byron) = (digest("Ada"), digest("Byron"));
+        let before = |email| format!("firstName={ada};lastName={byron};email={}", digest(email));
+        assert_eq!(with(None), with(Some("UTC")));
+        assert!(changed_fields(&before("ada@x.org"), &with(None)).is_empty());
+        assert_eq!(changed_fields(&before("ada@x.org"), &with(Some("GMT"))), ["preferredTimezone"]);
+        assert_eq!(changed_fields(&before("Ada@X.org"), &with(None)), ["email"]);
     }
 
     #[test]

@@ -69,6 +69,13 @@ impl Closing<'_> {
             let line = format!("{:>9}  {name:<13}  {note}", grouped(number));
             writeln!(f, "{}", line.trim_end())?;
         }
+        let beside = beside_rows(&self.summary.counts);
+        if !beside.is_empty() {
+            writeln!(f)?;
+        }
+        for sentence in beside {
+            writeln!(f, "{sentence}")?;
+        }
         writeln!(f)
     }
 
@@ -151,6 +158,27 @@ impl Closing<'_> {
         }
         next
     }
+}
+
+/// What the counts of rows do not show, in sentences without a full stop.
+pub(super) fn beside_rows(counts: &Counts) -> Vec<String> {
+    let changed = match counts.changed {
+        0 => None,
+        1 => Some("1 person's details differ from what Teams has; the link stays".to_owned()),
+        many => Some(format!(
+            "{} people's details differ from what Teams has; their links stay",
+            grouped(many)
+        )),
+    };
+    let missing = match counts.missing {
+        0 => None,
+        1 => Some("1 person is no longer in the list, and still registered".to_owned()),
+        many => Some(format!(
+            "{} people are no longer in the list, and still registered",
+            grouped(many)
+        )),
+    };
+    changed.into_iter().chain(missing).collect()
 }
 
 /// What the next run has to do, where it has anything to do.

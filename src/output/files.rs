@@ -12,10 +12,10 @@ use super::{
 use crate::{
     input::{ENROLLED_COLUMNS, Header, InputError, Row, Snapshot, parse_row},
     job::{
-        decision::{Action, Decision, changed_since},
+        decision::{Action, Decision},
         plan::Plan,
     },
-    ledger::{Entry, Ledger, LedgerError, sent_digest},
+    ledger::{Entry, Ledger, LedgerError},
     registrant::{Fault, RegistrantId},
 };
 
@@ -63,7 +63,9 @@ impl Projection<'_> {
     ) -> Result<(Counts, Reasons), ProjectionError> {
         let mut enrolled = EnrolledFile::begin(enrolled, self.input, self.formula_safe)?;
         let mut rejects = Rejects::begin(rejects, self.input.header(), self.formula_safe)?;
-        let (mut counts, mut reasons) = (Counts::default(), Reasons::default());
+        let missing = self.plan.counts.missing;
+        let mut counts = Counts { missing, ..Counts::default() };
+        let mut reasons = Reasons::default();
         let run = RunSoFar {
             number: self.ledger.run()?,
             stopped: self.stopped.as_ref(),
@@ -86,7 +88,7 @@ impl Projection<'_> {
             counts.count(&end);
             match &end {
                 RowOutcome::Excluded => {}
-                RowOutcome::Enrolled { already, link, registrant_id } => {
+                RowOutcome::Enrolled { already, link, registrant_id, .. } => {
                     let status = if *already { "already" } else { "enrolled" };
                     let own = registrant_id.unwrap_or_default();
                     enrolled.row([id, link.expose(), own, status].into_iter().chain(row.kept()))?;
@@ -102,8 +104,8 @@ impl Projection<'_> {
         Ok((counts, reasons))
     }
 
-    /// What only few rows have to tell: the faults of an invalid one, and the fields in which one
-    /// differs from what was sent of it. Rows that this run has sent have been sent as they are.
+    /// What only few rows have to tell: the faults of an invalid one, and in what one is not the person
+    /// whom it was enrolled for. Rows that this run has sent have been sent as they are.
     fn in_detail(
         &self,
         row: &Row,
@@ -118,11 +120,7 @@ impl Projection<'_> {
                 faults = clashes.added_to(own, row);
             }
             (Action::Refuse(_) | Action::Reconcile | Action::FetchLink, Some(entry)) => {
-                if let Ok(registrant) = parse_row(row, rule) {
-                    let sent = sent_digest(&registrant);
-                    let names = changed_since(entry, &sent, rule);
-                    changed = names.into_iter().map(str::to_owned).collect();
-                }
+                changed = self.plan.changed_identity(row, entry);
             }
             _ => {}
         }

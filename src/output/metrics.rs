@@ -65,11 +65,7 @@ impl Metrics<'_> {
         text.gauge("last_run_rows_read", "Rows of the input.", summary.counts.read);
         text.family("last_run_rows", "Rows by where they ended; every row ends in one.");
         let rows = [
-            (
-                "enrolled",
-                summary.counts.enrolled - summary.counts.already.min(summary.counts.enrolled),
-            ),
-            ("already", summary.counts.already),
+            ("enrolled", summary.counts.enrolled),
             ("invalid", summary.counts.invalid),
             ("refused", summary.counts.refused),
             ("unknown", summary.counts.unknown),
@@ -80,6 +76,12 @@ impl Metrics<'_> {
         for (outcome, number) in rows {
             text.labelled("last_run_rows", &[("outcome", outcome)], number);
         }
+        let already = "Of the enrolled rows, those of earlier runs.";
+        text.gauge("last_run_rows_already_enrolled", already, summary.counts.already);
+        let changed = "People whose details differ from what Teams has.";
+        text.gauge("last_run_people_changed", changed, summary.counts.changed);
+        let missing = "People whom the ledger enrolled and the list names no more.";
+        text.gauge("last_run_people_missing", missing, summary.counts.missing);
         text.gauge("last_run_requests", "Requests of any kind.", summary.requests);
         text.gauge("last_run_throttled", "Answers that asked to wait.", summary.throttled);
         text.gauge("last_run_retries", "POSTs of a row posted before.", summary.retries);

@@ -21,6 +21,8 @@ pub enum RowOutcome<'a> {
     Enrolled {
         /// In an earlier run.
         already: bool,
+        /// The person's details differ from what the target has.
+        otherwise: bool,
         /// The person's link.
         link: &'a JoinLink,
         /// The server's own id of the registrant.
@@ -85,6 +87,8 @@ pub struct Counts {
     pub enrolled: u64,
     /// Of these, enrolled in an earlier run.
     pub already: u64,
+    /// Of these, people whose details differ from what the target has.
+    pub changed: u64,
     /// Rows with faults of the file.
     pub invalid: u64,
     /// Rows that the server refused.
@@ -97,6 +101,8 @@ pub struct Counts {
     pub not_attempted: u64,
     /// Rows that a filter left out.
     pub excluded: u64,
+    /// People whom this ledger enrolled and no row names: no rows.
+    pub missing: u64,
 }
 
 impl Counts {
@@ -114,8 +120,9 @@ impl Counts {
 
     pub(super) fn count(&mut self, outcome: &RowOutcome<'_>) {
         match outcome {
-            RowOutcome::Enrolled { already, .. } => {
+            RowOutcome::Enrolled { already, otherwise, .. } => {
                 self.enrolled += 1;
+                self.changed += u64::from(*otherwise);
                 self.already += u64::from(*already);
             }
             RowOutcome::Excluded => self.excluded += 1,
@@ -180,6 +187,7 @@ pub(super) fn outcome<'a>(
         (State::Enrolled, _) => match &entry.link {
             Some(link) => RowOutcome::Enrolled {
                 already: entry.run != run.number,
+                otherwise: action == Action::AlreadyOtherwise,
                 link,
                 registrant_id: entry.registrant_id.as_deref(),
             },

@@ -14,7 +14,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use self::chart::{Mark, milliseconds, number};
 use super::{
     atomic::{AtomicFile, FileError},
-    closing::Closing,
+    closing::{Closing, beside_rows},
     outcome::{Counts, Reasons, Rejected},
     summary::{EXIT_CODES, Summary, seconds},
     words::{grouped, rate_in_words},
@@ -185,6 +185,7 @@ impl Report<'_> {
                         }
                     }
                 }
+                @for sentence in beside_rows(&summary.counts) { p { (sentence) "." } }
             }
         }
     }

@@ -150,7 +150,7 @@ impl Fingerprinter {
 }
 
 /// Letters without case, in one form.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }

@@ -298,6 +298,8 @@ mod tests {
                 "firstName=Ada",
                 "lastName=Byron",
                 "email=ada@b.org",
+                "preferredLanguage=en-us",
+                "preferredTimezone=UTC",
                 "referrer=Fabrikam",
                 "answer:CITY=London",
                 "answer:cities=Seattle\nLondon",

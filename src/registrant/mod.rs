@@ -21,4 +21,7 @@ pub use fingerprint::{FingerprintKey, Fingerprinter, Likeness, PersonFingerprint
 pub use form::{AnswerInput, Form, FormFault, Question};
 pub use id::RegistrantId;
 pub use link::{BadLink, JoinLink};
-pub use rule::{Attendee, Details, MAX_REGISTRATION_ID, Mode, Registrant, Rule, UnknownMode};
+pub use rule::{
+    Attendee, DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Details, EMAIL, MAX_REGISTRATION_ID, Mode,
+    Registrant, Rule, UnknownMode,
+};

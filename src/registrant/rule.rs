@@ -3,10 +3,13 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{Answer, Fault, FaultCode, Fields, Form, RegistrantId, answer::answers};
+use super::{
+    Answer, Fault, FaultCode, Fields, Form, RegistrantId, answer::answers, fingerprint::plain,
+};
 
 /// The target's `allowedRegistrant` (meeting) or `audience` (webinar).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr)]
@@ -49,6 +52,14 @@ impl Rule {
         Self::Event(Arc::default())
     }
 
+    /// The same, where a form's questions are all left open: for people who answered an earlier one.
+    pub fn without_questions(&self) -> Self {
+        match self {
+            Self::Meeting(mode) => Self::Meeting(*mode),
+            Self::Event(_) => Self::event(),
+        }
+    }
+
     /// Whether answers are read by the form that they are for: without it they are texts.
     pub fn knows_answers(&self) -> bool {
         match self {
@@ -65,6 +76,14 @@ pub const MAX_REGISTRATION_ID: usize = 256;
 /// The longest e-mail address that can be delivered to (RFC 5321, 4.5.3.1.3: a path of 256
 /// octets with its two angle brackets).
 const MAX_EMAIL: usize = 254;
+
+/// The time zone that is sent where neither the list nor a setting names one: the reference requires
+/// `preferredTimezone`. UTC is the one zone whose Windows name every system knows.
+pub const DEFAULT_TIMEZONE: &str = "UTC";
+
+/// The language that is sent where neither the list nor a setting names one: the reference requires
+/// `preferredLanguage`, and writes `en-us` in all of its examples.
+pub const DEFAULT_LANGUAGE: &str = "en-us";
 
 /// A person who can be enrolled: the id, and what the target wants to know beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,8 +172,9 @@ impl Registrant {
         }
     }
 
-    /// The fields that are sent beside the id, by name: what "the row has changed since it was
-    /// enrolled" is judged by.
+    /// The fields that are sent beside the id, by name, in one form whatever their spelling: what "the
+    /// row has changed since it was enrolled" is judged by. An address counts without regard to case,
+    /// letters in one form of Unicode, and what is left out as the default that is sent for it.
     pub fn sent_fields<'a>(&'a self) -> SentFields<'a> {
         match &self.details {
             Details::Everyone => Vec::new(),
@@ -163,26 +183,32 @@ impl Registrant {
                 ("userId".into(), user_id.to_string().into()),
             ],
             Details::Event(attendee) => {
-                let fixed = [
-                    ("firstName", Some(&attendee.first_name)),
-                    ("lastName", Some(&attendee.last_name)),
-                    ("email", Some(&attendee.email)),
-                    ("preferredLanguage", attendee.preferred_language.as_ref()),
-                    ("preferredTimezone", attendee.preferred_timezone.as_ref()),
-                    ("referrer", attendee.referrer.as_ref()),
+                let nfc = |text: &'a str| ComposingNormalizerBorrowed::new_nfc().normalize(text);
+                let or = |given: &'a Option<String>, default| given.as_deref().unwrap_or(default);
+                let language = or(&attendee.preferred_language, DEFAULT_LANGUAGE);
+                let timezone = or(&attendee.preferred_timezone, DEFAULT_TIMEZONE);
+                let mut sent: SentFields<'a> = vec![
+                    ("firstName".into(), nfc(&attendee.first_name)),
+                    ("lastName".into(), nfc(&attendee.last_name)),
+                    (EMAIL.into(), plain(&attendee.email).into()),
+                    ("preferredLanguage".into(), nfc(language)),
+                    ("preferredTimezone".into(), nfc(timezone)),
                 ];
-                let given = |(name, value): (&'static str, Option<&'a String>)| {
-                    value.map(|text| (name.into(), text.into()))
-                };
-                let mut sent: SentFields<'a> = fixed.into_iter().filter_map(given).collect();
+                let referrer = attendee.referrer.as_deref();
+                sent.extend(referrer.map(|text| ("referrer".into(), nfc(text))));
                 for Answer { question, value, .. } in &attendee.answers {
-                    sent.push((format!("answer:{question}").into(), value.canonical().into()));
+                    let value = value.canonical();
+                    let value = ComposingNormalizerBorrowed::new_nfc().normalize(&value);
+                    sent.push((format!("answer:{question}").into(), value.into_owned().into()));
                 }
                 sent
             }
         }
     }
 }
+
+/// The field by which a webinar tells people apart.
+pub const EMAIL: &str = "email";
 
 fn noted<T>(parsed: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
     parsed.map_err(|fault| faults.push(fault)).ok()

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     answer::{AnswerContext, Delivery, Reply, Success},
     chance,
-    config::Config,
+    config::{Config, EventQuestion},
     request::{HttpCall, Route, RoutedCall},
     state::ServerState,
     stats::{Books, RegistrationStatus, Stats},
@@ -76,6 +76,11 @@ impl Simulator {
     /// somebody.
     pub fn decide(&self, webinar: &str, email: &str, status: RegistrationStatus) -> bool {
         self.lock().decide(&self.config, webinar, email, Some(status))
+    }
+
+    /// Asks one more question on every webinar's form from now on.
+    pub fn ask(&self, question: EventQuestion) {
+        self.lock().questions.push(question);
     }
 
     /// Takes everybody with this address out of a webinar, without a trace; whether there was

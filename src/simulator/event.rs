@@ -74,7 +74,7 @@ impl SimulatedEvent {
                 "Anonymous registration is not allowed for this virtual event.",
             ));
         }
-        form.hold_against(&settings.questions)?;
+        form.hold_against(context.questions)?;
         let first = self
             .by_email(context.config, &form.email)
             .filter(|(_, record)| record.data.status != RegistrationStatus::Canceled)
@@ -244,7 +244,7 @@ impl SimulatedEvent {
     }
 
     fn entity(&self, context: &EventContext<'_>, (number, record): Numbered<'_>) -> Value {
-        let mut body = record.data.form.to_json(&context.settings().questions);
+        let mut body = record.data.form.to_json(context.questions);
         body["@odata.type"] = json!("#microsoft.graph.virtualEventRegistration");
         body["id"] = json!(self.id(number));
         body["userId"] = Value::Null;
@@ -341,6 +341,7 @@ pub(super) struct EventContext<'a> {
     pub(super) config: &'a Config,
     pub(super) event: &'a str,
     pub(super) now: Duration,
+    pub(super) questions: &'a [EventQuestion],
 }
 
 impl EventContext<'_> {
@@ -423,7 +424,7 @@ impl EventContext<'_> {
     }
 
     pub(super) fn questions(&self) -> Success {
-        let questions: Vec<Value> = self.settings().questions.iter().map(question).collect();
+        let questions: Vec<Value> = self.questions.iter().map(question).collect();
         Success::ok(&json!({"value": questions}))
     }
 }

@@ -9,7 +9,7 @@ use strum::VariantArray as _;
 use super::{
     answer::{self, Problem, Success},
     chance,
-    config::{ApiRefusal, Caller, Config, ServedApi},
+    config::{ApiRefusal, Caller, Config, EventQuestion, ServedApi},
     event::{EventContext, SimulatedEvent},
     fault::{CallKind, SimulatedFault},
     form::RegistrationForm,
@@ -32,6 +32,8 @@ pub(super) struct ServerState {
     tokens: TokenEndpoint,
     meetings: BTreeMap<String, SimulatedMeeting>,
     events: BTreeMap<String, SimulatedEvent>,
+    /// What every webinar asks.
+    pub(super) questions: Vec<EventQuestion>,
 }
 
 /// Calls of each kind that no limit refused: the numbers that their faults are drawn for.
@@ -62,6 +64,7 @@ impl ServerState {
             tokens: TokenEndpoint::default(),
             meetings: BTreeMap::new(),
             events: BTreeMap::new(),
+            questions: config.event.questions.clone(),
         }
     }
 
@@ -181,7 +184,8 @@ impl ServerState {
         part: &EventPart,
     ) -> Result<WorkResult, Problem> {
         let RoutedCall { config, http, query, now, .. } = *call;
-        let context = EventContext { config, event: id, now };
+        let questions = self.questions.as_slice();
+        let context = EventContext { config, event: id, now, questions };
         let form = (call.kind == CallKind::Post)
             .then(|| json_object(http).and_then(|body| RegistrationForm::parse(body, caller)))
             .transpose()?;
@@ -225,7 +229,8 @@ impl ServerState {
             registrants.extend(meeting.books(id));
         }
         for (event, entries) in &self.events {
-            let context = EventContext { config, event, now: self.now };
+            let questions = self.questions.as_slice();
+            let context = EventContext { config, event, now: self.now, questions };
             registrants.extend(entries.books(context));
         }
         Books { registrants }

@@ -1,7 +1,9 @@
 //! What others do between two runs, at the target and in the list.
 
 use http::Method;
-use registrant_import::simulator::{Config, EventConfig, RegistrationStatus};
+use registrant_import::simulator::{
+    Config, EventConfig, EventQuestion, QuestionKind, RegistrationStatus,
+};
 
 use crate::{context::Context, files};
 
@@ -133,4 +135,122 @@ fn who_was_removed_from_a_meeting_keeps_no_dead_link() {
     assert_eq!(told(&context).1, gone);
     let after = context.stats();
     assert_eq!((after.posts, after.deletes), (stats.posts, stats.deletes), "nobody is touched");
+}
+
+#[test]
+fn another_spelling_of_the_same_is_no_change() {
+    let context = Context::new();
+    let list = |text: &str| context.file("people.csv", text);
+    list(
+        "id,first name,last name,email\n1,Zoe\u{308},Byron,ada@Example.ORG\n2,Bob,Cole,bob@x.org\n",
+    );
+    context.run(RUN).expect(0);
+    // Composed, and in other letters of the address.
+    list(
+        "id,first name,last name,email\n1,Zo\u{eb},Byron,Ada@example.org\n2,Bob,Cole,BOB@X.ORG \n",
+    );
+    let same = context.summary(&format!("{RUN} --set preferredTimezone=UTC"));
+    assert_eq!((same["already"].as_u64(), same["changed"].as_u64()), (Some(2), Some(0)));
+    // The wrong way round, and in another zone: their links stay.
+    list("id,last name,first name,email\n1,Zo\u{eb},Byron,ada@example.org\n2,Bob,Cole,bob@x.org\n");
+    let ran = context.run(&format!("{RUN} --set preferredTimezone=GMT --metrics m.prom --json"));
+    let told = ran.json();
+    assert_eq!((told["already"].as_u64(), told["changed"].as_u64()), (Some(2), Some(2)));
+    assert_eq!(told["exitCode"], 0);
+    assert!(ran.stderr.contains("2 people's details differ from what Teams has"), "{ran}");
+    assert!(context.read("m.prom").contains("_last_run_people_changed{ledger=\"the.ledger\"} 2"));
+    let ran = context.run(RUN).expect(0);
+    assert!(ran.stdout.contains("2 people's details differ"), "{ran}");
+    // Another address is another person's, as far as a webinar can tell.
+    list("id,first name,last name,email\n1,Zo\u{eb},Byron,eve@example.org\n2,Bob,Cole,bob@x.org\n");
+    context.run(RUN).expect(3);
+    assert_eq!(told_codes(&context), ["refused/changed-since-enrolled"]);
+    assert_eq!(context.stats().posts, 2);
+}
+
+fn told_codes(context: &Context) -> Vec<String> {
+    told(context).1
+}
+
+#[test]
+fn many_other_addresses_are_another_column_and_touch_nothing() {
+    let context = Context::new();
+    context.file("people.csv", guests(40));
+    context.run(RUN).expect(0);
+    let before = context.files();
+    let brake = |people: usize, options: &str, code| {
+        let list = guests(people);
+        let mut lines: Vec<String> = list.lines().map(str::to_owned).collect();
+        for line in &mut lines[1..=10] {
+            *line = line.replace("ada", "office");
+        }
+        context.file("people.csv", lines.join("\n"));
+        context.run(&format!("{RUN} {options}")).expect(code)
+    };
+    let ran = brake(40, "", 2);
+    let told = "error: `email` gives 10 of 40 rows another email than their ids in `id` were enrolled with (the first is line 2); nothing was posted and the files are as they were. Take the former column (--map email=COLUMN, --map id=COLUMN)";
+    assert!(ran.stderr.contains(told), "{ran}");
+    for name in ["people.enrolled.csv", "people.rejects.csv"] {
+        let then = before.iter().find(|(file, _)| file == name).expect("written");
+        assert_eq!(context.read(name).as_bytes(), then.1, "{name} is untouched");
+    }
+    // They are refused one by one where somebody says so, or where they are few of many.
+    brake(40, "--trust-ids", 3);
+    assert_eq!(told_codes(&context).len(), 10);
+    brake(60, "", 3);
+    assert_eq!(told_codes(&context).len(), 10);
+}
+
+#[test]
+fn a_question_that_was_added_is_asked_of_new_people_only() {
+    let context = Context::new();
+    context.file("people.csv", guests(2));
+    context.run(RUN).expect(0);
+    let city = EventQuestion {
+        required: true,
+        kind: QuestionKind::SingleChoice(vec!["Ghent".into(), "London".into()]),
+        ..EventQuestion::text("City")
+    };
+    context.simulator().ask(city);
+    // Nobody new: nobody has to answer.
+    context.run(RUN).expect(0);
+    context.file("people.csv", guests(3));
+    let ran = context.run(RUN).expect(2);
+    assert!(ran.stderr.contains("the webinar requires an answer to `City`"), "{ran}");
+    let list = "id,first name,last name,email,city\n\
+                T-0,Ada0,Byron,ada0@example.org,\n\
+                T-1,Ada1,Byron,ada1@example.org,Paris\n\
+                T-2,Ada2,Byron,ada2@example.org,ghent\n\
+                T-3,Ada3,Byron,ada3@example.org,\n";
+    context.file("people.csv", list);
+    let run = format!("{RUN} --map answer:City=city");
+    context.run(&run).expect(3);
+    let (enrolled, rejected) = told(&context);
+    assert_eq!(enrolled, ["T-0", "T-1", "T-2"]);
+    assert_eq!(rejected, ["invalid/missing-answer"]);
+    let again = context.summary(&run);
+    assert_eq!((again["already"].as_u64(), again["changed"].as_u64()), (Some(3), Some(1)));
+    assert_eq!(context.stats().posts, 3);
+}
+
+#[test]
+fn who_is_no_longer_in_the_list_is_told_and_counted() {
+    let context = Context::new();
+    context.file("people.csv", guests(6));
+    context.run(RUN).expect(0);
+    // One is left out by a filter and one is invalid: the list names them all the same.
+    let list = guests(3).replace("T-1,Ada1", "T-1,") + "T-5,No,Byron,ada5@example.org\n";
+    context.file("people.csv", list);
+    let run = format!("{RUN} --where 'first name=Ada0,Ada2,' --metrics m.prom --report r.html");
+    let ran = context.run(&run).expect(3);
+    assert!(
+        ran.stdout.contains("2 people are no longer in the list, and still registered"),
+        "{ran}"
+    );
+    assert!(context.read("m.prom").contains("_last_run_people_missing{ledger=\"the.ledger\"} 2"));
+    assert!(context.read("r.html").contains("2 people are no longer in the list"));
+    assert_eq!(context.summary(&run)["missing"], 2);
+    // The rows of a rejects file are not the list.
+    let rejects = context.summary(&RUN.replace("people.csv", "people.rejects.csv"));
+    assert_eq!(rejects["missing"], 0);
 }

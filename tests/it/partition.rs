@@ -124,8 +124,8 @@ fn the_summary_for_programs_has_the_keys_that_scripts_depend_on() {
     let summary = ran.expect(3).json();
     assert_eq!(
         keys(&summary),
-        set("target.kind target.id target.organizer mode read enrolled already invalid refused \
-             unknown awaiting notAttempted excluded requests posts throttled retries \
+        set("target.kind target.id target.organizer mode read enrolled already changed invalid \
+             refused unknown awaiting notAttempted excluded missing requests posts throttled retries \
              elapsedSeconds exitCode stopReason files.enrolled files.rejects files.ledger")
     );
     assert_eq!(summary["target"]["kind"], "meeting");

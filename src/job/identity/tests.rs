@@ -1,5 +1,5 @@
 use super::*;
-use crate::job::decision::{Action, ListWord, Refused, decide};
+use crate::job::decision::{Action, Difference, ListWord, Refused, decide};
 
 const A: PersonFingerprint = PersonFingerprint { email: 1, name: 1 };
 const B: PersonFingerprint = PersonFingerprint { email: 2, name: 2 };
@@ -40,7 +40,7 @@ fn noted(rows: &[Row]) -> (People, Vec<Decision>) {
     let (mut people, mut decisions) = (People::new(true), Vec::new());
     for (nth, &(known, now)) in rows.iter().enumerate() {
         let entry = known.map(|(seq, before)| entry(seq, before));
-        let action = decide(entry.as_ref(), ListWord::Nothing, false);
+        let action = decide(entry.as_ref(), ListWord::Nothing, Difference::None);
         decisions.push(Decision::new(nth as u64 + 2, entry.as_ref(), action));
         people.note(nth, entry.as_ref(), now, false);
     }
