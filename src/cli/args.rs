@@ -332,6 +332,9 @@ pub(super) struct InputArgs {
     /// Lines above the header [default: detected]
     #[arg(long, value_name = "N")]
     pub(super) skip_lines: Option<u64>,
+    /// Take it for right that the list is empty, or that its filters leave nobody
+    #[arg(long)]
+    pub(super) allow_empty: bool,
     /// Put this text before every id
     #[arg(long, value_name = "TEXT")]
     pub(super) id_prefix: Option<String>,

@@ -372,6 +372,7 @@ impl InputArgs {
                 (false, false) => Keep::Columns(columns),
             },
             id_prefix: self.id_prefix.clone(),
+            allow_empty: self.allow_empty,
             ..Options::default()
         };
         self.csv.clone().map(|source| InputSettings { source, options })

@@ -87,7 +87,7 @@ pub enum InputError {
     },
     /// A header, and nothing under it.
     #[error(
-        "{name}: no rows: nothing stands under the header of line {header_line}; check the export's filter"
+        "{name}: no rows: nothing stands under the header of line {header_line}; check the export's filter, or add --allow-empty"
     )]
     NoRows {
         /// File or standard input.
@@ -212,6 +212,12 @@ pub enum InputError {
     /// The mapped answers do not fit the webinar's form.
     #[error(transparent)]
     Form(#[from] FormFault),
+    /// Every row is left out.
+    #[error("nobody is left: {why}; check the filter, or add --allow-empty")]
+    NobodyLeft {
+        /// What leaves them out.
+        why: String,
+    },
     /// The copy that outlives changes of the file cannot be written.
     #[error("{}: the working copy of the input cannot be written: {cause}", directory.display())]
     Copy {

@@ -38,6 +38,8 @@ pub struct Options {
     pub keep: Keep,
     /// `--id-prefix`: stands before every id, without a joiner.
     pub id_prefix: Option<String>,
+    /// `--allow-empty`: nobody need be left.
+    pub allow_empty: bool,
     /// Ends the reading where a signal or a deadline asks for it.
     pub interrupt: Interrupt,
 }
@@ -78,6 +80,7 @@ pub(super) struct Layout {
     pub(super) filters: Vec<ColumnFilter>,
     pub(super) kept: Vec<usize>,
     pub(super) id_prefix: String,
+    pub(super) allow_empty: bool,
     /// The columns that tell who a row is about: what a person's mark is made of.
     pub(super) people: PersonColumns,
     /// The same columns, in the header's order.
@@ -165,6 +168,7 @@ impl Layout {
             filters,
             kept,
             id_prefix: options.id_prefix.clone().unwrap_or_default(),
+            allow_empty: options.allow_empty,
             person: people.all(),
             people,
             expected_rows,
@@ -181,6 +185,20 @@ impl Layout {
 
     pub(super) fn kept_names(&self) -> Vec<String> {
         self.kept.iter().map(|&column| self.header.names[column].clone()).collect()
+    }
+
+    /// Whether anybody is left of `read` rows, of which filters leave out so many.
+    pub(super) fn hold_empty(&self, read: u64, excluded: u64) -> Result<(), InputError> {
+        if read > excluded || self.allow_empty {
+            return Ok(());
+        }
+        let rows = if read == 1 { "the 1 row".to_owned() } else { format!("{read} rows") };
+        let labels: Vec<&str> = self.filters.iter().map(|filter| filter.label.as_str()).collect();
+        let why = match self.filters.as_slice() {
+            [filter] if filter.stays() => format!("{} matches none of {rows}", filter.label),
+            _ => format!("{rows} and none stays ({})", labels.join("; ")),
+        };
+        Err(InputError::NobodyLeft { why })
     }
 
     pub(super) fn suits(&self, form: &Form) -> Result<(), InputError> {

@@ -74,7 +74,7 @@ fn open_bytes(name: &str, bytes: Bytes, options: &Options) -> Result<Input, Inpu
     let layout = Arc::new(Layout::recognise(name, &mut text, options)?);
     let shared = Arc::default();
     let mut rows = Rows::new(Arc::clone(&layout), text, Progress::default(), Arc::clone(&shared));
-    if rows.is_empty()? {
+    if rows.is_empty()? && !options.allow_empty {
         return Err(InputError::NoRows { name: name.to_owned(), header_line: layout.header.line });
     }
     Ok(Input { layout, rows, shared })
@@ -230,6 +230,14 @@ impl Snapshot {
     /// [`InputError::Form`].
     pub fn suits(&self, form: &Form) -> Result<(), InputError> {
         self.layout.suits(form)
+    }
+
+    /// Whether anybody is left of `read` rows, of which filters leave out so many.
+    ///
+    /// # Errors
+    /// [`InputError::NobodyLeft`], unless that was allowed.
+    pub fn hold_empty(&self, read: u64, excluded: u64) -> Result<(), InputError> {
+        self.layout.hold_empty(read, excluded)
     }
 
     /// See [`Input::describe`].

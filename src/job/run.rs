@@ -201,6 +201,7 @@ impl<T: Transport> Import<'_, T> {
         if let Some(trap) = plan.trap.take() {
             return Err(JobError::Trap(trap).into());
         }
+        self.input.hold_empty(plan.counts.read, plan.counts.excluded)?;
         // A question that was added later is asked of new people only.
         if let Some(error) = unanswered.filter(|_| plan.counts.unanswered > 0) {
             return Err(error.into());

@@ -254,3 +254,29 @@ fn who_is_no_longer_in_the_list_is_told_and_counted() {
     let rejects = context.summary(&RUN.replace("people.csv", "people.rejects.csv"));
     assert_eq!(rejects["missing"], 0);
 }
+
+#[test]
+fn nobody_left_is_no_success() {
+    let context = Context::new();
+    context.file("people.csv", guests(4));
+    context.run(RUN).expect(0);
+    let files = || ["people.enrolled.csv", "people.rejects.csv"].map(|name| context.read(name));
+    let before = files();
+    let run = format!("{RUN} --where 'first name=VIP'");
+    let ran = context.run(&run).expect(2);
+    let told = "error: nobody is left: --where 'first name=VIP' matches none of 4 rows; check the filter, or add --allow-empty";
+    assert!(ran.stderr.contains(told), "{ran}");
+    assert_eq!(files(), before);
+    context.file("people.csv", "id,first name,last name,email\n");
+    let ran = context.run(RUN).expect(2);
+    assert!(ran.stderr.contains("or add --allow-empty"), "{ran}");
+    assert_eq!(files(), before);
+    let told = context.summary(&format!("{RUN} --allow-empty"));
+    assert_eq!(
+        (&told["read"], &told["missing"], &told["exitCode"]),
+        (&0.into(), &4.into(), &0.into())
+    );
+    context.file("people.csv", guests(4));
+    let told = context.summary(&format!("{run} --allow-empty"));
+    assert_eq!((&told["excluded"], &told["exitCode"]), (&4.into(), &0.into()));
+}

@@ -90,7 +90,7 @@ fn a_header_alone() {
     assert_snapshot!(run_on("id,name\n", ""), @r"
     exit 2
     --- stderr
-    error: people.csv: no rows: nothing stands under the header of line 1; check the export's filter
+    error: people.csv: no rows: nothing stands under the header of line 1; check the export's filter, or add --allow-empty
     ");
 }
 
