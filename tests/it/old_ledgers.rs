@@ -81,12 +81,26 @@ fn with_kept(context: Context, name: &str) -> Context {
     context
 }
 
+/// What `explain` tells of each of these, below its id.
+fn stories(context: &Context, ledger: &str, ids: &[&str]) -> String {
+    let story = |id: &&str| {
+        let told = context.run(&format!("explain {id} --ledger {ledger}")).expect(0).stdout;
+        format!("{id}\n{told}\n")
+    };
+    ids.iter().map(story).collect()
+}
+
+/// What `status` tells, in words and as JSON.
+fn standing(context: &Context, ledger: &str) -> String {
+    let told =
+        |json: &str| context.run(&format!("status --ledger {ledger}{json}")).expect(0).stdout;
+    told("") + &told(" --json")
+}
+
 #[test]
 fn a_meetings_ledger_is_told_and_exported() {
     let context = with_kept(meeting(), "meeting.ledger");
-    assert_snapshot!(context.run("status --ledger meeting.ledger"), @"
-    exit 0
-    --- stdout
+    assert_snapshot!(standing(&context, "meeting.ledger"), @r#"
     ledger  meeting.ledger
     target  meeting m1 at this machine
 
@@ -99,26 +113,19 @@ fn a_meetings_ledger_is_told_and_exported() {
       run 1  [stamp]  took [time], enrolled 2 at [rate], exit 4
 
     the next run lists the target and finishes 1 row in doubt, sends 1 row again, where the CSV still holds them, looks again at 1 row on the server, sends every row that is new
-    ");
-    assert_snapshot!(context.run("status --ledger meeting.ledger --json"), @r#"
-    exit 0
-    --- stdout
     {"counts":{"awaiting":0,"enrolled":2,"foreign":1,"gone":0,"ready":0,"refused":1,"removing":0,"sending":0,"unknown":1},"ledger":"meeting.ledger","next":{"lookAgain":1,"lookUp":1,"sendAgain":1,"text":"lists the target and finishes 1 row in doubt, sends 1 row again, where the CSV still holds them, looks again at 1 row on the server, sends every row that is new"},"runs":[{"endedAt":"[stamp]","enrolled":2,"exitCode":4,"going":false,"n":1,"rowsPerSecond":6.451612903225807,"startedAt":"[stamp]","stopReason":null,"throttled":0}],"target":{"graph":"this machine","id":"m1","kind":"meeting","organizer":null},"waiting":[{"code":"no-link","count":1,"firstLine":6,"since":"[stamp]","state":"unknown"},{"code":"BadRequest","count":1,"firstLine":4,"since":"[stamp]","state":"refused"},{"code":null,"count":1,"firstLine":null,"since":"[stamp]","state":"foreign"}]}
     "#);
     context.run("explain m-6 --ledger meeting.ledger").expect(2);
-    assert_snapshot!(context.run("explain m-1 --ledger meeting.ledger"), @"
-    exit 0
-    --- stdout
+    assert_snapshot!(stories(&context, "meeting.ledger", &["m-1", "m-3", "m-4", "m-5"]), @"
+    m-1
     state   enrolled, its link is held (run 1)
     line    2 of the CSV that it was last sent from
 
     attempt 1: POST in run 1, sent [stamp], status 200 after [time]: done
       client-request-id [guid]
       request-id        [guid]
-    ");
-    assert_snapshot!(context.run("explain m-3 --ledger meeting.ledger"), @"
-    exit 0
-    --- stdout
+
+    m-3
     state   refused by the server (run 1)
     line    4 of the CSV that it was last sent from
     code    BadRequest
@@ -127,15 +134,11 @@ fn a_meetings_ledger_is_told_and_exported() {
     attempt 1: POST in run 1, sent [stamp], status 400 after [time]: refused (400 BadRequest)
       client-request-id [guid]
       request-id        [guid]
-    ");
-    assert_snapshot!(context.run("explain m-4 --ledger meeting.ledger"), @"
-    exit 0
-    --- stdout
+
+    m-4
     state   on the server, and never sent by this ledger (run 1)
-    ");
-    assert_snapshot!(context.run("explain m-5 --ledger meeting.ledger"), @"
-    exit 0
-    --- stdout
+
+    m-5
     state   unknown: sent, perhaps on the server, no link held; the next run looks it up (run 1)
     line    6 of the CSV that it was last sent from
     code    no-link
@@ -181,9 +184,7 @@ fn a_meetings_ledger_is_told_and_exported() {
 #[test]
 fn a_webinars_ledger_is_told_and_exported() {
     let context = with_kept(webinar(), "webinar.ledger");
-    assert_snapshot!(context.run("status --ledger webinar.ledger"), @"
-    exit 0
-    --- stdout
+    assert_snapshot!(standing(&context, "webinar.ledger"), @r#"
     ledger  webinar.ledger
     target  webinar w1@t1 at this machine
 
@@ -196,10 +197,6 @@ fn a_webinars_ledger_is_told_and_exported() {
       run 1  [stamp]  took [time], enrolled 2 at [rate], exit 4
 
     the next run lists the target and finishes 1 row in doubt, sends 1 row again, where the CSV still holds them, looks again at 1 row on the server, sends every row that is new
-    ");
-    assert_snapshot!(context.run("status --ledger webinar.ledger --json"), @r#"
-    exit 0
-    --- stdout
     {"counts":{"awaiting":1,"enrolled":4,"foreign":0,"gone":0,"ready":0,"refused":1,"removing":0,"sending":0,"unknown":1},"ledger":"webinar.ledger","next":{"lookAgain":1,"lookUp":1,"sendAgain":1,"text":"lists the target and finishes 1 row in doubt, sends 1 row again, where the CSV still holds them, looks again at 1 row on the server, sends every row that is new"},"runs":[{"endedAt":"[stamp]","enrolled":2,"exitCode":4,"going":false,"n":1,"rowsPerSecond":1.1166945840312674,"startedAt":"[stamp]","stopReason":null,"throttled":0}],"target":{"graph":"this machine","id":"w1@t1","kind":"webinar","organizer":null},"waiting":[{"code":"connection-lost","count":1,"firstLine":7,"since":"[stamp]","state":"unknown"},{"code":"BadRequest","count":1,"firstLine":5,"since":"[stamp]","state":"refused"},{"code":"waitlisted","count":1,"firstLine":8,"since":"[stamp]","state":"awaiting"}]}
     "#);
     assert_eq!(context.stats().calls, 0);
@@ -208,9 +205,8 @@ fn a_webinars_ledger_is_told_and_exported() {
 #[test]
 fn the_people_of_a_webinars_ledger_are_explained() {
     let context = with_kept(webinar(), "webinar.ledger");
-    assert_snapshot!(context.run("explain w-1 --ledger webinar.ledger"), @"
-    exit 0
-    --- stdout
+    assert_snapshot!(stories(&context, "webinar.ledger", &["w-1", "w-3", "w-4", "w-5", "w-6", "w-7"]), @"
+    w-1
     state   enrolled, its link is held (run 1)
     line    2 of the CSV that it was last sent from
 
@@ -221,20 +217,16 @@ fn the_people_of_a_webinars_ledger_are_explained() {
     attempt 2: GET of its link in run 1, sent [stamp], status 200 after [time]: done
       client-request-id [guid]
       request-id        [guid]
-    ");
-    assert_snapshot!(context.run("explain w-3 --ledger webinar.ledger"), @"
-    exit 0
-    --- stdout
+
+    w-3
     state   enrolled, its link is held (taken over: the target held it already)
     line    4 of the CSV
 
     attempt 1: GET of its link in run 1, sent [stamp], status 200 after [time]: done
       client-request-id [guid]
       request-id        [guid]
-    ");
-    assert_snapshot!(context.run("explain w-4 --ledger webinar.ledger"), @"
-    exit 0
-    --- stdout
+
+    w-4
     state   refused by the server (run 1)
     line    5 of the CSV that it was last sent from
     code    BadRequest
@@ -243,20 +235,16 @@ fn the_people_of_a_webinars_ledger_are_explained() {
     attempt 1: POST in run 1, sent [stamp], status 400 after [time]: refused (400 BadRequest)
       client-request-id [guid]
       request-id        [guid]
-    ");
-    assert_snapshot!(context.run("explain w-5 --ledger webinar.ledger"), @"
-    exit 0
-    --- stdout
+
+    w-5
     state   enrolled, its link is held (taken over: the target held it already)
     line    6 of the CSV
 
     attempt 1: GET of its link in run 1, sent [stamp], status 200 after [time]: done
       client-request-id [guid]
       request-id        [guid]
-    ");
-    assert_snapshot!(context.run("explain w-6 --ledger webinar.ledger"), @"
-    exit 0
-    --- stdout
+
+    w-6
     state   unknown: sent, perhaps on the server, no link held; the next run looks it up (run 1)
     line    7 of the CSV that it was last sent from
     code    connection-lost
@@ -264,10 +252,8 @@ fn the_people_of_a_webinars_ledger_are_explained() {
 
     attempt 1: POST in run 1, sent [stamp], no answer after [time]: unknown (connection broken: connection error: Connection reset by peer (os error 104))
       client-request-id [guid]
-    ");
-    assert_snapshot!(context.run("explain w-7 --ledger webinar.ledger"), @"
-    exit 0
-    --- stdout
+
+    w-7
     state   on the server, no link yet (run 1)
     line    8 of the CSV that it was last sent from
     code    waitlisted
