@@ -9,35 +9,35 @@ use std::{
     convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use axum::{
-    Router,
-    body::{Body, to_bytes},
-    extract::{ConnectInfo, Request, State, connect_info::Connected},
-    response::{IntoResponse as _, Response},
-    serve::{IncomingStream, Listener},
-};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use http::{StatusCode, Version, header, uri::Authority};
+use http::{Request, Response, StatusCode, Version, header, uri::Authority};
+use http_body_util::{
+    BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody as BoxBody,
+};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, oneshot, watch},
+    task::JoinSet,
     time,
 };
-use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::{
     answer::{Delivery, HttpAnswer},
@@ -54,38 +54,45 @@ const GRACE: Duration = Duration::from_millis(500);
 /// The length of a body that is larger than any bound a client should put on an answer.
 const GIANT: usize = 1 << 30;
 
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// Serves a simulator until `shutdown` is ready.
 async fn serve(
     simulator: Simulator,
     listener: std::net::TcpListener,
     tls: Option<Tls>,
-    shutdown: oneshot::Receiver<()>,
+    mut shutdown: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let (end, ended) = watch::channel(false);
     let shell = Shell {
         clock: SimulatorClock::new(&simulator),
-        simulator: simulator.clone(),
+        simulator,
         own_base: format!("{}://{address}", scheme(tls.as_ref())),
         scheme: scheme(tls.as_ref()),
-        ended: ended.clone(),
+        ended,
     };
-    let service = Router::new()
-        .fallback(answer)
-        .with_state(shell)
-        .into_make_service_with_connect_info::<ResetSwitch>();
-    let listener = ConnectionListener::new(listener, tls, simulator)?;
-    let serving = axum::serve(listener, service).with_graceful_shutdown(until(ended));
-    let mut serving = std::pin::pin!(serving.into_future());
-    tokio::select! {
-        result = &mut serving => return result,
-        // The sender may also just be dropped.
-        _ = shutdown => {}
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            // The sender may also just be dropped.
+            _ = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                // A slow handshake holds up nobody.
+                Ok((stream, _)) => drop(connections.spawn(shell.clone().connection(stream, tls.clone()))),
+                // Out of file descriptors, most likely: some come back.
+                Err(_) => time::sleep(Duration::from_millis(100)).await,
+            },
+        }
     }
     // Answers that never end listen for this; whatever else is under way has the grace.
     end.send_replace(true);
-    time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
+    let under_way = async { while connections.join_next().await.is_some() {} };
+    let _ = time::timeout(GRACE, under_way).await;
+    Ok(())
 }
 
 fn scheme(tls: Option<&Tls>) -> &'static str {
@@ -173,80 +180,130 @@ struct Shell {
     ended: watch::Receiver<bool>,
 }
 
-async fn answer(
-    State(shell): State<Shell>,
-    ConnectInfo(connection): ConnectInfo<ResetSwitch>,
-    request: Request,
-) -> Response {
-    let (progress, arrived) = (shell.simulator.begin(), time::Instant::now());
-    let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        // The client went away, or sent what no client of Graph sends.
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
-    };
-    wait_until(arrived, progress.travel()).await;
-    if parts.version == Version::HTTP_2 {
-        shell.simulator.count_http2();
-    }
-    let text = |name: &str| parts.headers.get(name)?.to_str().ok();
-    // HTTP/2 has no `Host`.
-    let host = parts.uri.authority().map(Authority::as_str).or_else(|| text("host"));
-    let base = host.map_or(shell.own_base, |host| format!("{}://{host}", shell.scheme));
-    let call = HttpCall {
-        method: &parts.method,
-        target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
-        base: &base,
-        authorization: text("authorization"),
-        client_request_id: text("client-request-id"),
-        content_type: text("content-type"),
-        body: &body,
-    };
-    let reply = progress.handle(shell.clock.now(), &call);
-    // From the arrival on, because each sleep of its own would end up to a millisecond late.
-    wait_until(arrived, progress.travel() + reply.delay).await;
-    let ended = until(shell.ended);
-    match reply.delivery {
-        Delivery::Answer(answer) => whole(answer),
-        Delivery::NoConnection | Delivery::Reset => {
-            connection.reset();
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-        Delivery::CutBody(answer) => {
-            let half = answer.body.slice(..answer.body.len() / 2);
-            let rest = stream::once(async move {
-                // The first half must be out before the connection breaks.
-                time::sleep(Duration::from_millis(10)).await;
-                connection.reset();
-                Err(io::Error::from(io::ErrorKind::ConnectionReset))
-            });
-            drip(answer, stream::once(async { Ok(half) }).chain(rest))
-        }
-        Delivery::SlowBody(answer) => {
-            let body = answer.body.clone();
-            let bytes = stream::iter(0..body.len()).then(move |at| {
-                let byte = body.slice(at..=at);
-                async move {
-                    time::sleep(Duration::from_secs(1)).await;
-                    Ok(byte)
-                }
-            });
-            drip(answer, bytes.take_until(ended))
-        }
-        Delivery::Silence(answer) => drip(answer, stream::pending().take_until(ended)),
-        Delivery::Stall => {
-            ended.await;
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        }
-        Delivery::Flood(mut answer) => {
-            static BLANKS: [u8; 1 << 16] = [b' '; 1 << 16];
-            answer.body.clear();
-            let flood = stream::iter(0..GIANT / BLANKS.len())
-                .map(|_| Ok::<_, Infallible>(Bytes::from_static(&BLANKS)));
-            let mut response = whole(answer);
-            *response.body_mut() = Body::from_stream(flood);
-            response
+type Body = BoxBody<Bytes, io::Error>;
+
+impl Shell {
+    /// Leads a connection through its handshake, where there is one, and answers its calls.
+    async fn connection(self, stream: TcpStream, tls: Option<Tls>) {
+        // Small answers must not wait for the client's acknowledgements. Where it cannot be set, they do.
+        let _ = stream.set_nodelay(true);
+        let Ok((stream, twin)) = twins(stream) else { return };
+        match tls {
+            None => self.converse(stream, twin).await,
+            Some(tls) => {
+                let handshake = time::timeout(HANDSHAKE, tls.acceptor.accept(stream));
+                // A client that trusts another authority goes away; nobody needs to know.
+                let Ok(Ok(stream)) = handshake.await else { return };
+                self.converse(stream, twin).await;
+            }
         }
     }
+
+    /// Answers the calls of a connection until it ends, is to be reset, or the server ends. `twin` is
+    /// another handle of its socket.
+    async fn converse(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        twin: TcpStream,
+    ) {
+        self.simulator.count_connection();
+        let (reset, ended) = (Arc::new(Notify::new()), until(self.ended.clone()));
+        let calls = service_fn(|request| {
+            let answer = self.clone().answer(reset.clone(), request);
+            async { Ok::<_, Infallible>(answer.await) }
+        });
+        let server = auto::Builder::new(TokioExecutor::new());
+        let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(stream), calls));
+        tokio::select! {
+            _ = serving.as_mut() => return,
+            () = ended => {}
+            () = reset.notified() => {
+                // A linger time of 0 makes the close a reset (RST). Where it cannot be set, the client
+                // sees an early end instead.
+                let _ = twin.set_zero_linger();
+                return;
+            }
+        }
+        serving.as_mut().graceful_shutdown();
+        let _ = serving.await;
+    }
+
+    async fn answer(self, connection: Arc<Notify>, request: Request<Incoming>) -> Response<Body> {
+        let (progress, arrived) = (self.simulator.begin(), time::Instant::now());
+        let (parts, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+            // The client went away, or sent what no client of Graph sends.
+            return empty(StatusCode::PAYLOAD_TOO_LARGE);
+        };
+        wait_until(arrived, progress.travel()).await;
+        if parts.version == Version::HTTP_2 {
+            self.simulator.count_http2();
+        }
+        let text = |name: &str| parts.headers.get(name)?.to_str().ok();
+        // HTTP/2 has no `Host`.
+        let host = parts.uri.authority().map(Authority::as_str).or_else(|| text("host"));
+        let base = host.map_or(self.own_base, |host| format!("{}://{host}", self.scheme));
+        let call = HttpCall {
+            method: &parts.method,
+            target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
+            base: &base,
+            authorization: text("authorization"),
+            client_request_id: text("client-request-id"),
+            content_type: text("content-type"),
+            body: &body.to_bytes(),
+        };
+        let reply = progress.handle(self.clock.now(), &call);
+        // From the arrival on, because each sleep of its own would end up to a millisecond late.
+        wait_until(arrived, progress.travel() + reply.delay).await;
+        let ended = until(self.ended);
+        match reply.delivery {
+            Delivery::Answer(answer) => whole(answer),
+            Delivery::NoConnection | Delivery::Reset => {
+                connection.notify_one();
+                std::future::pending().await
+            }
+            Delivery::CutBody(answer) => {
+                let half = answer.body.slice(..answer.body.len() / 2);
+                let rest = stream::once(async move {
+                    // The first half must be out before the connection breaks.
+                    time::sleep(Duration::from_millis(10)).await;
+                    connection.notify_one();
+                    std::future::pending().await
+                });
+                drip(answer, stream::once(async { half }).chain(rest))
+            }
+            Delivery::SlowBody(answer) => {
+                let body = answer.body.clone();
+                let bytes = stream::iter(0..body.len()).then(move |at| {
+                    let byte = body.slice(at..=at);
+                    async move {
+                        time::sleep(Duration::from_secs(1)).await;
+                        byte
+                    }
+                });
+                drip(answer, bytes.take_until(ended))
+            }
+            Delivery::Silence(answer) => drip(answer, stream::pending().take_until(ended)),
+            Delivery::Stall => {
+                ended.await;
+                empty(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Delivery::Flood(mut answer) => {
+                static BLANKS: [u8; 1 << 16] = [b' '; 1 << 16];
+                answer.body.clear();
+                let flood =
+                    stream::iter(0..GIANT / BLANKS.len()).map(|_| Bytes::from_static(&BLANKS));
+                whole(answer).map(|_| streamed(flood))
+            }
+        }
+    }
+}
+
+/// A connection twice: once to be read and written, once to set what only the socket knows.
+fn twins(stream: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
+    let stream = stream.into_std()?;
+    let twin = TcpStream::from_std(stream.try_clone()?)?;
+    Ok((TcpStream::from_std(stream)?, twin))
 }
 
 async fn wait_until(start: time::Instant, time: Duration) {
@@ -255,175 +312,28 @@ async fn wait_until(start: time::Instant, time: Duration) {
     }
 }
 
-fn whole(answer: HttpAnswer) -> Response {
-    (answer.status, answer.headers, Body::from(answer.body)).into_response()
-}
-
-/// An answer that promises its whole body, which then comes as this stream gives it.
-fn drip(
-    answer: HttpAnswer,
-    body: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
-) -> Response {
-    let length = answer.body.len();
-    let mut response = whole(answer);
-    *response.body_mut() = Body::from_stream(body);
-    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+fn whole(answer: HttpAnswer) -> Response<Body> {
+    let body = Full::new(answer.body).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    (*response.status_mut(), *response.headers_mut()) = (answer.status, answer.headers);
     response
 }
 
-/// Gives out connections that a [`ResetSwitch`] can break, and counts them.
-struct ConnectionListener {
-    inbox: mpsc::Receiver<(Box<dyn ByteStream>, SocketAddr)>,
-    address: SocketAddr,
-    simulator: Simulator,
+fn empty(status: StatusCode) -> Response<Body> {
+    whole(HttpAnswer { status, headers: http::HeaderMap::new(), body: Bytes::new() })
 }
 
-impl ConnectionListener {
-    /// Accepts connections, and leads each through its handshake where there is one; a slow one
-    /// holds up nobody.
-    fn new(listener: TcpListener, tls: Option<Tls>, simulator: Simulator) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (sender, inbox) = mpsc::channel(64);
-        tokio::spawn(async move {
-            loop {
-                let accepted = tokio::select! {
-                    () = sender.closed() => return,
-                    accepted = listener.accept() => accepted,
-                };
-                let Ok((stream, peer)) = accepted else {
-                    // Out of file descriptors, most likely: some come back.
-                    time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                };
-                // Small answers must not wait for the client's acknowledgements. Where it cannot be
-                // set, they do.
-                let _ = stream.set_nodelay(true);
-                let (sender, tls) = (sender.clone(), tls.clone());
-                tokio::spawn(async move {
-                    // A client that trusts another authority goes away; nobody needs to know.
-                    if let Some(stream) = handshake(stream, tls).await {
-                        let _ = sender.send((stream, peer)).await;
-                    }
-                });
-            }
-        });
-        Ok(Self { inbox, address, simulator })
-    }
+fn streamed(body: impl Stream<Item = Bytes> + Send + 'static) -> Body {
+    StreamBody::new(body.map(|bytes| Ok(Frame::data(bytes)))).boxed_unsync()
 }
 
-async fn handshake(stream: TcpStream, tls: Option<Tls>) -> Option<Box<dyn ByteStream>> {
-    let Some(tls) = tls else { return Some(Box::new(stream)) };
-    let handshake = time::timeout(HANDSHAKE, tls.acceptor.accept(stream));
-    Some(Box::new(handshake.await.ok()?.ok()?))
+/// An answer that promises its whole body, which then comes as this stream gives it.
+fn drip(answer: HttpAnswer, body: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
+    let length = answer.body.len();
+    let mut response = whole(answer).map(|_| streamed(body));
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    response
 }
-
-/// The bytes of a connection, plain or within TLS.
-trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {
-    fn tcp(&self) -> &TcpStream;
-}
-
-impl ByteStream for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
-    }
-}
-
-impl ByteStream for TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
-    }
-}
-
-/// One connection.
-struct Connection {
-    stream: Box<dyn ByteStream>,
-    switch: ResetSwitch,
-}
-
-/// The handle by which an answer breaks its own connection.
-#[derive(Clone, Debug, Default)]
-struct ResetSwitch(Arc<AtomicBool>);
-
-impl ResetSwitch {
-    /// Resets the connection as soon as it is written to, read from or closed.
-    fn reset(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Connection {
-    /// The stream, unless the connection is to be reset.
-    fn stream(&mut self) -> io::Result<Pin<&mut dyn ByteStream>> {
-        if self.switch.0.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        Ok(Pin::new(&mut *self.stream))
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if self.stream().is_err() {
-            // A linger time of 0 makes the close a reset (RST). Where it cannot be set, the client
-            // sees an early end instead.
-            let _ = self.stream.tcp().set_zero_linger();
-        }
-    }
-}
-
-impl Listener for ConnectionListener {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let Some((stream, peer)) = self.inbox.recv().await else {
-            return std::future::pending().await;
-        };
-        self.simulator.count_connection();
-        (Connection { stream, switch: ResetSwitch::default() }, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
-
-impl Connected<IncomingStream<'_, ConnectionListener>> for ResetSwitch {
-    fn connect_info(stream: IncomingStream<'_, ConnectionListener>) -> Self {
-        stream.io().switch.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.stream()?.poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_shutdown(context)
-    }
-}
-
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A server's certificate, and the authority that a client has to trust.
 #[derive(Clone)]
