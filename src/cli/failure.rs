@@ -38,7 +38,7 @@ const MACHINE: u8 = 6;
 const OPEN_FILES: u64 = 32;
 
 /// As many as a run may ever want, with all the connections of `--concurrency`.
-const ENOUGH_FILES: u64 = 1_024;
+const WANTED_FILES: u64 = 1_024;
 
 /// What is told, and the exit code.
 #[derive(Clone, Debug)]
@@ -155,7 +155,7 @@ pub(super) fn raise_open_files() -> Result<(), Failure> {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let found = getrlimit(Resource::Nofile);
         let within = |wanted| found.maximum.map_or(wanted, |most| most.min(wanted));
-        let current = found.current.map(|current| current.max(within(ENOUGH_FILES)));
+        let current = found.current.map(|current| current.max(within(WANTED_FILES)));
         // Where it is not given, the former limit holds.
         let _ = setrlimit(Resource::Nofile, Rlimit { current, ..found });
         let given = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -89,7 +89,8 @@ impl ImportRun<'_> {
     /// Reads, enrols, writes the files, and tells the end.
     pub(super) fn carry_out(&self, tokens: Tokens, console: &mut Console) -> Result<Done, Failure> {
         let ImportSettings { input, files, .. } = self.settings;
-        let mut signals = Signals::listen(console.teller("reading the input; no row is sent yet"));
+        let mut signals =
+            Signals::listen(console.status_line("reading the input; no row is sent yet"));
         let input = input::open(&input.source, &input.options)?;
         for note in input.notes() {
             console.say(note);
@@ -163,7 +164,8 @@ impl ImportRun<'_> {
             in_this_thread: false,
         };
         signals.drain("finishing what is under way and writing the files");
-        let status = console.teller("looking at the target and the ledger; no row is sent yet");
+        let status =
+            console.status_line("looking at the target and the ledger; no row is sent yet");
         let planned = Cell::new(None);
         let listen = async {
             loop {

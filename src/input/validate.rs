@@ -45,14 +45,12 @@ pub struct RowCheck {
 
 impl RowCheck {
     /// Every fault of the row, clashes included; none where it can be enrolled.
-    #[must_use]
     pub fn faults(&self, row: &Row) -> Vec<Fault> {
         let own = self.registrant.as_ref().err();
         self.clashes.added_to(own.cloned().unwrap_or_default(), row)
     }
 
     /// Whether it can be enrolled.
-    #[must_use]
     pub fn is_valid(&self) -> bool {
         self.registrant.is_ok() && self.clashes == Clashes::default()
     }
@@ -72,7 +70,6 @@ pub struct Clashes {
 
 impl Clashes {
     /// A row's own faults and these, in the order of [`FaultCode::ALL`].
-    #[must_use]
     pub fn added_to(self, mut faults: Vec<Fault>, row: &Row) -> Vec<Fault> {
         if let Some(line) = self.id {
             let why = if u64::from(line.get()) > row.line() {
@@ -167,7 +164,6 @@ pub struct Validator {
 
 impl Validator {
     /// One that has seen no row yet.
-    #[must_use]
     pub fn new(rule: Rule) -> Self {
         let (ids, addresses) = (Places::default(), Places::default());
         let (claims, trap) = (Vec::new(), TrapWatch::default());
@@ -267,7 +263,6 @@ impl Validator {
 
     /// Whether the rows so far look as if the id column were no id: many of them repeat an id with
     /// other people. Then nothing may be posted.
-    #[must_use]
     pub fn id_trap(&self) -> Option<IdTrap> {
         self.trap.verdict()
     }

@@ -139,7 +139,6 @@ impl<T: Transport> GraphClient<T> {
     /// Lets each request take its place among those of all runs of the application, which `begin`
     /// opens the file of once the application is known; where no token tells it, each run keeps the
     /// limit by itself.
-    #[must_use]
     pub fn sharing(mut self, begin: impl Fn(&str) -> SharedPace + 'static) -> Self {
         self.shared = Some(Sharing { begin: Box::new(begin), pace: OnceCell::new() });
         self

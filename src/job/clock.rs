@@ -14,44 +14,37 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that starts now; `epoch` is the wall clock's time in milliseconds since 1970.
-    #[must_use]
     pub fn starting(epoch: i64) -> Self {
         Self { start: Instant::now(), epoch }
     }
 
     /// Time since the start of the run.
-    #[must_use]
     pub fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
     /// The instant `since` the start, to sleep until.
-    #[must_use]
     pub fn instant(&self, since: Duration) -> Instant {
         self.start + since
     }
 
     /// `since` the start as milliseconds since 1970.
-    #[must_use]
     pub fn stamp(&self, since: Duration) -> i64 {
         self.epoch.saturating_add(millis(since))
     }
 
     /// A stamp as time since the start of the run; zero for what was before it.
-    #[must_use]
     pub fn since(&self, stamp: i64) -> Duration {
         Duration::from_millis(stamp.saturating_sub(self.epoch).try_into().unwrap_or(0))
     }
 
     /// The start as milliseconds since 1970.
-    #[must_use]
     pub fn epoch(&self) -> i64 {
         self.epoch
     }
 }
 
 /// A duration in milliseconds, as the ledger keeps it.
-#[must_use]
 pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

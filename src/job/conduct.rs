@@ -25,7 +25,6 @@ pub enum Limit {
 
 impl Limit {
     /// Whether `rejects` of `read` rows are more than allowed.
-    #[must_use]
     pub fn is_passed(self, rejects: u64, read: u64) -> bool {
         match self {
             Self::Rows(most) => rejects > most,
@@ -100,7 +99,6 @@ impl Conduct {
     pub const CONCURRENCY: usize = 64;
 
     /// The most rows in hand: at Graph, on their way to it, and on their way to the disk.
-    #[must_use]
     pub fn in_hand(&self) -> usize {
         self.concurrency.saturating_mul(4).max(8)
     }

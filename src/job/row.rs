@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// So many rows in a row that get the same bad answer, without a success between them, are no longer
-/// the rows' fault (contract, section 7).
+/// the rows' fault.
 pub(super) const SAME_ANSWER: u32 = 20;
 
 /// A row on its way to Graph.

@@ -129,7 +129,7 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// The exit code (contract: 3, 5, 6, 130 or 143).
+    /// The exit code (README, *Exit codes*): 3, 5, 6, 130 or 143.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted => 130,

@@ -48,7 +48,7 @@ pub struct Console {
     said_at: Cell<Duration>,
     total: Cell<u64>,
     already: Cell<u64>,
-    teller: StatusLine,
+    status_line: StatusLine,
 }
 
 /// Tells how the run stands, from any thread and at any time.
@@ -113,7 +113,7 @@ impl Console {
         let screen = Screen::new(style == Style::Bar);
         Self {
             quiet,
-            teller: StatusLine { quiet, screen: screen.clone(), state: Arc::default() },
+            status_line: StatusLine { quiet, screen: screen.clone(), state: Arc::default() },
             screen,
             style,
             bar: None,
@@ -150,14 +150,14 @@ impl Console {
     }
 
     /// Who tells how the run stands; from now on, and until something else is known, so.
-    pub fn teller(&self, state: &str) -> StatusLine {
+    pub fn status_line(&self, state: &str) -> StatusLine {
         self.stage(state);
-        self.teller.clone()
+        self.status_line.clone()
     }
 
     /// What the program is at, for whoever asks.
     pub fn stage(&self, state: &str) {
-        self.teller.stage(state);
+        self.status_line.stage(state);
     }
 
     /// Where logs are written, so that they do not break the bar.
@@ -170,7 +170,7 @@ impl Console {
         self.total.set(total);
         self.already.set(already);
         if self.style == Style::Bar && total > 0 {
-            let state = self.teller.state.clone();
+            let state = self.status_line.state.clone();
             let words = move |columns| fitted(held(&state.counters).clone(), columns);
             self.bar = Some(self.screen.bar(total, words));
         }
@@ -189,7 +189,7 @@ impl Console {
         );
         match self.style {
             Style::Bar => {
-                *held(&self.teller.state.counters) = counters;
+                *held(&self.status_line.state.counters) = counters;
                 if let Some(bar) = &self.bar {
                     bar.draw(shown(done, to_link, self.total.get()));
                 }
@@ -202,7 +202,7 @@ impl Console {
             }
             Style::Silent => {}
         }
-        *held(&self.teller.state.line) = line;
+        *held(&self.status_line.state.line) = line;
     }
 
     /// Takes the bar away; what is still to be done goes on under this name.

@@ -254,11 +254,11 @@ pub(super) fn faults_in_words(faults: &[Fault]) -> (String, String) {
 }
 
 /// So many lines are kept of each reason: enough to look one up, and to see a pattern.
-const EXAMPLES: usize = 3;
+const EXAMPLE_LINES: usize = 3;
 
 /// So many different reasons are told apart. The documented list is shorter; a server that invents
 /// a code for every row must not fill the memory.
-const MOST: usize = 64;
+const MOST_REASONS: usize = 64;
 
 /// The code under which every further reason is counted.
 const FURTHER: &str = "others";
@@ -292,7 +292,7 @@ pub struct Reasons(Vec<Reason>);
 impl Reasons {
     /// Counts the row of this line.
     pub fn count(&mut self, kind: Rejected, code: &str, line: u64) {
-        let full = self.0.len() >= MOST;
+        let full = self.0.len() >= MOST_REASONS;
         let found = self.0.iter().position(|reason| reason.kind == kind && reason.code == code);
         let place = found.or_else(|| {
             let code = if full { FURTHER } else { code };
@@ -304,7 +304,7 @@ impl Reasons {
         });
         if let Some(reason) = place.and_then(|at| self.0.get_mut(at)) {
             reason.count += 1;
-            if reason.lines.len() < EXAMPLES {
+            if reason.lines.len() < EXAMPLE_LINES {
                 reason.lines.push(line);
             }
         }
@@ -361,7 +361,7 @@ mod tests {
         for line in 0..10_000 {
             reasons.count(Rejected::Refused, &format!("code-{line}"), line);
         }
-        assert_eq!(reasons.len(), MOST + 1);
+        assert_eq!(reasons.len(), MOST_REASONS + 1);
         assert_eq!(reasons.commonest(1)[0].code, FURTHER);
         assert_eq!(reasons.0.iter().map(|reason| reason.count).sum::<u64>(), 10_000);
     }

@@ -146,7 +146,6 @@ impl Pacer {
 
     /// Sends of earlier runs, as their age at the start of this one, so that the ceiling holds
     /// across a restart.
-    #[must_use]
     pub fn with_recent(mut self, ages: Vec<Duration>) -> Self {
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.with_recent(ages);
@@ -155,7 +154,6 @@ impl Pacer {
     }
 
     /// Counts what `earlier`, which paced this run until now, has sent.
-    #[must_use]
     pub fn after(mut self, earlier: &Self) -> Self {
         if let (Some(ceiling), Some(earlier)) = (&mut self.ceiling, &earlier.ceiling) {
             ceiling.after(earlier);
@@ -278,7 +276,6 @@ impl Pacer {
     }
 
     /// Nothing starts for this long from `now` on: the server asked an earlier run to wait.
-    #[must_use]
     pub fn waiting(mut self, now: Duration, wait: Duration) -> Self {
         if !wait.is_zero() {
             self.gate.close(now, wait, true);

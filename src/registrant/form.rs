@@ -112,10 +112,10 @@ impl Form {
     /// twice, or is required and not mapped.
     pub fn hold(&self, mapped: &[&str]) -> Result<(), FormFault> {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let strangers: Vec<&str> =
+        let not_asked: Vec<&str> =
             mapped.iter().copied().filter(|name| self.find(name).is_none()).collect();
-        if !strangers.is_empty() {
-            return Err(FormFault::NotAsked { mapped: owned(&strangers), asked: self.asked() });
+        if !not_asked.is_empty() {
+            return Err(FormFault::NotAsked { mapped: owned(&not_asked), asked: self.asked() });
         }
         let mut answered: Vec<(usize, &str)> = Vec::new();
         for &name in mapped {

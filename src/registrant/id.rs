@@ -21,9 +21,6 @@ impl RegistrantId {
     /// A [`Fault`] when the id is blank, holds a control character, or is what a spreadsheet
     /// leaves of a long number.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        if is_plain(text.as_bytes()) {
-            return Ok(Self(text.into()));
-        }
         if text.trim().is_empty() {
             return Err(Fault::new(FaultCode::MissingId, "the id is empty"));
         }
@@ -65,21 +62,6 @@ impl fmt::Debug for RegistrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RegistrantId(…)")
     }
-}
-
-/// Whether the id is of the common kind that nothing can be wrong with: visible ASCII that begins
-/// with a letter, or with a digit that no decimals and no exponent follow. Most ids of a list of a
-/// million are, and the rest of the check costs several times as much.
-fn is_plain(text: &[u8]) -> bool {
-    let head = match text {
-        [first, ..] if first.is_ascii_alphabetic() => true,
-        [first, second, ..] => {
-            first.is_ascii_digit() && !matches!(second, b'.' | b',' | b'e' | b'E')
-        }
-        [first] => first.is_ascii_digit(),
-        [] => false,
-    };
-    head && text.iter().all(u8::is_ascii_graphic)
 }
 
 /// What a spreadsheet writes for a formula that it cannot work out.

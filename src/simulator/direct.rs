@@ -19,7 +19,7 @@ use super::{
 pub struct Direct {
     simulator: Simulator,
     clock: SimulatorClock,
-    patience: Duration,
+    time_limit: Duration,
 }
 
 impl Direct {
@@ -27,12 +27,12 @@ impl Direct {
     /// and begin another on the same simulator. Must be called inside a tokio runtime.
     pub fn new(simulator: &Simulator) -> Self {
         let clock = SimulatorClock::new(simulator);
-        Self { simulator: simulator.clone(), clock, patience: Duration::from_secs(30) }
+        Self { simulator: simulator.clone(), clock, time_limit: Duration::from_secs(30) }
     }
 
     /// Sets how long an answer is waited for (30 s).
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub fn with_time_limit(self, time_limit: Duration) -> Self {
+        Self { time_limit, ..self }
     }
 
     /// The time since the simulator's start.
@@ -47,7 +47,7 @@ impl Direct {
     pub async fn exchange(&self, call: HttpCall<'_>) -> Result<HttpAnswer, TransportError> {
         let call = HttpCall { base: "https://graph.microsoft.com", ..call };
         let late = |_| failed(TransportFailure::TimedOut, "no answer within the time limit");
-        time::timeout(self.patience, self.deliver(&call)).await.map_err(late)?
+        time::timeout(self.time_limit, self.deliver(&call)).await.map_err(late)?
     }
 
     async fn deliver(&self, call: &HttpCall<'_>) -> Result<HttpAnswer, TransportError> {

@@ -318,7 +318,7 @@ async fn an_outage_lasts_as_long_as_it_says() {
 async fn failure(fault: SimulatedFault) -> (Reach, TransportFailure, Duration) {
     let faults = Faults::default().script("ada@example.org", None, fault);
     let simulator = Simulator::new(Config { faults, ..Config::default() });
-    let direct = Direct::new(&simulator).with_patience(Duration::from_secs(20));
+    let direct = Direct::new(&simulator).with_time_limit(Duration::from_secs(20));
     let body = person("ada").to_string();
     let call = HttpCall {
         method: &Method::POST,

@@ -106,7 +106,7 @@ impl World {
             people,
             former: Vec::new(),
             given: RefCell::default(),
-            direct: Direct::new(&simulator).with_patience(Duration::from_secs(random.u64(3..30))),
+            direct: Direct::new(&simulator).with_time_limit(Duration::from_secs(random.u64(3..30))),
             random,
             simulator,
             kind,
