@@ -24,7 +24,6 @@ const METADATA: &str = "http://169.254.169.254/";
 /// How long a connection to it may take: beyond Azure nothing answers at this address.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
-/// A managed identity.
 #[derive(Debug)]
 pub(super) struct ManagedIdentity {
     client: TokenClient,

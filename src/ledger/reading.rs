@@ -63,7 +63,6 @@ pub struct PastRun {
     pub started_at: i64,
     /// When it ended; `None`: it is going, or it died ([`Reading::is_held`] tells which).
     pub ended_at: Option<i64>,
-    /// Its exit code.
     pub exit_code: Option<u8>,
     /// Why it stopped early.
     pub stop_reason: Option<String>,
@@ -74,7 +73,6 @@ pub struct PastRun {
 /// One attempt of a registrant's story.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempted {
-    /// The run.
     pub run: i64,
     /// `POST` or `DELETE`.
     pub call: String,
@@ -170,7 +168,6 @@ impl Reading {
         }
     }
 
-    /// The target.
     pub fn target(&self) -> Result<Identity, LedgerError> {
         Ok(target(&self.connection)?)
     }

@@ -215,7 +215,6 @@ impl Entry {
 /// What is about to be done with a registrant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// POST it.
     Post,
     /// DELETE one in doubt.
     Remove,
@@ -287,9 +286,7 @@ pub enum NextState {
         /// The same in words.
         reason: String,
     },
-    /// Enrolled.
     Enrolled {
-        /// The link.
         link: JoinLink,
         /// The server's own id.
         registrant_id: Option<String>,
@@ -307,7 +304,6 @@ pub enum NextState {
         /// Not by this ledger: it was there before.
         adopted: bool,
     },
-    /// Refused.
     Refused {
         /// Graph's code, or one from the documented list.
         code: String,
@@ -355,7 +351,6 @@ pub fn short_digest(bytes: &[u8]) -> String {
     format!("{:016x}", first_bits(Sha256::new_with_prefix(bytes)))
 }
 
-/// The first 64 bits of a hash.
 pub(super) fn first_bits(hash: Sha256) -> u64 {
     let digest = hash.finalize();
     let mut first = [0; 8];

@@ -46,7 +46,6 @@ pub struct Ledger {
 pub struct RunEnd<'a> {
     /// Now, in milliseconds since 1970.
     pub at: i64,
-    /// The exit code.
     pub exit_code: u8,
     /// Why it stopped early.
     pub stop_reason: Option<&'a str>,

@@ -62,7 +62,6 @@ pub struct AnswerTimes {
     pub count: u64,
     /// `PERCENTILES` of them took at most so long.
     pub percentiles: [i64; PERCENTILES.len()],
-    /// The longest.
     pub longest: i64,
     /// How many took less than each of `EDGES` and not less than the one before; the last is the
     /// rest.

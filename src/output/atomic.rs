@@ -32,7 +32,6 @@ pub enum FileError {
     /// There is a folder of that name.
     #[error("{} is a folder; name a file with {option}", path.display())]
     Folder {
-        /// The path.
         path: PathBuf,
         /// The option that names it.
         option: &'static str,
@@ -41,7 +40,6 @@ pub enum FileError {
     /// would take it away from everybody else.
     #[error("{} is no regular file (a device, a pipe or a socket), and would be replaced by one; name a file with {option}", path.display())]
     NoFile {
-        /// The path.
         path: PathBuf,
         /// The option that names it.
         option: &'static str,

@@ -21,7 +21,6 @@ const REASONS: usize = 5;
 pub struct Closing<'a> {
     /// The numbers.
     pub summary: &'a Summary,
-    /// The reasons.
     pub reasons: &'a Reasons,
     /// The report, where one was asked for.
     pub report: Option<&'a Path>,

@@ -28,21 +28,17 @@ pub enum ProjectionError {
     /// The copy of the input.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A file.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 /// What the files are made of.
 pub struct Projection<'a> {
-    /// The input.
     pub input: &'a Snapshot,
     /// What was decided about its rows.
     pub plan: &'a Plan,
-    /// The ledger.
     pub ledger: &'a Ledger,
     /// Why rows were not attempted: the stop's word and sentence.
     pub stopped: Option<(&'static str, String)>,

@@ -23,7 +23,6 @@ pub struct Metrics<'a> {
     pub ended: i64,
     /// When a run last ended with exit code 0, this one included.
     pub last_success: Option<i64>,
-    /// The exit code.
     pub exit_code: u8,
     /// The numbers; `None` for a run that ended before it had any.
     pub summary: Option<&'a Summary>,

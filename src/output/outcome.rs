@@ -139,7 +139,6 @@ impl Counts {
 
 /// What outcomes depend on beside the rows.
 pub(super) struct RunSoFar<'a> {
-    /// Its number.
     pub(super) number: i64,
     /// Why rows were not attempted: the stop's word and sentence.
     pub(super) stopped: Option<&'a (&'static str, String)>,
@@ -263,7 +262,6 @@ const MOST_REASONS: usize = 64;
 /// The code under which every further reason is counted.
 const FURTHER: &str = "others";
 
-/// One reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// Whose word it is.

@@ -27,7 +27,6 @@ pub const EXIT_CODES: [(u8, &str); 10] = [
 pub struct TargetName {
     /// `meeting` or `webinar`.
     pub kind: &'static str,
-    /// Its id.
     pub id: String,
     /// The organizer, where one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +40,6 @@ pub struct Files {
     pub enrolled: Option<PathBuf>,
     /// The rejects file.
     pub rejects: Option<PathBuf>,
-    /// The ledger.
     pub ledger: Option<PathBuf>,
     /// Where an earlier enrolled file went whose links the ledger does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,11 +67,9 @@ pub struct Summary {
     pub retries: u64,
     /// From start to end.
     pub elapsed_seconds: f64,
-    /// The exit code.
     pub exit_code: u8,
     /// Why it stopped early.
     pub stop_reason: Option<&'static str>,
-    /// The files.
     pub files: Files,
 }
 

@@ -32,10 +32,8 @@ pub enum ThrottledCalls {
     Counted,
 }
 
-/// A limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimit {
-    /// The quota.
     pub quota: Quota,
     /// What a bucket holds when full; `None` for the calls of 2 s. Windows have none.
     pub burst: Option<f64>,

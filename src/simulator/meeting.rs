@@ -102,7 +102,6 @@ struct OrganizationMember {
     user: Uuid,
 }
 
-/// One meeting.
 #[derive(Debug)]
 pub(super) struct SimulatedMeeting {
     registration: RegistrationState,

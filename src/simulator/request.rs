@@ -12,7 +12,6 @@ use super::{answer::Problem, config::Config, fault::CallKind};
 /// One request.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpCall<'a> {
-    /// The method.
     pub method: &'a Method,
     /// Path and query, percent-encoded.
     pub target: &'a str,
@@ -24,7 +23,6 @@ pub struct HttpCall<'a> {
     pub client_request_id: Option<&'a str>,
     /// The `Content-Type` header.
     pub content_type: Option<&'a str>,
-    /// The body.
     pub body: &'a [u8],
 }
 
@@ -54,7 +52,6 @@ impl<'a> RoutedCall<'a> {
 pub(super) enum Route {
     /// The counters.
     Stats,
-    /// The books.
     Books,
     /// OAuth's token endpoint.
     Token,
@@ -63,9 +60,16 @@ pub(super) enum Route {
     /// The endpoint of a managed identity.
     ManagedIdentity,
     /// Something of a meeting's registration; without an organizer the meeting is `/me`'s.
-    Meeting { organizer: Option<String>, meeting: String, part: MeetingPart },
+    Meeting {
+        organizer: Option<String>,
+        meeting: String,
+        part: MeetingPart,
+    },
     /// Something of a webinar.
-    Event { event: String, part: EventPart },
+    Event {
+        event: String,
+        part: EventPart,
+    },
     /// Nothing; this segment is unknown.
     Nowhere(String),
 }

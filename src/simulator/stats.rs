@@ -125,7 +125,6 @@ impl std::fmt::Debug for EnrolledPerson {
 /// Who is enrolled, in the order of enrolment; whoever is enrolled twice stands here twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Books {
-    /// The registrants.
     pub registrants: Vec<EnrolledPerson>,
 }
 
