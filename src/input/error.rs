@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::Encoding;
+use super::encoding::Encoding;
 use crate::registrant::FormFault;
 
 /// Why an input cannot be read at all. What is wrong with a single row is data, not an error.

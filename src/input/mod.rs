@@ -18,6 +18,7 @@ use std::{
 };
 
 mod csv;
+mod encoding;
 mod error;
 mod filter;
 mod header;
@@ -32,6 +33,7 @@ mod trap;
 mod validate;
 
 pub use csv::{Delimiter, MAX_ROW, UnknownDelimiter};
+pub use encoding::{Encoding, UnknownEncoding};
 pub use error::InputError;
 pub use filter::{BadFilter, Filter, Keep};
 pub use header::{ENROLLED_COLUMNS, Header, REJECTS_COLUMNS};
@@ -40,7 +42,7 @@ pub use mapping::{BadAssignment, JOINER, MapOption, Mapping, NameOrder, SetOptio
 pub use presets::{Preset, PresetChoice, UnknownPreset, preset_names};
 pub use row::{Row, Standing};
 pub use rows::Rows;
-pub use source::{Encoding, Interrupt, Source, UnknownEncoding};
+pub use source::{Interrupt, Source};
 pub use trap::IdTrap;
 pub use validate::{Clashes, RowCheck, RowLine, Survey, Validator, parse_row, row_line, survey};
 
