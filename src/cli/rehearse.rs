@@ -155,7 +155,7 @@ pub(super) fn simulate(settings: &SimulateSettings, console: &Console) -> Result
         .map_err(|error| Failure::usage(format!("--port {}: {error}", settings.port)))?;
     print(&format!("{}\n", served.url()));
     let runtime = runtime()?;
-    let mut signals = Signals::listen(console.status_line("serving the simulated Graph"));
+    let mut signals = Signals::listen(console.status_line("serving the simulated Graph"), None);
     signals.drain("");
     let stop = runtime.block_on(signals.stop());
     drop(served);

@@ -11,7 +11,7 @@ use super::{
     login,
     paths::{LedgerSettings, shared_folder},
     progress::{Announcer, announce_waits},
-    settings::{GraphSettings, ImportSettings, RunSettings},
+    settings::{Deadline, GraphSettings, ImportSettings, RunSettings},
     signals::Signals,
 };
 use crate::{
@@ -89,8 +89,11 @@ impl ImportRun<'_> {
     /// Reads, enrols, writes the files, and tells the end.
     pub(super) fn carry_out(&self, tokens: Tokens, console: &mut Console) -> Result<Done, Failure> {
         let ImportSettings { input, files, .. } = self.settings;
-        let mut signals =
-            Signals::listen(console.status_line("reading the input; no row is sent yet"));
+        let deadline = self.settings.pace.deadline(&Zoned::now());
+        let mut signals = Signals::listen(
+            console.status_line("reading the input; no row is sent yet"),
+            deadline.as_ref().map(|deadline| (deadline.after, deadline.option)),
+        );
         let input = input::open(&input.source, &input.options)?;
         for note in input.notes() {
             console.say(note);
@@ -104,7 +107,7 @@ impl ImportRun<'_> {
         let ledger = Ledger::open(&self.ledger.path, &self.ledger.identity, job::wall_clock())?;
         let existing = ExistingFile::find(&files.enrolled, &ledger, self.graph.host.is_loopback())?;
         let snapshot = input.snapshot(folder)?;
-        let enrol = self.enrol(ledger, &snapshot, tokens, &mut signals, console);
+        let enrol = self.enrol(ledger, &snapshot, tokens, deadline, &mut signals, console);
         let (ended, client, planned) = runtime()?.block_on(enrol)?;
         console.end("the run is over; writing the files");
         let mut done = self.finish(ended, &client, &snapshot, &existing, console)?;
@@ -117,6 +120,7 @@ impl ImportRun<'_> {
         ledger: Ledger,
         snapshot: &Snapshot,
         tokens: Tokens,
+        deadline: Option<Deadline>,
         signals: &mut Signals,
         console: &mut Console,
     ) -> Result<(Ended, GraphClient<Http>, Option<u64>), Failure> {
@@ -145,7 +149,7 @@ impl ImportRun<'_> {
             api: self.target.api(),
             rehearsal: self.rehearsal,
             ceiling: self.ceiling(),
-            deadline: self.settings.pace.deadline(&Zoned::now()),
+            deadline,
         };
         let deadline = announcer.deadline.as_ref();
         if let Some(deadline) = deadline {
@@ -160,7 +164,7 @@ impl ImportRun<'_> {
             conduct,
             enable: self.enable,
             pace,
-            deadline: deadline.map(|deadline| (deadline.after, deadline.option)),
+            deadline: deadline.map(|deadline| (deadline.left(&Zoned::now()), deadline.option)),
             in_this_thread: false,
         };
         signals.drain("finishing what is under way and writing the files");

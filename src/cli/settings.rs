@@ -373,7 +373,6 @@ impl InputArgs {
             },
             id_prefix: self.id_prefix.clone(),
             allow_empty: self.allow_empty,
-            ..Options::default()
         };
         self.csv.clone().map(|source| InputSettings { source, options })
     }

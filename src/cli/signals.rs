@@ -1,12 +1,15 @@
 //! SIGINT, SIGTERM and SIGHUP (a terminal that closes): the first drains the run, a second SIGINT
-//! ends the process at once. Before there is anything to drain the first one ends it. SIGUSR1 asks
-//! how the run stands.
+//! ends the process at once. Before there is anything to drain the first one ends it, and so does the
+//! deadline of the run: reading may wait for ever. SIGUSR1 asks how the run stands.
 //!
 //! A thread of its own listens and answers, so that both are heard while the input is read and while
 //! the files are written, too. Ending at once loses nothing: what was promised is on disk, and a
 //! file is there whole or not at all.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -29,8 +32,9 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Begins to listen, and to answer through `status`. Where the system gives no thread or
-    /// handler, signals keep their default.
-    pub(super) fn listen(status: StatusLine) -> Self {
+    /// handler, signals keep their default. A deadline is a time from now on and the option that
+    /// set it.
+    pub(super) fn listen(status: StatusLine, deadline: Option<(Duration, &'static str)>) -> Self {
         let (sender, stops) = unbounded_channel();
         let drains = Arc::<OnceLock<&'static str>>::default();
         let (ready, installed) = std::sync::mpsc::channel();
@@ -43,7 +47,7 @@ impl Signals {
             runtime.block_on(async {
                 let Ok(signals) = Incoming::install() else { return };
                 let _ = ready.send(());
-                listener.listen(signals).await;
+                listener.listen(signals, deadline).await;
             });
         });
         if listening.is_ok() {
@@ -78,10 +82,23 @@ struct Listener {
 }
 
 impl Listener {
-    async fn listen(mut self, mut signals: Incoming) {
+    async fn listen(mut self, mut signals: Incoming, deadline: Option<(Duration, &'static str)>) {
+        let over = async {
+            let Some((after, option)) = deadline else { return std::future::pending().await };
+            tokio::time::sleep(after).await;
+            option
+        };
+        let mut over = std::pin::pin!(over);
+        let mut is_over = false;
         loop {
-            match signals.next().await {
+            let signal = tokio::select! {
+                signal = signals.next() => signal,
+                option = &mut over, if !is_over => Signal::Stop(Stop::Deadline(option)),
+            };
+            match signal {
                 Signal::Tell => self.status.tell_state(),
+                // Whatever drains keeps the deadline itself.
+                Signal::Stop(Stop::Deadline(_)) if self.drains.get().is_some() => is_over = true,
                 Signal::Stop(stop) => self.stop(&stop),
             }
         }
@@ -90,7 +107,11 @@ impl Listener {
     fn stop(&mut self, stop: &Stop) {
         let word = stop.word();
         let Some(words) = self.drains.get() else {
-            self.status.say(&format!("{word}: ended before anything was sent"));
+            let why = match stop {
+                Stop::Deadline(option) => format!("the time set by {option} is over"),
+                _ => word.to_owned(),
+            };
+            self.status.say(&format!("{why}: ended before anything was sent"));
             end_at_once(stop);
         };
         if *stop == Stop::Interrupted && std::mem::replace(&mut self.interrupted, true) {

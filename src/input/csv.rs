@@ -159,11 +159,15 @@ impl Cells {
         own
     }
 
-    /// Takes this many bytes off a cell's end.
-    fn shorten(&mut self, cell: usize, by: usize) {
-        let end = self.ends[cell];
-        self.text.drain(end - by..end);
-        self.ends[cell..].iter_mut().for_each(|end| *end -= by);
+    /// Takes bytes off the ends of some cells, each a place and how many, in one pass.
+    fn shorten(&mut self, cells: &[(usize, usize)]) {
+        let mut short = Self::default();
+        let mut by = cells.iter().copied().peekable();
+        for (place, cell) in self.iter().enumerate() {
+            let by = by.next_if(|&(at, _)| at == place).map_or(0, |(_, by)| by);
+            short.push(&cell[..cell.len() - by]);
+        }
+        *self = short;
     }
 }
 
@@ -311,7 +315,7 @@ impl Splitter {
     /// Walks through a record with quotes in it, of which `csv` says that it ends at `end`.
     fn examine(&self, text: &str, end: usize, cells: &mut Cells, extent: &mut Extent) {
         let record = &text.as_bytes()[..end];
-        let mut stray = None;
+        let (mut stray, mut blank) = (None, Vec::new());
         for quoted in Quoted::of(record, self.delimiter) {
             let Quoted { cell, open, close, blanks, .. } = quoted;
             // Over a line's end a "closing" quote with text behind is the opening one of a later
@@ -327,8 +331,11 @@ impl Splitter {
             if quoted.stray {
                 stray = stray.or(Some(Defect::Stray { cell }));
             } else if blanks > 0 {
-                cells.shorten(cell, blanks);
+                blank.push((cell, blanks));
             }
+        }
+        if !blank.is_empty() {
+            cells.shorten(&blank);
         }
         extent.end_at(text.as_bytes(), end, count_lines(record));
         extent.defect = stray;

@@ -32,14 +32,6 @@ pub enum InputError {
         #[source]
         cause: io::Error,
     },
-    /// A signal or a deadline ended the reading.
-    #[error("{name}: reading was stopped before the end, in line {line}")]
-    Interrupted {
-        /// File or standard input.
-        name: String,
-        /// The physical line that was reached.
-        line: u64,
-    },
     /// A gzip file is cut or damaged.
     #[error("{name}: the gzip data is cut or damaged ({cause}); export or copy the file again")]
     Gzip {

@@ -13,7 +13,6 @@ use super::{
     header::{self, Found, find, normal, search},
     mapping::{PersonColumns, Slot, parts},
     presets::Preset,
-    source::Interrupt,
 };
 use crate::registrant::{Field, Form, Mode, Rule};
 
@@ -40,8 +39,6 @@ pub struct Options {
     pub id_prefix: Option<String>,
     /// `--allow-empty`: nobody need be left.
     pub allow_empty: bool,
-    /// Ends the reading where a signal or a deadline asks for it.
-    pub interrupt: Interrupt,
 }
 
 /// What was recognised in the file, as `check --json` prints it.
@@ -89,7 +86,6 @@ pub(super) struct Layout {
     pub(super) expected_rows: usize,
     /// What has to be told before the first row.
     pub(super) notes: Vec<String>,
-    pub(super) interrupt: Interrupt,
 }
 
 /// How much text is read before the header is chosen.
@@ -173,7 +169,6 @@ impl Layout {
             people,
             expected_rows,
             notes,
-            interrupt: options.interrupt.clone(),
         })
     }
 

@@ -42,7 +42,7 @@ pub use mapping::{BadAssignment, JOINER, MapOption, Mapping, NameOrder, SetOptio
 pub use presets::{Preset, PresetChoice, UnknownPreset, preset_names};
 pub use row::{Row, Standing};
 pub use rows::Rows;
-pub use source::{Interrupt, Source};
+pub use source::Source;
 pub use trap::IdTrap;
 pub use validate::{Clashes, RowCheck, RowLine, Survey, Validator, parse_row, row_line, survey};
 
@@ -68,10 +68,9 @@ pub fn open(source: &Source, options: &Options) -> Result<Input, InputError> {
 }
 
 fn open_bytes(name: &str, bytes: Bytes, options: &Options) -> Result<Input, InputError> {
-    let decoder =
-        Decoder::new(bytes, options.encoding, options.interrupt.clone()).map_err(|trouble| {
-            trouble.explained(name, options.encoding.unwrap_or(Encoding::UTF_8), true, 1)
-        })?;
+    let decoder = Decoder::new(bytes, options.encoding).map_err(|trouble| {
+        trouble.explained(name, options.encoding.unwrap_or(Encoding::UTF_8), true, 1)
+    })?;
     let mut text = Text::new(name.to_owned(), decoder, 1);
     let layout = Arc::new(Layout::recognise(name, &mut text, options)?);
     let shared = Arc::default();
@@ -173,7 +172,7 @@ impl Snapshot {
     /// A new pass over all rows; several may go on at once.
     pub fn rows(&self) -> Result<Rows, InputError> {
         tracing::debug!("the rows are read");
-        let decoder = Decoder::copy(Arc::clone(&self.file), self.layout.interrupt.clone());
+        let decoder = Decoder::copy(Arc::clone(&self.file));
         let text = Text::new(self.layout.name.clone(), decoder, self.line);
         let (layout, shared) = (Arc::clone(&self.layout), Arc::clone(&self.shared));
         Ok(Rows::new(layout, text, self.progress.clone(), shared))

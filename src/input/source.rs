@@ -52,28 +52,6 @@ impl fmt::Display for Source {
     }
 }
 
-/// Asked before each block of the source, and of its copy: whether reading is to stop, because of a
-/// signal or a deadline. By default it never is.
-#[derive(Clone, Default)]
-pub struct Interrupt(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
-
-impl Interrupt {
-    /// Stops the reading once `stop` says so.
-    pub fn when(stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(stop)))
-    }
-
-    fn is_due(&self) -> bool {
-        self.0.as_ref().is_some_and(|stop| stop())
-    }
-}
-
-impl fmt::Debug for Interrupt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Interrupt" } else { "Interrupt(never)" })
-    }
-}
-
 /// Bytes, and how many there are, where that is known; else 0.
 pub(super) struct Bytes {
     pub(super) from: Box<dyn Read + Send>,
@@ -184,7 +162,6 @@ pub(super) enum Trouble {
         what: &'static str,
         next: &'static str,
     },
-    Interrupted,
 }
 
 impl From<io::Error> for Trouble {
@@ -215,7 +192,6 @@ impl Trouble {
                 InputError::NotText { name, byte, line, encoding, likely }
             }
             Self::Foreign { what, next } => InputError::Foreign { name, what, next },
-            Self::Interrupted => InputError::Interrupted { name, line },
         }
     }
 }
@@ -238,16 +214,11 @@ pub(super) struct Decoder {
     /// How many bytes lie before `pending`.
     offset: u64,
     ended: bool,
-    interrupt: Interrupt,
 }
 
 impl Decoder {
     /// Settles packing and encoding by the first bytes.
-    pub(super) fn new(
-        bytes: Bytes,
-        wanted: Option<Encoding>,
-        interrupt: Interrupt,
-    ) -> Result<Self, Trouble> {
+    pub(super) fn new(bytes: Bytes, wanted: Option<Encoding>) -> Result<Self, Trouble> {
         let Bytes { mut from, size } = bytes;
         let mut head = Vec::new();
         from.by_ref().take(8).read_to_end(&mut head)?;
@@ -258,7 +229,7 @@ impl Decoder {
             let packed = BufReader::with_capacity(CHUNK, bytes);
             bytes = Box::new(Members { decoder: Some(GzDecoder::new(packed)) });
         }
-        let mut decoder = Self::utf8(bytes, interrupt);
+        let mut decoder = Self::utf8(bytes);
         (decoder.gzip, decoder.size) = (gzip, if gzip { 0 } else { size });
         decoder.read_chunk()?;
         let head = &decoder.pending[..decoder.filled];
@@ -280,11 +251,11 @@ impl Decoder {
     }
 
     /// A shared file that holds UTF-8 without a BOM, from its start.
-    pub(super) fn copy(file: Arc<File>, interrupt: Interrupt) -> Self {
-        Self::utf8(Box::new(SharedFile(file, 0)), interrupt)
+    pub(super) fn copy(file: Arc<File>) -> Self {
+        Self::utf8(Box::new(SharedFile(file, 0)))
     }
 
-    fn utf8(bytes: Box<dyn Read + Send>, interrupt: Interrupt) -> Self {
+    fn utf8(bytes: Box<dyn Read + Send>) -> Self {
         Self {
             bytes,
             size: 0,
@@ -296,7 +267,6 @@ impl Decoder {
             filled: 0,
             offset: 0,
             ended: false,
-            interrupt,
         }
     }
 
@@ -354,9 +324,6 @@ impl Decoder {
 
     /// Fills up to a chunk behind what is there.
     fn read_chunk(&mut self) -> Result<(), Trouble> {
-        if self.interrupt.is_due() {
-            return Err(Trouble::Interrupted);
-        }
         let before = self.filled;
         let full = before.max(CHUNK / 2) + CHUNK / 2;
         if self.pending.len() < full {
@@ -367,11 +334,7 @@ impl Decoder {
             match self.bytes.read(&mut self.pending[self.filled..full]) {
                 Ok(0) => break,
                 Ok(read) => self.filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    if self.interrupt.is_due() {
-                        return Err(Trouble::Interrupted);
-                    }
-                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }

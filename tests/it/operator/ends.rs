@@ -47,6 +47,20 @@ fn a_terminal_that_closes_ends_a_run_in_order_unless_it_is_to_outlive_it() {
 }
 
 #[test]
+fn the_deadline_ends_a_run_whose_input_never_ends() {
+    let context = Context::new().variable("GRAPH_TOKEN", "opaque");
+    let words = "run - --output out.csv --rejects rejects.csv --ledger l --meeting m --organizer o";
+    let mut command = context.command(&format!("{words} --max-duration 1s"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let pipe = child.stdin.take().expect("a pipe that stays open");
+    let ran = Ran::end_of(child).expect(5);
+    drop(pipe);
+    assert!(ran.stderr.contains("--max-duration is over"), "{ran}");
+    assert_eq!(context.files(), []);
+}
+
+#[test]
 fn a_summary_that_nobody_can_read_is_told_on_standard_error() {
     let context = export(3);
     for words in ["rehearse people.csv --json", "check people.csv --json"] {
