@@ -67,8 +67,8 @@ pub struct Detected {
     pub rejects: bool,
 }
 
-/// Everything that reading a row needs to know.
-pub(super) struct Layout {
+/// What was recognised in the head of an input: everything that reading a row needs to know.
+pub struct Layout {
     pub(super) name: String,
     pub(super) header: Header,
     pub(super) detected: Detected,
@@ -172,18 +172,43 @@ impl Layout {
         })
     }
 
+    /// What was recognised.
+    pub fn detected(&self) -> &Detected {
+        &self.detected
+    }
+
+    /// Which columns fill which fields.
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// The header, without a rejects file's own columns.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Whether the rows tell people's addresses, and whether they tell names: what their marks are
+    /// made of.
+    pub fn tells_people(&self) -> (bool, bool) {
+        self.people.knows()
+    }
+
     /// How many cells a row must have.
     pub(super) fn width(&self) -> usize {
         let own = if self.detected.rejects { header::REJECTS_COLUMNS.len() } else { 0 };
         self.header.names.len() + own
     }
 
-    pub(super) fn kept_names(&self) -> Vec<String> {
+    /// The header names of the columns that the enrolled file keeps.
+    pub fn kept_names(&self) -> Vec<String> {
         self.kept.iter().map(|&column| self.header.names[column].clone()).collect()
     }
 
     /// Whether anybody is left of `read` rows, of which filters leave out so many.
-    pub(super) fn hold_empty(&self, read: u64, excluded: u64) -> Result<(), InputError> {
+    ///
+    /// # Errors
+    /// [`InputError::NobodyLeft`], unless that was allowed.
+    pub fn hold_empty(&self, read: u64, excluded: u64) -> Result<(), InputError> {
         if read > excluded || self.allow_empty {
             return Ok(());
         }
@@ -196,12 +221,21 @@ impl Layout {
         Err(InputError::NobodyLeft { why })
     }
 
-    pub(super) fn suits(&self, form: &Form) -> Result<(), InputError> {
+    /// Whether each `answer:` column is asked by a form that was read, and each required question
+    /// has its column.
+    ///
+    /// # Errors
+    /// [`InputError::Form`].
+    pub fn suits(&self, form: &Form) -> Result<(), InputError> {
         let mapped: Vec<&str> = self.mapping.questions().collect();
         Ok(form.hold(&mapped)?)
     }
 
-    pub(super) fn require(&self, rule: &Rule) -> Result<(), InputError> {
+    /// Whether every field that this rule requires can be filled.
+    ///
+    /// # Errors
+    /// [`InputError::MissingField`] for the first one that cannot.
+    pub fn require(&self, rule: &Rule) -> Result<(), InputError> {
         let (fields, who): (&[Field], _) = match rule {
             Rule::Meeting(Mode::Everyone) => (&[Field::Id], None),
             Rule::Meeting(Mode::Organization) => (
@@ -267,7 +301,7 @@ impl Layout {
     }
 
     /// What `check` prints: a line a matter; the last can be typed again to override the mapping.
-    pub(super) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let detected = &self.detected;
         let mut text = String::new();
         let mut line = |label: &str, value: &str| {

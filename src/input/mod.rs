@@ -13,6 +13,7 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
+    ops::Deref,
     path::Path,
     sync::{Arc, OnceLock},
 };
@@ -37,7 +38,7 @@ pub use encoding::{Encoding, UnknownEncoding};
 pub use error::InputError;
 pub use filter::{BadFilter, Filter, Keep};
 pub use header::{ENROLLED_COLUMNS, Header, REJECTS_COLUMNS};
-pub use layout::{Detected, Options};
+pub use layout::{Detected, Layout, Options};
 pub use mapping::{BadAssignment, JOINER, MapOption, Mapping, NameOrder, SetOption, UnknownOrder};
 pub use presets::{Preset, PresetChoice, UnknownPreset, preset_names};
 pub use row::{Row, Standing};
@@ -46,9 +47,7 @@ pub use source::Source;
 pub use trap::IdTrap;
 pub use validate::{Clashes, RowCheck, RowLine, Survey, Validator, parse_row, row_line, survey};
 
-use crate::registrant::{Form, Rule};
 use csv::Text;
-use layout::Layout;
 use rows::{Findings, Progress};
 use source::{Bytes, Decoder};
 
@@ -82,52 +81,10 @@ fn open_bytes(name: &str, bytes: Bytes, options: &Options) -> Result<Input, Inpu
 }
 
 impl Input {
-    /// What was recognised.
-    pub fn detected(&self) -> &Detected {
-        &self.layout.detected
-    }
-
-    /// Which columns fill which fields.
-    pub fn mapping(&self) -> &Mapping {
-        &self.layout.mapping
-    }
-
-    /// The header, without a rejects file's own columns.
-    pub fn header(&self) -> &Header {
-        &self.layout.header
-    }
-
     /// What has to be told already. What the rows themselves bring to light (a footer, rows left
     /// out) is in [`Rows::notes`] after the last row.
     pub fn notes(&self) -> Vec<String> {
         self.layout.notes.clone()
-    }
-
-    /// The header names of the columns that the enrolled file keeps.
-    pub fn kept_names(&self) -> Vec<String> {
-        self.layout.kept_names()
-    }
-
-    /// Whether every field that this rule requires can be filled.
-    ///
-    /// # Errors
-    /// [`InputError::MissingField`] for the first one that cannot.
-    pub fn require(&self, rule: &Rule) -> Result<(), InputError> {
-        self.layout.require(rule)
-    }
-
-    /// Whether each `answer:` column is asked by a form that was read, and each required question
-    /// has its column.
-    ///
-    /// # Errors
-    /// [`InputError::Form`].
-    pub fn suits(&self, form: &Form) -> Result<(), InputError> {
-        self.layout.suits(form)
-    }
-
-    /// What `check` prints: what was recognised and mapped, what is left out, and how to override.
-    pub fn describe(&self) -> String {
-        self.layout.describe()
     }
 
     /// Reads the rows once, as they stream by.
@@ -178,27 +135,6 @@ impl Snapshot {
         Ok(Rows::new(layout, text, self.progress.clone(), shared))
     }
 
-    /// See [`Input::detected`].
-    pub fn detected(&self) -> &Detected {
-        &self.layout.detected
-    }
-
-    /// See [`Input::mapping`].
-    pub fn mapping(&self) -> &Mapping {
-        &self.layout.mapping
-    }
-
-    /// Whether the rows tell people's addresses, and whether they tell names: what their marks are
-    /// made of.
-    pub fn tells_people(&self) -> (bool, bool) {
-        self.layout.people.knows()
-    }
-
-    /// See [`Input::header`].
-    pub fn header(&self) -> &Header {
-        &self.layout.header
-    }
-
     /// What has to be told; with what the rows bring to light (a footer, rows left out) as soon as
     /// one pass has reached the end.
     pub fn notes(&self) -> Vec<String> {
@@ -211,39 +147,22 @@ impl Snapshot {
     pub fn row_notes(&self) -> Vec<String> {
         self.shared.get().map_or_else(Vec::new, |findings| findings.notes(&self.layout))
     }
+}
 
-    /// See [`Input::kept_names`].
-    pub fn kept_names(&self) -> Vec<String> {
-        self.layout.kept_names()
+/// What was recognised in the head is asked of either alike.
+impl Deref for Input {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.layout
     }
+}
 
-    /// See [`Input::require`].
-    ///
-    /// # Errors
-    /// [`InputError::MissingField`] for the first field that cannot be filled.
-    pub fn require(&self, rule: &Rule) -> Result<(), InputError> {
-        self.layout.require(rule)
-    }
+impl Deref for Snapshot {
+    type Target = Layout;
 
-    /// See [`Input::suits`].
-    ///
-    /// # Errors
-    /// [`InputError::Form`].
-    pub fn suits(&self, form: &Form) -> Result<(), InputError> {
-        self.layout.suits(form)
-    }
-
-    /// Whether anybody is left of `read` rows, of which filters leave out so many.
-    ///
-    /// # Errors
-    /// [`InputError::NobodyLeft`], unless that was allowed.
-    pub fn hold_empty(&self, read: u64, excluded: u64) -> Result<(), InputError> {
-        self.layout.hold_empty(read, excluded)
-    }
-
-    /// See [`Input::describe`].
-    pub fn describe(&self) -> String {
-        self.layout.describe()
+    fn deref(&self) -> &Layout {
+        &self.layout
     }
 }
 

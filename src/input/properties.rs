@@ -12,7 +12,7 @@ use proptest::{
 };
 
 use super::{tests::memory, *};
-use crate::registrant::Mode;
+use crate::registrant::{Mode, Rule};
 
 const EVERYONE: Rule = Rule::Meeting(Mode::Everyone);
 

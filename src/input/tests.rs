@@ -1,5 +1,5 @@
 use super::*;
-use crate::registrant::{FaultCode, Mode};
+use crate::registrant::{FaultCode, Mode, Rule};
 
 pub(super) fn memory(bytes: impl AsRef<[u8]>, options: &Options) -> Result<Input, InputError> {
     let bytes = std::io::Cursor::new(bytes.as_ref().to_vec());
