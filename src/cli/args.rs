@@ -329,6 +329,9 @@ pub(super) struct InputArgs {
     /// The encoding, such as windows-1252 [default: detected]
     #[arg(long, value_name = "NAME")]
     pub(super) encoding: Option<Encoding>,
+    /// The sheet of a spreadsheet [default: the first with a column for the id]
+    #[arg(long, value_name = "NAME")]
+    pub(super) sheet: Option<String>,
     /// Lines above the header [default: detected]
     #[arg(long, value_name = "N")]
     pub(super) skip_lines: Option<u64>,

@@ -361,6 +361,7 @@ impl InputArgs {
         let options = Options {
             delimiter: self.delimiter,
             encoding: self.encoding,
+            sheet: self.sheet.clone(),
             skip_lines: self.skip_lines,
             map: self.map.clone(),
             set: self.set.clone(),

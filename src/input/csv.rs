@@ -13,13 +13,17 @@
 //! 0.82 to 0.86 of a bare `csv::ByteRecord` loop where one row in eight has quotes, and at 0.46 to
 //! 0.65 where every row has (`cargo bench --bench check` measures the whole of `check` so).
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 use csv_core::ReadRecordResult;
 use memchr::{memchr, memchr_iter, memchr2, memchr2_iter};
 
 use super::{
     InputError,
+    sheet::{BREAKS, NO_ID},
     source::{Decoder, Trouble},
 };
 
@@ -38,6 +42,10 @@ pub struct Delimiter(u8);
 impl Delimiter {
     /// The comma, which is taken where a header has one column only.
     pub const COMMA: Self = Self(b',');
+
+    /// Between the cells of a spreadsheet's row, whose text [`super::sheet`] makes: the unit separator,
+    /// which XML has in no text. Never a user's, nor a file's.
+    pub(super) const SHEET: Self = Self(0x1F);
 
     /// What is tried where nothing is told, the most usual first.
     pub(super) const USUAL: [Self; 4] = [Self(b','), Self(b';'), Self(b'\t'), Self(b'|')];
@@ -109,6 +117,8 @@ pub(super) fn separator_line(line: &str) -> Option<Delimiter> {
 pub(super) struct Cells {
     text: String,
     ends: Vec<usize>,
+    /// The cells of a spreadsheet that are no text and no id.
+    no_ids: Vec<usize>,
 }
 
 impl Cells {
@@ -143,6 +153,35 @@ impl Cells {
     pub(super) fn truncate(&mut self, cells: usize) {
         self.ends.truncate(cells);
         self.text.truncate(self.start(self.len()));
+        self.no_ids.retain(|&cell| cell < cells);
+    }
+
+    /// Whether a cell of a spreadsheet is a number or a date that cannot be an id.
+    pub(super) fn is_no_id(&self, cell: usize) -> bool {
+        self.no_ids.contains(&cell)
+    }
+
+    /// Adds empty cells up to so many: a sheet's rows have as many as are filled.
+    pub(super) fn pad(&mut self, cells: usize) {
+        let end = self.text.len();
+        self.ends.resize(self.ends.len().max(cells), end);
+    }
+
+    /// Gives a sheet's cells back what stands for it in the text.
+    fn restore(&mut self) {
+        let stands_for = |c: char| matches!(c, '\u{fdd0}'..='\u{fdd2}');
+        if !self.text.contains(stands_for) {
+            return;
+        }
+        let mut own = Self::default();
+        for (place, cell) in self.iter().enumerate() {
+            let text = cell.strip_prefix(NO_ID);
+            own.no_ids.extend(text.map(|_| place));
+            let [line_feed, carriage_return] = BREAKS;
+            let text = text.unwrap_or(cell).replace(line_feed.0, "\n");
+            own.push(&text.replace(carriage_return.0, "\r"));
+        }
+        *self = own;
     }
 
     fn push(&mut self, cell: &str) {
@@ -282,6 +321,9 @@ impl Splitter {
             self.examine(text, end, cells, extent);
         } else {
             extent.end_at(bytes, end, 0);
+        }
+        if self.delimiter == Delimiter::SHEET.0 {
+            cells.restore();
         }
         Progress::Record
     }
@@ -560,6 +602,20 @@ pub(super) fn line_ending(text: &str) -> &'static str {
         Some(at) if text[at..].starts_with('\r') => "\r",
         _ => "\n",
     }
+}
+
+/// Some cells as one line of a CSV with commas.
+pub(super) fn line_of<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    let mut line = String::new();
+    for (place, cell) in cells.enumerate() {
+        line.extend((place > 0).then_some(','));
+        if cell.contains([',', '"', '\n', '\r', BOM]) {
+            let _ = write!(line, "\"{}\"", cell.replace('"', "\"\""));
+        } else {
+            line.push_str(cell);
+        }
+    }
+    line
 }
 
 /// Splits what a user typed, `Company,"Last, First"`, into its parts.

@@ -51,6 +51,24 @@ pub enum InputError {
         /// What to do.
         next: &'static str,
     },
+    /// A sheet is named, of a text.
+    #[error("--sheet {sheet}: {name} is a text and has no sheets; leave --sheet out")]
+    NoSheets {
+        /// File or standard input.
+        name: String,
+        /// The sheet.
+        sheet: String,
+    },
+    /// A spreadsheet that cannot be read.
+    #[error("{name}: {what}; {next}")]
+    Spreadsheet {
+        /// File or standard input.
+        name: String,
+        /// What is wrong with it.
+        what: String,
+        /// What to do.
+        next: &'static str,
+    },
     /// A byte does not fit the encoding.
     #[error(
         "{name}: byte {byte} in line {line} is not {encoding}; {}",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{
     Delimiter, InputError,
     csv::{
-        Cells, RecordAhead, Text, after_lines, before_last_cells, line_ending, records_of,
+        Cells, RecordAhead, Text, after_lines, before_last_cells, line_ending, line_of, records_of,
         separator_line,
     },
 };
@@ -49,9 +49,14 @@ impl Header {
         self.line
     }
 
-    /// The input's delimiter.
+    /// The input's delimiter; of a sheet the one of the files that are written for it.
     pub fn delimiter(&self) -> Delimiter {
-        self.delimiter
+        if self.is_of_sheet() { Delimiter::COMMA } else { self.delimiter }
+    }
+
+    /// Whether the cells come from a spreadsheet.
+    pub(super) fn is_of_sheet(&self) -> bool {
+        self.delimiter == Delimiter::SHEET
     }
 
     /// How the header's line ends: LF, CRLF or CR.
@@ -190,7 +195,8 @@ pub(super) fn search(
     let mut best: Option<(Score, Delimiter, Vec<RecordAhead>)> = None;
     for delimiter in candidates {
         let records = records_of(head, line, delimiter, complete).take(HEAD_RECORDS).collect();
-        let Some((score, records)) = header_among(records, skip.is_some(), &merit) else {
+        let Some((score, records)) = header_among(records, delimiter, skip.is_some(), &merit)
+        else {
             continue;
         };
         if best.as_ref().is_none_or(|(other, ..)| score > *other) {
@@ -206,15 +212,18 @@ pub(super) fn search(
     let mut names: Vec<String> = record.cells.iter().map(str::to_owned).collect();
     let own = names.len().saturating_sub(REJECTS_COLUMNS.len());
     let rejects = own > 0 && names[own..] == REJECTS_COLUMNS;
-    let mut raw = whole;
+    let mut raw = whole.to_owned();
     if rejects {
         names.truncate(own);
         let end = before_last_cells(whole, delimiter, REJECTS_COLUMNS.len());
-        raw = &whole[..end.unwrap_or(whole.len())];
+        raw.truncate(end.unwrap_or(whole.len()));
+    }
+    if delimiter == Delimiter::SHEET {
+        raw = line_of(names.iter().map(String::as_str));
     }
     let header = Header {
         names,
-        raw: raw.to_owned(),
+        raw,
         whole: whole.to_owned(),
         line: record.line,
         delimiter,
@@ -239,6 +248,7 @@ type Score = (u32, usize, usize);
 /// The header that does best, and the records below it.
 fn header_among(
     mut records: Vec<RecordAhead>,
+    delimiter: Delimiter,
     given: bool,
     merit: impl Fn(&[String]) -> u32,
 ) -> Option<(Score, Vec<RecordAhead>)> {
@@ -247,7 +257,9 @@ fn header_among(
     for (place, record) in records.iter().enumerate().filter(|(_, record)| !record.is_blank()) {
         let names: Vec<String> = record.cells.iter().map(str::to_owned).collect();
         let merit = if record.defect.is_some() { 0 } else { merit(&names) };
-        let fits = given || merit > 0 || names.len() == usual;
+        // A sheet's rows end with their last filled cell.
+        let is_wide = delimiter == Delimiter::SHEET && names.len() > usual;
+        let fits = given || merit > 0 || names.len() == usual || is_wide;
         let score = merit * 2 + u32::from(fits);
         // Among the rows of one delimiter only the merit counts: the earlier row wins a tie.
         if best.is_none_or(|(other, _)| score > other) {

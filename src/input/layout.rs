@@ -13,6 +13,7 @@ use super::{
     header::{self, Found, find, normal, search},
     mapping::{PersonColumns, Slot, parts},
     presets::Preset,
+    sheet::SheetInfo,
 };
 use crate::registrant::{Field, Form, Mode, Rule};
 
@@ -23,6 +24,8 @@ pub struct Options {
     pub delimiter: Option<Delimiter>,
     /// `--encoding`; a BOM outweighs it.
     pub encoding: Option<Encoding>,
+    /// `--sheet`: the sheet of a spreadsheet.
+    pub sheet: Option<String>,
     /// `--skip-lines`: physical lines above the header.
     pub skip_lines: Option<u64>,
     /// `--map`.
@@ -51,6 +54,9 @@ pub struct Detected {
     pub delimiter: Delimiter,
     /// The header's physical line, counted from 1.
     pub header_line: u64,
+    /// The sheet, of a spreadsheet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// The preset's name.
     pub preset: Option<&'static str>,
     /// The preset's system, in words.
@@ -72,12 +78,15 @@ pub struct Layout {
     pub(super) name: String,
     pub(super) header: Header,
     pub(super) detected: Detected,
+    pub(super) sheet: Option<SheetInfo>,
     pub(super) preset: Option<&'static Preset>,
     pub(super) mapping: Mapping,
     pub(super) filters: Vec<ColumnFilter>,
     pub(super) kept: Vec<usize>,
     pub(super) id_prefix: String,
     pub(super) allow_empty: bool,
+    /// The columns that fill a field other than the id, or choose rows.
+    pub(super) used: Vec<usize>,
     /// The columns that tell who a row is about: what a person's mark is made of.
     pub(super) people: PersonColumns,
     /// The same columns, in the header's order.
@@ -96,17 +105,17 @@ impl Layout {
     pub(super) fn recognise(
         name: &str,
         text: &mut Text,
+        sheet: Option<&SheetInfo>,
         options: &Options,
     ) -> Result<Self, InputError> {
         text.fill_to(HEAD)?;
         if text.at_hand().trim().is_empty() && text.has_ended() {
             return Err(InputError::Empty { name: name.to_owned() });
         }
-        let mut notes = Vec::new();
+        let mut notes = sheet.map(SheetInfo::notes).unwrap_or_default();
+        let delimiter = if sheet.is_some() { Some(Delimiter::SHEET) } else { options.delimiter };
         let Found { header, rejects, below, next, lines } =
-            search(name, text, options.delimiter, options.skip_lines, |names| {
-                merit(names, options)
-            })?;
+            search(name, text, delimiter, options.skip_lines, |names| merit(names, options))?;
         let preset = match options.preset {
             Some(PresetChoice::Nothing) => None,
             Some(PresetChoice::Named(preset)) => Some(preset),
@@ -115,7 +124,8 @@ impl Layout {
         let decoder = text.decoder();
         let detected = Detected {
             encoding: decoder.encoding,
-            delimiter: header.delimiter,
+            delimiter: header.delimiter(),
+            sheet: sheet.map(|sheet| sheet.name.clone()),
             header_line: header.line,
             preset: preset.map(|preset| preset.name),
             system: preset.map(|preset| preset.title),
@@ -129,7 +139,8 @@ impl Layout {
             notes.push(format!("the file's BOM says {bom}: it is read so, not as {wanted}"));
         }
         if header.line > 1 {
-            notes.push(format!("the header is taken from line {}", header.line));
+            let line = if sheet.is_some() { "row" } else { "line" };
+            notes.push(format!("the header is taken from {line} {}", header.line));
         }
         if rejects {
             notes.push("this is a rejects file: its four last columns are dropped".to_owned());
@@ -153,15 +164,23 @@ impl Layout {
                 "no column tells people apart, neither names nor e-mail addresses: ids that come to other people cannot be noticed".to_owned(),
             );
         }
+        let id = mapping.id_columns();
+        let mut used = mapping.columns();
+        used.extend(filters.iter().map(ColumnFilter::column));
+        used.retain(|column| !id.contains(column));
+        used.sort_unstable();
+        used.dedup();
         let expected_rows = expected_rows(text.at_hand(), decoder.size);
         text.advance(next, lines);
         Ok(Self {
             name: name.to_owned(),
             header,
             detected,
+            sheet: sheet.cloned(),
             preset,
             mapping,
             filters,
+            used,
             kept,
             id_prefix: options.id_prefix.clone().unwrap_or_default(),
             allow_empty: options.allow_empty,
@@ -308,13 +327,19 @@ impl Layout {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{label:<12}{value}");
         };
+        if let Some(sheet) = &self.sheet {
+            line("Sheet", &format!("`{}`, {}", sheet.name, sheet.range()));
+        }
         let packed = if detected.gzip { ", gzip" } else { "" };
         let bom = if detected.bom { " with BOM" } else { "" };
-        line("Encoding", &format!("{}{bom}{packed}", detected.encoding));
-        line("Delimiter", &detected.delimiter.to_string());
+        if self.sheet.is_none() {
+            line("Encoding", &format!("{}{bom}{packed}", detected.encoding));
+            line("Delimiter", &detected.delimiter.to_string());
+        }
         let count = self.header.names.len();
         let columns = if count == 1 { "1 column".to_owned() } else { format!("{count} columns") };
-        line("Header", &format!("line {}, {columns}", detected.header_line));
+        let row = if self.sheet.is_some() { "row" } else { "line" };
+        line("Header", &format!("{row} {}, {columns}", detected.header_line));
         match (detected.system, detected.preset) {
             (Some(system), Some(name)) => line("Recognised", &format!("{system} (preset {name})")),
             _ => line("Recognised", "no known system; columns are mapped by their names"),

@@ -214,7 +214,7 @@ impl Mapping {
     }
 
     /// Every column that fills a field.
-    fn columns(&self) -> Vec<usize> {
+    pub(super) fn columns(&self) -> Vec<usize> {
         let of_slot = |(_, slot): &(Field, Slot)| match slot {
             Slot::Column(column) | Slot::Name(column, _) => vec![*column],
             Slot::Composed(columns) => columns.clone(),

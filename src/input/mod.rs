@@ -25,13 +25,16 @@ mod filter;
 mod header;
 mod layout;
 mod mapping;
+mod ods;
 mod presets;
 mod row;
 mod rows;
 mod sections;
+mod sheet;
 mod source;
 mod trap;
 mod validate;
+mod xlsx;
 
 pub use csv::{Delimiter, MAX_ROW, UnknownDelimiter};
 pub use encoding::{Encoding, UnknownEncoding};
@@ -47,8 +50,11 @@ pub use source::Source;
 pub use trap::IdTrap;
 pub use validate::{Clashes, RowCheck, RowLine, Survey, Validator, parse_row, row_line, survey};
 
+use crate::registrant::Field;
 use csv::Text;
+
 use rows::{Findings, Progress};
+use sheet::SheetInfo;
 use source::{Bytes, Decoder};
 
 /// An export that is recognised and mapped, and of which no row has been read.
@@ -66,12 +72,44 @@ pub fn open(source: &Source, options: &Options) -> Result<Input, InputError> {
     open_bytes(&source.to_string(), Bytes::of(source)?, options)
 }
 
-fn open_bytes(name: &str, bytes: Bytes, options: &Options) -> Result<Input, InputError> {
+fn open_bytes(name: &str, mut bytes: Bytes, options: &Options) -> Result<Input, InputError> {
+    let unreadable = |cause| InputError::Unreadable { name: name.to_owned(), cause };
+    if sheet::is_archive(&bytes.peek().map_err(unreadable)?) {
+        let text = |file: File| {
+            let decoder = Decoder::copy(Arc::new(file));
+            Text::new(name.to_owned(), decoder, 1)
+        };
+        let mut holds_list = |file: &File| {
+            let layout = file.try_clone().map(|file| {
+                Layout::recognise(name, &mut text(file), Some(&SheetInfo::default()), options)
+            });
+            layout.is_ok_and(|layout| layout.is_ok_and(|l| l.mapping.fills(&Field::Id)))
+        };
+        let (file, sheet) = sheet::read(
+            &mut bytes.from,
+            options.sheet.as_deref(),
+            sheet::MAX_UNPACKED,
+            &mut holds_list,
+        )
+        .map_err(|fault| fault.explained(name))?;
+        return recognised(name, text(file), Some(&sheet), options);
+    }
+    if let Some(sheet) = &options.sheet {
+        return Err(InputError::NoSheets { name: name.to_owned(), sheet: sheet.clone() });
+    }
     let decoder = Decoder::new(bytes, options.encoding).map_err(|trouble| {
         trouble.explained(name, options.encoding.unwrap_or(Encoding::UTF_8), true, 1)
     })?;
-    let mut text = Text::new(name.to_owned(), decoder, 1);
-    let layout = Arc::new(Layout::recognise(name, &mut text, options)?);
+    recognised(name, Text::new(name.to_owned(), decoder, 1), None, options)
+}
+
+fn recognised(
+    name: &str,
+    mut text: Text,
+    sheet: Option<&SheetInfo>,
+    options: &Options,
+) -> Result<Input, InputError> {
+    let layout = Arc::new(Layout::recognise(name, &mut text, sheet, options)?);
     let shared = Arc::default();
     let mut rows = Rows::new(Arc::clone(&layout), text, Progress::default(), Arc::clone(&shared));
     if rows.is_empty()? && !options.allow_empty {

@@ -6,13 +6,14 @@ use std::{
 };
 
 use super::{
-    csv::{Cells, Defect, Extent, Splitter, before_last_cells},
+    csv::{Cells, Defect, Extent, Splitter, before_last_cells, line_of},
+    filter::ColumnFilter,
     header::REJECTS_COLUMNS,
     layout::Layout,
     mapping::{JOINER, Slot, split_name},
 };
 use crate::registrant::{
-    Fault, FaultCode, Field, Fields, Fingerprinter, PersonFingerprint, RegistrantId,
+    Fault, FaultCode, Field, Fields, Fingerprinter, PersonFingerprint, RegistrantId, is_error_value,
 };
 
 /// The keys of every fingerprint of this process: drawn anew each time, so that no file can be
@@ -44,8 +45,8 @@ pub struct Row {
     /// Which filter leaves it out.
     excluded: Option<usize>,
     faults: Vec<Fault>,
-    /// What a spreadsheet did to a part of a composed or prefixed id.
-    part_fault: Option<Fault>,
+    /// What a spreadsheet did to cells that are used.
+    cell_faults: Vec<Fault>,
 }
 
 impl Row {
@@ -179,8 +180,8 @@ impl Row {
         self.excluded.filter(|_| self.faults.is_empty())
     }
 
-    pub(super) fn part_fault(&self) -> Option<&Fault> {
-        self.part_fault.as_ref()
+    pub(super) fn cell_faults(&self) -> &[Fault] {
+        &self.cell_faults
     }
 
     /// Takes in the record whose cells are already in `self.cells`.
@@ -195,21 +196,32 @@ impl Row {
         if self.layout.as_ref().is_none_or(|own| !Arc::ptr_eq(own, layout)) {
             self.layout = Some(Arc::clone(layout));
         }
-        (self.line, self.excluded, self.id, self.part_fault) = (line, None, None, None);
+        (self.line, self.excluded, self.id) = (line, None, None);
         self.faults.clear();
+        self.cell_faults.clear();
         self.raw.clear();
         self.raw.push_str(raw);
         let (mut extent, mut former) = (*extent, None);
+        if layout.header.is_of_sheet() {
+            self.cells.pad(layout.width());
+        }
         if layout.detected.rejects {
             former = self.former();
             self.drop_own_columns(layout, splitter, &mut extent);
         }
+        if layout.header.is_of_sheet() {
+            self.raw = line_of(self.cells.iter());
+        }
         self.find_faults(layout, &extent);
         if self.faults.is_empty() {
             self.compose_id(layout);
-            self.excluded = layout.filters.iter().position(|filter| {
-                !filter.lets_pass(self.cell(filter.column()).unwrap_or_default())
-            });
+            self.find_cell_faults(layout);
+            // Whom an error value would leave out is reported.
+            let lets_pass = |filter: &ColumnFilter| {
+                let cell = self.cell(filter.column()).unwrap_or_default();
+                is_error_value(cell) || filter.lets_pass(cell)
+            };
+            self.excluded = layout.filters.iter().position(|filter| !lets_pass(filter));
             if let Some(former) = former {
                 self.compare_with(former);
             }
@@ -223,8 +235,9 @@ impl Row {
             return Some(Former::OtherTable);
         }
         let reason = self.cell(code + 1)?;
-        let had = reason.contains(FaultCode::DuplicateId.as_str());
-        had.then(|| Former::DuplicateId(reason.to_owned()))
+        let known = [FaultCode::DuplicateId, FaultCode::SpreadsheetId];
+        let had = known.iter().any(|code| reason.contains(code.as_str()));
+        had.then(|| Former::Reason(reason.to_owned()))
     }
 
     /// Compares the row, as it is now, with what it was rejected for.
@@ -234,7 +247,13 @@ impl Row {
                 "it was rejected as another table's row; if it is a person, empty its cell `_code`"
                     .to_owned(),
             ),
-            Former::DuplicateId(reason) => {
+            Former::Reason(reason) => {
+                let layout = self.layout.clone();
+                let columns = layout.as_deref().map_or(&[][..], |l| l.mapping.id_columns());
+                let spoilt = columns.iter().filter_map(|&column| self.cell(column)).map(no_id);
+                let still = spoilt.filter(|sentence| reason.contains(sentence)).map(spreadsheet_id);
+                let still: Vec<Fault> = still.collect();
+                self.cell_faults.extend(still);
                 let id = self.id();
                 // Its id is still the one that another row has, who may be enrolled by now.
                 if !id.is_empty() && reason.contains(&taken(id)) {
@@ -251,6 +270,10 @@ impl Row {
     /// Drops the four columns of a rejects file, and reads the row's own text again, as it was in the
     /// file that it came from: a broken quote in it may have taken them in.
     fn drop_own_columns(&mut self, layout: &Layout, splitter: &mut Splitter, extent: &mut Extent) {
+        if layout.header.is_of_sheet() {
+            self.cells.truncate(layout.header.names.len());
+            return;
+        }
         let delimiter = layout.header.delimiter;
         if let Some(end) = before_last_cells(&self.raw, delimiter, REJECTS_COLUMNS.len()) {
             self.raw.truncate(end);
@@ -305,6 +328,28 @@ impl Row {
         }
     }
 
+    /// What a spreadsheet did to cells that fill a field or choose rows. Error values are the same in a
+    /// CSV that a spreadsheet has written.
+    fn find_cell_faults(&mut self, layout: &Layout) {
+        for &column in layout.mapping.id_columns() {
+            if self.cells.is_no_id(column) {
+                let cell = self.cell(column).unwrap_or_default();
+                self.cell_faults.push(spreadsheet_id(no_id(cell)));
+            }
+        }
+        for &column in &layout.used {
+            let cell = self.cells.get(column).unwrap_or_default();
+            if is_error_value(cell) {
+                let name = layout.header.names[column].replace(['\r', '\n'], " ");
+                let sentence = format!(
+                    "column `{name}` holds `{}`, a spreadsheet's word for a value that it does not have; correct the formula or enter the value",
+                    cell.trim()
+                );
+                self.cell_faults.push(Fault::new(FaultCode::ErrorValue, sentence));
+            }
+        }
+    }
+
     /// Builds an id of several columns or with a prefix. An empty part leaves the id empty, so
     /// that it is reported and not enrolled by half.
     fn compose_id(&mut self, layout: &Layout) {
@@ -323,10 +368,11 @@ impl Row {
                 break;
             }
             // Within a composed id the damage would no longer show.
-            self.part_fault = self.part_fault.take().or_else(|| {
-                let fault = RegistrantId::parse(part).err();
-                fault.filter(|fault| fault.code == FaultCode::SpreadsheetId)
-            });
+            if let Err(fault) = RegistrantId::parse(part)
+                && fault.code == FaultCode::SpreadsheetId
+            {
+                self.cell_faults.push(fault);
+            }
             if nth > 0 {
                 id.push(JOINER);
             }
@@ -336,11 +382,22 @@ impl Row {
     }
 }
 
+fn spreadsheet_id(sentence: String) -> Fault {
+    Fault::new(FaultCode::SpreadsheetId, sentence)
+}
+
+/// Why a spreadsheet's number is no id; how a reason quotes it.
+fn no_id(cell: &str) -> String {
+    format!(
+        "the id `{cell}` is no text in the spreadsheet (it is a date, a truth value, or a number that is not kept in every digit); format the column as text and enter the id again"
+    )
+}
+
 /// Why a row of a rejects file was rejected, where that still holds after a look at its cells alone.
 enum Former {
     OtherTable,
-    /// The reason.
-    DuplicateId(String),
+    /// The whole reason, which quotes what it was rejected for.
+    Reason(String),
 }
 
 /// How a reason begins to say that somebody else has this id.

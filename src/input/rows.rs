@@ -12,7 +12,7 @@ use super::{
     csv::{Cells, Delimiter, Extent, MAX_ROW, Splitter, Text},
     filter::UnknownStatuses,
     layout::Layout,
-    sections::{Ending, RowKind, Sections, reads_like_row},
+    sections::{Ending, RowKind, Sections, filled, reads_like_row},
     trap,
 };
 
@@ -292,6 +292,9 @@ impl Rows {
         let list = (layout.width(), layout.mapping.id_columns());
         while !self.progress.ended && self.text.record(&mut self.splitter, cells, extent)? {
             let raw = self.text.at_hand();
+            if self.layout.header.is_of_sheet() && filled(cells) > 1 {
+                cells.pad(self.layout.width());
+            }
             self.splitter.give_back_rows(&raw[..extent.next], list, cells, extent);
             if is_blank(&raw[..extent.length], delimiter) {
                 self.progress.after_blank = true;

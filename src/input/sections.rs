@@ -194,7 +194,9 @@ impl Sections {
                 return Ok(RowKind::Ends(Ending::Footer));
             }
         }
-        let title = width > 1 && as_wide && self.thin == 0 && self.stands_out(cells);
+        // A sheet's rows end with their last filled cell.
+        let is_whole = as_wide || layout.header.is_of_sheet();
+        let title = width > 1 && is_whole && self.thin == 0 && self.stands_out(cells);
         Ok(if title { RowKind::Alone("title") } else { RowKind::Row })
     }
 }
@@ -291,7 +293,7 @@ fn is_amount(cell: &str) -> bool {
 }
 
 /// Titles are padded with empty cells, not with blanks.
-fn filled(cells: &Cells) -> usize {
+pub(super) fn filled(cells: &Cells) -> usize {
     cells.iter().filter(|cell| !cell.is_empty()).count()
 }
 

@@ -59,6 +59,15 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
+    /// The first bytes, which stay the first ones.
+    pub(super) fn peek(&mut self) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        self.from.by_ref().take(8).read_to_end(&mut head)?;
+        let rest = std::mem::replace(&mut self.from, Box::new(io::empty()));
+        self.from = Box::new(Cursor::new(head.clone()).chain(rest));
+        Ok(head)
+    }
+
     pub(super) fn of(source: &Source) -> Result<Self, InputError> {
         match source {
             Source::Stdin => Ok(Self { from: Box::new(io::stdin()), size: 0 }),
@@ -219,12 +228,11 @@ pub(super) struct Decoder {
 impl Decoder {
     /// Settles packing and encoding by the first bytes.
     pub(super) fn new(bytes: Bytes, wanted: Option<Encoding>) -> Result<Self, Trouble> {
-        let Bytes { mut from, size } = bytes;
-        let mut head = Vec::new();
-        from.by_ref().take(8).read_to_end(&mut head)?;
+        let mut bytes = bytes;
+        let (head, size) = (bytes.peek()?, bytes.size);
         // The magic bytes of gzip: RFC 1952, 2.3.1.
         let gzip = head.starts_with(b"\x1F\x8B");
-        let mut bytes: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(from));
+        let mut bytes = bytes.from;
         if gzip {
             let packed = BufReader::with_capacity(CHUNK, bytes);
             bytes = Box::new(Members { decoder: Some(GzDecoder::new(packed)) });
@@ -363,8 +371,12 @@ fn check_utf8(bytes: &[u8], ended: bool, text: &mut String) -> Result<usize, usi
 /// A file that is no delimited text, by its first bytes: what it is, and what to do.
 fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
     const KNOWN: [(&[u8], &str, &str); 18] = [
-        (b"PK\x03\x04", "a zip archive or an Excel workbook", "save the sheet as `CSV UTF-8`"),
-        (b"\xD0\xCF\x11\xE0", "an old Excel workbook", "save the sheet as `CSV UTF-8`"),
+        (b"PK\x03\x04", "a zip archive or a spreadsheet within gzip", "unpack it first"),
+        (
+            b"\xD0\xCF\x11\xE0",
+            "an old Excel workbook (.xls), or a new one with a password",
+            "save it as `.xlsx` without a password, or the sheet as `CSV UTF-8`",
+        ),
         (b"ID;PWXL", "a SYLK sheet", "save the sheet as `CSV UTF-8`"),
         (b"%PDF-", "a PDF", "export the list as CSV"),
         (b"{\\rtf", "an RTF text", "export the list as CSV"),

@@ -107,14 +107,14 @@ fn parse_cells(row: &Row, fields: &Fields<'_>, rule: &Rule) -> Result<Registrant
     let parsed = Registrant::parse(fields, rule);
     let id = fields.id.unwrap_or_default();
     let lost = !id.is_ascii() && id.contains(char::REPLACEMENT_CHARACTER);
-    if row.part_fault().is_none() && !lost {
+    if row.cell_faults().is_empty() && !lost {
         return parsed;
     }
     let mut faults = parsed.err().unwrap_or_default();
-    if let Some(fault) = row.part_fault()
-        && faults.iter().all(|other| other.code != fault.code)
-    {
-        faults.push(fault.clone());
+    for fault in row.cell_faults() {
+        if faults.iter().all(|other| other.code != fault.code) {
+            faults.push(fault.clone());
+        }
     }
     if lost {
         faults.push(Fault::new(

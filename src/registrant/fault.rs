@@ -46,6 +46,8 @@ fault_codes! {
     ControlCharacter = "control-character",
     /// The id was damaged by a spreadsheet (`1.84416E+10`, `#####`, `#REF!`).
     SpreadsheetId = "spreadsheet-id",
+    /// A cell that is used holds a spreadsheet's error value (`#N/A`).
+    ErrorValue = "error-value",
     /// The id is longer than the target can carry.
     LongId = "long-id",
     /// The same id stands in an earlier row whose other cells differ.

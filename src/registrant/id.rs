@@ -68,6 +68,11 @@ impl fmt::Debug for RegistrantId {
 const ERRORS: [&str; 8] =
     ["#REF!", "#N/A", "#NAME?", "#VALUE!", "#NUM!", "#DIV/0!", "#NULL!", "#SPILL!"];
 
+/// Whether a cell holds the word for a formula that a spreadsheet cannot work out.
+pub fn is_error_value(cell: &str) -> bool {
+    cell.contains('#') && ERRORS.contains(&cell.trim())
+}
+
 /// What a spreadsheet did to the cell, if it did something that cannot be undone.
 ///
 /// Excel shows a number of more than 11 digits as `1.84416E+10` (a comma in other countries),
@@ -75,7 +80,7 @@ const ERRORS: [&str; 8] =
 /// formula; saving as CSV keeps what it shows, so different ids become the same text.
 fn spreadsheet_damage(text: &str) -> Option<&'static str> {
     let text = text.trim();
-    if ERRORS.contains(&text) {
+    if is_error_value(text) {
         return Some("a spreadsheet's error value");
     }
     if text.len() >= 3 && text.bytes().all(|b| b == b'#') {

@@ -19,7 +19,7 @@ pub(crate) use field::normal;
 pub use field::{Field, Fields, UnknownField};
 pub use fingerprint::{FingerprintKey, Fingerprinter, Likeness, PersonFingerprint};
 pub use form::{AnswerInput, Form, FormFault, Question};
-pub use id::RegistrantId;
+pub use id::{RegistrantId, is_error_value};
 pub use link::{BadLink, JoinLink};
 pub use rule::{
     Attendee, DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Details, EMAIL, MAX_REGISTRATION_ID, Mode,

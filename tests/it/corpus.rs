@@ -12,14 +12,14 @@ use registrant_import::{
 };
 
 /// One entry of the table.
-struct Case {
-    name: String,
-    options: Vec<String>,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) options: Vec<String>,
     expected: String,
 }
 
 /// The table: `== FILE [OPTION…]`, then what must come of it, up to the next `==`.
-fn cases(table: &str) -> Vec<Case> {
+pub(crate) fn cases(table: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in table.lines().filter(|line| !line.starts_with("// ")) {
         if let Some(head) = line.strip_prefix("== ") {
@@ -37,7 +37,7 @@ fn cases(table: &str) -> Vec<Case> {
     cases
 }
 
-fn parse_options(words: &[String]) -> (Options, Rule) {
+pub(crate) fn parse_options(words: &[String]) -> (Options, Rule) {
     let mut options = Options::default();
     let mut rule = Rule::Meeting(Mode::Everyone);
     for word in words {
@@ -62,7 +62,7 @@ fn parse_options(words: &[String]) -> (Options, Rule) {
 
 /// What came of a file, in the table's words: what was detected, each row as `LINE OUTCOME`, what
 /// was said aloud, the trap; or the error.
-fn outcome(path: &Path, options: &Options, rule: &Rule) -> String {
+pub(crate) fn outcome(path: &Path, options: &Options, rule: &Rule) -> String {
     let read = || -> Result<String, InputError> {
         let input = open(&Source::File(path.to_owned()), options)?;
         input.require(rule)?;
@@ -142,7 +142,7 @@ fn check_table(folder: &Path, table: &Path) {
     }
 }
 
-fn corpus() -> PathBuf {
+pub(crate) fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 

@@ -40,6 +40,7 @@ mod samples;
 mod servers;
 mod settings;
 mod shared_pace;
+mod sheets;
 mod simulator;
 mod strangers;
 mod tls;

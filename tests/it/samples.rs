@@ -97,6 +97,7 @@ fn every_fault_that_check_can_find_is_in_the_sample() {
             2  missing-id
             1  control-character
             1  spreadsheet-id
+            1  error-value
             1  duplicate-id
             1  missing-tenant-id
             2  bad-tenant-id
@@ -176,7 +177,7 @@ fn every_fault_ends_in_one_of_the_files() {
     f-13,[guid],Liam Lindqvarn,column-count: the userId is missing altogether,14,invalid,column-count,"column-count: the row has 4 cells, the header 5"
     f-14,[guid],[guid],"Maren "the hall" Montclaire",stray-quote,15,invalid,stray-quote,stray-quote: text follows the closing quote of column `name`; a quote inside a quoted cell is written twice
     f-15,[guid],[guid],"Nadia Nakagami,unclosed-quote,16,invalid,unclosed-quote,unclosed-quote: the quote that opens column `name` in line 16 is not closed
-     ,no tenant,,Óscar Okonjo-Reyes,three faults in one row,17,invalid,missing-id,missing-id: the id is empty; bad-tenant-id: tenantId `no tenant` is no GUID; missing-user-id: userId is empty
+     ,#N/A,,Óscar Okonjo-Reyes,four faults in one row,17,invalid,missing-id,"missing-id: the id is empty; error-value: column `tenantId` holds `#N/A`, a spreadsheet's word for a value that it does not have; correct the formula or enter the value; bad-tenant-id: tenantId `#N/A` is no GUID; missing-user-id: userId is empty"
     session,room,floor,speaker,other-table: below a blank line stands what reads like another header,20,invalid,other-table,"other-table: line 20 looks like the header of another table; if its rows belong to the list, delete that line or the blank one above it"
     "#);
     let enrolled = files::enrolled(&context, "every-fault.enrolled.csv");

@@ -166,7 +166,7 @@ fn a_workbook() {
     assert_snapshot!(run_on(b"PK\x03\x04....", ""), @r"
     exit 2
     --- stderr
-    error: people.csv: this is a zip archive or an Excel workbook, not a CSV text; save the sheet as `CSV UTF-8`
+    error: people.csv: the spreadsheet is cut or damaged (its zip archive cannot be read); export or copy it again, or save the sheet as `CSV UTF-8`
     ");
 }
 
