@@ -1,4 +1,5 @@
-//! `registrant-import` enrols the people of a CSV export in a Microsoft Teams meeting or webinar:
+//! `registrant-import` enrols the people of a CSV export in a Microsoft Teams meeting, webinar or town
+//! hall:
 //! each exactly once, each with a join link of their own.
 //!
 //! The journey of a row: [`cli`] resolves what was asked for into one settings value; [`input::open`] reads

@@ -16,11 +16,11 @@ use crate::{
     output::ProgressMode,
     pacing::Quota,
     parse::duration,
-    registrant::Mode,
+    registrant::{EventKind, Mode},
     simulator::SimulatorArgs,
 };
 
-/// Enrols the people of a CSV export in a Microsoft Teams meeting or webinar: each exactly once,
+/// Enrols the people of a CSV export in a Microsoft Teams meeting, webinar or town hall: each exactly once,
 /// each with a join link of their own
 #[derive(Debug, Parser)]
 #[command(name = "registrant-import", version, max_term_width = 100)]
@@ -120,7 +120,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) target: TargetArgs,
     /// Where the meeting has no external registration, enable it with this mode first
-    #[arg(long, value_name = "MODE", help_heading = "Target", conflicts_with = "webinar")]
+    #[arg(long, value_name = "MODE", help_heading = "Target", conflicts_with_all = ["webinar", "townhall"])]
     pub(super) enable: Option<Mode>,
     #[command(flatten)]
     pub(super) files: FileArgs,
@@ -145,10 +145,8 @@ pub(super) struct RehearseArgs {
     pub(super) job: JobArgs,
     #[command(flatten)]
     pub(super) input: InputArgs,
-    /// Rehearse a webinar's import instead of a meeting's
-    // As for `check`.
-    #[arg(long, help_heading = "Target", value_parser = FalseyValueParser::new())]
-    pub(super) webinar: bool,
+    #[command(flatten)]
+    pub(super) event: EventArgs,
     #[command(flatten)]
     pub(super) files: FileArgs,
     #[command(flatten)]
@@ -168,12 +166,10 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) input: InputArgs,
     /// The mode to hold the rows against
-    #[arg(long, value_name = "MODE", default_value = "everyone")]
+    #[arg(long, value_name = "MODE", default_value = "everyone", conflicts_with_all = ["webinar", "townhall"])]
     pub(super) mode: Mode,
-    /// Hold the rows against a webinar's rule: names and e-mail
-    // As a variable or in a job file it is `run`'s, and names the webinar: any name is a yes.
-    #[arg(long, conflicts_with = "mode", value_parser = FalseyValueParser::new())]
-    pub(super) webinar: bool,
+    #[command(flatten)]
+    pub(super) event: EventArgs,
     /// Write the invalid rows to this file
     #[arg(long, value_name = "FILE")]
     pub(super) rejects: Option<PathBuf>,
@@ -294,9 +290,40 @@ pub(super) struct TargetArgs {
     /// Or a webinar's id, `<id>@<tenant id>`
     #[arg(long, value_name = "ID", conflicts_with_all = ["meeting", "organizer"])]
     pub(super) webinar: Option<String>,
+    /// Or a town hall's id, `<id>@<tenant id>`
+    #[arg(long, value_name = "ID", conflicts_with_all = ["meeting", "organizer", "webinar"])]
+    pub(super) townhall: Option<String>,
     /// The meeting's organizer: object id or user principal name [default: who is signed in]
     #[arg(long, value_name = "USER")]
     pub(super) organizer: Option<String>,
+}
+
+impl TargetArgs {
+    /// The virtual event that is named.
+    pub(super) fn event(&self) -> Option<(EventKind, &str)> {
+        let webinar = self.webinar.as_deref().map(|id| (EventKind::Webinar, id));
+        webinar.or(self.townhall.as_deref().map(|id| (EventKind::TownHall, id)))
+    }
+}
+
+/// For commands that ask no target, and need to know only of which kind it is.
+// As a variable or in a job file these are `run`'s, and name the event: any name is a yes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Target")]
+pub(super) struct EventArgs {
+    /// Names and e-mail are required, as a webinar's registration needs them
+    #[arg(long, value_parser = FalseyValueParser::new())]
+    pub(super) webinar: bool,
+    /// The same, for a town hall
+    #[arg(long, conflicts_with = "webinar", value_parser = FalseyValueParser::new())]
+    pub(super) townhall: bool,
+}
+
+impl EventArgs {
+    pub(super) fn kind(&self) -> Option<EventKind> {
+        let town_hall = self.townhall.then_some(EventKind::TownHall);
+        town_hall.or(self.webinar.then_some(EventKind::Webinar))
+    }
 }
 
 #[derive(Debug, Args)]

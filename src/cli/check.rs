@@ -2,18 +2,23 @@
 
 use serde::Serialize;
 
-use super::{failure::Failure, logging::print, progress::repeats_warning, settings::CheckSettings};
+use super::{
+    failure::Failure,
+    logging::print,
+    progress::repeats_warning,
+    settings::{Against, CheckSettings},
+};
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
     output::{Console, Rejects, grouped, harmless, probe},
-    registrant::{Fault, FaultCode, Field, Mode, Rule},
+    registrant::{Fault, FaultCode, Field},
 };
 
 /// What `--json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Checked<'a> {
-    /// The mode, or `webinar`: what the rows were held against.
+    /// The mode, `webinar` or `townhall`: what the rows were held against.
     mode: &'static str,
     read: u64,
     valid: u64,
@@ -26,7 +31,7 @@ struct Checked<'a> {
 
 pub(super) fn check(settings: &CheckSettings, console: &Console) -> Result<u8, Failure> {
     let input = input::open(&settings.input.source, &settings.input.options)?;
-    let rule = settings.mode.map_or_else(Rule::event, Rule::Meeting);
+    let rule = settings.against.rule();
     if !settings.json {
         print(&harmless(&input.describe()));
     }
@@ -58,7 +63,7 @@ pub(super) fn check(settings: &CheckSettings, console: &Console) -> Result<u8, F
     let exit_code = if survey.invalid > 0 { 3 } else { 0 };
     if settings.json {
         let checked = Checked {
-            mode: settings.mode.map_or("webinar", Mode::as_str),
+            mode: settings.against.word(),
             read: survey.read,
             valid: survey.valid,
             invalid: survey.invalid,
@@ -70,7 +75,7 @@ pub(super) fn check(settings: &CheckSettings, console: &Console) -> Result<u8, F
         let json = serde_json::to_string(&checked).map_err(|e| Failure::internal("JSON", &e))?;
         print(&format!("{json}\n"));
     } else {
-        print(&harmless(&in_words(&survey, settings.mode)));
+        print(&harmless(&in_words(&survey, settings.against)));
     }
     for note in survey.notes.iter().filter(|note| !said.contains(note)) {
         console.say(note);
@@ -86,7 +91,7 @@ pub(super) fn check(settings: &CheckSettings, console: &Console) -> Result<u8, F
     Ok(exit_code)
 }
 
-/// What is said where people share an e-mail address that a webinar tells them apart by.
+/// What is said where people share an e-mail address that a virtual event tells them apart by.
 fn addresses_warning(mapping: &Mapping, rows: u64) -> String {
     let (hold, are) = if rows == 1 { ("row holds", "is") } else { ("rows hold", "are") };
     format!(
@@ -96,8 +101,11 @@ fn addresses_warning(mapping: &Mapping, rows: u64) -> String {
     )
 }
 
-fn in_words(survey: &Survey, mode: Option<Mode>) -> String {
-    let against = mode.map_or("webinar".to_owned(), |mode| format!("mode {mode}"));
+fn in_words(survey: &Survey, against: Against) -> String {
+    let against = match against {
+        Against::Mode(mode) => format!("mode {mode}"),
+        Against::Event(kind) => kind.noun().to_owned(),
+    };
     let mut lines = vec![format!(
         "\n{} rows read: {} valid, {} invalid, {} left out ({against})",
         grouped(survey.read),

@@ -172,7 +172,7 @@ fn offline<'a>(
         findings.ok("host", graph.host.to_string());
     }
     let rule = match target.map(Target::api) {
-        Some(Api::Event) => Rule::event(),
+        Some(Api::Event(_)) => Rule::event(),
         _ => Rule::Meeting(Mode::Everyone),
     };
     let input = input(settings, rule, findings);

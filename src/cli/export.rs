@@ -27,7 +27,7 @@ pub(super) fn export(settings: &ExportSettings, console: &Console) -> Result<u8,
     }
     let listed = ledger.listed().map_err(|error| error.at(path))?;
     let mode = listed.registration.and_then(|(_, mode)| mode.parse().ok());
-    let api = if target.kind == Api::Event.word() { Api::Event } else { Api::Meeting };
+    let api = Api::of_word(&target.kind).unwrap_or(Api::Meeting);
     let rule = known_rule(api, &ledger);
     input.require(&rule)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));

@@ -3,7 +3,7 @@
 //! One parser reads all three: a key of the job file becomes the option of the same name unless a
 //! flag or a variable has set it, so a value is judged by the same rules wherever it stands.
 //! Precedence: flag, environment, job file, default. A target is one setting: where a flag names
-//! the webinar, a meeting that a variable or the job file names is not meant, and the reverse.
+//! one target, another that a variable or the job file names is not meant.
 
 use std::{ffi::OsString, path::Path};
 
@@ -25,15 +25,16 @@ pub(super) fn command() -> Command {
     with_variables(Cli::command(), &[])
 }
 
-/// The options of either kind of target.
-const TARGETS: [&[&str]; 2] = [&["meeting", "organizer", "enable"], &["webinar"]];
+/// The options of each kind of target.
+const TARGETS: [&[&str]; 3] = [&["meeting", "organizer", "enable"], &["webinar"], &["townhall"]];
 
-/// The options of the other target than the one that `is_named`.
-fn not_meant(is_named: impl Fn(&str) -> bool) -> &'static [&'static str] {
-    match TARGETS.map(|options| is_named(options[0])) {
-        [true, false] => TARGETS[1],
-        [false, true] => TARGETS[0],
-        _ => &[],
+/// The options of the other targets than the one that `is_named`; where two are, clap says so.
+fn not_meant(is_named: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let others = TARGETS.iter().filter(|options| !is_named(options[0]));
+    if others.clone().count() + 1 == TARGETS.len() {
+        others.flat_map(|options| options.iter().copied()).collect()
+    } else {
+        Vec::new()
     }
 }
 
@@ -44,10 +45,10 @@ fn command_for(args: &[OsString]) -> Command {
             .filter_map(|arg| arg.to_str()?.strip_prefix("--"))
             .any(|arg| arg.split_once('=').map_or(arg, |(name, _)| name) == option)
     };
-    with_variables(Cli::command(), not_meant(typed))
+    with_variables(Cli::command(), &not_meant(typed))
 }
 
-fn with_variables(command: Command, without: &'static [&'static str]) -> Command {
+fn with_variables(command: Command, without: &[&str]) -> Command {
     command
         .mut_args(|arg| match arg.get_long() {
             Some(long) if !matches!(long, "help" | "version") && !without.contains(&long) => {
@@ -187,8 +188,8 @@ fn words(key: &str, arg: &clap::Arg, value: &Value) -> Result<Vec<String>, Strin
         (Value::Integer(times), clap::ArgAction::Count) => {
             Ok((0..(*times).clamp(0, 9)).map(|_| format!("--{key}")).collect())
         }
-        // Where `run` names the webinar, `check` needs to know only that it is one.
-        (Value::String(_), clap::ArgAction::SetTrue) if key == "webinar" => {
+        // Where `run` names the event, `check` needs to know only that it is one.
+        (Value::String(_), clap::ArgAction::SetTrue) if matches!(key, "webinar" | "townhall") => {
             Ok(vec![format!("--{key}")])
         }
         (_, clap::ArgAction::SetTrue) => Err(format!("`{key}` is either true or false")),

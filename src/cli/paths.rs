@@ -34,23 +34,24 @@ pub(super) struct LedgerSettings {
     pub(super) path: PathBuf,
     /// The target that it belongs to.
     pub(super) identity: Identity,
-    /// Whether another one was named, which belongs to a meeting and stays as it is.
+    /// Whether another one was named, which belongs to another kind of target and stays as it is.
     pub(super) is_beside_the_named: bool,
 }
 
-/// The ledger of a target: as given, or its own. A meeting's ledger that is named for a webinar
-/// stays as it is, and the webinar's stands beside it: the same command goes on with another target.
+/// The ledger of a target: as given, or its own. A meeting's ledger that is named for a webinar, or
+/// either's for a town hall, stays as it is, and the event's stands beside it: the same command goes
+/// on with another target.
 pub(super) fn own_ledger(
     given: Option<&Path>,
     identity: Identity,
 ) -> Result<LedgerSettings, Failure> {
     let path = if let Some(path) = given {
-        let of_a_meeting = || {
+        let of_another_kind = || {
             let reading = Reading::glance(path).ok()?;
-            Some(reading.target().ok()?.kind == Api::Meeting.word())
+            Some(reading.target().ok()?.kind != identity.kind)
         };
-        let moved = identity.kind == Api::Event.word() && of_a_meeting().unwrap_or(false);
-        if moved { beside_a_meetings(path, &identity) } else { path.to_owned() }
+        let moved = identity.kind != Api::Meeting.word() && of_another_kind().unwrap_or(false);
+        if moved { beside_the_named(path, &identity) } else { path.to_owned() }
     } else {
         own_folder()?.join(ledger_name(&identity))
     };
@@ -88,7 +89,7 @@ fn state_folder(xdg: Option<OsString>, home: Option<PathBuf>) -> Result<PathBuf,
 }
 
 /// `attendees.ledger` → `attendees.webinar-<8 digits>.ledger`.
-fn beside_a_meetings(path: &Path, target: &Identity) -> PathBuf {
+fn beside_the_named(path: &Path, target: &Identity) -> PathBuf {
     let digest = short_digest(target.to_string().as_bytes());
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
@@ -267,9 +268,8 @@ mod tests {
             organizer: None,
             graph: "https://graph.microsoft.com".to_owned(),
         };
-        let name = |path: &str| {
-            beside_a_meetings(Path::new(path), &webinar).to_string_lossy().into_owned()
-        };
+        let name =
+            |path: &str| beside_the_named(Path::new(path), &webinar).to_string_lossy().into_owned();
         let digest = &short_digest(webinar.to_string().as_bytes())[..8];
         assert_eq!(name("a/b.ledger"), format!("a/b.webinar-{digest}.ledger"));
         assert_eq!(name("books"), format!("books.webinar-{digest}"));

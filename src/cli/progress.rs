@@ -42,9 +42,11 @@ impl Announcer {
     fn rule(&self, ruling: &Ruling, console: &Console) {
         match self.api {
             Api::Meeting => console.say(format!("the meeting's rule: {}", ruling.mode)),
-            Api::Event => console.say(format!("the webinar's audience: {}", ruling.mode)),
+            Api::Event(kind) => {
+                console.say(format!("the {}'s audience: {}", kind.noun(), ruling.mode));
+            }
         }
-        if self.api == Api::Event && ruling.mode == Mode::Organization {
+        if self.api.is_event() && ruling.mode == Mode::Organization {
             console.warn(preflight::ORGANIZATION);
         }
     }
@@ -200,8 +202,8 @@ fn announcement(planned: &Planned<'_>, expected: &Expected) -> String {
         }
     };
     count(plan.already, "already enrolled");
-    count(plan.held, "on the webinar already, whose links are fetched");
-    count(plan.awaiting, "on the webinar without a link yet");
+    count(plan.held, "on the event already, whose links are fetched");
+    count(plan.awaiting, "on the event without a link yet");
     count(plan.in_doubt, "left in doubt by an earlier run, to be looked up");
     count(plan.foreign, "on the server that this ledger never sent");
     count(plan.gone, "cancelled, rejected or removed on the server");

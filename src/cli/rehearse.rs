@@ -17,7 +17,6 @@ use crate::{
     graph::{
         host::{GraphHost, TrustedHosts},
         http::HttpOptions,
-        target::Api,
     },
     ledger::RunTraffic,
     output::{AtomicFile, Console, Counts, Summary, grouped, length},
@@ -103,12 +102,12 @@ fn outlook(done: &Done, settings: &RehearseSettings, limit: Option<&RateLimit>) 
             " at least {} (--rate {rate}).\n",
             length(rate.shortest(rows))
         )),
-        None if settings.target.api() == Api::Event => text.push_str(&format!(
+        None if settings.target.api().is_event() => text.push_str(&format!(
             " at least {}\n(Microsoft's published limit, {published}).\n",
             length(published.shortest(rows))
         )),
         None => text.push_str(&format!(
-            "\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for webinars, {published}, it would be {}.\n",
+            "\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration. At its limit for virtual events, {published}, it would be {}.\n",
             length(published.shortest(rows))
         )),
     }

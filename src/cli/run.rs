@@ -46,7 +46,8 @@ pub(super) fn run(settings: &RunSettings, console: &mut Console) -> Result<u8, F
     login::where_needed(&graph.sign_in, console)?;
     if ledger.is_beside_the_named {
         console.say(format!(
-            "the ledger that is named belongs to a meeting and stays as it is; the webinar's is {}",
+            "the ledger that is named belongs to another kind of target and stays as it is; the {}'s is {}",
+            target.api().noun(),
             ledger.path.display()
         ));
     }
@@ -205,15 +206,15 @@ impl ImportRun<'_> {
         })
     }
 
-    /// The ceiling of writes: `--rate`, else Microsoft's published limit for webinars. For meetings
+    /// The ceiling of writes: `--rate`, else Microsoft's published limit for virtual events. For meetings
     /// none is published, and a rehearsal is bound by its own simulator alone.
     fn ceiling(&self) -> Option<Quota> {
         self.settings.pace.ceiling.or(self.is_limited().then_some(Quota::EVENT_WRITES))
     }
 
-    /// Whether the limits that Microsoft publishes for webinars hold.
+    /// Whether the limits that Microsoft publishes for virtual events hold.
     fn is_limited(&self) -> bool {
-        self.target.api() == Api::Event && !self.rehearsal
+        self.target.api().is_event() && !self.rehearsal
     }
 
     /// Writes the files from the ledger, closes the run's record, and sums up.
@@ -295,8 +296,8 @@ impl ImportRun<'_> {
         if let Some(stop) = &stop {
             tell_stop(stop, console);
             let forbidden = matches!(stop, Stop::Forbidden { .. });
-            if forbidden && self.target.api() == Api::Event && mode == Some(Mode::Organization) {
-                console.error("the webinar's audience is its organization, which is the likeliest cause: its organizer can open it to everyone in Teams, or its people register themselves");
+            if forbidden && self.target.api().is_event() && mode == Some(Mode::Organization) {
+                console.error("the event's audience is its organization, which is the likeliest cause: its organizer can open it to everyone in Teams, or its people register themselves");
             }
         }
         tracing::info!(
@@ -461,7 +462,7 @@ pub(super) fn known_rule(api: Api, ledger: &Ledger) -> Rule {
     let before = || ledger.listed().ok()?.registration?.1.parse().ok();
     match api {
         Api::Meeting => Rule::Meeting(before().unwrap_or(Mode::Everyone)),
-        Api::Event => Rule::event(),
+        Api::Event(_) => Rule::event(),
     }
 }
 

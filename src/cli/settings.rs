@@ -35,7 +35,7 @@ use crate::{
     job::{self, cancellation::CancelPolicy, client::GraphClient, conduct::Conduct},
     ledger::Identity,
     pacing::{self, Buckets, Pacer, Quota},
-    registrant::Mode,
+    registrant::{EventKind, Mode, Rule},
     simulator::Config,
 };
 
@@ -111,10 +111,33 @@ pub(super) struct RehearseSettings {
 
 pub(super) struct CheckSettings {
     pub(super) input: InputSettings,
-    /// `None` for a webinar.
-    pub(super) mode: Option<Mode>,
+    pub(super) against: Against,
     pub(super) rejects: Option<PathBuf>,
     pub(super) json: bool,
+}
+
+/// What `check` holds rows against.
+#[derive(Clone, Copy)]
+pub(super) enum Against {
+    /// A meeting's registration of this mode.
+    Mode(Mode),
+    Event(EventKind),
+}
+
+impl Against {
+    pub(super) fn rule(self) -> Rule {
+        match self {
+            Self::Mode(mode) => Rule::Meeting(mode),
+            Self::Event(_) => Rule::event(),
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Mode(mode) => mode.as_str(),
+            Self::Event(kind) => kind.word(),
+        }
+    }
 }
 
 pub(super) struct RegistrationSettings {
@@ -283,7 +306,7 @@ impl DoctorSettings {
             _ => None,
         };
         paths.ledger(ledger.iter().flatten().next().map(|ledger| &*ledger.path));
-        // For a webinar it may be a meeting's, which stays as it is.
+        // For an event it may be another kind of target's, which stays as it is.
         paths.ledger(args.ledger.as_deref());
         let (job_file, enable) = (args.job.job, args.enable);
         Self { job_file, files, paths: Ok(()), target, enable, graph, ledger, pace, conduct }
@@ -304,12 +327,11 @@ fn rehearse(args: RehearseArgs, paths: &mut Paths) -> Result<RehearseSettings, F
     paths.read("the job file", args.job.job.as_deref());
     let (input, files) = files.complete()?;
     let conduct = args.conduct.conduct(&args.pace);
-    // A webinar's id names its tenant; a meeting's organizer is named, because an application has
+    // An event's id names its tenant; a meeting's organizer is named, because an application has
     // no `/me`.
-    let target = if args.webinar {
-        Target::Event(VirtualEvent::new("rehearsal@rehearsal"))
-    } else {
-        Target::Meeting(Meeting::new("rehearsal", Some("organizer")))
+    let target = match args.event.kind() {
+        Some(kind) => Target::Event(VirtualEvent::new(kind, "rehearsal@rehearsal")),
+        None => Target::Meeting(Meeting::new("rehearsal", Some("organizer"))),
     };
     let import = ImportSettings { input, files, pace: args.pace.settings(), conduct };
     Ok(RehearseSettings { import, target, simulator: simulator(args.simulator.config())? })
@@ -320,8 +342,9 @@ fn check(args: CheckArgs, paths: &mut Paths) -> Result<CheckSettings, Failure> {
     paths.read("the job file", args.job.job.as_deref());
     paths.write("--rejects", args.rejects.as_deref());
     let input = args.input.settings();
-    let (input, mode) = (input.ok_or_else(no_input)?, (!args.webinar).then_some(args.mode));
-    Ok(CheckSettings { input, mode, rejects: args.rejects, json: args.json })
+    let input = input.ok_or_else(no_input)?;
+    let against = args.event.kind().map_or(Against::Mode(args.mode), Against::Event);
+    Ok(CheckSettings { input, against, rejects: args.rejects, json: args.json })
 }
 
 fn registration(
@@ -335,10 +358,11 @@ fn registration(
     };
     paths.read("the job file", args.job.job.as_deref());
     let graph = GraphSettings::resolve(&args.graph, &args.auth, args.graph.http(), paths);
-    if args.target.webinar.is_some() {
-        return Err(Failure::usage(
-            "this command is for meetings; a webinar's registration is set up in Teams by its organizer (`doctor --webinar ID` shows what it admits)",
-        ));
+    if let Some((kind, _)) = args.target.event() {
+        let (noun, word) = (kind.noun(), kind.word());
+        return Err(Failure::usage(format!(
+            "this command is for meetings; a {noun}'s registration is set up in Teams by its organizer (`doctor --{word} ID` shows what it admits)"
+        )));
     }
     if args.target.meeting.is_none() {
         return Err(Failure::usage("no meeting is named: give --meeting ID"));
@@ -407,18 +431,21 @@ fn no_input() -> Failure {
 }
 
 fn target(args: &TargetArgs) -> Result<Target, Failure> {
-    let Some(id) = &args.webinar else { return meeting(args).map(Target::Meeting) };
+    let Some((kind, id)) = args.event() else { return meeting(args).map(Target::Meeting) };
     let id = id.trim();
     if matches!(id, "" | "." | "..") {
-        return Err(Failure::usage("--webinar names no webinar: give its id, `<id>@<tenant id>`"));
+        let (noun, word) = (kind.noun(), kind.word());
+        let sentence = format!("--{word} names no {noun}: give its id, `<id>@<tenant id>`");
+        return Err(Failure::usage(sentence));
     }
-    Ok(Target::Event(VirtualEvent::new(id)))
+    Ok(Target::Event(VirtualEvent::new(kind, id)))
 }
 
 fn meeting(args: &TargetArgs) -> Result<Meeting, Failure> {
     let id = args.meeting.as_deref().map(str::trim).filter(|id| !id.is_empty());
-    let id =
-        id.ok_or_else(|| Failure::usage("no target is named: give --meeting ID, or --webinar ID"))?;
+    let id = id.ok_or_else(|| {
+        Failure::usage("no target is named: give --meeting ID, --webinar ID or --townhall ID")
+    })?;
     if matches!(id, "." | "..") {
         return Err(Failure::usage(format!("--meeting {id}: no meeting has this id")));
     }
@@ -508,11 +535,11 @@ pub(super) fn identity(target: &Target, host: &GraphHost) -> Identity {
 
 /// The ledger that was named, by its file or by its target.
 fn named_ledger(args: &LedgerArgs, paths: &mut Paths) -> Result<PathBuf, Failure> {
-    if args.target.meeting.is_none() && args.target.webinar.is_none() {
+    if args.target.meeting.is_none() && args.target.event().is_none() {
         paths.ledger(args.ledger.as_deref());
         return args.ledger.clone().ok_or_else(|| {
             Failure::usage(
-                "no ledger is named: give --ledger FILE, --meeting ID or --webinar ID, or the job file that names one of them (--job FILE.toml)",
+                "no ledger is named: give --ledger FILE, --meeting ID, --webinar ID or --townhall ID, or the job file that names one of them (--job FILE.toml)",
             )
         });
     }

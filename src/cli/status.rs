@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{failure::Failure, logging::print};
 use crate::{
-    job::links::OWN_REASONS,
+    job::links::is_own_reason,
     ledger::{Attempted, LedgerError, PastRun, Reading, State, StateCounts, Story, Waiting},
     output::{grouped, harmless, length, rate_in_words},
 };
@@ -233,7 +233,7 @@ pub(super) fn explain(path: &Path, id: &str) -> Result<u8, Failure> {
 
 fn told(story: &Story) -> String {
     let mut text = String::new();
-    let own = story.reason.as_deref().is_some_and(|reason| OWN_REASONS.contains(&reason));
+    let own = story.reason.as_deref().is_some_and(is_own_reason);
     let state = match story.state {
         State::Refused if own => "refused",
         State::Enrolled => "enrolled, its link is held",

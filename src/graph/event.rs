@@ -1,4 +1,5 @@
-//! The webinar target: `virtualEventRegistration` on a Teams webinar (Graph `v1.0`).
+//! The virtual event as target: `virtualEventRegistration` on a Teams webinar or town hall (Graph
+//! `v1.0`).
 //!
 //! Builds each request's path and body and reads each answer; sends nothing. Paths and statuses
 //! are those of Microsoft Graph's reference (virtualEventWebinar: get, list and create
@@ -21,11 +22,12 @@ use super::{
 };
 use crate::registrant::{
     Answer, AnswerInput, AnswerValue, Attendee, BadLink, DEFAULT_LANGUAGE, DEFAULT_TIMEZONE,
-    Details, JoinLink, Question, Registrant, RegistrantId,
+    Details, EventKind, JoinLink, Question, Registrant, RegistrantId,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualEvent {
+    kind: EventKind,
     id: String,
     path: String,
 }
@@ -38,16 +40,21 @@ pub struct Accepted {
 }
 
 impl VirtualEvent {
-    pub fn new(id: &str) -> Self {
-        let path = format!("/v1.0/solutions/virtualEvents/webinars/{}", segment(id));
-        Self { id: id.to_owned(), path }
+    pub fn new(kind: EventKind, id: &str) -> Self {
+        let collection = kind.collection();
+        let path = format!("/v1.0/solutions/virtualEvents/{collection}/{}", segment(id));
+        Self { kind, id: id.to_owned(), path }
+    }
+
+    pub fn kind(&self) -> EventKind {
+        self.kind
     }
 
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// GET of the webinar itself.
+    /// GET of the event itself.
     pub fn show(&self) -> GraphRequest {
         GraphRequest::new(Method::GET, self.path.clone())
     }
@@ -248,7 +255,7 @@ pub fn event_registration(registrant: &Registrant) -> Vec<u8> {
     })
 }
 
-/// What a webinar says of itself. `None`: it does not say.
+/// What an event says of itself. `None`: it does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventAnswer {
     /// Who may register: `everyone` or `organization`.
@@ -259,23 +266,23 @@ pub struct EventAnswer {
     pub mails_attendees: Option<bool>,
 }
 
-/// Reads the answer to a webinar's GET, bare or wrapped; `None` if it is no object.
+/// Reads the answer to an event's GET, bare or wrapped; `None` if it is no object.
 pub fn about(body: &[u8]) -> Option<EventAnswer> {
     let read = serde_json::from_slice::<Value>(body).ok()?;
-    let webinar = match &read["value"] {
+    let event = match &read["value"] {
         Value::Array(only) if only.len() == 1 => &only[0],
         wrapped @ Value::Object(_) => wrapped,
         _ => &read,
     };
-    webinar.as_object()?;
+    event.as_object()?;
     Some(EventAnswer {
-        audience: word(&webinar["audience"]),
-        status: word(&webinar["status"]),
-        mails_attendees: webinar["settings"]["isAttendeeEmailNotificationEnabled"].as_bool(),
+        audience: word(&event["audience"]),
+        status: word(&event["status"]),
+        mails_attendees: event["settings"]["isAttendeeEmailNotificationEnabled"].as_bool(),
     })
 }
 
-/// How a webinar takes registrations. `None`: it does not say.
+/// How an event takes registrations. `None`: it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// How many may register.
@@ -364,7 +371,10 @@ mod tests {
 
     #[test]
     fn paths_are_the_documented_ones() {
-        let webinar = VirtualEvent::new(WEBINAR);
+        let town_hall = VirtualEvent::new(EventKind::TownHall, "a@b");
+        let registrations = "/v1.0/solutions/virtualEvents/townhalls/a%40b/registrations";
+        assert_eq!(town_hall.list().target, registrations);
+        let webinar = VirtualEvent::new(EventKind::Webinar, WEBINAR);
         let base = "/v1.0/solutions/virtualEvents/webinars/88b245ac-b0b2-f1aa-e34a-c81c27abdac2%40f9448ec4-804b-46af-b810-62085248da33";
         assert_eq!(webinar.show().target, base);
         assert_eq!(webinar.list().target, format!("{base}/registrations"));

@@ -1,4 +1,5 @@
-//! What registrants are enrolled in: a meeting or a webinar, and what their lists have in common.
+//! What registrants are enrolled in: a meeting or a virtual event, and what their lists have in
+//! common.
 
 use super::{
     event::VirtualEvent,
@@ -6,12 +7,13 @@ use super::{
     transport::{GraphRequest, Response},
     wire::ListPage,
 };
-use crate::registrant::Registrant;
+use crate::registrant::{EventKind, Registrant};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An online meeting with external registration.
     Meeting(Meeting),
+    /// A webinar or a town hall.
     Event(VirtualEvent),
 }
 
@@ -21,16 +23,35 @@ pub enum Api {
     /// `externalMeetingRegistration` (beta).
     Meeting,
     /// `virtualEventRegistration` (v1.0).
-    Event,
+    Event(EventKind),
 }
 
 impl Api {
-    /// `meeting` or `webinar`.
+    /// `meeting`, `webinar` or `townhall`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Meeting => "meeting",
-            Self::Event => "webinar",
+            Self::Event(kind) => kind.word(),
         }
+    }
+
+    /// The one of this [`Api::word`].
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all =
+            [Self::Meeting, Self::Event(EventKind::Webinar), Self::Event(EventKind::TownHall)];
+        all.into_iter().find(|api| api.word() == word)
+    }
+
+    /// As sentences call it.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Meeting => "meeting",
+            Self::Event(kind) => kind.noun(),
+        }
+    }
+
+    pub fn is_event(self) -> bool {
+        matches!(self, Self::Event(_))
     }
 }
 
@@ -39,14 +60,14 @@ impl Target {
     pub fn api(&self) -> Api {
         match self {
             Self::Meeting(_) => Api::Meeting,
-            Self::Event(_) => Api::Event,
+            Self::Event(event) => Api::Event(event.kind()),
         }
     }
 
     pub fn id(&self) -> &str {
         match self {
             Self::Meeting(meeting) => meeting.id(),
-            Self::Event(webinar) => webinar.id(),
+            Self::Event(event) => event.id(),
         }
     }
 
@@ -62,7 +83,7 @@ impl Target {
     pub fn enrol(&self, registrant: &Registrant) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.enrol(registrant),
-            Self::Event(webinar) => webinar.enrol(registrant),
+            Self::Event(event) => event.enrol(registrant),
         }
     }
 
@@ -70,7 +91,7 @@ impl Target {
     pub fn list(&self) -> GraphRequest {
         match self {
             Self::Meeting(meeting) => meeting.list(),
-            Self::Event(webinar) => webinar.list(),
+            Self::Event(event) => event.list(),
         }
     }
 

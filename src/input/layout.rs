@@ -261,9 +261,10 @@ impl Layout {
                 &[Field::Id, Field::TenantId, Field::UserId],
                 Some("a meeting in mode `organization`"),
             ),
-            Rule::Event(_) => {
-                (&[Field::Id, Field::FirstName, Field::LastName, Field::Email], Some("a webinar"))
-            }
+            Rule::Event(_) => (
+                &[Field::Id, Field::FirstName, Field::LastName, Field::Email],
+                Some("a webinar or town hall"),
+            ),
         };
         let Some(field) = fields.iter().find(|&field| self.mapping.slot(field).is_none()) else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! From a registration that a webinar holds to its link.
+//! From a registration that a virtual event holds to its link.
 //!
 //! Nothing is posted here but the cancelling of a registration too many, and that only of a row
 //! that this ledger had in doubt: nobody holds a link of it.
@@ -23,11 +23,16 @@ use crate::{
     registrant::BadLink,
 };
 
-const TAKEN: &str = "the webinar holds this e-mail address under another id of this list or ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own";
-const REUSED: &str = "the webinar holds this id with other names and another e-mail address, so it is somebody else's: give the row an id of its own";
+const TAKEN: &str = "the event holds this e-mail address under another id of this list or ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own";
+const REUSED: &str = "the event holds this id with other names and another e-mail address, so it is somebody else's: give the row an id of its own";
 
-/// Why a webinar's row is refused where that is this program's own word, and not a server's.
-pub const OWN_REASONS: [&str; 2] = [TAKEN, REUSED];
+/// Whether this reason of a refusal is this program's own word, and not a server's. Ledgers of older
+/// versions call the event a webinar.
+pub fn is_own_reason(reason: &str) -> bool {
+    let bare = |reason| str::trim_start_matches(reason, "the event ");
+    let reason = bare(reason).trim_start_matches("the webinar ");
+    [TAKEN, REUSED].map(bare).contains(&reason)
+}
 
 /// Leads one row that a webinar holds to its link, and gives it back with its end.
 pub(super) async fn fetch_link<T: Transport>(
@@ -36,15 +41,15 @@ pub(super) async fn fetch_link<T: Transport>(
     sight: RemoteMatch,
 ) -> (Work, RowEnd) {
     let span = span(&work);
-    let Target::Event(webinar) = sender.target else { return (work, RowEnd::InDoubt) };
-    let end = LinkFetcher { sender, webinar }.run(&mut work, sight).instrument(span).await;
+    let Target::Event(event) = sender.target else { return (work, RowEnd::InDoubt) };
+    let end = LinkFetcher { sender, event }.run(&mut work, sight).instrument(span).await;
     (work, end)
 }
 
 /// What leads a row from its registration to its link.
 struct LinkFetcher<'a, T> {
     sender: &'a RowSender<'a, T>,
-    webinar: &'a VirtualEvent,
+    event: &'a VirtualEvent,
 }
 
 impl<T: Transport> LinkFetcher<'_, T> {
@@ -100,7 +105,7 @@ impl<T: Transport> LinkFetcher<'_, T> {
                 RowEnd::Awaiting,
             ),
             MemberStanding::Waitlisted => (
-                awaiting("waitlisted", "the webinar is full; it is on the waiting list"),
+                awaiting("waitlisted", "the event is full; it is on the waiting list"),
                 RowEnd::Awaiting,
             ),
             MemberStanding::Other => (
@@ -125,7 +130,7 @@ impl<T: Transport> LinkFetcher<'_, T> {
             let asked = self
                 .sender
                 .client
-                .send_until_answered(Call::Remove, &self.webinar.cancel(server_id))
+                .send_until_answered(Call::Remove, &self.event.cancel(server_id))
                 .await;
             match asked {
                 Ok(exchange) if is_removed(&exchange) => {}
@@ -150,7 +155,7 @@ impl<T: Transport> LinkFetcher<'_, T> {
         let asked = self
             .sender
             .client
-            .send_until_answered(Call::Read, &self.webinar.sessions(server_id))
+            .send_until_answered(Call::Read, &self.event.sessions(server_id))
             .await;
         let pending = |code: &str, reason: &str, adopted| NextState::Awaiting {
             code: code.to_owned(),

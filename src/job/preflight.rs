@@ -1,4 +1,4 @@
-//! Before the first row: the meeting's registration, or whether a webinar takes registrations, from
+//! Before the first row: the meeting's registration, or whether a virtual event takes registrations, from
 //! whom, how many, and what it asks of them. With it the rule that rows are checked against.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::{
         transport::{GraphRequest, Response, Transport},
         verdict::{Call, Systemic, Verdict},
     },
-    registrant::{Form, Mode, Rule},
+    registrant::{EventKind, Form, Mode, Rule},
 };
 
 /// What rows are held against, and what else the target says before the first one.
@@ -27,7 +27,7 @@ pub struct Ruling {
     pub mode: Mode,
     /// A meeting's registration.
     pub registration: Option<Registration>,
-    /// What a webinar admits.
+    /// What an event admits.
     pub admission: Option<Admission>,
     /// The token is a person's, who can register nobody else for a webinar.
     pub of_a_person: bool,
@@ -53,9 +53,9 @@ pub async fn rule<T: Transport>(
                 of_a_person: false,
             })
         }
-        Target::Event(webinar) => {
+        Target::Event(event) => {
             let of_a_person = client.speaker().await == Some(Speaker::Person);
-            let (mode, form, admission) = admission(client, webinar).await?;
+            let (mode, form, admission) = admission(client, event).await?;
             Ok(Ruling {
                 rule: Rule::Event(form),
                 mode,
@@ -71,7 +71,7 @@ pub async fn rule<T: Transport>(
 pub const NO_ME: &str = "the token is an application's, which has no meetings of its own (`/me`); name the meeting's organizer with --organizer, by object id or user principal name";
 
 /// A person's token, and people to be registered for a webinar.
-pub const PERSON: &str = "the token is a person's, and for a webinar Graph lets a person register nobody but themselves; sign in as an application (--auth client-secret or another of its ways)";
+pub const PERSON: &str = "the token is a person's, and for a virtual event Graph lets a person register nobody but themselves; sign in as an application (--auth client-secret or another of its ways)";
 
 /// GETs the registration; where there is none and `enable` names a mode, creates it first.
 ///
@@ -147,7 +147,7 @@ pub fn read(response: &Response) -> Result<Registration, Stop> {
     })
 }
 
-/// Whom a webinar lets in.
+/// Whom an event lets in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     /// The most registrations, where there is a limit.
@@ -161,7 +161,7 @@ pub struct Admission {
 }
 
 /// A webinar whose audience is its organization, and an application that registers people for it.
-pub const ORGANIZATION: &str = "the webinar is for its organization, and an application registers people without an account: Graph may refuse them; the first row, which goes alone, will tell";
+pub const ORGANIZATION: &str = "the event is for its organization, and an application registers people without an account: Graph may refuse them; the first row, which goes alone, will tell";
 
 impl Admission {
     /// What to know before `to_post` people are registered beside the `held` ones, a sentence each.
@@ -174,7 +174,7 @@ impl Admission {
             |count: u64| if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
         if !self.silent {
             warnings.push(format!(
-                "Teams mails everybody whom it registers: {}; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false",
+                "Teams mails everybody whom it registers: {}; to prevent it, the event's isAttendeeEmailNotificationEnabled must be false",
                 people(to_post)
             ));
         }
@@ -191,7 +191,7 @@ impl Admission {
                 "find no place, and it has no waiting list"
             };
             warnings.push(format!(
-                "the webinar takes {} and holds {held}: {} of the list {end}",
+                "the event takes {} and holds {held}: {} of the list {end}",
                 people(capacity),
                 people(over)
             ));
@@ -206,12 +206,13 @@ const MOST_PAGES: u32 = 100;
 /// GETs the webinar, what it admits and what it asks.
 async fn admission<T: Transport>(
     client: &GraphClient<T>,
-    webinar: &VirtualEvent,
+    event: &VirtualEvent,
 ) -> Result<(Mode, Arc<Form>, Admission), Option<Stop>> {
-    let about = fetch(client, &webinar.show(), "the webinar", event::about).await?;
-    let mode = mode(&about).map_err(Some)?;
-    let what = "the webinar's registration configuration";
-    let said = fetch(client, &webinar.configuration(), what, event::configuration).await?;
+    let (api, noun) = (Api::Event(event.kind()), event.kind().noun());
+    let about = fetch(client, api, &event.show(), &format!("the {noun}"), event::about).await?;
+    let mode = mode(event.kind(), &about).map_err(Some)?;
+    let what = format!("the {noun}'s registration configuration");
+    let said = fetch(client, api, &event.configuration(), &what, event::configuration).await?;
     let admission = Admission {
         capacity: said.capacity,
         waitlist: said.waitlist.unwrap_or(false),
@@ -219,10 +220,10 @@ async fn admission<T: Transport>(
         silent: about.mails_attendees == Some(false),
     };
     let mut questions = Vec::new();
-    let mut next = webinar.questions();
+    let mut next = event.questions();
+    let what = format!("the {noun}'s questions");
     for _ in 0..MOST_PAGES {
-        let (page, further) =
-            fetch(client, &next, "the webinar's questions", event::questions).await?;
+        let (page, further) = fetch(client, api, &next, &what, event::questions).await?;
         questions.extend(page);
         let Some(further) = further else {
             return Ok((mode, Arc::new(Form { questions }), admission));
@@ -230,48 +231,50 @@ async fn admission<T: Transport>(
         let place = client.host().next_target(&further);
         next.target = place.map_err(|error| Some(Stop::Unusable(error.to_string())))?;
     }
-    Err(Some(Stop::Unusable("the webinar's list of questions has no end".to_owned())))
+    Err(Some(Stop::Unusable(format!("the {noun}'s list of questions has no end"))))
 }
 
-/// The audience of a webinar that takes registrations.
+/// The audience of an event that takes registrations.
 ///
 /// # Errors
 /// [`Stop::Unusable`].
-pub fn mode(about: &event::EventAnswer) -> Result<Mode, Stop> {
-    let unusable = |why: String| Err(Stop::Unusable(why));
+pub fn mode(kind: EventKind, about: &event::EventAnswer) -> Result<Mode, Stop> {
+    let (noun, unusable) = (kind.noun(), |why: String| Err(Stop::Unusable(why)));
     match about.status.as_deref() {
         Some("published") => {}
         Some("draft") => {
-            return unusable("the webinar is a draft, and Teams takes no registrations for it; its organizer has to publish it in Teams".to_owned());
+            return unusable(format!(
+                "the {noun} is a draft, and Teams takes no registrations for it; its organizer has to publish it in Teams"
+            ));
         }
         Some("canceled") => {
-            return unusable("the webinar was cancelled; nobody can be registered".to_owned());
+            return unusable(format!("the {noun} was cancelled; nobody can be registered"));
         }
         other => {
             let other = other.unwrap_or("unknown");
             return unusable(format!(
-                "the webinar's status is `{other}`, not `published`; Teams takes registrations for published webinars only"
+                "the {noun}'s status is `{other}`, not `published`; Teams takes registrations for published {noun}s only"
             ));
         }
     }
     match about.audience.as_deref().map(str::parse) {
         Some(Ok(mode)) => Ok(mode),
-        _ => unusable(
-            "the webinar's audience is neither `everyone` nor `organization`, and no other is known"
-                .to_owned(),
-        ),
+        _ => unusable(format!(
+            "the {noun}'s audience is neither `everyone` nor `organization`, and no other is known"
+        )),
     }
 }
 
 /// GETs what every row needs to be known.
 async fn fetch<T: Transport, R>(
     client: &GraphClient<T>,
+    api: Api,
     draft: &GraphRequest,
     what: &str,
     read: impl Fn(&[u8]) -> Option<R>,
 ) -> Result<R, Option<Stop>> {
     let fetched = client.fetch(draft, |response| read(&response.body)).await;
-    fetched.map_err(|refusal| refusal.into_stop(Api::Event, what))
+    fetched.map_err(|refusal| refusal.into_stop(api, what))
 }
 
 #[cfg(test)]
@@ -297,7 +300,7 @@ mod tests {
     fn only_a_published_webinar_of_a_known_audience_takes_rows() {
         let about = |status: &str, audience: &str| {
             let body = format!(r#"{{"status":"{status}","audience":"{audience}"}}"#);
-            mode(&event::about(body.as_bytes()).expect("a webinar"))
+            mode(EventKind::Webinar, &event::about(body.as_bytes()).expect("a webinar"))
         };
         assert_eq!(about("published", "everyone"), Ok(Mode::Everyone));
         assert_eq!(about("published", "organization"), Ok(Mode::Organization));

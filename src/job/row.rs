@@ -466,7 +466,7 @@ fn refusal(exchange: &Exchange) -> (String, String) {
 pub(super) fn link_pending(registrant_id: Option<String>, adopted: bool) -> NextState {
     NextState::Awaiting {
         code: "link-pending".to_owned(),
-        reason: "the webinar has taken it; its link could not be had yet".to_owned(),
+        reason: "the event has taken it; its link could not be had yet".to_owned(),
         registrant_id,
         adopted,
     }

@@ -63,7 +63,7 @@ pub enum Stop {
         /// What an administrator has to do.
         advice: String,
     },
-    /// 404 on the meeting's registration or the webinar.
+    /// 404 on the meeting's registration or the virtual event.
     #[error("{}", gone(*api, code))]
     TargetGone {
         /// Whose.
@@ -195,8 +195,10 @@ fn gone(api: Api, code: &str) -> String {
         Api::Meeting => format!(
             "Graph knows no registration of this meeting (404 {code}); check the meeting's id and --organizer, or switch external registration on: `registrant-import registration enable --allow everyone` (or `run --enable everyone`)"
         ),
-        Api::Event => format!(
-            "Graph knows no such webinar (404 {code}); check its id: it is written `<id>@<tenant id>`, as Graph lists it under /solutions/virtualEvents/webinars"
+        Api::Event(kind) => format!(
+            "Graph knows no such {} (404 {code}); check its id: it is written `<id>@<tenant id>`, as Graph lists it under /solutions/virtualEvents/{}",
+            kind.noun(),
+            kind.collection()
         ),
     }
 }
@@ -204,9 +206,11 @@ fn gone(api: Api, code: &str) -> String {
 fn retirement(api: Api) -> &'static str {
     match api {
         Api::Meeting => {
-            "Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)"
+            "Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successors are the webinar (`run --webinar ID`) and the town hall (`run --townhall ID`)"
         }
-        Api::Event => "the webinar API is not served here; check --graph-url and --cloud",
+        Api::Event(_) => {
+            "the API of webinars and town halls is not served here; check --graph-url and --cloud"
+        }
     }
 }
 
@@ -258,14 +262,14 @@ fn advice(message: &str, api: Api) -> &'static str {
         (false, Api::Meeting) => {
             "the app or user needs the permission OnlineMeetings.ReadWrite (delegated) or OnlineMeetings.ReadWrite.All (application) with consent, and an application must be allowed to act for the organizer by an application access policy"
         }
-        (false, Api::Event) => EVENT_ACCESS,
+        (false, Api::Event(_)) => EVENT_ACCESS,
     }
 }
 
-/// What an application needs to register people for a webinar. Source: Microsoft Graph reference,
+/// What an application needs to register people for a virtual event. Source: Microsoft Graph reference,
 /// "Create virtualEventRegistration", and "Allow applications to access online meetings on behalf
 /// of a user".
-pub const EVENT_ACCESS: &str = "an application needs the permissions VirtualEventRegistration-Anon.ReadWrite.All and VirtualEvent.Read.All with an administrator's consent, and a Teams administrator has to allow it to act for the webinar's organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds \"<client id>\"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity \"<organizer's object id>\"` (it takes up to 30 minutes to act)";
+pub const EVENT_ACCESS: &str = "an application needs the permissions VirtualEventRegistration-Anon.ReadWrite.All and VirtualEvent.Read.All with an administrator's consent, and a Teams administrator has to allow it to act for the event's organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds \"<client id>\"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity \"<organizer's object id>\"` (it takes up to 30 minutes to act)";
 
 /// Raised once, seen by everybody: after it nothing new starts, and what is in flight is awaited.
 #[derive(Default)]

@@ -71,7 +71,7 @@ pub(super) fn answers(form: &Form, cells: &[(&str, &str)], faults: &mut Vec<Faul
         let value = match question {
             Some(question) => value(question, cell),
             None if form.questions.is_empty() => Ok(AnswerValue::Text(cell.to_owned())),
-            None => Err(format!("the webinar asks no question “{name}”")),
+            None => Err(format!("the event asks no question “{name}”")),
         };
         match value {
             Ok(value) => answers.push(Answer {
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(told(&must, &[("q", "no")]), ["q q false"]);
         assert_eq!(
             told(&must, &[("q", "no"), ("Town", "a")]),
-            ["q q false", "bad-answer: the webinar asks no question “Town”"]
+            ["q q false", "bad-answer: the event asks no question “Town”"]
         );
         assert_eq!(told(&Form::default(), &[("Town", "a"), ("b", "")]), ["Town - a"]);
     }

@@ -70,7 +70,7 @@ impl fmt::Display for Field {
 /// A name that is no field's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no field; the fields are id, tenantId, userId (meeting) and id, firstName, lastName, email, preferredLanguage, preferredTimezone, referrer, answer:QUESTION (webinar)"
+    "`{0}` is no field; the fields are id, tenantId, userId (meeting) and id, firstName, lastName, email, preferredLanguage, preferredTimezone, referrer, answer:QUESTION (webinar, town hall)"
 )]
 pub struct UnknownField(pub String);
 

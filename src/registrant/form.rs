@@ -43,7 +43,7 @@ pub struct Form {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormFault {
     /// Answers to what is not asked.
-    #[error("the webinar asks no question {}; {asked}", in_quotes(mapped))]
+    #[error("the event asks no question {}; {asked}", in_quotes(mapped))]
     NotAsked {
         /// The questions as mapped.
         mapped: Vec<String>,
@@ -52,7 +52,7 @@ pub enum FormFault {
     },
     /// A name that several questions have.
     #[error(
-        "the webinar asks several questions called {}; name the one that is meant by its id: {}",
+        "the event asks several questions called {}; name the one that is meant by its id: {}",
         in_quotes(std::slice::from_ref(mapped)),
         ids.iter().map(|id| map_option(id)).collect::<Vec<_>>().join(" or ")
     )]
@@ -63,14 +63,14 @@ pub enum FormFault {
         ids: Vec<String>,
     },
     /// Two columns for one question.
-    #[error("{} are one question of the webinar; give it one column", in_quotes(mapped))]
+    #[error("{} are one question of the event; give it one column", in_quotes(mapped))]
     Twice {
         /// Both spellings.
         mapped: Vec<String>,
     },
     /// Required questions without a column.
     #[error(
-        "the webinar requires an answer to {}; give each a column: {}",
+        "the event requires an answer to {}; give each a column: {}",
         in_quotes(questions),
         options.join(" ")
     )]
@@ -238,23 +238,23 @@ mod tests {
         assert_eq!(told(&["which city?", "q4", "What's new", "Job title", "q7"]), "fits");
         assert_eq!(
             told(&["Job title"]),
-            r"the webinar requires an answer to `Which city?`, `Is 1+1=2?` and `What's new`; give each a column: --map 'answer:Which city?=COLUMN' --map 'answer:q4=COLUMN' --map 'answer:What'\''s new=COLUMN'"
+            r"the event requires an answer to `Which city?`, `Is 1+1=2?` and `What's new`; give each a column: --map 'answer:Which city?=COLUMN' --map 'answer:q4=COLUMN' --map 'answer:What'\''s new=COLUMN'"
         );
         assert_eq!(
             told(&["Twin"]),
-            "the webinar asks several questions called `Twin`; name the one that is meant by its id: --map 'answer:q6=COLUMN' or --map 'answer:q7=COLUMN'"
+            "the event asks several questions called `Twin`; name the one that is meant by its id: --map 'answer:q6=COLUMN' or --map 'answer:q7=COLUMN'"
         );
         assert_eq!(
             told(&["q4", "Is 1+1=2?"]),
-            "`q4` and `Is 1+1=2?` are one question of the webinar; give it one column"
+            "`q4` and `Is 1+1=2?` are one question of the event; give it one column"
         );
         assert_eq!(
             told(&["Town", "which city?"]),
-            "the webinar asks no question `Town`; it asks `Which city?` (required), `Job title`, `job-title`, `q4` (required), `What's new` (required), `q6`, `q7`"
+            "the event asks no question `Town`; it asks `Which city?` (required), `Job title`, `job-title`, `q4` (required), `What's new` (required), `q6`, `q7`"
         );
         assert_eq!(
             Form::default().hold(&["Town", "Size"]).expect_err("none is asked").to_string(),
-            "the webinar asks no question `Town` and `Size`; it asks none"
+            "the event asks no question `Town` and `Size`; it asks none"
         );
         assert_eq!(Form::default().hold(&[]), Ok(()));
     }

@@ -22,6 +22,6 @@ pub use form::{AnswerInput, Form, FormFault, Question};
 pub use id::{RegistrantId, is_error_value};
 pub use link::{BadLink, JoinLink};
 pub use rule::{
-    Attendee, DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Details, EMAIL, MAX_REGISTRATION_ID, Mode,
-    Registrant, Rule, UnknownMode,
+    Attendee, DEFAULT_LANGUAGE, DEFAULT_TIMEZONE, Details, EMAIL, EventKind, MAX_REGISTRATION_ID,
+    Mode, Registrant, Rule, UnknownMode,
 };

@@ -11,7 +11,7 @@ use super::{
     Answer, Fault, FaultCode, Fields, Form, RegistrantId, answer::answers, fingerprint::plain,
 };
 
-/// The target's `allowedRegistrant` (meeting) or `audience` (webinar).
+/// The target's `allowedRegistrant` (meeting) or `audience` (virtual event).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "lowercase", parse_err_ty = UnknownMode, parse_err_fn = unknown_mode)]
 pub enum Mode {
@@ -37,17 +37,48 @@ fn unknown_mode(text: &str) -> UnknownMode {
     UnknownMode(text.to_owned())
 }
 
+/// The two kinds of virtual event that take registrations: one resource of Graph, one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum EventKind {
+    Webinar,
+    TownHall,
+}
+
+impl EventKind {
+    /// As options, ledgers and the summary spell it: `webinar` or `townhall`.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+
+    /// As sentences call it.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Webinar => "webinar",
+            Self::TownHall => "town hall",
+        }
+    }
+
+    /// The collection of Graph that it is found in.
+    pub fn collection(self) -> &'static str {
+        match self {
+            Self::Webinar => "webinars",
+            Self::TownHall => "townhalls",
+        }
+    }
+}
+
 /// What a row must hold: follows from the kind of the target and its mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// A meeting's registrant; mode `everyone` sends the id alone, `organization` two GUIDs more.
     Meeting(Mode),
-    /// A webinar's registration: names, e-mail, and answers to the questions of its form.
+    /// A virtual event's registration: names, e-mail, and answers to the questions of its form.
     Event(Arc<Form>),
 }
 
 impl Rule {
-    /// A webinar's rule, as far as it is known without the webinar's form.
+    /// A virtual event's rule, as far as it is known without its form.
     pub fn event() -> Self {
         Self::Event(Arc::default())
     }
@@ -219,9 +250,7 @@ fn check_id_length(id: &RegistrantId, faults: &mut Vec<Fault>) {
     if length > MAX_REGISTRATION_ID {
         faults.push(Fault::new(
             FaultCode::LongId,
-            format!(
-                "the id has {length} characters; a webinar takes at most {MAX_REGISTRATION_ID}"
-            ),
+            format!("the id has {length} characters; an event takes at most {MAX_REGISTRATION_ID}"),
         ));
     }
 }

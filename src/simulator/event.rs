@@ -1,4 +1,4 @@
-//! A webinar and its registrations, as the Microsoft Graph reference (v1.0) shows them in
+//! A webinar or town hall and its registrations, as the Microsoft Graph reference (v1.0) shows them in
 //! `virtualEventWebinar`, `virtualEventRegistration` and `virtualEventSession`.
 //!
 //! The POST gives no link: an application gets 204 and nothing else. The link is in the sessions
@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::registrant::Mode;
+use crate::registrant::{EventKind, Mode};
 
 use super::{
     answer::{GRAPH_TIME, Problem, Success, written},
@@ -28,9 +28,11 @@ use super::{
     stats::{EnrolledPerson, RegistrationStatus, Stats},
 };
 
-/// One webinar.
+/// One webinar or town hall.
 #[derive(Debug)]
 pub(super) struct SimulatedEvent {
+    /// As it was first called: nothing else says what it is.
+    pub(super) kind: EventKind,
     hash: u64,
     pub(super) people: Register<EventEntry>,
 }
@@ -47,9 +49,9 @@ pub(super) struct EventEntry {
 type Numbered<'a> = (u32, &'a Record<EventEntry>);
 
 impl SimulatedEvent {
-    pub(super) fn new(config: &Config, id: &str) -> Self {
+    pub(super) fn new(config: &Config, kind: EventKind, id: &str) -> Self {
         let hash = chance::mix(chance::text(config.seed, id));
-        Self { hash, people: Register::default() }
+        Self { kind, hash, people: Register::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -339,6 +341,7 @@ const END: &str = "2026-03-30T17:00:00";
 /// How a webinar was called, and what it says of itself.
 pub(super) struct EventContext<'a> {
     pub(super) config: &'a Config,
+    pub(super) kind: EventKind,
     pub(super) event: &'a str,
     pub(super) now: Duration,
     pub(super) questions: &'a [EventQuestion],
@@ -376,9 +379,12 @@ impl EventContext<'_> {
     pub(super) fn event(&self) -> Success {
         let settings = self.settings();
         let time = |time: &str| json!({"dateTime": time, "timeZone": "Pacific Standard Time"});
-        let words = "A webinar that nobody will ever attend.";
+        let words = "An event that nobody will ever attend.";
         let event = json!({
-            "@odata.type": "#microsoft.graph.virtualEventWebinar",
+            "@odata.type": match self.kind {
+                EventKind::Webinar => "#microsoft.graph.virtualEventWebinar",
+                EventKind::TownHall => "#microsoft.graph.virtualEventTownhall",
+            },
             "id": self.event,
             "status": settings.status,
             "displayName": "Rehearsal",

@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{answer::Problem, config::Config, fault::CallKind};
+use crate::registrant::EventKind;
 
 /// One request.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +66,9 @@ pub(super) enum Route {
         meeting: String,
         part: MeetingPart,
     },
-    /// Something of a webinar.
+    /// Something of a webinar or town hall.
     Event {
+        kind: EventKind,
         event: String,
         part: EventPart,
     },
@@ -125,8 +127,12 @@ impl Route {
             ["beta", "users", user, "onlineMeetings", meeting, "registration", rest @ ..] => {
                 Self::meeting(Some(user), meeting, rest)
             }
-            ["v1.0" | "beta", "solutions", "virtualEvents", "webinars", webinar, rest @ ..] => {
-                event_part(rest).map(|part| Self::Event { event: (*webinar).to_owned(), part })
+            ["v1.0" | "beta", "solutions", "virtualEvents", collection, event, rest @ ..] => {
+                [EventKind::Webinar, EventKind::TownHall]
+                    .into_iter()
+                    .find(|kind| kind.collection() == *collection)
+                    .zip(event_part(rest))
+                    .map(|(kind, part)| Self::Event { kind, event: (*event).to_owned(), part })
             }
             _ => None,
         };

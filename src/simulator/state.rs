@@ -19,6 +19,7 @@ use super::{
     request::{EventPart, MeetingPart, Route, RoutedCall, json_object},
     stats::{Books, RegistrationStatus, Stats},
 };
+use crate::registrant::EventKind;
 
 /// Everything that changes.
 #[derive(Debug)]
@@ -107,9 +108,9 @@ impl ServerState {
             Route::Meeting { organizer, meeting, part } => {
                 self.meeting(call, organizer.as_deref(), meeting, part)
             }
-            Route::Event { event, part } => {
+            Route::Event { kind, event, part } => {
                 let caller = caller.unwrap_or(call.config.event.caller);
-                self.event(call, caller, event, part)
+                self.event(call, caller, (*kind, event), part)
             }
             Route::Nowhere(segment) => Err(Problem::segment(segment)),
             Route::Stats | Route::Books => Err(Problem::method_not_allowed()),
@@ -180,17 +181,20 @@ impl ServerState {
         &mut self,
         call: &RoutedCall<'_>,
         caller: Caller,
-        id: &str,
+        (kind, id): (EventKind, &str),
         part: &EventPart,
     ) -> Result<WorkResult, Problem> {
         let RoutedCall { config, http, query, now, .. } = *call;
         let questions = self.questions.as_slice();
-        let context = EventContext { config, event: id, now, questions };
+        let context = EventContext { config, kind, event: id, now, questions };
         let form = (call.kind == CallKind::Post)
             .then(|| json_object(http).and_then(|body| RegistrationForm::parse(body, caller)))
             .transpose()?;
-        let event =
-            self.events.entry(id.to_owned()).or_insert_with(|| SimulatedEvent::new(config, id));
+        let new = || SimulatedEvent::new(config, kind, id);
+        let event = self.events.entry(id.to_owned()).or_insert_with(new);
+        if event.kind != kind {
+            return Err(Problem::not_found("The virtual event was not found."));
+        }
         let drawn = match &form {
             Some(form) => {
                 let key = chance::text(config.seed, &form.email.to_lowercase());
@@ -230,7 +234,8 @@ impl ServerState {
         }
         for (event, entries) in &self.events {
             let questions = self.questions.as_slice();
-            let context = EventContext { config, event, now: self.now, questions };
+            let context =
+                EventContext { config, kind: entries.kind, event, now: self.now, questions };
             registrants.extend(entries.books(context));
         }
         Books { registrants }

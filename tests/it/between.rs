@@ -216,7 +216,7 @@ fn a_question_that_was_added_is_asked_of_new_people_only() {
     context.run(RUN).expect(0);
     context.file("people.csv", guests(3));
     let ran = context.run(RUN).expect(2);
-    assert!(ran.stderr.contains("the webinar requires an answer to `City`"), "{ran}");
+    assert!(ran.stderr.contains("the event requires an answer to `City`"), "{ran}");
     let list = "id,first name,last name,email,city\n\
                 T-0,Ada0,Byron,ada0@example.org,\n\
                 T-1,Ada1,Byron,ada1@example.org,Paris\n\

@@ -82,7 +82,7 @@ fn a_whole_name_is_not_split_unless_it_is_told_how() {
     let context = Context::offline();
     context.file("people.csv", PEOPLE);
     for (more, told) in [
-        ("", "error: people.csv: no column for `firstName`, which a webinar requires"),
+        ("", "error: people.csv: no column for `firstName`, which a webinar or town hall requires"),
         (NAMES, "error: `Full Name` is mapped to firstName and to lastName; say how it is split"),
         (
             "--set name-order=first-last",
@@ -103,6 +103,10 @@ fn a_variable_or_a_job_file_that_names_the_webinar_is_enough() {
     context.file("people.csv", "id,firstname,lastname,email\n1,Ada,King,ada@example.org\n2,,,\n");
     context.file("import.toml", "csv = \"people.csv\"\nwebinar = \"88b245ac@f9448ec4\"\n");
     let told = "2 rows read: 1 valid, 1 invalid, 0 left out (webinar)";
+    let ran = context.run("check people.csv --townhall").expect(3);
+    assert!(ran.stdout.contains("left out (town hall)"), "{ran}");
+    let ran = context.run("check people.csv --townhall --json").expect(3);
+    assert_eq!(ran.json()["mode"], "townhall");
     let named = context.run_with(&[("REGISTRANT_IMPORT_WEBINAR", "88b2@f944")], "check people.csv");
     let named = named.expect(3);
     assert!(named.stdout.contains(told), "{}", named.stdout);

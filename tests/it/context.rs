@@ -83,7 +83,7 @@ impl Context {
     pub(crate) fn call(&self, method: &Method, target: &str, body: &str) {
         let call = HttpCall {
             method,
-            target,
+            target: &of_this_kind(target),
             base: "",
             authorization: Some("Bearer t"),
             client_request_id: None,
@@ -170,7 +170,9 @@ impl Context {
     /// that could change what it does.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = program(self.folder.path());
-        command.args(words(line)).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+            .args(words(&of_this_kind(line)))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         if let Some(graph) = &self.graph {
             command.env("REGISTRANT_IMPORT_GRAPH_URL", &graph.url);
         }
@@ -186,12 +188,12 @@ impl Context {
 
     /// Runs the program with these words to its end.
     pub(crate) fn run(&self, line: &str) -> Ran {
-        Ran::of(&mut self.command(line))
+        Ran::of(&mut self.command(line)).like_a_webinar()
     }
 
     /// The same with variables of its own.
     pub(crate) fn run_with(&self, variables: &[(&str, &str)], line: &str) -> Ran {
-        Ran::of(self.command(line).envs(variables.iter().copied()))
+        Ran::of(self.command(line).envs(variables.iter().copied())).like_a_webinar()
     }
 
     /// Runs the program to its end and gives it this on standard input.
@@ -207,7 +209,7 @@ impl Context {
         // A program that ends before it has read everything is no fault of this test's.
         let _ = pipe.write_all(input);
         drop(pipe);
-        Ran::end_of(child)
+        Ran::end_of(child).like_a_webinar()
     }
 
     /// The summary that a run with `--json` printed.
@@ -221,7 +223,27 @@ pub(crate) fn graph(config: Config) -> Served {
     serve(config).1
 }
 
+/// Whether this is one of the webinar's tests, run for a town hall: see `main.rs`.
+fn is_of_a_town_hall() -> bool {
+    std::thread::current().name().is_some_and(|name| name.starts_with("townhall::"))
+}
+
+/// A line or a path that names a webinar, or in a town hall's test a town hall.
+fn of_this_kind(line: &str) -> String {
+    if is_of_a_town_hall() { line.replace("webinar", "townhall") } else { line.to_owned() }
+}
+
 impl Ran {
+    /// What it says of a town hall as it would say it of a webinar.
+    fn like_a_webinar(mut self) -> Self {
+        if is_of_a_town_hall() {
+            for said in [&mut self.stdout, &mut self.stderr] {
+                *said = said.replace("town hall", "webinar").replace("townhall", "webinar");
+            }
+        }
+        self
+    }
+
     /// Standard output as one JSON object on one line.
     pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.stdout.matches('\n').count(), 1, "one line: {self}");
@@ -281,7 +303,7 @@ fn shorten_the_summary(settings: &mut insta::Settings) {
             "$1, $2\n",
         ),
         (
-            r"\n\nThis was a rehearsal: nobody was enrolled, the links lead nowhere\.\nThe real import of (\d+ rows?) would take\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration\. At its limit for webinars, 15/30s, it would be (\d+ \w+)\.\n",
+            r"\n\nThis was a rehearsal: nobody was enrolled, the links lead nowhere\.\nThe real import of (\d+ rows?) would take\nas long as Graph's throttling makes it: Microsoft publishes no limit for meeting\nregistration\. At its limit for virtual events, 15/30s, it would be (\d+ \w+)\.\n",
             "\nrehearsed $1, $2 at 15/30s\n",
         ),
     ] {
@@ -292,13 +314,16 @@ fn shorten_the_summary(settings: &mut insta::Settings) {
 /// Tests in turn, some at a time: most of them wait most of the time.
 pub(crate) fn side_by_side<T: Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
+    let name = std::thread::current().name().unwrap_or_default().to_owned();
     std::thread::scope(|scope| {
         for _ in 0..cases.len().min(4) {
-            scope.spawn(|| {
+            let thread = std::thread::Builder::new().name(name.clone());
+            let spawned = thread.spawn_scoped(scope, || {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     test(case);
                 }
             });
+            spawned.expect("a thread");
         }
     });
 }
@@ -352,7 +377,7 @@ fn a_summary_has_its_frame() {
         This was a rehearsal: nobody was enrolled, the links lead nowhere.
         The real import of 2 rows would take
         as long as Graph's throttling makes it: Microsoft publishes no limit for meeting
-        registration. At its limit for webinars, 15/30s, it would be 0 s.
+        registration. At its limit for virtual events, 15/30s, it would be 0 s.
         ");
     });
 }

@@ -262,14 +262,14 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
         "",
         2,
         &[
-            "mend  columns       the webinar requires an answer to `Town`; give each a column: --map 'answer:Town=COLUMN'",
+            "mend  columns       the event requires an answer to `Town`; give each a column: --map 'answer:Town=COLUMN'",
         ],
     );
     with(
         asking(),
         " --map answer:City=town",
         2,
-        &["mend  columns       the webinar asks no question `City`; it asks `Town` (required)"],
+        &["mend  columns       the event asks no question `City`; it asks `Town` (required)"],
     );
     with(
         Config { refuse: Some(ApiRefusal::AccessPolicy), ..Config::default() },
@@ -293,7 +293,7 @@ fn each_fault_of_a_webinar_has_the_code_that_run_would_end_with() {
         ..EventConfig::default()
     });
     let context = guests(&served.url());
-    found(&context, &self::webinar(&served.url()), 0, "note  audience      the webinar is for its");
+    found(&context, &self::webinar(&served.url()), 0, "note  audience      the event is for its");
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn who_may_not_register_others_for_a_webinar_is_told() {
     let person = with(serde_json::json!({"scp": "VirtualEvent.ReadWrite", "exp": expires}));
     for told in [
         "ok    permissions   VirtualEvent.ReadWrite",
-        "mend  registration  the token is a person's, and for a webinar Graph lets a person register nobody but themselves",
+        "mend  registration  the token is a person's, and for a virtual event Graph lets a person register nobody but themselves",
         "New-CsApplicationAccessPolicy",
     ] {
         found(&person, &line, 6, told);

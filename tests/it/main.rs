@@ -46,5 +46,10 @@ mod strangers;
 mod tls;
 mod volume;
 mod webinar;
+
+/// The same tests, run for a town hall: whatever names a webinar there names a town hall here.
+#[expect(clippy::duplicate_mod, reason = "one story of two kinds of event")]
+#[path = "webinar/mod.rs"]
+mod townhall;
 mod wire;
 mod wrong_input;

@@ -356,8 +356,8 @@ fn a_run_goes_on_with_a_webinars_ledger() {
     next      nothing: everybody is enrolled
     --- stderr
     the webinar's audience: everyone
-    1 new registrant, 4 already enrolled, 1 on the webinar without a link yet, 1 left in doubt by an earlier run, to be looked up; at 15/30s all go at once
-    warning: Teams mails everybody whom it registers: 1 person; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
+    1 new registrant, 4 already enrolled, 1 on the event without a link yet, 1 left in doubt by an earlier run, to be looked up; at 15/30s all go at once
+    warning: Teams mails everybody whom it registers: 1 person; to prevent it, the event's isAttendeeEmailNotificationEnabled must be false
     ");
     // Links of the ledger are as they were, the others are those that the server holds.
     let books = context.simulator().books().registrants;

@@ -289,7 +289,7 @@ fn a_webinars_people_are_registered_with_their_answers() {
     the webinar's audience: everyone
     3 rows left out by --where 'Status=confirmed'
     27 new registrants, 3 left out by filters
-    warning: Teams mails everybody whom it registers: 27 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
+    warning: Teams mails everybody whom it registers: 27 people; to prevent it, the event's isAttendeeEmailNotificationEnabled must be false
     ");
     let enrolled = files::enrolled(&context, "webinar.enrolled.csv");
     assert_eq!(enrolled.len(), 27);

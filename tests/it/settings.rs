@@ -93,11 +93,20 @@ fn a_target_that_is_named_more_strongly_puts_the_other_kind_out_of_force() {
     assert_eq!(kind(&[], "--webinar w1@t1"), "webinar");
     assert_eq!(kind(&webinar, ""), "webinar");
     assert_eq!(kind(&webinar, "--meeting=m2"), "meeting");
+    assert_eq!(kind(&[], "--townhall h1@t1"), "townhall");
+    assert_eq!(kind(&[("REGISTRANT_IMPORT_TOWNHALL", "h1@t1")], ""), "townhall");
+    job("townhall = \"h1@t1\"\n");
+    assert_eq!(kind(&[], ""), "townhall");
+    assert_eq!(kind(&webinar, ""), "webinar");
     job("webinar = \"w1@t1\"\n");
     assert_eq!(kind(&[], ""), "webinar");
     assert_eq!(kind(&meeting, ""), "meeting");
     assert_eq!(kind(&meeting, "--webinar=w1@t1"), "webinar");
-    for line in ["--webinar w1@t1 --meeting m1", "--webinar w1@t1 --organizer ada@example.org"] {
+    for line in [
+        "--webinar w1@t1 --meeting m1",
+        "--webinar w1@t1 --organizer ada@example.org",
+        "--townhall h@t --webinar w@t",
+    ] {
         let ran = context.run(&format!("run people.csv {line}")).expect(2);
         assert!(ran.stderr.contains("cannot be used with"), "{ran}");
     }
@@ -117,7 +126,7 @@ fn a_fault_of_a_job_file_is_told_with_its_line() {
     assert_snapshot!(run_with_job("strict = true\n\nconcurency = 4\n"), @"
     exit 2
     --- stderr
-    error: job.toml:3: `concurency` is no setting of this command; there are allow-empty, auth, ca-file, cloud, concurrency, csv, delimiter, enable, encoding, finish-by, formula-safe, graph-url, http1, id-prefix, json, keep, keep-all, ledger, log-file, log-format, log-ids, map, max-attempts, max-duration, max-rejects, meeting, metrics, on-unknown, organizer, output, preset, progress, quiet, rate, rejects, report, set, settle, sheet, skip-lines, strict, timeout, token-command, token-file, trust-host, trust-ids, trust-ledger, verbose, webinar, where
+    error: job.toml:3: `concurency` is no setting of this command; there are allow-empty, auth, ca-file, cloud, concurrency, csv, delimiter, enable, encoding, finish-by, formula-safe, graph-url, http1, id-prefix, json, keep, keep-all, ledger, log-file, log-format, log-ids, map, max-attempts, max-duration, max-rejects, meeting, metrics, on-unknown, organizer, output, preset, progress, quiet, rate, rejects, report, set, settle, sheet, skip-lines, strict, timeout, token-command, token-file, townhall, trust-host, trust-ids, trust-ledger, verbose, webinar, where
     ");
     assert_snapshot!(run_with_job("strict = true\nrate = \"fast\"\n"), @r"
     exit 2

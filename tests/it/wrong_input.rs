@@ -146,7 +146,7 @@ fn a_field_that_does_not_exist() {
     assert_snapshot!(run_on(crowd(1), "--map ident=id"), @r"
     exit 2
     --- stderr
-    error: invalid value 'ident=id' for '--map <FIELD=COLUMN>': `ident` is no field; the fields are id, tenantId, userId (meeting) and id, firstName, lastName, email, preferredLanguage, preferredTimezone, referrer, answer:QUESTION (webinar)
+    error: invalid value 'ident=id' for '--map <FIELD=COLUMN>': `ident` is no field; the fields are id, tenantId, userId (meeting) and id, firstName, lastName, email, preferredLanguage, preferredTimezone, referrer, answer:QUESTION (webinar, town hall)
 
     For more information, try '--help'.
     ");
@@ -182,7 +182,7 @@ fn no_csv_and_no_target() {
     assert_snapshot!(context.run("run people.csv"), @"
     exit 2
     --- stderr
-    error: no target is named: give --meeting ID, or --webinar ID
+    error: no target is named: give --meeting ID, --webinar ID or --townhall ID
     ");
     assert_snapshot!(context.run("registration show"), @"
     exit 2
@@ -228,7 +228,7 @@ fn a_permission_that_is_missing() {
 #[test]
 fn an_api_that_has_ended() {
     let refuse = |how| Config { refuse: Some(how), ..Config::default() };
-    assert_snapshot!(nobody_sent(&run_against(refuse(ApiRefusal::Gone), "m1"), "m1", "api-retired"), @"error: stopped: Graph answered 410 Gone: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)");
+    assert_snapshot!(nobody_sent(&run_against(refuse(ApiRefusal::Gone), "m1"), "m1", "api-retired"), @"error: stopped: Graph answered 410 Gone: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successors are the webinar (`run --webinar ID`) and the town hall (`run --townhall ID`)");
     assert_snapshot!(run_against(refuse(ApiRefusal::NoData), "m1"), @"
     exit 6
     --- stdout
@@ -243,7 +243,7 @@ fn an_api_that_has_ended() {
     --- stderr
     the meeting's rule: everyone
     2 new registrants; the pace is found out on the way (Microsoft publishes no limit for meetings)
-    error: stopped: Graph answered the first row with 200 and without a join link: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successor is the webinar (`run --webinar ID`)
+    error: stopped: Graph answered the first row with 200 and without a join link: Microsoft has announced the end of the meeting registration API (no data after 12 December 2024); its successors are the webinar (`run --webinar ID`) and the town hall (`run --townhall ID`)
     ");
 }
 
@@ -294,7 +294,7 @@ fn a_ledger_that_is_none_or_anothers() {
     assert_snapshot!(context.run("status"), @"
     exit 2
     --- stderr
-    error: no ledger is named: give --ledger FILE, --meeting ID or --webinar ID, or the job file that names one of them (--job FILE.toml)
+    error: no ledger is named: give --ledger FILE, --meeting ID, --webinar ID or --townhall ID, or the job file that names one of them (--job FILE.toml)
     ");
     assert_snapshot!(context.run("explain nobody --ledger m1.ledger"), @r"
     exit 2

@@ -62,7 +62,7 @@ fn play(seed: u64, webinar: bool) -> u64 {
     let mut random = Rng::with_seed(seed);
     let second_post = [SecondPost::Return, SecondPost::Conflict, SecondPost::Duplicate];
     let (stage, faults): (fn(usize, Config) -> Stage, _) =
-        if webinar { (Stage::webinar, faults(&WEBINAR)) } else { (Stage::new, faults(&MIXED)) };
+        if webinar { (Stage::event, faults(&WEBINAR)) } else { (Stage::new, faults(&MIXED)) };
     let mut stage = stage(
         random.usize(30..60),
         Config {

@@ -19,7 +19,8 @@ pub(crate) struct Stage {
     pub(crate) served: Served,
     pub(crate) folder: TempDir,
     pub(crate) ids: Vec<String>,
-    webinar: bool,
+    /// The option that names the event; none for a meeting.
+    event: Option<&'static str>,
 }
 
 impl Stage {
@@ -28,7 +29,7 @@ impl Stage {
         let (simulator, served) = serve(config);
         let folder = folder();
         let ids: Vec<String> = (0..people).map(|n| format!("guest-{n:03}")).collect();
-        let stage = Self { simulator, served, folder, ids, webinar: false };
+        let stage = Self { simulator, served, folder, ids, event: None };
         stage.write_export();
         stage
     }
@@ -38,9 +39,11 @@ impl Stage {
         self.served = Served::start(&self.simulator).expect("a free port");
     }
 
-    /// The same people for a webinar.
-    pub(crate) fn webinar(people: usize, config: Config) -> Self {
-        let stage = Self { webinar: true, ..Self::new(people, config) };
+    /// The same people for a webinar or town hall.
+    pub(crate) fn event(people: usize, config: Config) -> Self {
+        let town_hall = !config.seed.is_multiple_of(2);
+        let event = Some(if town_hall { "--townhall" } else { "--webinar" });
+        let stage = Self { event, ..Self::new(people, config) };
         stage.write_export();
         stage
     }
@@ -61,7 +64,7 @@ impl Stage {
     /// `run`, with short waits; faster than Microsoft's limit for webinars.
     pub(crate) fn command(&self) -> Command {
         let mut command = self.command_for("M", "people.ledger");
-        if self.webinar {
+        if self.event.is_some() {
             command.args(["--rate", "1000/s"]);
         }
         command
@@ -74,7 +77,7 @@ impl Stage {
             .arg("run")
             .arg(self.path("people.csv"))
             .args(["--graph-url", &self.served.url(), "--settle", "150ms"])
-            .args([if self.webinar { "--webinar" } else { "--meeting" }, meeting])
+            .args([self.event.unwrap_or("--meeting"), meeting])
             .arg("--ledger")
             .arg(self.path(ledger))
             .stdout(Stdio::piped())

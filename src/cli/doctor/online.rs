@@ -102,7 +102,7 @@ async fn online(
         findings.mend("registration", Stop::Unusable(preflight::NO_ME.to_owned()));
         return;
     }
-    if api == Api::Event && speaker == Some(Speaker::Person) {
+    if api.is_event() && speaker == Some(Speaker::Person) {
         let sentence = format!("{}; {EVENT_ACCESS}", preflight::PERSON);
         findings.mend("registration", Stop::Unusable(sentence));
         return;
@@ -114,8 +114,8 @@ async fn online(
             let Some(found) = found else { return };
             suits(&found, known, settings.conduct.trust_ledger, input, findings);
         }
-        Target::Event(webinar) => {
-            if self::webinar(&client, webinar, input, findings).await.is_none() {
+        Target::Event(event) => {
+            if self::event(&client, event, input, findings).await.is_none() {
                 return;
             }
         }
@@ -210,16 +210,17 @@ async fn reached(
     Some(exchange)
 }
 
-/// GETs the webinar, what it admits and what it asks.
-async fn webinar(
+/// GETs the event, what it admits and what it asks.
+async fn event(
     client: &GraphClient<Http>,
-    webinar: &VirtualEvent,
+    event: &VirtualEvent,
     input: Option<&Input>,
     findings: &mut DoctorFindings,
 ) -> Option<()> {
-    let shown = reached(client, &webinar.show(), findings).await?;
-    let about = told(&shown, "registration", Api::Event, parsed(event::about), findings)?;
-    let mode = match preflight::mode(&about) {
+    let api = Api::Event(event.kind());
+    let shown = reached(client, &event.show(), findings).await?;
+    let about = told(&shown, "registration", api, parsed(event::about), findings)?;
+    let mode = match preflight::mode(event.kind(), &about) {
         Ok(mode) => mode,
         Err(stop) => {
             findings.mend("registration", stop);
@@ -234,8 +235,8 @@ async fn webinar(
     if mode == Mode::Organization {
         findings.note("audience", preflight::ORGANIZATION);
     }
-    let (exchange, _) = findings.check("admission", ask(client, &webinar.configuration()).await)?;
-    let said = told(&exchange, "admission", Api::Event, parsed(event::configuration), findings)?;
+    let (exchange, _) = findings.check("admission", ask(client, &event.configuration()).await)?;
+    let said = told(&exchange, "admission", api, parsed(event::configuration), findings)?;
     let capacity =
         said.capacity.map_or_else(|| "no capacity is set".to_owned(), |n| format!("{n} places"));
     let on = |word: &'static str, flag: Option<bool>| if flag == Some(true) { word } else { "" };
@@ -245,9 +246,9 @@ async fn webinar(
         on(", each approved by hand", said.manual_approval)
     );
     findings.ok("admission", text);
-    let (exchange, _) = findings.check("questions", ask(client, &webinar.questions()).await)?;
+    let (exchange, _) = findings.check("questions", ask(client, &event.questions()).await)?;
     let (questions, further) =
-        told(&exchange, "questions", Api::Event, parsed(event::questions), findings)?;
+        told(&exchange, "questions", api, parsed(event::questions), findings)?;
     let required = questions.iter().filter(|question| question.required).count();
     if further.is_some() {
         let text = format!(
@@ -290,7 +291,7 @@ fn told<R>(
     }
 }
 
-/// Reads a body of a webinar's.
+/// Reads a body of an event's.
 fn parsed<R>(read: impl Fn(&[u8]) -> Option<R>) -> impl Fn(&Response) -> Result<R, Stop> {
     let unusable = "Graph's answer cannot be read; check --graph-url";
     move |response| read(&response.body).ok_or_else(|| Stop::Unusable(unusable.to_owned()))
@@ -438,8 +439,8 @@ enum Granted {
 fn permitted(api: Api, claims: &Claims) -> Granted {
     let (needs, granted) = match (api, claims.speaker) {
         (_, Speaker::Unknown) => return Granted::Unknown,
-        (Api::Event, Speaker::Person) => (EVENT_PERSON, &claims.scopes),
-        (Api::Event, Speaker::Application) => (EVENT_APPLICATION, &claims.roles),
+        (Api::Event(_), Speaker::Person) => (EVENT_PERSON, &claims.scopes),
+        (Api::Event(_), Speaker::Application) => (EVENT_APPLICATION, &claims.roles),
         (Api::Meeting, Speaker::Person) => (MEETING_PERSON, &claims.scopes),
         (Api::Meeting, Speaker::Application) => (MEETING_APPLICATION, &claims.roles),
     };
@@ -457,6 +458,7 @@ fn permitted(api: Api, claims: &Claims) -> Granted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registrant::EventKind;
 
     fn claims(speaker: Speaker, granted: &[&str]) -> Claims {
         let granted: Vec<String> = granted.iter().map(|&name| name.to_owned()).collect();
@@ -491,13 +493,13 @@ mod tests {
                 Lacking(vec!["OnlineMeetings.ReadWrite.All"]),
             ),
             (
-                Api::Event,
+                Api::Event(EventKind::Webinar),
                 Application,
                 &["VirtualEventRegistration-Anon.ReadWrite.All"],
                 Lacking(vec!["VirtualEvent.Read.All"]),
             ),
             (
-                Api::Event,
+                Api::Event(EventKind::Webinar),
                 Application,
                 &["VirtualEventRegistration-Anon.ReadWrite.All", "VirtualEvent.Read.All"],
                 Enough(vec![

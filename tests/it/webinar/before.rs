@@ -42,13 +42,13 @@ fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
     exit 2
     --- stderr
     the webinar's audience: everyone
-    error: the webinar requires an answer to `Job title` and `Your city`; give each a column: --map 'answer:Job title=COLUMN' --map 'answer:Your city=COLUMN'
+    error: the event requires an answer to `Job title` and `Your city`; give each a column: --map 'answer:Job title=COLUMN' --map 'answer:Your city=COLUMN'
     ");
     assert_snapshot!(run(&context, "--map 'answer:Job title=Job' --map answer:Cit=City"), @"
     exit 2
     --- stderr
     the webinar's audience: everyone
-    error: the webinar asks no question `Cit`; it asks `Job title` (required), `Your city` (required), `Topics`, `Again?`
+    error: the event asks no question `Cit`; it asks `Job title` (required), `Your city` (required), `Topics`, `Again?`
     ");
     assert_eq!(context.stats().posts, 0);
     let all = "--map 'answer:Job title=Job' --map 'answer:your city=City' --map answer:Topics=Topics --map answer:Again?=Again";
@@ -66,7 +66,7 @@ fn what_a_webinar_asks_is_held_against_the_columns_before_anybody_is_posted() {
     --- stderr
     the webinar's audience: everyone
     1 new registrant, 2 invalid; at [rate] all go at once
-    warning: Teams mails everybody whom it registers: 1 person; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
+    warning: Teams mails everybody whom it registers: 1 person; to prevent it, the event's isAttendeeEmailNotificationEnabled must be false
     ");
     assert_snapshot!(context.read("people.rejects.csv"), @r#"
     Ticket,First name,Last name,Email,Job,City,Topics,Again,_line,_outcome,_code,_reason

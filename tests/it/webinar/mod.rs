@@ -81,7 +81,7 @@ fn everybody_is_registered_once_and_a_second_run_posts_nothing() {
     --- stderr
     the webinar's audience: everyone
     40 new registrants; at [rate] all go at once
-    warning: Teams mails everybody whom it registers: 40 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
+    warning: Teams mails everybody whom it registers: 40 people; to prevent it, the event's isAttendeeEmailNotificationEnabled must be false
     ");
     let first = context.read("people.enrolled.csv");
     let rows = files::enrolled(&context, "people.enrolled.csv");
@@ -155,8 +155,8 @@ fn who_waits_for_the_organizer_is_awaited_and_had_by_a_later_run() {
     --- stderr
     the webinar's audience: everyone
     4 new registrants; at [rate] all go at once
-    warning: Teams mails everybody whom it registers: 4 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
-    warning: the webinar takes 2 people and holds 0: 2 people of the list go onto its waiting list
+    warning: Teams mails everybody whom it registers: 4 people; to prevent it, the event's isAttendeeEmailNotificationEnabled must be false
+    warning: the event takes 2 people and holds 0: 2 people of the list go onto its waiting list
     ");
     assert_snapshot!(context.run("status --webinar w1@t1"), @"
     exit 0
@@ -189,7 +189,7 @@ fn who_waits_for_the_organizer_is_awaited_and_had_by_a_later_run() {
               why, and nobody is enrolled twice
     --- stderr
     the webinar's audience: everyone
-    0 new registrants, 2 already enrolled, 1 on the webinar without a link yet, 1 cancelled, rejected or removed on the server
+    0 new registrants, 2 already enrolled, 1 on the event without a link yet, 1 cancelled, rejected or removed on the server
     ");
     assert_eq!(context.stats().posts, 4, "nobody is posted again");
     run(&context, "").expect(3);
@@ -276,7 +276,7 @@ fn a_meetings_ledger_and_list_go_on_with_a_webinar() {
     context.run("run people.csv --map id=Ticket --meeting m1 --ledger books.ledger").expect(0);
     let before = std::fs::read(context.path("books.ledger")).expect("the meeting's ledger");
     let ran = run(&context, "--ledger books.ledger").expect(0);
-    assert!(ran.stderr.contains("belongs to a meeting"), "{ran}");
+    assert!(ran.stderr.contains("belongs to another kind"), "{ran}");
     assert_eq!(std::fs::read(context.path("books.ledger")).expect("still there"), before);
     // A log beside it would tell the meeting's next run that this one had died.
     assert!(!context.has("books.ledger-wal") && !context.has("books.ledger-shm"));

@@ -116,7 +116,7 @@ fn whose_address_is_taken_is_told_why_and_what_to_do() {
     state   refused (run 2)
     line    2 of the CSV
     code    exists-on-server
-    reason  the webinar holds this e-mail address under another id of this list or ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own
+    reason  the event holds this e-mail address under another id of this list or ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own
     ");
 }
 

@@ -25,8 +25,8 @@ fn whoever_is_registered_already_is_taken_over() {
     next      nothing: everybody is enrolled
     --- stderr
     the webinar's audience: everyone
-    2 new registrants, 3 on the webinar already, whose links are fetched; at [rate] all go at once
-    warning: Teams mails everybody whom it registers: 2 people; to prevent it, the webinar's isAttendeeEmailNotificationEnabled must be false
+    2 new registrants, 3 on the event already, whose links are fetched; at [rate] all go at once
+    warning: Teams mails everybody whom it registers: 2 people; to prevent it, the event's isAttendeeEmailNotificationEnabled must be false
     ");
     let rows = files::enrolled(&context, "people.enrolled.csv");
     let told: Vec<_> = rows.iter().map(|row| (row.id.as_str(), row.status.as_str())).collect();

@@ -15,6 +15,7 @@ use registrant_import::{
     ledger::{Identity, Ledger},
     output::Projection,
     pacing::{Buckets, Pacer, Quota, Settings},
+    registrant::EventKind,
     simulator::{CallLatency, Config, Direct, LimitShape, RateLimit, Simulator, TokenRule},
 };
 
@@ -80,7 +81,7 @@ async fn play(rows: u32) {
     let ledger = Ledger::open(&ledger, &identity, 0).expect("a ledger");
     let import = Import {
         client: &client,
-        target: &Target::Event(VirtualEvent::new("W")),
+        target: &Target::Event(VirtualEvent::new(EventKind::Webinar, "W")),
         input: &snapshot,
         conduct: &Conduct::default(),
         enable: None,

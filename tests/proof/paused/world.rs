@@ -19,7 +19,7 @@ use registrant_import::{
     },
     ledger::Identity,
     pacing::Quota,
-    registrant::Mode,
+    registrant::{EventKind, Mode},
     simulator::{
         CallKind, CallLatency, Config, DateForm, Direct, EnrolledPerson, EventConfig, EventPrid,
         FaultRate, Faults, HttpCall, LimitShape, RateLimit, RegistrationState, RetryAfterForm,
@@ -118,7 +118,7 @@ impl World {
             folder,
             target: match kind {
                 Kind::Meeting(_) => Target::Meeting(Meeting::new("M", None)),
-                Kind::Event => Target::Event(VirtualEvent::new("M")),
+                Kind::Event => Target::Event(VirtualEvent::new(event_kind(seed), "M")),
             },
             host: GraphHost::parse("https://graph.microsoft.com", &none).expect("Graph's host"),
             began: Instant::now(),
@@ -322,7 +322,12 @@ fn config(seed: u64, kind: Kind, settle: Duration, late: bool, random: &mut Rng)
     }
 }
 
-/// A webinar like any other; an organizer who approves does it soon.
+/// Every other one is a town hall.
+fn event_kind(seed: u64) -> EventKind {
+    if seed.is_multiple_of(2) { EventKind::Webinar } else { EventKind::TownHall }
+}
+
+/// An event like any other; an organizer who approves does it soon.
 fn webinar(settle: Duration, random: &mut Rng) -> EventConfig {
     let prids = [EventPrid::Absent, EventPrid::Posted, EventPrid::Registration];
     let approval = random.u8(..4) == 0;
