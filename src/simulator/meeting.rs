@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -142,34 +141,16 @@ impl MeetingContext<'_> {
     }
 }
 
-#[derive(Default, Serialize)]
-struct RegistrantEntity<'a> {
-    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
-    context: Option<String>,
-    #[serde(rename = "@odata.type")]
-    kind: &'static str,
-    id: &'a str,
-    /// `None` leaves the member out.
-    #[serde(rename = "joinWebUrl", skip_serializing_if = "Option::is_none")]
-    link: Option<Value>,
-    #[serde(rename = "userId")]
-    user: Option<Uuid>,
-    #[serde(rename = "tenantId")]
-    tenant: Option<Uuid>,
-}
-
-impl<'a> RegistrantEntity<'a> {
-    /// As lists show it.
-    fn new(registrant: &'a MeetingEntry, context: Option<String>) -> Self {
-        Self {
-            context,
-            kind: REGISTRANT_TYPE,
-            id: &registrant.id,
-            link: Some(Value::Null),
-            user: registrant.member.as_ref().map(|member| member.user),
-            tenant: registrant.member.as_ref().map(|member| member.tenant),
-        }
-    }
+/// A registrant as lists show them.
+fn entity(registrant: &MeetingEntry) -> Value {
+    let member = registrant.member.as_deref();
+    json!({
+        "@odata.type": REGISTRANT_TYPE,
+        "id": registrant.id,
+        "joinWebUrl": null,
+        "userId": member.map(|member| member.user),
+        "tenantId": member.map(|member| member.tenant),
+    })
 }
 
 impl SimulatedMeeting {
@@ -271,7 +252,7 @@ impl SimulatedMeeting {
         self.organizer = context.organizer;
         let registrant = posted.registrant(mode)?;
         if context.config.refuse == Some(ApiRefusal::NoData) {
-            return Ok(Success::ok(&RegistrantEntity::default()));
+            return Ok(Success::ok(&json!({"id": "", "userId": null, "tenantId": null})));
         }
         let key = context.key(&posted.id);
         let first = self.find(key, &posted.id).last().map(|(number, _)| number);
@@ -287,27 +268,30 @@ impl SimulatedMeeting {
             }
         };
         let record = self.people.get(number).expect("found or added just now");
-        let mut entity =
-            RegistrantEntity::new(&record.data, Some(context.odata("/registrants/$entity")));
+        let mut entity = entity(&record.data);
+        entity["@odata.context"] = json!(context.odata("/registrants/$entity"));
         // Microsoft's own examples: another id where everyone may register, the person's two ids
         // swapped where the organization may.
         let quirk = chance::unit(chance::mix(hash)) * 100.0 < context.config.quirks;
         let other_id = chance::uuid(hash).to_string();
         if fault == Some(SimulatedFault::OtherId) || (quirk && mode == Mode::Everyone) {
-            entity.id = &other_id;
+            entity["id"] = json!(other_id);
         }
         if quirk {
-            std::mem::swap(&mut entity.tenant, &mut entity.user);
+            let user = entity["userId"].take();
+            entity["userId"] = entity["tenantId"].take();
+            entity["tenantId"] = user;
         }
-        entity.link = match (fault, hash % 3) {
-            (Some(SimulatedFault::NoLink), 0) => None,
-            (Some(SimulatedFault::NoLink), 1) => Some(Value::Null),
-            (Some(SimulatedFault::NoLink), _) => Some(json!("")),
-            (Some(SimulatedFault::WrongPrid), _) => {
-                Some(json!(self.link(context.organizer, record, &other_id)))
+        let link = |prid: &str| json!(self.link(context.organizer, record, prid));
+        match (fault, hash % 3) {
+            (Some(SimulatedFault::NoLink), 0) => {
+                entity.as_object_mut().expect("it is an object").remove("joinWebUrl");
             }
-            _ => Some(json!(self.link(context.organizer, record, &posted.id))),
-        };
+            (Some(SimulatedFault::NoLink), 1) => {}
+            (Some(SimulatedFault::NoLink), _) => entity["joinWebUrl"] = json!(""),
+            (Some(SimulatedFault::WrongPrid), _) => entity["joinWebUrl"] = link(&other_id),
+            _ => entity["joinWebUrl"] = link(&posted.id),
+        }
         // 200, not 201: so the reference says.
         Ok(Success::ok(&entity))
     }
@@ -344,7 +328,7 @@ impl SimulatedMeeting {
             let people = self.people.present(start);
             people
                 .filter(|(_, record)| record.made + config.list_lag <= now)
-                .map(|(number, record)| (number, RegistrantEntity::new(&record.data, None)))
+                .map(|(number, record)| (number, entity(&record.data)))
         })?;
         page.context = Some(context.odata("/registrants"));
         Ok(Success::ok(&page))
@@ -355,8 +339,9 @@ impl SimulatedMeeting {
     pub(super) fn one(&self, context: &MeetingContext<'_>, id: &str) -> Result<Success, Problem> {
         self.external()?;
         let (_, record) = self.find(context.key(id), id).last().ok_or_else(unknown)?;
-        let context = context.odata("/registrants/$entity");
-        Ok(Success::ok(&RegistrantEntity::new(&record.data, Some(context))))
+        let mut found = entity(&record.data);
+        found["@odata.context"] = json!(context.odata("/registrants/$entity"));
+        Ok(Success::ok(&found))
     }
 
     /// Removes everybody with this id.

@@ -15,10 +15,9 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use super::{
     answer::{EXPIRED, Problem, Success, written},
@@ -260,37 +259,12 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// The audience of a federated token ("Workload identity federation", Microsoft Entra).
 const EXCHANGE: &str = "api://AzureADTokenExchange";
 
-#[derive(Serialize)]
-struct TokenClaims<'a> {
-    aud: &'static str,
-    iss: String,
-    iat: u64,
-    nbf: u64,
-    exp: u64,
-    appid: &'a str,
-    idtyp: &'static str,
-    oid: Uuid,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    roles: &'a [&'static str],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scp: Option<&'static str>,
-    tid: Uuid,
-    ver: &'static str,
-    #[serde(flatten)]
-    own: OwnClaims,
-}
-
 /// The claims that the simulator itself reads.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct OwnClaims {
-    /// The number of the token.
-    #[serde(rename = "rehearsal_number")]
-    number: u64,
-    /// The end of its life in milliseconds from the simulator's start: finer than `exp`.
-    #[serde(rename = "rehearsal_end")]
-    end: u64,
-    #[serde(rename = "rehearsal_app")]
-    app: bool,
+    /// The end of its life in milliseconds from the simulator's start.
+    rehearsal_end: u64,
+    rehearsal_app: bool,
 }
 
 /// What is remembered of all tokens.
@@ -308,28 +282,29 @@ impl IssuedTokens {
         let seconds = |at: Duration| {
             (config.epoch + at).duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_secs())
         };
-        let claims = TokenClaims {
-            aud: "https://graph.microsoft.com",
-            iss: format!("https://sts.windows.net/{TENANT}/"),
-            iat: seconds(now),
-            nbf: seconds(now),
-            exp: seconds(end),
-            appid: client_id,
-            idtyp: if app { "app" } else { "user" },
-            oid: chance::uuid(chance::text(config.seed, if app { client_id } else { "me" })),
-            roles: if app { &ROLES } else { &[] },
-            scp: (!app).then_some(SCOPES),
-            tid: TENANT,
-            ver: "1.0",
-            own: OwnClaims {
-                number: self.made,
-                end: u64::try_from(end.as_millis()).unwrap_or(u64::MAX),
-                app,
-            },
-        };
+        let mut claims = json!({
+            "aud": "https://graph.microsoft.com",
+            "iss": format!("https://sts.windows.net/{TENANT}/"),
+            "iat": seconds(now),
+            "nbf": seconds(now),
+            "exp": seconds(end),
+            "appid": client_id,
+            "idtyp": if app { "app" } else { "user" },
+            "oid": chance::uuid(chance::text(config.seed, if app { client_id } else { "me" })),
+            "tid": TENANT,
+            "ver": "1.0",
+            "rehearsal_number": self.made,
+            // In milliseconds from the simulator's start: finer than `exp`.
+            "rehearsal_end": u64::try_from(end.as_millis()).unwrap_or(u64::MAX),
+            "rehearsal_app": app,
+        });
+        if app {
+            claims["roles"] = json!(ROLES);
+        } else {
+            claims["scp"] = json!(SCOPES);
+        }
         self.made += 1;
-        let claims = serde_json::to_vec(&claims).expect("our own claims are always JSON");
-        let signed = format!("{HEADER}.{}", BASE64.encode(claims));
+        let signed = format!("{HEADER}.{}", BASE64.encode(claims.to_string()));
         let seal = seal(config.seed, &signed);
         signed + "." + &seal
     }
@@ -350,10 +325,10 @@ impl IssuedTokens {
             (_, Some(token)) => token,
         };
         match (open(config.seed, token), config.tokens.rule) {
-            (Some(own), _) if now.as_millis() >= u128::from(own.end) => {
+            (Some(own), _) if now.as_millis() >= u128::from(own.rehearsal_end) => {
                 Err(Problem::unauthorized(EXPIRED))
             }
-            (Some(own), _) if own.app => Ok(Some(Caller::Application)),
+            (Some(own), _) if own.rehearsal_app => Ok(Some(Caller::Application)),
             (Some(_), _) => Ok(Some(Caller::Delegated)),
             (None, TokenRule::Issued) => {
                 Err(Problem::unauthorized("CompactToken validation failed."))
@@ -513,7 +488,9 @@ mod tests {
         let header = format!("Bearer {token}");
         assert!(IssuedTokens::check(&config, Some(&header), Duration::ZERO).is_ok());
         assert!(IssuedTokens::check(&other, Some(&header), Duration::ZERO).is_err());
-        let forged = header.replace("eyJhdWQi", "eyJhdWQj");
+        // Another letter among the claims.
+        let at = header.find('.').expect("its header ends") + 5;
+        let forged = format!("{}_{}", &header[..at], &header[at + 1..]);
         assert!(IssuedTokens::check(&config, Some(&forged), Duration::ZERO).is_err());
     }
 
