@@ -200,7 +200,10 @@ impl SimulatedEvent {
         email: &str,
         status: Option<RegistrationStatus>,
     ) -> bool {
-        let found: Vec<u32> = self.by_email(config, email).map(|(number, _)| number).collect();
+        // One that was cancelled stays so.
+        let open = |(_, record): &Numbered<'_>| record.data.status != RegistrationStatus::Canceled;
+        let all = self.by_email(config, email).filter(|found| status.is_none() || open(found));
+        let found: Vec<u32> = all.map(|(number, _)| number).collect();
         for &number in &found {
             match status {
                 Some(status) => {

@@ -232,7 +232,7 @@ pub(crate) fn model(
         let plain = |text: &str| uuid::Uuid::try_parse(text.trim()).map(|u| u.to_string());
         let fields = match kind {
             Kind::Meeting(Mode::Everyone) => (row.who.to_string(), String::new()),
-            Kind::Event => (row.tenant.clone(), row.user.trim().to_owned()),
+            Kind::Event => (row.email(), String::new()),
             Kind::Meeting(Mode::Organization) => {
                 (plain(&row.tenant).unwrap_or_default(), plain(&row.user).unwrap_or_default())
             }

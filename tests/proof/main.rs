@@ -18,7 +18,7 @@
 //!
 //! ```text
 //! REGISTRANT_IMPORT_SEEDS=10000 REGISTRANT_IMPORT_KILLS=2000 REGISTRANT_IMPORT_DAMAGES=1000 \
-//! REGISTRANT_IMPORT_LATE=1000 REGISTRANT_IMPORT_STORE=1 cargo test --release --test proof
+//! REGISTRANT_IMPORT_LATE=1000 REGISTRANT_IMPORT_NIGHTS=1000 REGISTRANT_IMPORT_STORE=1 cargo test --release --test proof
 //! ```
 //!
 //! `REGISTRANT_IMPORT_SEED=n` replays one seed of a proof: a failure prints it. With

@@ -7,9 +7,12 @@
 //! request leaves or when its answer was under way. What was under way reaches the server after
 //! the death. A dead run's ledger is the copy of its files at that moment, write-ahead log included.
 //! After each death and each end the books are held against the ledger and the files; after the
-//! chaos the runs must come to an end with everybody enrolled.
+//! chaos the runs must come to an end with everybody enrolled. In two of the proofs others act between
+//! the runs ([`others`]), and [`nights`] holds thirty nights of a living list against a model.
 
 mod fragile;
+mod nights;
+mod others;
 mod run;
 mod webinar_pace;
 mod world;
@@ -62,6 +65,23 @@ fn whatever_dies_and_whenever_everybody_is_enrolled_once() {
 fn whatever_dies_and_whenever_everybody_has_one_link_of_the_webinar() {
     seeds::each("REGISTRANT_IMPORT_SEEDS", 120, |seed| {
         play_with(World::webinar, seed, false);
+    });
+}
+
+/// An organizer cancels, rejects and removes, people register again, a question is added, and the list
+/// drifts in its spelling: no dead link stands in the enrolled file of a run that had its list, and in
+/// the end no live one is missing.
+#[test]
+fn whatever_others_do_between_the_runs_each_link_lives() {
+    seeds::each("REGISTRANT_IMPORT_SEEDS", 60, |seed| {
+        play_with(|seed, late| World::new(seed, late).among_others(), seed, false);
+    });
+}
+
+#[test]
+fn whatever_others_do_between_the_runs_each_link_of_the_webinar_lives() {
+    seeds::each("REGISTRANT_IMPORT_SEEDS", 60, |seed| {
+        play_with(|seed, late| World::webinar(seed, late).among_others(), seed, false);
     });
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use registrant_import::{
     auth::{AuthSettings, Method, Tokens},
-    input::{self, Options, Snapshot, Source},
+    input::{self, Snapshot, Source},
     job::{
         self, Ended, Import,
         client::GraphClient,
@@ -56,7 +56,7 @@ impl World {
         let export = self.export(chaos);
         let path = self.folder.path().join("people.csv");
         std::fs::write(&path, &export.text).expect("the export is written");
-        let input = input::open(&Source::File(path), &Options::default()).expect("an export");
+        let input = input::open(&Source::File(path), &self.others.options()).expect("an export");
         let snapshot = input.snapshot(self.folder.path()).expect("a copy");
         let death = if chaos { self.death() } else { Death::Never };
         let dead = Rc::new(Cell::new(false));
@@ -173,6 +173,10 @@ impl World {
             assert_eq!(tally, Tally::default(), "a run with nothing to do did something");
             self.idle += 1;
         }
+        // Without a list of this run the files are the ledger's.
+        if plan.is_some() {
+            self.others.unseen.retain(|id| export.rows.iter().all(|(_, row)| row.id != *id));
+        }
         let mode = ruled.map(|(_, mode)| mode);
         let known = mode.or_else(|| ledger.listed().ok()?.registration?.1.parse().ok());
         let known = match self.kind {
@@ -252,12 +256,19 @@ impl World {
             }
             match (must, end) {
                 (Must::Enrolled | Must::EnrolledOrChanged | Must::Contested(_), Ok((link, _))) => {
+                    if self.others.unseen.contains(&person.id) {
+                        open.push("unseen".to_owned());
+                        continue;
+                    }
                     assert_eq!(
                         Some(link),
                         self.held(person),
                         "line {line}: not the link that is held"
                     );
                 }
+                (Must::Enrolled | Must::EnrolledOrChanged | Must::Contested(_), Err(reject))
+                    if reject.outcome == "refused"
+                        && self.others.ended.get(&person.id) == Some(&reject.code.as_str()) => {}
                 (Must::Contested(codes), Err(reject)) if reject.outcome == "invalid" => {
                     let code = reject.code.as_str();
                     let fits = code == "duplicate-id" || codes.contains(code);
@@ -328,7 +339,7 @@ impl World {
             let Some(entry) = ledger.find(&id).expect("a sound ledger") else {
                 continue;
             };
-            if entry.state == State::Enrolled {
+            if entry.state == State::Enrolled && !self.others.unseen.contains(&person.id) {
                 let link = entry.link.expect("an enrolled one has a link");
                 assert_eq!(self.held(person).as_deref(), Some(link.expose()), "a dead link");
             }

@@ -29,6 +29,7 @@ use registrant_import::{
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use super::others::Others;
 use crate::{
     crowd::{self, Kind, Person},
     stage::folder,
@@ -74,6 +75,9 @@ pub(super) struct World {
     pub(super) runs: u32,
     /// Runs that had nothing to do.
     pub(super) idle: u32,
+    pub(super) others: Others,
+    /// The id of the question that was added.
+    pub(super) question: Option<String>,
 }
 
 impl World {
@@ -127,7 +131,15 @@ impl World {
             transcript: Rc::default(),
             runs: 0,
             idle: 0,
+            others: Others::default(),
+            question: None,
         }
+    }
+
+    /// The same, where others act between the runs.
+    pub(super) fn among_others(mut self) -> Self {
+        self.others.act = true;
+        self
     }
 
     /// Somebody else's registrants: some are of the export, some are not. A webinar's are told by
@@ -157,7 +169,7 @@ impl World {
         self.strangers = verify::books(&self.simulator);
     }
 
-    async fn post(&self, id: &str, email: &str) {
+    pub(super) async fn post(&self, id: &str, email: &str) {
         let mut body = serde_json::json!({
             "@odata.type": "#microsoft.graph.externalMeetingRegistrant", "id": id,
         });
@@ -174,6 +186,12 @@ impl World {
                     "preferredTimezone": "UTC", "preferredLanguage": "en-us",
                     "externalRegistrationInformation": {"registrationId": id},
                 });
+                if let Some(question) = &self.question {
+                    body["registrationQuestionAnswers"] = serde_json::json!([{
+                        "questionId": question, "value": "x", "booleanValue": null,
+                        "multiChoiceValues": [],
+                    }]);
+                }
                 webinar.list().target
             }
         };
@@ -254,11 +272,13 @@ impl World {
         // What others did is on the lists by now.
         tokio::time::sleep(self.settle * 2).await;
         for _ in 0..self.random.u32(..=CHAOS) {
+            self.others_act().await;
             self.run(true).await;
             let pause = *self.random.choice(&[0, 100, 1_000, 60_000]).expect("some");
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         self.clock_error = self.set_back;
+        self.others_act().await;
         for _ in 0..PEACE {
             if self.run(false).await {
                 self.rest().await;
