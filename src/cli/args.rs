@@ -11,7 +11,9 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     auth::Method,
     graph::host::Cloud,
-    input::{Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source},
+    input::{
+        CommandLine, Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source,
+    },
     job::conduct::{Conduct, Limit, OnUnknown},
     output::ProgressMode,
     pacing::Quota,
@@ -332,6 +334,13 @@ pub(super) struct InputArgs {
     /// The export; `-` is standard input
     #[arg(value_name = "CSV")]
     pub(super) csv: Option<Source>,
+    /// Take the export from what this command writes, if it ends well; a list of words in a job file
+    /// is run without a shell
+    #[arg(long, value_name = "COMMAND", conflicts_with = "csv")]
+    pub(super) input_command: Option<CommandLine>,
+    /// How long that command may take
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub(super) input_timeout: Duration,
     /// Take a field from this column; several columns make one id: id=COLUMN+COLUMN
     #[arg(long, value_name = "FIELD=COLUMN")]
     pub(super) map: Vec<MapOption>,

@@ -7,6 +7,7 @@ use super::{
     logging::print,
     progress::repeats_warning,
     settings::{Against, CheckSettings},
+    signals::Signals,
 };
 use crate::{
     input::{self, Detected, Mapping, Survey, survey},
@@ -30,7 +31,9 @@ struct Checked<'a> {
 }
 
 pub(super) fn check(settings: &CheckSettings, console: &Console) -> Result<u8, Failure> {
-    let input = input::open(&settings.input.source, &settings.input.options)?;
+    let source = &settings.input.source;
+    let _signals = Signals::listen_for(source, console);
+    let input = input::open(source, &settings.input.options)?;
     let rule = settings.against.rule();
     if !settings.json {
         print(&harmless(&input.describe()));

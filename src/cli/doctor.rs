@@ -203,8 +203,8 @@ fn input(settings: &DoctorSettings, rule: Rule, findings: &mut DoctorFindings) -
         findings.skipped("input", "no CSV is named");
         return None;
     };
-    if matches!(source, Source::Stdin) {
-        findings.skipped("input", "standard input is left for `run`");
+    if !matches!(source, Source::File(_)) {
+        findings.skipped("input", format!("{source} is left for `run`"));
         return None;
     }
     let opened = findings.check("input", input::open(source, options))?;

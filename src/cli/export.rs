@@ -6,6 +6,7 @@ use super::{
     logging::print,
     run::{known_rule, plan_offline},
     settings::{ExportSettings, THIS_MACHINE},
+    signals::Signals,
 };
 use crate::{
     graph::target::Api,
@@ -21,7 +22,9 @@ pub(super) fn export(settings: &ExportSettings, console: &Console) -> Result<u8,
     let ledger = Ledger::open(path, &target, job::wall_clock())?;
     // A ledger names a Graph on this machine by these words.
     let existing = ExistingFile::find(&paths.enrolled, &ledger, target.graph == THIS_MACHINE)?;
-    let input = input::open(&input.source, &input.options)?;
+    let source = &input.source;
+    let _signals = Signals::listen_for(source, console);
+    let input = input::open(source, &input.options)?;
     for note in input.notes() {
         console.say(note);
     }

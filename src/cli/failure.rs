@@ -31,6 +31,9 @@ const INTERNAL: u8 = 1;
 /// A call of the system fails that never should, in a library that does not bear it.
 const SYSTEM: u8 = 5;
 
+/// What may pass by itself.
+const PASSING: u8 = 5;
+
 /// The machine lacks what every run needs.
 const MACHINE: u8 = 6;
 
@@ -87,7 +90,15 @@ macro_rules! faults_of_what_was_given {
     };
 }
 
-faults_of_what_was_given!(InputError, IdTrap, HttpError, AuthError);
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        // A download that fails may be had later.
+        let code = if matches!(error, InputError::Command(_)) { PASSING } else { USAGE };
+        Self { code, sentence: error.to_string() }
+    }
+}
+
+faults_of_what_was_given!(IdTrap, HttpError, AuthError);
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {

@@ -196,6 +196,10 @@ fn words(key: &str, arg: &clap::Arg, value: &Value) -> Result<Vec<String>, Strin
         (Value::Array(values), clap::ArgAction::Append) => {
             values.iter().map(|value| one(value).map(option)).collect()
         }
+        (Value::Array(values), _) if key == "input-command" => {
+            let words: Result<Vec<String>, String> = values.iter().map(one).collect();
+            words.map(|words| vec![option(serde_json::Value::from(words).to_string())])
+        }
         (Value::Array(_), _) => Err(format!("`{key}` takes one value")),
         (value, _) => one(value).map(|text| vec![option(text)]),
     }

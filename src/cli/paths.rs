@@ -19,9 +19,9 @@ use crate::{
 /// `attendees.csv` → `attendees.enrolled.csv`; `.csv.gz` loses both, for the files are not packed.
 pub(super) fn beside(source: &Source, ending: &str) -> Result<PathBuf, Failure> {
     let Source::File(csv) = source else {
-        return Err(Failure::usage(
-            "standard input has no name to make the files' names from; name them with --output FILE and --rejects FILE",
-        ));
+        return Err(Failure::usage(format!(
+            "{source} has no name to make the files' names from; name them with --output FILE and --rejects FILE",
+        )));
     };
     let name = csv.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);

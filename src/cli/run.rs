@@ -379,7 +379,7 @@ impl ImportRun<'_> {
         let ImportSettings { input, pace, conduct, .. } = self.settings;
         let input = match &input.source {
             Source::File(path) => name(path),
-            Source::Stdin => "standard input".to_owned(),
+            other => other.to_string(),
         };
         let or = |value: Option<String>, default: &str| value.unwrap_or(default.to_owned());
         let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();

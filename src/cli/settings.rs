@@ -43,7 +43,7 @@ use crate::{
 pub(super) enum Settings {
     Run(Box<RunSettings>),
     Rehearse(Box<RehearseSettings>),
-    Check(CheckSettings),
+    Check(Box<CheckSettings>),
     Registration(Box<RegistrationSettings>),
     Status { ledger: PathBuf, json: bool },
     Explain { ledger: PathBuf, id: String },
@@ -218,7 +218,7 @@ impl Settings {
                 Self::Doctor(Box::new(settings))
             }
             Command::Rehearse(args) => Self::Rehearse(Box::new(rehearse(*args, paths)?)),
-            Command::Check(args) => Self::Check(check(*args, paths)?),
+            Command::Check(args) => Self::Check(Box::new(check(*args, paths)?)),
             Command::Registration(args) => {
                 Self::Registration(Box::new(registration(args.action, paths)?))
             }
@@ -260,7 +260,8 @@ impl FileParts {
         account: AccountArgs,
         paths: &mut Paths,
     ) -> Self {
-        let named = |given: &Option<PathBuf>, ending| match (given, &input.csv) {
+        let source = input.source();
+        let named = |given: &Option<PathBuf>, ending| match (given, &source) {
             (Some(path), _) => Ok(path.clone()),
             (None, Some(source)) => beside(source, ending),
             (None, None) => Err(no_input()),
@@ -268,7 +269,7 @@ impl FileParts {
         let (enrolled, rejects) =
             (named(&files.output, "enrolled.csv"), named(&files.rejects, "rejects.csv"));
         let AccountArgs { report, metrics } = account;
-        paths.input(input.csv.as_ref());
+        paths.input(source.as_ref());
         paths.write("--output", enrolled.as_deref().ok());
         paths.write("--rejects", rejects.as_deref().ok());
         paths.write("--report", report.as_deref());
@@ -375,6 +376,12 @@ fn simulator<E: ToString>(config: Result<Config, E>) -> Result<Config, Failure> 
 }
 
 impl InputArgs {
+    fn source(&self) -> Option<Source> {
+        let command = self.input_command.clone();
+        let command = command.map(|command| Source::Command(command, self.input_timeout));
+        self.csv.clone().or(command)
+    }
+
     /// The input; `None` where none is named.
     fn settings(&self) -> Option<InputSettings> {
         let columns = self.keep.iter().flat_map(|keep| match keep {
@@ -399,7 +406,7 @@ impl InputArgs {
             id_prefix: self.id_prefix.clone(),
             allow_empty: self.allow_empty,
         };
-        self.csv.clone().map(|source| InputSettings { source, options })
+        self.source().map(|source| InputSettings { source, options })
     }
 }
 
@@ -427,7 +434,7 @@ impl PaceArgs {
 }
 
 fn no_input() -> Failure {
-    Failure::usage("no CSV is named: give a file, or `-` for standard input")
+    Failure::usage("no CSV is named: give a file, `-` for standard input, or --input-command")
 }
 
 fn target(args: &TargetArgs) -> Result<Target, Failure> {

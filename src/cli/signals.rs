@@ -13,7 +13,11 @@ use std::{
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::{job::stop::Stop, output::StatusLine};
+use crate::{
+    input::Source,
+    job::stop::Stop,
+    output::{Console, StatusLine},
+};
 
 /// What a signal asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,13 @@ impl Signals {
             let _ = installed.recv();
         }
         Self { stops, drains }
+    }
+
+    /// Begins to listen where a command gives the input, which ends with the process; a file is left
+    /// to the system's defaults.
+    pub(super) fn listen_for(source: &Source, console: &Console) -> Option<Self> {
+        let command = matches!(source, Source::Command(..));
+        command.then(|| Self::listen(console.status_line("reading the input"), None))
     }
 
     /// From now on the first one is handed to [`Signals::stop`] instead of ending the process.
@@ -131,6 +142,7 @@ impl Listener {
 
 #[expect(clippy::exit, reason = "a second SIGINT must not wait for anything")]
 fn end_at_once(stop: &Stop) -> ! {
+    crate::input::end_command();
     std::process::exit(i32::from(stop.exit_code()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::encoding::Encoding;
+use super::{command::CommandFault, encoding::Encoding};
 use crate::registrant::FormFault;
 
 /// Why an input cannot be read at all. What is wrong with a single row is data, not an error.
@@ -51,6 +51,9 @@ pub enum InputError {
         /// What to do.
         next: &'static str,
     },
+    /// The command that was to give the input.
+    #[error("the input command {0}")]
+    Command(#[from] CommandFault),
     /// A sheet is named, of a text.
     #[error("--sheet {sheet}: {name} is a text and has no sheets; leave --sheet out")]
     NoSheets {

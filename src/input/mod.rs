@@ -18,6 +18,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+mod command;
 mod csv;
 mod encoding;
 mod error;
@@ -36,6 +37,7 @@ mod trap;
 mod validate;
 mod xlsx;
 
+pub use command::{CommandFault, CommandLine, end as end_command};
 pub use csv::{Delimiter, MAX_ROW, UnknownDelimiter};
 pub use encoding::{Encoding, UnknownEncoding};
 pub use error::InputError;

@@ -13,12 +13,14 @@ use std::{
     path::{Path, PathBuf},
     str::{self, FromStr},
     sync::Arc,
+    time::Duration,
 };
 
 use flate2::bufread::GzDecoder;
 
 use super::{
     InputError,
+    command::{self, CommandLine},
     encoding::{Encoding, bare_utf16},
 };
 
@@ -33,6 +35,8 @@ pub enum Source {
     File(PathBuf),
     /// Standard input, `-`.
     Stdin,
+    /// What a command writes within this time.
+    Command(CommandLine, Duration),
 }
 
 impl FromStr for Source {
@@ -48,6 +52,7 @@ impl fmt::Display for Source {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Stdin => f.write_str("standard input"),
+            Self::Command(..) => f.write_str("the input command"),
         }
     }
 }
@@ -71,6 +76,10 @@ impl Bytes {
     pub(super) fn of(source: &Source) -> Result<Self, InputError> {
         match source {
             Source::Stdin => Ok(Self { from: Box::new(io::stdin()), size: 0 }),
+            Source::Command(line, limit) => {
+                let (file, size) = command::fetch(line, *limit)?;
+                Ok(Self { from: Box::new(file), size })
+            }
             Source::File(path) => {
                 let file = open_file(path)?;
                 let size = file.metadata().map_or(0, |metadata| metadata.len());

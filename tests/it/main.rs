@@ -20,6 +20,7 @@ mod commands;
 mod context;
 mod corpus;
 mod doctor;
+mod fetched;
 mod files;
 mod import;
 mod kept;

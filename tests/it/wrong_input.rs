@@ -177,7 +177,7 @@ fn no_csv_and_no_target() {
     assert_snapshot!(context.run("run --meeting m1"), @r"
     exit 2
     --- stderr
-    error: no CSV is named: give a file, or `-` for standard input
+    error: no CSV is named: give a file, `-` for standard input, or --input-command
     ");
     assert_snapshot!(context.run("run people.csv"), @"
     exit 2
