@@ -268,8 +268,8 @@ mod tests {
         assert_eq!(tail("a/b?c#d%e f+g"), "a%2Fb%3Fc%23d%25e%20f%2Bg");
         assert_eq!(tail("Żó"), "%C5%BB%C3%B3");
         assert_eq!(tail("..."), "...");
-        assert_eq!(meeting.remove(&id("..")), None, "it would delete the registration");
-        assert_eq!(meeting.remove(&id(".")), None);
+        assert!(meeting.remove(&id("..")).is_none(), "it would delete the registration");
+        assert!(meeting.remove(&id(".")).is_none());
         assert!(meeting.show().target.contains("/ada%40example.org/onlineMeetings/a%2Fb%3D%3D/"));
     }
 

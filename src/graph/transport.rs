@@ -18,20 +18,14 @@ pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
-/// A request without its attempt's own parts (token, client-request-id). `Debug` shows neither path
-/// nor body: both hold ids.
+/// A request without its attempt's own parts (token, client-request-id). It has no `Debug`: path and
+/// body hold ids.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GraphRequest {
     pub method: Method,
     /// Path and query, from the version segment on.
     pub target: String,
     pub body: Option<Bytes>,
-}
-
-impl std::fmt::Debug for GraphRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GraphRequest").field("method", &self.method).finish_non_exhaustive()
-    }
 }
 
 impl GraphRequest {
@@ -44,7 +38,7 @@ impl GraphRequest {
     }
 }
 
-/// One request, ready to be sent. `Debug` shows neither path nor body: both hold ids.
+/// One request, ready to be sent. It has no `Debug`: path and body hold ids.
 #[derive(Clone)]
 pub struct Request {
     pub method: Method,
@@ -66,15 +60,6 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body, empty where there is none.
     pub body: Bytes,
-}
-
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request")
-            .field("method", &self.method)
-            .field("client_request_id", &self.client_request_id)
-            .finish_non_exhaustive()
-    }
 }
 
 impl std::fmt::Debug for Response {

@@ -170,12 +170,6 @@ impl std::fmt::Debug for Details {
     }
 }
 
-impl std::fmt::Debug for Attendee {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Attendee { … }")
-    }
-}
-
 /// Names and values.
 type SentFields<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
