@@ -23,9 +23,13 @@ use memchr::{memchr, memchr_iter, memchr2, memchr2_iter};
 
 use super::{
     InputError,
-    sheet::{BREAKS, NO_ID},
     source::{Decoder, Trouble},
 };
+
+/// What stands for LF and CR within a cell of a spreadsheet: noncharacters, which no text has.
+pub(super) const BREAKS: [(char, char); 2] = [('\u{fdd0}', '\n'), ('\u{fdd1}', '\r')];
+/// Stands before a cell that is no text and whose value cannot be taken for an id.
+pub(super) const NO_ID: char = '\u{fdd2}';
 
 /// The longest record: far above any real row, and small enough that a file without a single line
 /// end (or with a quote that is never closed) is reported instead of filling the memory.

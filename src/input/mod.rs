@@ -35,6 +35,7 @@ mod sheet;
 mod source;
 mod trap;
 mod validate;
+mod workbook;
 mod xlsx;
 
 pub use command::{CommandFault, CommandLine, end as end_command};
@@ -76,7 +77,7 @@ pub fn open(source: &Source, options: &Options) -> Result<Input, InputError> {
 
 fn open_bytes(name: &str, mut bytes: Bytes, options: &Options) -> Result<Input, InputError> {
     let unreadable = |cause| InputError::Unreadable { name: name.to_owned(), cause };
-    if sheet::is_archive(&bytes.peek().map_err(unreadable)?) {
+    if workbook::is_archive(&bytes.peek().map_err(unreadable)?) {
         let text = |file: File| {
             let decoder = Decoder::copy(Arc::new(file));
             Text::new(name.to_owned(), decoder, 1)
@@ -87,7 +88,7 @@ fn open_bytes(name: &str, mut bytes: Bytes, options: &Options) -> Result<Input, 
             });
             layout.is_ok_and(|layout| layout.is_ok_and(|l| l.mapping.fills(&Field::Id)))
         };
-        let (file, sheet) = sheet::read(
+        let (file, sheet) = workbook::read(
             &mut bytes.from,
             options.sheet.as_deref(),
             sheet::MAX_UNPACKED,

@@ -14,7 +14,7 @@
 use std::{
     cell::Cell,
     fs::File,
-    io::{self, BufReader, BufWriter, Read, Seek, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
 };
 
 use quick_xml::{
@@ -23,11 +23,12 @@ use quick_xml::{
 };
 use zip::{ZipArchive, result::ZipError};
 
-use super::{Delimiter, InputError, csv::MAX_ROW, ods::Ods, xlsx::Xlsx};
+use super::{
+    Delimiter, InputError,
+    csv::{BREAKS, MAX_ROW, NO_ID},
+};
 
-/// A spreadsheet is not larger than this, packed; 100,000 people with twenty columns take 10 MB.
-const MAX_PACKED: u64 = 256 << 20;
-/// Nor are its parts, unpacked, and the text that is made of a sheet. Excel's own limit is 1,048,576
+/// A spreadsheet's parts, unpacked, and the text that is made of a sheet are not larger. Excel's own limit is 1,048,576
 /// rows; a row of twenty cells takes 1 KB.
 pub(super) const MAX_UNPACKED: u64 = 1 << 30;
 /// Rows and columns that a sheet can have (Microsoft, *Excel specifications and limits*).
@@ -36,17 +37,13 @@ pub(super) const MAX_COLUMNS: u32 = 1 << 14;
 
 /// [`Delimiter::SHEET`] as a text.
 const SEPARATOR: &str = "\u{1f}";
-/// What stands for LF and CR within a cell: noncharacters, which no text has.
-pub(super) const BREAKS: [(char, char); 2] = [('\u{fdd0}', '\n'), ('\u{fdd1}', '\r')];
-/// Stands before a cell that is no text and whose value cannot be taken for an id.
-pub(super) const NO_ID: char = '\u{fdd2}';
 /// What a formula without a kept value becomes: the spreadsheet's word for a value that is not there.
 const NO_VALUE: &str = "#N/A";
 
 /// Why a spreadsheet cannot be read: what is wrong, and what to do.
 #[derive(Debug)]
 pub(super) struct SheetFault {
-    what: String,
+    pub(super) what: String,
     next: &'static str,
 }
 
@@ -60,7 +57,7 @@ impl SheetFault {
         Self::new(what, "export or copy it again, or save the sheet as `CSV UTF-8`")
     }
 
-    fn too_large(what: String) -> Self {
+    pub(super) fn too_large(what: String) -> Self {
         Self::new(what, "save the sheet as `CSV UTF-8`")
     }
 
@@ -107,7 +104,7 @@ impl From<ZipError> for SheetFault {
     }
 }
 
-fn temporary(error: &io::Error) -> SheetFault {
+pub(super) fn temporary(error: &io::Error) -> SheetFault {
     let what = format!("the spreadsheet cannot be copied to a temporary file ({error})");
     SheetFault::new(what, "make room, or set TMPDIR to another folder")
 }
@@ -125,6 +122,13 @@ struct TooLarge;
 pub(super) struct Meter {
     left: Cell<u64>,
     left_of_event: Cell<u64>,
+}
+
+impl Meter {
+    /// A meter of so many bytes.
+    pub(super) fn new(most: u64) -> Self {
+        Self { left: Cell::new(most), left_of_event: Cell::new(0) }
+    }
 }
 
 struct Metered<'a> {
@@ -224,7 +228,7 @@ pub(super) struct SheetInfo {
     /// The other sheets.
     pub(super) others: Vec<String>,
     /// First and last filled row and column, counted from 0.
-    rows: Option<(u32, u32)>,
+    pub(super) rows: Option<(u32, u32)>,
     columns: Option<(u32, u32)>,
     /// The first one, and how many.
     hidden: Option<(u32, u64)>,
@@ -316,7 +320,7 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    fn new(name: &str, most: u64) -> Result<Self, SheetFault> {
+    pub(super) fn new(name: &str, most: u64) -> Result<Self, SheetFault> {
         let file = tempfile::tempfile().map_err(|error| temporary(&error))?;
         let info = SheetInfo { name: name.to_owned(), ..SheetInfo::default() };
         let file = BufWriter::with_capacity(1 << 16, file);
@@ -376,7 +380,7 @@ impl Sink {
         self.write(&encoded(text, is_id))
     }
 
-    fn finish(mut self) -> Result<(File, SheetInfo), SheetFault> {
+    pub(super) fn finish(mut self) -> Result<(File, SheetInfo), SheetFault> {
         if !self.is_empty {
             self.write("\n")?;
         }
@@ -408,129 +412,13 @@ fn encoded(text: &str, is_id: bool) -> std::borrow::Cow<'_, str> {
     cell.into()
 }
 
-/// Whether a file that begins so is a zip archive (PKWARE, APPNOTE.TXT, 4.3.7).
-pub(super) fn is_archive(head: &[u8]) -> bool {
-    head.starts_with(b"PK\x03\x04")
-}
-
-/// The text of the sheet that holds the list: the one that is named, else the first for which
-/// `holds_list` says so, else the first that is not empty. Of the parts `most` bytes are unpacked, and as
-/// many make the text.
-pub(super) fn read(
-    from: &mut dyn Read,
-    wanted: Option<&str>,
-    most: u64,
-    holds_list: &mut dyn FnMut(&File) -> bool,
-) -> Result<(File, SheetInfo), SheetFault> {
-    let mut packed = tempfile::tempfile().map_err(|error| temporary(&error))?;
-    let copied = io::copy(&mut from.take(MAX_PACKED + 1), &mut packed);
-    if copied.map_err(|error| temporary(&error))? > MAX_PACKED {
-        let what = format!("the spreadsheet is larger than {} MiB", MAX_PACKED >> 20);
-        return Err(SheetFault::too_large(what));
-    }
-    packed.rewind()?;
-    let mut archive = ZipArchive::new(packed)?;
-    let meter = Meter { left: Cell::new(most), left_of_event: Cell::new(0) };
-    let has = |archive: &Archive, part: &str| archive.index_for_name(part).is_some();
-    if has(&archive, "xl/vbaProject.bin") {
-        let what = "this is an Excel workbook with macros, which are not looked into";
-        return Err(SheetFault::new(what, "save it as `.xlsx`, which has none"));
-    }
-    if has(&archive, "xl/workbook.bin") {
-        let what = "this is a binary Excel workbook (.xlsb)";
-        return Err(SheetFault::new(what, "save it as `.xlsx`"));
-    }
-    if has(&archive, "[Content_Types].xml") {
-        let mut book = Xlsx::open(&mut archive, &meter)?;
-        return choose(&mut book, most, wanted, holds_list);
-    }
-    if has(&archive, "content.xml") {
-        Ods::check(&mut archive, &meter)?;
-        let mut book = Ods::open(&mut archive, &meter)?;
-        return choose(&mut book, most, wanted, holds_list);
-    }
-    Err(no_spreadsheet())
-}
-
 pub(super) fn no_spreadsheet() -> SheetFault {
     SheetFault::new("this is a zip archive and no spreadsheet", "unpack it first")
-}
-
-fn choose(
-    book: &mut dyn Book,
-    most: u64,
-    wanted: Option<&str>,
-    holds_list: &mut dyn FnMut(&File) -> bool,
-) -> Result<(File, SheetInfo), SheetFault> {
-    let (mut names, mut first, mut chosen) = (Vec::new(), None, None);
-    while let Some(name) = book.next_sheet()? {
-        names.push(name.clone());
-        if chosen.is_some() || wanted.is_some_and(|wanted| wanted != name) {
-            continue;
-        }
-        let mut sink = Sink::new(&name, most)?;
-        book.read_rows(&mut sink)?;
-        let (file, info) = sink.finish()?;
-        if wanted.is_some() || info.rows.is_some() && holds_list(&file) {
-            chosen = Some((file, info));
-        } else if first.is_none() && info.rows.is_some() {
-            first = Some((file, info));
-        }
-    }
-    let Some((file, mut info)) = chosen.or(first) else {
-        let names: Vec<String> = names.iter().take(40).map(|name| format!("`{name}`")).collect();
-        return Err(match wanted {
-            Some(wanted) => SheetFault::new(
-                format!("--sheet {wanted}: there is no such sheet; there are {}", names.join(", ")),
-                "name one of them",
-            ),
-            None => SheetFault::new("no sheet holds anything", "export the list again"),
-        });
-    };
-    names.retain(|name| *name != info.name);
-    info.others = names;
-    Ok((file, info))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What comes of an `.ods` with this content, of which a megabyte may be unpacked.
-    fn read_ods(content: &str) -> Result<u64, String> {
-        let mut archive = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
-        let options = zip::write::SimpleFileOptions::default();
-        archive.start_file("content.xml", options).expect("a part");
-        archive.write_all(content.as_bytes()).expect("its text");
-        let mut bytes = archive.finish().expect("an archive");
-        bytes.rewind().expect("its start");
-        let read = read(&mut bytes, None, 1 << 20, &mut |_| true);
-        let (file, _) = read.map_err(|fault| fault.what)?;
-        Ok(file.metadata().expect("its size").len())
-    }
-
-    #[test]
-    fn what_unpacks_to_too_much_is_refused() {
-        let sheet = |rows: &str| format!("<x><table:table table:name='S'>{rows}</table:table></x>");
-        let cell =
-            |text: &str| format!("<table:table-cell><text:p>{text}</text:p></table:table-cell>");
-        let row = |cells: &str| format!("<table:table-row>{cells}</table:table-row>");
-        assert_eq!(read_ods(&sheet(&row(&cell("id")))), Ok(3));
-        let large = Err("the spreadsheet unpacks to more than 1024 MiB".to_owned());
-        // Many cells; one long text; little that is repeated often.
-        assert_eq!(read_ods(&sheet(&row(&cell("7")).repeat(20_000))), large);
-        assert_eq!(read_ods(&sheet(&row(&cell(&"x".repeat(1 << 20))))), large);
-        let often = "<table:table-row table:number-rows-repeated='1000000'>";
-        assert_eq!(read_ods(&sheet(&row(&cell("7")).replace("<table:table-row>", often))), large);
-        // What is empty is none: a sheet that claims to be as large as a sheet can be.
-        let empty = "<table:table-cell table:number-columns-repeated='16383'/>";
-        let empty = row(empty).replace("<table:table-row>", often);
-        assert_eq!(read_ods(&sheet(&(empty + &row(&cell("7"))))), Ok(1_000_002));
-        let blanks = "<text:s text:c='65536'/>".repeat(1_000);
-        assert!(
-            read_ods(&sheet(&row(&cell(&blanks)))).is_err_and(|told| told.contains("too long"))
-        );
-    }
 
     #[test]
     fn a_column_has_letters() {
