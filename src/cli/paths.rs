@@ -51,9 +51,9 @@ pub(super) fn own_ledger(
             Some(reading.target().ok()?.kind != identity.kind)
         };
         let moved = identity.kind != Api::Meeting.word() && of_another_kind().unwrap_or(false);
-        if moved { beside_the_named(path, &identity) } else { path.to_owned() }
+        if moved { beside_the_named(path, &identity.in_one_form()) } else { path.to_owned() }
     } else {
-        own_folder()?.join(ledger_name(&identity))
+        default_ledger(&own_folder()?, &identity)?
     };
     let is_beside_the_named = given.is_some_and(|given| given != path);
     Ok(LedgerSettings { path, identity, is_beside_the_named })
@@ -85,6 +85,32 @@ fn state_folder(xdg: Option<OsString>, home: Option<PathBuf>) -> Result<PathBuf,
         (None, None) => Err(Failure::usage(
             "neither XDG_STATE_HOME nor HOME is set: name the ledger with --ledger",
         )),
+    }
+}
+
+/// The target's ledger in this folder, also one that was named by another spelling of the target.
+fn default_ledger(folder: &Path, identity: &Identity) -> Result<PathBuf, Failure> {
+    let wanted = identity.in_one_form();
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<(PathBuf, Identity)> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "ledger"))
+        .filter_map(|path| Some((path.clone(), Reading::glance(&path).ok()?.target().ok()?)))
+        .filter(|(_, target)| target.is_same(&wanted))
+        .collect();
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    match found.as_slice() {
+        [] => Ok(folder.join(ledger_name(&wanted))),
+        [(path, target)] if target.in_one_form() == wanted => Ok(path.clone()),
+        others => {
+            let others: Vec<String> =
+                others.iter().map(|(path, _)| path.display().to_string()).collect();
+            Err(Failure::usage(format!(
+                "this {} has a ledger under another organizer's name, or more than one, and who is enrolled stands in one of them: {}; name the right one with --ledger, or a new file",
+                identity.kind,
+                others.join(", ")
+            )))
+        }
     }
 }
 

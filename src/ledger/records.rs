@@ -161,6 +161,25 @@ pub struct Identity {
     pub graph: String,
 }
 
+impl Identity {
+    /// The same target in the one spelling by which it is told from others. A meeting's id counts to
+    /// the letter; an event's is two GUIDs, an organizer an object id or a user principal name.
+    #[must_use]
+    pub fn in_one_form(&self) -> Self {
+        let is_meeting = self.kind == "meeting";
+        let name = if is_meeting { self.name.clone() } else { self.name.to_lowercase() };
+        let organizer = self.organizer.as_ref().map(|organizer| organizer.to_lowercase());
+        Self { name, organizer, ..self.clone() }
+    }
+
+    /// Whether both are one target. A meeting's id names it whoever's it is said to be: an organizer has
+    /// two names.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let unowned = |of: &Self| Self { organizer: None, ..of.in_one_form() };
+        unowned(self) == unowned(other)
+    }
+}
+
 impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.kind, self.name)?;

@@ -66,7 +66,7 @@ fn folder_of(path: &Path) -> &Path {
 /// Writes the target into a new ledger, or compares it with the one that is there.
 fn claim(connection: &Connection, target: &Identity, now: i64) -> Result<(), LedgerError> {
     match reading::target(connection).optional()? {
-        Some(found) if found == *target => Ok(()),
+        Some(found) if found.is_same(target) => Ok(()),
         Some(found) => {
             Err(LedgerError::OtherTarget { found: found.to_string(), wanted: target.to_string() })
         }

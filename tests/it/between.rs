@@ -280,3 +280,36 @@ fn nobody_left_is_no_success() {
     let told = context.summary(&format!("{run} --allow-empty"));
     assert_eq!((&told["excluded"], &told["exitCode"]), (&4.into(), &0.into()));
 }
+
+#[test]
+fn another_spelling_of_the_target_is_the_same_ledger() {
+    let context = Context::new();
+    context.file("people.csv", guests(3));
+    let ledgers = || {
+        let files = context.files();
+        files.iter().filter(|(name, _)| name.ends_with(".ledger")).count()
+    };
+    let meeting = "run people.csv --meeting Ab1 --organizer";
+    context.run(&format!("{meeting} Ada@Example.org")).expect(0);
+    let told = context.summary(&format!("{meeting} ada@example.ORG"));
+    assert_eq!((&told["already"], ledgers()), (&3.into(), 1));
+    let webinar = "run people.csv --rate 1000/s --settle 100ms --webinar";
+    context.run(&format!("{webinar} Ab-1@Cd-2")).expect(0);
+    let told = context.summary(&format!("{webinar} AB-1@cd-2"));
+    assert_eq!((&told["already"], ledgers()), (&3.into(), 2));
+    // An organizer's two names cannot be told to be one: --ledger decides.
+    let by_id = format!("{meeting} {}", crate::people::guid(7));
+    let before = context.read("people.enrolled.csv");
+    let ran = context.run(&by_id).expect(2);
+    assert!(ran.stderr.contains("/state/registrant-import/meeting-Ab1-"), "{ran}");
+    assert_eq!((context.read("people.enrolled.csv"), ledgers()), (before, 2));
+    let files = context.files();
+    let names = files.iter().map(|(name, _)| name);
+    let mut own = names.filter(|name| name.contains("meeting-Ab1-") && name.ends_with(".ledger"));
+    let ledger = own.next().expect("it is there");
+    let told = context.summary(&format!("{by_id} --ledger {ledger}"));
+    assert_eq!(told["already"], 3);
+    // A meeting's id counts to the letter.
+    context.run("run people.csv --meeting aB1 --organizer ada@example.org").expect(0);
+    assert_eq!(ledgers(), 3);
+}
