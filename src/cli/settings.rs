@@ -398,6 +398,7 @@ impl InputArgs {
             set: self.set.clone(),
             preset: self.preset,
             filters: self.filters.clone(),
+            marks: None,
             keep: match (self.keep_all, columns.is_empty()) {
                 (true, _) => Keep::All,
                 (false, true) => Keep::Nothing,

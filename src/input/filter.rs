@@ -151,6 +151,11 @@ impl ColumnFilter {
         self.stays
     }
 
+    /// Whether it is a preset's own, which knows more values than those that it leaves out.
+    pub(super) fn is_presets(&self) -> bool {
+        !self.advice.is_empty()
+    }
+
     pub(super) fn column(&self) -> usize {
         self.column
     }
@@ -215,6 +220,38 @@ pub(super) fn column_filters(
         });
     }
     Ok(found)
+}
+
+/// The marks of people who cancelled: the user's, and the preset's unless the user marks by that column.
+/// A row with any of them is left out.
+pub(super) fn marks(
+    cancel_where: &[Filter],
+    preset: Option<&'static Preset>,
+    header: &Header,
+) -> Result<Vec<ColumnFilter>, InputError> {
+    let mark = |column, values: Vec<String>, label| ColumnFilter {
+        column,
+        values: values.iter().map(|value| value.trim().to_lowercase()).collect(),
+        stays: false,
+        taken: Vec::new(),
+        advice: String::new(),
+        label,
+    };
+    let mut marks = Vec::new();
+    for filter in cancel_where {
+        let label = filter.to_string().replacen("--where", "--cancel-where", 1);
+        marks.push(mark(header.column(&filter.column, &label)?, filter.values.clone(), label));
+    }
+    if let Some(preset) = preset
+        && let Some(status) = preset.status(&header.names)
+        && let Some(&column) = find(&header.names, status.column).first()
+        && marks.iter().all(|other: &ColumnFilter| other.column != column)
+    {
+        let values = status.cancelled().map(str::to_owned).collect();
+        let label = format!("preset {}: `{}` says cancelled", preset.name, header.names[column]);
+        marks.push(mark(column, values, label));
+    }
+    Ok(marks)
 }
 
 /// The values with which rows were taken that no filter leaves out and the preset does not know.

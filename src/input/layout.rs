@@ -9,7 +9,7 @@ use super::{
     Delimiter, Encoding, Filter, Header, InputError, Keep, MapOption, Mapping, NameOrder,
     PresetChoice, SetOption,
     csv::{Text, count_lines},
-    filter::{ColumnFilter, column_filters},
+    filter::{ColumnFilter, column_filters, marks as marks_of},
     header::{self, Found, find, normal, search},
     mapping::{PersonColumns, Slot, parts},
     presets::Preset,
@@ -36,6 +36,8 @@ pub struct Options {
     pub preset: Option<PresetChoice>,
     /// `--where`.
     pub filters: Vec<Filter>,
+    /// `--cancel-where`; `None` where nobody is to be cancelled, and no row is a mark.
+    pub marks: Option<Vec<Filter>>,
     /// `--keep`, `--keep-all`.
     pub keep: Keep,
     /// `--id-prefix`: stands before every id, without a joiner.
@@ -82,6 +84,8 @@ pub struct Layout {
     pub(super) preset: Option<&'static Preset>,
     pub(super) mapping: Mapping,
     pub(super) filters: Vec<ColumnFilter>,
+    /// What says that a person cancelled.
+    pub(super) marks: Vec<ColumnFilter>,
     pub(super) kept: Vec<usize>,
     pub(super) id_prefix: String,
     pub(super) allow_empty: bool,
@@ -146,7 +150,15 @@ impl Layout {
             notes.push("this is a rejects file: its four last columns are dropped".to_owned());
         }
         let mapping = Mapping::resolve(&options.map, &options.set, preset, &header, &mut notes)?;
-        let filters = column_filters(&options.filters, preset, &header, &mut notes)?;
+        let mut filters = column_filters(&options.filters, preset, &header, &mut notes)?;
+        let marks = match &options.marks {
+            Some(marks) => marks_of(marks, preset, &header)?,
+            None => Vec::new(),
+        };
+        // What the preset leaves out by itself is told once.
+        let own = filters.iter().find(|filter| filter.is_presets()).map(ColumnFilter::column);
+        let further = marks.iter().filter(|mark| Some(mark.column()) != own);
+        filters.extend(further.cloned().collect::<Vec<_>>());
         if let Some(column) = unused_status(&header).filter(|_| filters.is_empty()) {
             notes.push(format!(
                 "no row is left out: if `{column}` tells who comes, choose rows with --where '{column}=VALUE,VALUE'"
@@ -181,6 +193,7 @@ impl Layout {
             mapping,
             filters,
             used,
+            marks,
             kept,
             id_prefix: options.id_prefix.clone().unwrap_or_default(),
             allow_empty: options.allow_empty,
@@ -216,6 +229,19 @@ impl Layout {
     pub(super) fn width(&self) -> usize {
         let own = if self.detected.rejects { header::REJECTS_COLUMNS.len() } else { 0 };
         self.header.names.len() + own
+    }
+
+    /// How rows are read, in a text that stays the same as long as this does: which columns make the
+    /// id, which rows are left out, by whose words.
+    pub(super) fn reading(&self) -> String {
+        let filters = self.filters.iter().map(|filter| match filter.stays() {
+            true => filter.label.clone(),
+            // A preset's list of words may grow with the program.
+            false => self.header.names[filter.column()].clone(),
+        });
+        let (id, prefix) = (self.mapping.shown(&Field::Id), &self.id_prefix);
+        let rest: Vec<String> = filters.collect();
+        format!("{id}\n{prefix}\n{:?}\n{}", self.detected.preset, rest.join("\n"))
     }
 
     /// The header names of the columns that the enrolled file keeps.

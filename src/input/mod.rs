@@ -53,6 +53,8 @@ pub use source::Source;
 pub use trap::IdTrap;
 pub use validate::{Clashes, RowCheck, RowLine, Survey, Validator, parse_row, row_line, survey};
 
+use sha2::{Digest, Sha256};
+
 use crate::registrant::Field;
 use csv::Text;
 
@@ -65,6 +67,7 @@ pub struct Input {
     layout: Arc<Layout>,
     rows: Rows,
     shared: Arc<OnceLock<Findings>>,
+    written_at: Option<i64>,
 }
 
 /// Opens an export and recognises it.
@@ -72,7 +75,9 @@ pub struct Input {
 /// # Errors
 /// [`InputError`] when it cannot be read, holds no rows, or a setting does not fit its header.
 pub fn open(source: &Source, options: &Options) -> Result<Input, InputError> {
-    open_bytes(&source.to_string(), Bytes::of(source)?, options)
+    let bytes = Bytes::of(source)?;
+    let written_at = bytes.written_at;
+    Ok(Input { written_at, ..open_bytes(&source.to_string(), bytes, options)? })
 }
 
 fn open_bytes(name: &str, mut bytes: Bytes, options: &Options) -> Result<Input, InputError> {
@@ -118,7 +123,7 @@ fn recognised(
     if rows.is_empty()? && !options.allow_empty {
         return Err(InputError::NoRows { name: name.to_owned(), header_line: layout.header.line });
     }
-    Ok(Input { layout, rows, shared })
+    Ok(Input { layout, rows, shared, written_at: None })
 }
 
 impl Input {
@@ -146,11 +151,16 @@ impl Input {
         let file = tempfile::tempfile_in(directory).map_err(failed)?;
         let line = text.line();
         let mut copy = BufWriter::with_capacity(1 << 16, &file);
-        text.drain(|piece| copy.write_all(piece.as_bytes()).map_err(failed))?;
+        let mut digest = Sha256::new();
+        text.drain(|piece| {
+            digest.update(piece);
+            copy.write_all(piece.as_bytes()).map_err(failed)
+        })?;
         copy.flush().map_err(failed)?;
         drop(copy);
+        let (content, written_at) = (first_bits(digest), self.written_at);
         let (layout, shared) = (self.layout, self.shared);
-        Ok(Snapshot { layout, file: Arc::new(file), line, progress, shared })
+        Ok(Snapshot { layout, file: Arc::new(file), line, progress, shared, content, written_at })
     }
 }
 
@@ -164,9 +174,40 @@ pub struct Snapshot {
     /// Where a pass over the copy begins.
     progress: Progress,
     shared: Arc<OnceLock<Findings>>,
+    /// A digest of the copy.
+    content: u64,
+    written_at: Option<i64>,
+}
+
+/// What tells a list, and how it was read, from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListIdentity {
+    /// When the file was written, in milliseconds since 1970; `None` for standard input.
+    pub written_at: Option<i64>,
+    /// A digest of its text.
+    pub content: u64,
+    /// A digest of how it is read: the id's columns, filters, preset.
+    pub reading: u64,
+}
+
+fn first_bits(hash: Sha256) -> u64 {
+    let digest = hash.finalize();
+    digest.iter().take(8).fold(0, |bits, &byte| bits << 8 | u64::from(byte))
 }
 
 impl Snapshot {
+    /// What tells this list from others.
+    pub fn identity(&self) -> ListIdentity {
+        let reading = first_bits(Sha256::new_with_prefix(self.layout.reading()));
+        ListIdentity { written_at: self.written_at, content: self.content, reading }
+    }
+
+    /// Whether the rows are one table, with nothing of another beside it; known once a pass has
+    /// reached the end.
+    pub fn is_one_table(&self) -> bool {
+        self.shared.get().is_some_and(Findings::is_one_table)
+    }
+
     /// A new pass over all rows; several may go on at once.
     pub fn rows(&self) -> Result<Rows, InputError> {
         tracing::debug!("the rows are read");

@@ -47,6 +47,28 @@ pub(super) struct Status {
     pub(super) taken: &'static [&'static str],
 }
 
+/// Left out, and yet nobody who cancelled: the seat may still come, or come again.
+const NOT_CANCELLED: &[&str] = &[
+    "Expired",
+    "abgelaufen",
+    "expiré",
+    "expirado",
+    "pending_approval",
+    "invited",
+    "waitlist",
+    "Waitlist",
+    "Waitlisted",
+    "On waitlist",
+    "補欠",
+];
+
+impl Status {
+    /// The values that say that a person cancelled, was refunded or turned down.
+    pub(super) fn cancelled(&self) -> impl Iterator<Item = &'static str> {
+        self.left_out.iter().copied().filter(|value| !NOT_CANCELLED.contains(value))
+    }
+}
+
 const fn status(
     column: &'static str,
     left_out: &'static [&'static str],

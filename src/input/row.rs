@@ -44,6 +44,8 @@ pub struct Row {
     line: u64,
     /// Which filter leaves it out.
     excluded: Option<usize>,
+    /// Whether it says that the person cancelled.
+    marked: bool,
     faults: Vec<Fault>,
     /// What a spreadsheet did to cells that are used.
     cell_faults: Vec<Fault>,
@@ -144,6 +146,11 @@ impl Row {
         }
     }
 
+    /// Whether it says that the person cancelled.
+    pub fn is_marked(&self) -> bool {
+        self.marked && self.faults.is_empty()
+    }
+
     /// A fingerprint of the cells of names and e-mail, which mostly stand side by side.
     pub(super) fn person(&self) -> u32 {
         let columns = self.layout.as_deref().map_or(&[] as &[usize], |layout| &layout.person);
@@ -197,6 +204,7 @@ impl Row {
             self.layout = Some(Arc::clone(layout));
         }
         (self.line, self.excluded, self.id) = (line, None, None);
+        self.marked = false;
         self.faults.clear();
         self.cell_faults.clear();
         self.raw.clear();
@@ -222,6 +230,10 @@ impl Row {
                 is_error_value(cell) || filter.lets_pass(cell)
             };
             self.excluded = layout.filters.iter().position(|filter| !lets_pass(filter));
+            self.marked = layout
+                .marks
+                .iter()
+                .any(|mark| !mark.lets_pass(self.cell(mark.column()).unwrap_or_default()));
             if let Some(former) = former {
                 self.compare_with(former);
             }

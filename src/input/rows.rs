@@ -45,6 +45,13 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    /// Whether nothing speaks of another table.
+    pub(super) fn is_one_table(&self) -> bool {
+        let ends_well = self.end.is_none_or(|(ending, _)| ending == Ending::Footer);
+        let odd = [self.below_end, self.doubtful, self.titles, self.sums];
+        ends_well && odd.iter().all(Option::is_none)
+    }
+
     pub(super) fn notes(&self, layout: &Layout) -> Vec<String> {
         let mut notes = Vec::new();
         for (filter, &count) in layout.filters.iter().zip(&self.excluded) {
@@ -53,7 +60,7 @@ impl Findings {
                 notes.push(format!("{rows} left out by {}", filter.label));
             }
         }
-        let by_status = layout.filters.iter().find(|filter| !filter.stays()).zip(layout.preset);
+        let by_status = layout.filters.iter().find(|filter| filter.is_presets()).zip(layout.preset);
         notes.extend(
             by_status
                 .and_then(|(filter, preset)| self.statuses.note(filter, preset, &layout.header)),
@@ -271,7 +278,7 @@ impl Rows {
             if trap::looks_accidental(row.id()) {
                 add(&mut findings.accidental, line);
             }
-            if let Some(filter) = self.layout.filters.iter().find(|filter| !filter.stays()) {
+            if let Some(filter) = self.layout.filters.iter().find(|filter| filter.is_presets()) {
                 let cell = row.cell(filter.column()).unwrap_or_default();
                 findings.statuses.note_cell(filter, cell);
             }

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     str::{self, FromStr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use flate2::bufread::GzDecoder;
@@ -61,6 +61,8 @@ impl fmt::Display for Source {
 pub(super) struct Bytes {
     pub(super) from: Box<dyn Read + Send>,
     pub(super) size: u64,
+    /// When the file was written, in milliseconds since 1970.
+    pub(super) written_at: Option<i64>,
 }
 
 impl Bytes {
@@ -75,18 +77,26 @@ impl Bytes {
 
     pub(super) fn of(source: &Source) -> Result<Self, InputError> {
         match source {
-            Source::Stdin => Ok(Self { from: Box::new(io::stdin()), size: 0 }),
+            Source::Stdin => Ok(Self { from: Box::new(io::stdin()), size: 0, written_at: None }),
             Source::Command(line, limit) => {
                 let (file, size) = command::fetch(line, *limit)?;
-                Ok(Self { from: Box::new(file), size })
+                // Each time that the command ran is a list of its own.
+                let written_at = millis(SystemTime::now());
+                Ok(Self { from: Box::new(file), size, written_at })
             }
             Source::File(path) => {
                 let file = open_file(path)?;
-                let size = file.metadata().map_or(0, |metadata| metadata.len());
-                Ok(Self { from: Box::new(file), size })
+                let about = file.metadata().ok();
+                let size = about.as_ref().map_or(0, std::fs::Metadata::len);
+                let written_at = about.and_then(|about| about.modified().ok()).and_then(millis);
+                Ok(Self { from: Box::new(file), size, written_at })
             }
         }
     }
+}
+
+fn millis(time: SystemTime) -> Option<i64> {
+    i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 fn open_file(path: &Path) -> Result<File, InputError> {

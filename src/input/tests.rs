@@ -3,7 +3,7 @@ use crate::registrant::{FaultCode, Mode, Rule};
 
 pub(super) fn memory(bytes: impl AsRef<[u8]>, options: &Options) -> Result<Input, InputError> {
     let bytes = std::io::Cursor::new(bytes.as_ref().to_vec());
-    open_bytes("test.csv", Bytes { from: Box::new(bytes), size: 0 }, options)
+    open_bytes("test.csv", Bytes { from: Box::new(bytes), size: 0, written_at: None }, options)
 }
 
 const EVERYONE: Rule = Rule::Meeting(Mode::Everyone);
@@ -382,4 +382,33 @@ mod names {
             [("Which city?", "Ada King Lovelace"), ("Why", "1"), ("Local", "yes")]
         );
     }
+}
+
+#[test]
+fn a_mark_leaves_a_row_out_whatever_the_filters_say() {
+    let text = "Order #,Attendee #,First Name,Last Name,Email,Attendee Status,Note\n\
+                1,11,Ada,Byron,a@x.org,Attending,\n1,12,Bo,Li,b@x.org,Refunded,\n\
+                1,13,Cy,Ng,c@x.org,Attending,storno\n1,14,Di,Oz,d@x.org,Not Attending,\n";
+    let marked = |marks: Option<&[&str]>, wheres: &[&str]| -> Vec<String> {
+        let parse = |text: &&str| text.parse().expect("a filter");
+        let options = Options {
+            marks: marks.map(|marks| marks.iter().map(parse).collect()),
+            filters: wheres.iter().map(parse).collect(),
+            ..Options::default()
+        };
+        let input = memory(text, &options).expect("opens");
+        let (mut rows, mut row, mut seen) = (input.into_rows().expect("rows"), Row::new(), vec![]);
+        while rows.read(&mut row).expect("reads") {
+            assert!(!row.is_marked() || row.standing() != Standing::Included);
+            if row.is_marked() {
+                seen.push(row.id().to_owned());
+            }
+        }
+        seen
+    };
+    assert_eq!(marked(None, &[]), [""; 0], "nobody is to be cancelled");
+    assert_eq!(marked(Some(&[]), &[]), ["12", "14"]);
+    assert_eq!(marked(Some(&["Note=storno"]), &[]), ["12", "13", "14"]);
+    assert_eq!(marked(Some(&[]), &["Attendee Status=Attending,Refunded"]), ["12", "14"]);
+    assert_eq!(marked(Some(&["Attendee Status=Refunded"]), &[]), ["12"], "the user's own word");
 }
