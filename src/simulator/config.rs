@@ -226,6 +226,18 @@ pub struct EventConfig {
     #[arg(long = "question", value_name = "[KIND:]QUESTION")]
     pub questions: Vec<EventQuestion>,
 
+    /// The webinar has begun
+    #[arg(long)]
+    pub begun: bool,
+
+    /// How a cancellation is answered
+    #[arg(long, value_name = "HOW", default_value = "always")]
+    pub cancel_answer: CancelAnswer,
+
+    /// What a registration does whose address was cancelled
+    #[arg(long, value_name = "CONDUCT", default_value = "new")]
+    pub after_cancel: AfterCancel,
+
     /// Wrap the webinar in {"value": …}, as Microsoft's example of it does
     #[arg(long = "webinar-wrapped", hide = true)]
     pub wrapped: bool,
@@ -253,6 +265,9 @@ impl Default for EventConfig {
             caller: Caller::Application,
             dates: DateForm::Text,
             prid: EventPrid::Absent,
+            begun: false,
+            cancel_answer: CancelAnswer::Always,
+            after_cancel: AfterCancel::New,
             wrapped: false,
         }
     }
@@ -268,6 +283,28 @@ pub enum EventStatus {
     Published,
     /// Called off.
     Canceled,
+}
+
+/// How a cancellation is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CancelAnswer {
+    /// 204, however often.
+    Always,
+    /// 204, and 400 once it is cancelled.
+    Once,
+    /// 403: the permission is missing.
+    Forbidden,
+}
+
+/// What a registration does whose address was cancelled. Microsoft says nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AfterCancel {
+    /// Makes a registration with an id of its own.
+    New,
+    /// Makes the cancelled one valid again, under its id.
+    Revive,
+    /// Is refused: 400.
+    Refuse,
 }
 
 /// Who calls: it decides how a webinar's POST answers, and whether `/me` is anybody.

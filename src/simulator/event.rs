@@ -16,8 +16,8 @@ use super::{
     answer::{GRAPH_TIME, Problem, Success, written},
     chance,
     config::{
-        Caller, Config, DateForm, EventConfig, EventPrid, EventQuestion, EventStatus, QuestionKind,
-        SecondPost, TENANT,
+        AfterCancel, Caller, CancelAnswer, Config, DateForm, EventConfig, EventPrid, EventQuestion,
+        EventStatus, QuestionKind, SecondPost, TENANT,
     },
     fault::SimulatedFault,
     form::RegistrationForm,
@@ -82,6 +82,23 @@ impl SimulatedEvent {
             .filter(|(_, record)| record.data.status != RegistrationStatus::Canceled)
             .last()
             .map(|(number, _)| number);
+        let cancelled = self.by_email(context.config, &form.email).next().map(|(number, _)| number);
+        match context.settings().after_cancel {
+            AfterCancel::Refuse if first.is_none() && cancelled.is_some() => {
+                return Err(Problem::bad_request("The registrant has cancelled."));
+            }
+            AfterCancel::Revive if first.is_none() => {
+                if let Some(number) = cancelled {
+                    let admitted = self.admission(context)?;
+                    let entry = &mut self.people.get_mut(number).expect("found just now").data;
+                    *entry = EventEntry { form: form.clone(), status: admitted, canceled: None };
+                    stats.created += 1;
+                    stats.mails += u64::from(context.settings().mails);
+                    return Ok(Success::no_content());
+                }
+            }
+            _ => {}
+        }
         stats.duplicates += u64::from(first.is_some());
         let number = match (first, context.config.second_post) {
             (Some(first), SecondPost::Return) => first,
@@ -92,6 +109,7 @@ impl SimulatedEvent {
                 let admission = self.admission(context)?;
                 let entry = EventEntry { form: form.clone(), status: admission, canceled: None };
                 stats.created += 1;
+                stats.mails += u64::from(context.settings().mails);
                 let hash = chance::text(context.config.seed, &form.email.to_lowercase());
                 self.people.add(hash, context.now, entry)
             }
@@ -184,6 +202,15 @@ impl SimulatedEvent {
     ) -> Result<Success, Problem> {
         let (number, _) = self.find(context, key).ok_or_else(unknown)?;
         let entry = &mut self.people.get_mut(number).expect("found just now").data;
+        match context.settings().cancel_answer {
+            CancelAnswer::Forbidden => return Err(Problem::forbidden("Forbidden")),
+            CancelAnswer::Once if entry.status == RegistrationStatus::Canceled => {
+                return Err(Problem::bad_request("The registration is cancelled already."));
+            }
+            CancelAnswer::Once | CancelAnswer::Always => {}
+        }
+        stats.mails +=
+            u64::from(context.settings().mails && entry.status != RegistrationStatus::Canceled);
         if entry.status != RegistrationStatus::Canceled {
             entry.status = RegistrationStatus::Canceled;
             entry.canceled = Some(context.now);
@@ -338,8 +365,10 @@ fn unknown() -> Problem {
 }
 
 /// When every webinar and its one session begin and end.
-const BEGIN: &str = "2026-03-30T10:00:00";
-const END: &str = "2026-03-30T17:00:00";
+const BEGIN: &str = "2099-03-30T10:00:00";
+/// When one began that has begun.
+const BEGAN: &str = "2020-03-30T10:00:00";
+const END: &str = "2099-03-30T17:00:00";
 
 /// How a webinar was called, and what it says of itself.
 pub(super) struct EventContext<'a> {
@@ -397,7 +426,7 @@ impl EventContext<'_> {
             } else {
                 json!({"contentType": "text", "content": words})
             },
-            "startDateTime": time(BEGIN),
+            "startDateTime": time(if settings.begun { BEGAN } else { BEGIN }),
             "endDateTime": time(END),
             "createdBy": {
                 "application": null,

@@ -37,6 +37,8 @@ pub struct Stats {
     pub deletes: u64,
     /// Registrants that were removed and registrations that were cancelled.
     pub deleted: u64,
+    /// Mails that Teams sent: to whom a webinar registered, and to whom it cancelled.
+    pub mails: u64,
     /// All other calls of Graph: registration, webinar, one registration, sessions.
     pub reads: u64,
     /// Calls that were answered 401.
