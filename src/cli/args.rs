@@ -14,7 +14,10 @@ use crate::{
     input::{
         CommandLine, Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source,
     },
-    job::conduct::{Conduct, Limit, OnUnknown},
+    job::{
+        cancellation::{CancelMode, CancelPolicy},
+        conduct::{Conduct, Limit, OnUnknown},
+    },
     output::ProgressMode,
     pacing::Quota,
     parse::duration,
@@ -38,13 +41,15 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 every row enrolled · 1 internal fault · 2 usage or unreadable input, nothing posted ·
 3 some rows invalid or refused · 4 some rows unknown or awaiting, run again later · 5 stopped early
 for a passing cause, run again · 6 stopped early, mend the cause first · 7 another run holds the
-ledger · 130/143 interrupted or terminated, files written.
+ledger · 8 cancellations wait for --approve · 130/143 interrupted or terminated, files written.
 Every option can also be set as REGISTRANT_IMPORT_<OPTION> or in a job file (--job FILE.toml).";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Enrol everybody of a CSV export who is not enrolled yet
     Run(Box<RunArgs>),
+    /// Tell what `run` would do now, and send nothing
+    Plan(Box<PlanArgs>),
     /// Do the same against a simulated Graph: nothing leaves the machine, no credential is needed
     Rehearse(Box<RehearseArgs>),
     /// Read and validate a CSV export, offline
@@ -136,9 +141,21 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) conduct: ConductArgs,
     #[command(flatten)]
+    pub(super) cancel: CancelArgs,
+    #[command(flatten)]
     pub(super) graph: GraphArgs,
     #[command(flatten)]
     pub(super) auth: AuthArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Write every row and person who is not simply enrolled already to this file, with what is to be
+    /// done and why
+    #[arg(long, value_name = "FILE.csv", help_heading = "Files")]
+    pub(super) changes: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -157,6 +174,8 @@ pub(super) struct RehearseArgs {
     pub(super) pace: PaceArgs,
     #[command(flatten)]
     pub(super) conduct: ConductArgs,
+    #[command(flatten)]
+    pub(super) cancel: CancelArgs,
     #[command(flatten)]
     pub(super) simulator: SimulatorArgs,
 }
@@ -468,6 +487,28 @@ pub(super) struct ConductArgs {
     /// address the row tells; for one run
     #[arg(long)]
     pub(super) trust_ids: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cancellations")]
+pub(super) struct CancelArgs {
+    /// Whose registration is cancelled, of those whom this ledger enrolled
+    #[arg(long, value_name = "WHOM", default_value = "never")]
+    pub(super) cancel: CancelMode,
+    /// A row with one of these values says that the person cancelled, beside what the preset knows
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE…]")]
+    pub(super) cancel_where: Vec<Filter>,
+    /// How long a person must be missing from every list
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub(super) missing_for: Duration,
+    /// The most in any 24 hours; where more are due nobody is cancelled, and a person decides. A share
+    /// is of the people enrolled, and at least 3
+    #[arg(long, value_name = "N|P%", default_value_t = CancelPolicy::MOST)]
+    pub(super) max_cancel: Limit,
+    /// Cancel whom this file names, as far as they are due: one of held cancellations or of `plan
+    /// --changes`, a day old at most
+    #[arg(long, value_name = "FILE")]
+    pub(super) approve: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

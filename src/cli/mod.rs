@@ -4,6 +4,7 @@
 //! and each command takes the settings that it needs. A command ends in an exit code (README, *Exit
 //! codes*); a fault is one sentence on standard error that names what is at fault and the next step.
 
+mod approvals;
 mod args;
 mod check;
 mod doctor;
@@ -15,6 +16,7 @@ mod logging;
 mod login;
 mod man;
 mod paths;
+mod plan;
 mod progress;
 mod registration;
 mod rehearse;
@@ -71,6 +73,7 @@ fn obey(args: Vec<OsString>) -> u8 {
 fn execute(settings: &Settings, console: &mut Console) -> Result<u8, Failure> {
     match settings {
         Settings::Run(run) => run::run(run, console),
+        Settings::Plan(run, changes) => plan::plan(run, changes.as_deref(), console),
         Settings::Rehearse(rehearse) => rehearse::rehearse(rehearse, console),
         Settings::Check(check) => check::check(check, console),
         Settings::Registration(registration) => registration::registration(registration),

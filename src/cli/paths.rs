@@ -225,7 +225,7 @@ impl Paths {
 }
 
 /// Whether both name one file: the same one where both are there, else the same place.
-fn is_same(one: &Path, other: &Path) -> bool {
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     #[cfg(unix)]
     if let (Ok(one), Ok(other)) = (std::fs::metadata(one), std::fs::metadata(other)) {
         use std::os::unix::fs::MetadataExt as _;

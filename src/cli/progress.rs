@@ -36,6 +36,7 @@ impl Announcer {
             Event::Ruled(ruling) => self.rule(ruling, console),
             Event::Planned(planned) => self.plan(planned, input, console),
             Event::Going(progress) => console.progress(progress),
+            Event::Cancelling(tally) => tracing::debug!(?tally, "cancelling"),
         }
     }
 

@@ -46,6 +46,7 @@ pub(super) fn rehearse(settings: &RehearseSettings, console: &mut Console) -> Re
         graph: &graph,
         ledger: &ledger,
         rehearsal: true,
+        plan_only: false,
     };
     let done = run.carry_out(Tokens::new(&graph.sign_in)?, console)?;
     if import.files.json {

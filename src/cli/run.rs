@@ -5,6 +5,7 @@ use std::{cell::Cell, path::Path};
 use jiff::Zoned;
 
 use super::{
+    approvals::{approved, write_held},
     existing_file::ExistingFile,
     failure::{Failure, runtime},
     logging::print,
@@ -23,12 +24,12 @@ use crate::{
     input::{self, Snapshot, Source},
     job::{
         self, Ended, Event, Import, JobError, Planned, SharedPace, client::GraphClient, plan::Plan,
-        remote::RemoteIndex, stop::Stop,
+        remote::RemoteIndex, roll_call::CancelOrder, stop::Stop,
     },
     ledger::{Ledger, Reading, RunEnd, RunTraffic},
     output::{
-        Closing, Console, Files, Metrics, Projection, Reasons, Report, Summary, TargetName,
-        harmless, length, probe,
+        Cancellations, Closing, Console, Files, Metrics, Projection, Reasons, Report, Summary,
+        TargetName, harmless, length, probe,
     },
     pacing::{Bucket, Buckets, Pacer, Quota, Settings},
     registrant::{Mode, Rule},
@@ -51,8 +52,15 @@ pub(super) fn run(settings: &RunSettings, console: &mut Console) -> Result<u8, F
             ledger.path.display()
         ));
     }
-    let run =
-        ImportRun { settings: import, target, enable: *enable, graph, ledger, rehearsal: false };
+    let run = ImportRun {
+        settings: import,
+        target,
+        enable: *enable,
+        graph,
+        ledger,
+        rehearsal: false,
+        plan_only: false,
+    };
     let done = run
         .carry_out(tokens, console)
         .inspect_err(|failure| write_metrics_of_failure(settings, failure, console))?;
@@ -74,6 +82,8 @@ pub(super) struct ImportRun<'a> {
     pub(super) ledger: &'a LedgerSettings,
     /// Whether the ledger is there only for this run.
     pub(super) rehearsal: bool,
+    /// Whether it ends with the plan.
+    pub(super) plan_only: bool,
 }
 
 /// How a run ended, for the command to add to.
@@ -116,7 +126,7 @@ impl ImportRun<'_> {
         Ok(done)
     }
 
-    async fn enrol(
+    pub(super) async fn enrol(
         &self,
         ledger: Ledger,
         snapshot: &Snapshot,
@@ -145,7 +155,8 @@ impl ImportRun<'_> {
             buckets,
             fastrand::Rng::with_seed(seed),
         );
-        let client = if self.is_limited() { self.sharing(client, seed) } else { client };
+        let client =
+            if self.is_limited() && !self.plan_only { self.sharing(client, seed) } else { client };
         let announcer = Announcer {
             api: self.target.api(),
             rehearsal: self.rehearsal,
@@ -166,6 +177,8 @@ impl ImportRun<'_> {
             enable: self.enable,
             pace,
             deadline: deadline.map(|deadline| (deadline.left(&Zoned::now()), deadline.option)),
+            approved: self.settings.approve.as_deref().map(approved).transpose()?,
+            plan_only: self.plan_only,
             in_this_thread: false,
         };
         signals.drain("finishing what is under way and writing the files");
@@ -227,7 +240,7 @@ impl ImportRun<'_> {
         console: &Console,
     ) -> Result<Done, Failure> {
         let paths = &self.settings.files;
-        let Ended { mut ledger, ruled, plan, stop, .. } = ended;
+        let Ended { mut ledger, ruled, plan, cancelled, stop, .. } = ended;
         let mode = ruled.as_ref().map(|(_, mode)| *mode);
         let now = client.clock.stamp(client.clock.now());
         // A run that came to no plan has decided about nobody, and its files show links as well.
@@ -258,6 +271,13 @@ impl ImportRun<'_> {
         };
         let kept = if self.rehearsal { None } else { existing.keep(&ledger, now, console)? };
         let (counts, reasons) = projection.write(&paths.enrolled, &paths.rejects)?;
+        let most = self.settings.conduct.cancel.most;
+        let cancel = plan.cancel.as_ref();
+        let cancellations = Cancellations::of(cancel, cancelled, most, &paths.held);
+        if let Some(cancel) = cancel {
+            let approved = self.settings.approve.as_deref();
+            write_held(cancel, &paths.held, approved, &mut ledger, console)?;
+        }
         let mut summary = Summary::new(
             TargetName {
                 kind: self.target.api().word(),
@@ -275,7 +295,8 @@ impl ImportRun<'_> {
                 ledger: (!self.rehearsal).then(|| self.ledger.path.clone()),
                 kept,
             },
-        );
+        )
+        .with(cancellations, stop.as_ref());
         let json = summary.json();
         let kept = ledger.end_run(&RunEnd {
             at: client.clock.stamp(client.clock.now()),
@@ -450,7 +471,8 @@ pub(super) fn plan_offline(
     ledger: &Ledger,
     trust_ids: bool,
 ) -> Result<Plan, Failure> {
-    let plan = Plan::of(input, rule, ledger, RemoteIndex::default(), trust_ids);
+    let (remote, nobody) = (RemoteIndex::default(), CancelOrder::default());
+    let plan = Plan::of(input, rule, ledger, remote, trust_ids, &nobody);
     plan.map_err(|error| match error {
         JobError::Ledger(error) => error.at(ledger.path()).into(),
         error => error.into(),

@@ -16,8 +16,8 @@ use url::Url;
 
 use super::{
     args::{
-        AccountArgs, AuthArgs, CheckArgs, Command, ConductArgs, FileArgs, GraphArgs, InputArgs,
-        LedgerArgs, PaceArgs, RegistrationAction, RehearseArgs, RunArgs, TargetArgs,
+        AccountArgs, AuthArgs, CancelArgs, CheckArgs, Command, ConductArgs, FileArgs, GraphArgs,
+        InputArgs, LedgerArgs, PaceArgs, RegistrationAction, RehearseArgs, RunArgs, TargetArgs,
     },
     failure::Failure,
     paths::{LedgerSettings, Paths, beside, own_ledger},
@@ -32,7 +32,12 @@ use crate::{
         target::Target,
     },
     input::{Keep, Options, Source},
-    job::{self, cancellation::CancelPolicy, client::GraphClient, conduct::Conduct},
+    job::{
+        self,
+        cancellation::{CancelMode, CancelPolicy},
+        client::GraphClient,
+        conduct::Conduct,
+    },
     ledger::Identity,
     pacing::{self, Buckets, Pacer, Quota},
     registrant::{EventKind, Mode, Rule},
@@ -42,6 +47,7 @@ use crate::{
 /// What a command works with.
 pub(super) enum Settings {
     Run(Box<RunSettings>),
+    Plan(Box<RunSettings>, Option<Box<Path>>),
     Rehearse(Box<RehearseSettings>),
     Check(Box<CheckSettings>),
     Registration(Box<RegistrationSettings>),
@@ -57,6 +63,8 @@ pub(super) enum Settings {
 
 /// What `run` and `rehearse` have in common.
 pub(super) struct ImportSettings {
+    /// Cancellations that a person approved.
+    pub(super) approve: Option<PathBuf>,
     pub(super) input: InputSettings,
     pub(super) files: FileSettings,
     pub(super) pace: PaceSettings,
@@ -72,6 +80,8 @@ pub(super) struct InputSettings {
 pub(super) struct FileSettings {
     pub(super) enrolled: PathBuf,
     pub(super) rejects: PathBuf,
+    /// Of held cancellations.
+    pub(super) held: PathBuf,
     pub(super) report: Option<PathBuf>,
     pub(super) metrics: Option<PathBuf>,
     pub(super) json: bool,
@@ -180,6 +190,9 @@ pub(super) struct DoctorSettings {
     pub(super) ledger: Option<Result<LedgerSettings, Failure>>,
     pace: PaceSettings,
     pub(super) conduct: Conduct,
+    approve: Option<PathBuf>,
+    /// For `plan`, which needs no names of files.
+    is_a_plan: bool,
 }
 
 /// What is read and written beside the ledger, each file resolved by itself.
@@ -209,6 +222,17 @@ impl Settings {
         Ok(match command {
             Command::Run(args) => {
                 Self::Run(Box::new(DoctorSettings::resolve(*args, paths).complete()?))
+            }
+            Command::Plan(args) => {
+                let mut settings = DoctorSettings::resolve(args.run, paths);
+                // It writes none of the run's files.
+                paths.leave_alone();
+                paths.write("--changes", args.changes.as_deref());
+                settings.is_a_plan = true;
+                Self::Plan(
+                    Box::new(settings.complete()?),
+                    args.changes.map(PathBuf::into_boxed_path),
+                )
             }
             Command::Doctor(args) => {
                 let mut settings = DoctorSettings::resolve(*args, paths);
@@ -279,19 +303,36 @@ impl FileParts {
         Self { input, enrolled, rejects, report, metrics, json, formula_safe }
     }
 
+    /// Reads marks where somebody may be cancelled.
+    fn cancel(&mut self, args: &CancelArgs) {
+        if let Some(input) = &mut self.input {
+            let may_be = args.cancel != CancelMode::Never;
+            input.options.marks = may_be.then(|| args.cancel_where.clone());
+        }
+    }
+
     /// All of them, or the first fault.
     fn complete(self) -> Result<(InputSettings, FileSettings), Failure> {
         let input = self.input.ok_or_else(no_input)?;
         let (enrolled, rejects) = (self.enrolled?, self.rejects?);
         let Self { report, metrics, json, formula_safe, .. } = self;
-        Ok((input, FileSettings { enrolled, rejects, report, metrics, json, formula_safe }))
+        // What has no name has the enrolled file's.
+        let source = match &input.source {
+            Source::Stdin | Source::Command(..) => &Source::File(enrolled.clone()),
+            file @ Source::File(_) => file,
+        };
+        let held = beside(source, "held.csv")?;
+        let files = FileSettings { enrolled, rejects, held, report, metrics, json, formula_safe };
+        Ok((input, files))
     }
 }
 
 impl DoctorSettings {
     fn resolve(args: RunArgs, paths: &mut Paths) -> Self {
-        let (pace, conduct) = (args.pace.settings(), args.conduct.conduct(&args.pace));
-        let files = FileParts::resolve(&args.input, &args.files, args.account, paths);
+        let (pace, conduct) =
+            (args.pace.settings(), args.conduct.conduct(&args.pace, &args.cancel));
+        let mut files = FileParts::resolve(&args.input, &args.files, args.account, paths);
+        files.cancel(&args.cancel);
         paths.read("the job file", args.job.job.as_deref());
         let target = target(&args.target);
         let http = HttpOptions {
@@ -310,13 +351,38 @@ impl DoctorSettings {
         // For an event it may be another kind of target's, which stays as it is.
         paths.ledger(args.ledger.as_deref());
         let (job_file, enable) = (args.job.job, args.enable);
-        Self { job_file, files, paths: Ok(()), target, enable, graph, ledger, pace, conduct }
+        let approve = args.cancel.approve;
+        Self {
+            job_file,
+            files,
+            paths: Ok(()),
+            target,
+            enable,
+            graph,
+            ledger,
+            pace,
+            conduct,
+            approve,
+            is_a_plan: false,
+        }
     }
 
     /// What a run needs, or its first fault.
-    fn complete(self) -> Result<RunSettings, Failure> {
+    fn complete(mut self) -> Result<RunSettings, Failure> {
+        if self.is_a_plan {
+            let FileParts { enrolled, rejects, .. } = &mut self.files;
+            for file in [enrolled, rejects] {
+                *file = file.clone().or_else(|_| Ok(PathBuf::from("plan.csv")));
+            }
+        }
         let (input, files) = self.files.complete()?;
-        let import = ImportSettings { input, files, pace: self.pace, conduct: self.conduct };
+        let (pace, conduct, approve) = (self.pace, self.conduct, self.approve);
+        if input.source == Source::Stdin && conduct.cancel.mode == CancelMode::Missing {
+            return Err(Failure::usage(
+                "--cancel missing needs a list that can be told from others: name a file, or --input-command, instead of standard input",
+            ));
+        }
+        let import = ImportSettings { approve, input, files, pace, conduct };
         let (target, graph) = (self.target?, self.graph?);
         let ledger = self.ledger.expect("target and host are known")?;
         Ok(RunSettings { import, target, enable: self.enable, graph, ledger })
@@ -324,17 +390,19 @@ impl DoctorSettings {
 }
 
 fn rehearse(args: RehearseArgs, paths: &mut Paths) -> Result<RehearseSettings, Failure> {
-    let files = FileParts::resolve(&args.input, &args.files, args.account, paths);
+    let mut files = FileParts::resolve(&args.input, &args.files, args.account, paths);
+    files.cancel(&args.cancel);
     paths.read("the job file", args.job.job.as_deref());
     let (input, files) = files.complete()?;
-    let conduct = args.conduct.conduct(&args.pace);
+    let conduct = args.conduct.conduct(&args.pace, &args.cancel);
     // An event's id names its tenant; a meeting's organizer is named, because an application has
     // no `/me`.
     let target = match args.event.kind() {
         Some(kind) => Target::Event(VirtualEvent::new(kind, "rehearsal@rehearsal")),
         None => Target::Meeting(Meeting::new("rehearsal", Some("organizer"))),
     };
-    let import = ImportSettings { input, files, pace: args.pace.settings(), conduct };
+    let (approve, pace) = (args.cancel.approve, args.pace.settings());
+    let import = ImportSettings { approve, input, files, pace, conduct };
     Ok(RehearseSettings { import, target, simulator: simulator(args.simulator.config())? })
 }
 
@@ -412,7 +480,7 @@ impl InputArgs {
 }
 
 impl ConductArgs {
-    fn conduct(&self, pace: &PaceArgs) -> Conduct {
+    fn conduct(&self, pace: &PaceArgs, cancel: &CancelArgs) -> Conduct {
         Conduct {
             strict: self.strict,
             max_rejects: self.max_rejects,
@@ -420,7 +488,11 @@ impl ConductArgs {
             settle: self.settle,
             trust_ledger: self.trust_ledger,
             trust_ids: self.trust_ids,
-            cancel: CancelPolicy::default(),
+            cancel: CancelPolicy {
+                mode: cancel.cancel,
+                missing_for: cancel.missing_for,
+                most: cancel.max_cancel,
+            },
             max_attempts: pace.max_attempts,
             concurrency: pace.concurrency.max(1),
         }

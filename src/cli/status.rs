@@ -12,7 +12,10 @@ use serde_json::json;
 use super::{failure::Failure, logging::print};
 use crate::{
     job::links::is_own_reason,
-    ledger::{Attempted, LedgerError, PastRun, Reading, State, StateCounts, Story, Waiting},
+    ledger::{
+        Attempted, LedgerError, PastCancellation, PastRun, Reading, State, StateCounts, Story,
+        Waiting,
+    },
     output::{grouped, harmless, length, rate_in_words},
 };
 
@@ -20,8 +23,9 @@ use crate::{
 const RUNS: u32 = 10;
 
 pub(super) fn status(path: &Path, json: bool) -> Result<u8, Failure> {
-    let (target, counts, runs, waiting) = read(path, |reading| {
-        Ok((reading.target()?, reading.counts()?, reading.runs(RUNS)?, reading.waiting()?))
+    let (target, counts, runs, (waiting, absent)) = read(path, |reading| {
+        let waiting = (reading.waiting()?, reading.absent()?);
+        Ok((reading.target()?, reading.counts()?, reading.runs(RUNS)?, waiting))
     })?;
     // Whoever has no lock is not going any more, and of runs without an end only the last may be.
     let going = Reading::is_held(path)?.then(|| runs.first().map(|run| run.n)).flatten();
@@ -38,6 +42,7 @@ pub(super) fn status(path: &Path, json: bool) -> Result<u8, Failure> {
             "target": {"kind": target.kind, "id": target.name, "organizer": target.organizer, "graph": target.graph},
             "counts": states,
             "waiting": waiting,
+            "absent": absent,
             "runs": runs,
             "next": {"lookUp": next.look_up, "sendAgain": next.send_again, "lookAgain": next.look_again, "text": next.to_string()},
         });
@@ -48,6 +53,10 @@ pub(super) fn status(path: &Path, json: bool) -> Result<u8, Failure> {
     line(&mut text, &format!("{:>9}  enrolled, link held", grouped(counts.of(State::Enrolled))));
     for cause in &waiting {
         line(&mut text, &waiting_line(cause));
+    }
+    if absent > 0 {
+        let people = format!("{:>9}  enrolled, and not named by the last list", grouped(absent));
+        line(&mut text, &people);
     }
     line(&mut text, "\nlast runs");
     for run in &runs {
@@ -237,6 +246,9 @@ fn told(story: &Story) -> String {
     let state = match story.state {
         State::Refused if own => "refused",
         State::Enrolled => "enrolled, its link is held",
+        State::Ready if story.is_cancelled() => {
+            "cancelled; enrolled anew, with a new link, if a list names them again"
+        }
         State::Ready => "not enrolled; the next run sends it",
         State::Sending => "being sent, or left so by a run that died",
         State::Unknown => {
@@ -270,10 +282,29 @@ fn told(story: &Story) -> String {
         Some(reason) => line(&mut text, &format!("reason  {reason}")),
         None => {}
     }
+    for past in &story.cancellations {
+        line(&mut text, &format!("cancel  {}", cancelled(past)));
+    }
     for (nth, attempt) in story.attempts.iter().enumerate() {
         line(&mut text, &format!("\nattempt {}: {}", nth + 1, attempted(attempt)));
     }
     text
+}
+
+fn cancelled(past: &PastCancellation) -> String {
+    let outcome = match past.outcome.as_deref() {
+        Some("cancelled") => "cancelled",
+        Some("refused") => "not cancelled, the server refused it",
+        Some(_) => "not cancelled, it was taken back",
+        None => "in doubt; the next run looks it up",
+    };
+    let why = match past.line {
+        Some(line) => format!("line {line} said so"),
+        None => "no list named them any more".to_owned(),
+    };
+    let by = if past.approved { ", approved" } else { "" };
+    let at = stamp(past.ended_at.unwrap_or(past.intended_at));
+    format!("{outcome} in run {}, {at}: {why}{by}", past.run)
 }
 
 fn attempted(attempt: &Attempted) -> String {

@@ -103,6 +103,19 @@ impl VirtualEvent {
         member.server_id.is_some().then_some(Accepted { member: Some(member) })
     }
 
+    /// GET of one registration.
+    pub fn registration(&self, server_id: &str) -> GraphRequest {
+        let target = format!("{}/registrations/{}", self.path, segment(server_id));
+        GraphRequest::new(Method::GET, target)
+    }
+
+    /// Reads the answer to [`VirtualEvent::registration`]; `None` when it is none.
+    pub fn read_registration(response: &Response) -> Option<Member> {
+        let member: RegistrationMember = serde_json::from_slice(&response.body).ok()?;
+        let member = Member::from(member);
+        member.server_id.is_some().then_some(member)
+    }
+
     /// Reads a page of [`VirtualEvent::list`]; `None` when it is none.
     pub fn read_page(response: &Response) -> Option<ListPage> {
         let page: WirePage<RegistrationMember> = serde_json::from_slice(&response.body).ok()?;
@@ -264,6 +277,9 @@ pub struct EventAnswer {
     pub status: Option<String>,
     /// Whether Teams mails everybody who is registered (`isAttendeeEmailNotificationEnabled`).
     pub mails_attendees: Option<bool>,
+    /// When it begins, in milliseconds since 1970; where its time zone is not known, the earliest
+    /// time that it may be.
+    pub starts_at: Option<i64>,
 }
 
 /// Reads the answer to an event's GET, bare or wrapped; `None` if it is no object.
@@ -279,6 +295,7 @@ pub fn about(body: &[u8]) -> Option<EventAnswer> {
         audience: word(&event["audience"]),
         status: word(&event["status"]),
         mails_attendees: event["settings"]["isAttendeeEmailNotificationEnabled"].as_bool(),
+        starts_at: time(&event["startDateTime"]),
     })
 }
 
@@ -336,6 +353,19 @@ fn question(read: &Value) -> Option<Question> {
             _ => AnswerInput::Text,
         },
     })
+}
+
+/// A `dateTimeTimeZone`. Graph writes Windows' names of zones, which no table here knows: no place on
+/// earth is ahead of UTC by more than 14 hours.
+fn time(value: &Value) -> Option<i64> {
+    let text = value["dateTime"].as_str()?.trim_end_matches('Z');
+    let time: jiff::civil::DateTime = text.parse().ok()?;
+    let zone = value["timeZone"].as_str().unwrap_or_default();
+    let at = |zone| Some(time.to_zoned(zone).ok()?.timestamp().as_millisecond());
+    match jiff::tz::TimeZone::get(zone) {
+        Ok(zone) => at(zone),
+        Err(_) => at(jiff::tz::TimeZone::fixed(jiff::tz::offset(14))),
+    }
 }
 
 /// A member whose value is one of Graph's own words, and may be shown.
@@ -572,15 +602,20 @@ mod tests {
         let bare = json!({
             "audience": "organization", "status": "published",
             "settings": {"isAttendeeEmailNotificationEnabled": false},
+            "startDateTime": {"dateTime": "1970-01-02T00:00:00.0000000", "timeZone": "UTC"},
         });
         let wanted = EventAnswer {
             audience: Some("organization".into()),
             status: Some("published".into()),
             mails_attendees: Some(false),
+            starts_at: Some(86_400_000),
         };
         for shape in [bare.clone(), json!({"value": bare}), json!({"value": [bare]})] {
             assert_eq!(parsed(about, &shape), Some(wanted.clone()), "{shape}");
         }
+        let zoned = json!({"startDateTime": {"dateTime": "1970-01-02T00:00", "timeZone": "Pacific Standard Time"}});
+        let earliest = parsed(about, &zoned).and_then(|event| event.starts_at);
+        assert_eq!(earliest, Some(36_000_000), "10 hours later, 14 hours ahead of UTC");
         let hostile = json!({"audience": "ada\u{1b}[2J", "status": 1, "settings": null});
         assert_eq!(parsed(about, &hostile), Some(EventAnswer::default()));
         for none in [json!([]), json!(7), json!(null)] {

@@ -7,7 +7,7 @@ use super::{
     transport::{GraphRequest, Response},
     wire::ListPage,
 };
-use crate::registrant::{EventKind, Registrant};
+use crate::registrant::{EventKind, Registrant, RegistrantId};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -84,6 +84,14 @@ impl Target {
         match self {
             Self::Meeting(meeting) => meeting.enrol(registrant),
             Self::Event(event) => event.enrol(registrant),
+        }
+    }
+
+    /// What cancels a registration; `None` where it cannot be named. `registrant_id` is the server's own.
+    pub fn cancel(&self, id: &RegistrantId, registrant_id: Option<&str>) -> Option<GraphRequest> {
+        match self {
+            Self::Meeting(meeting) => meeting.remove(id),
+            Self::Event(event) => registrant_id.map(|id| event.cancel(id)),
         }
     }
 

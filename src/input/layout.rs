@@ -234,10 +234,13 @@ impl Layout {
     /// How rows are read, in a text that stays the same as long as this does: which columns make the
     /// id, which rows are left out, by whose words.
     pub(super) fn reading(&self) -> String {
-        let filters = self.filters.iter().map(|filter| match filter.stays() {
-            true => filter.label.clone(),
+        let filters = self.filters.iter().map(|filter| {
             // A preset's list of words may grow with the program.
-            false => self.header.names[filter.column()].clone(),
+            if filter.stays() {
+                filter.label.clone()
+            } else {
+                self.header.names[filter.column()].clone()
+            }
         });
         let (id, prefix) = (self.mapping.shown(&Field::Id), &self.id_prefix);
         let rest: Vec<String> = filters.collect();

@@ -202,10 +202,10 @@ impl Snapshot {
         ListIdentity { written_at: self.written_at, content: self.content, reading }
     }
 
-    /// Whether the rows are one table, with nothing of another beside it; known once a pass has
-    /// reached the end.
-    pub fn is_one_table(&self) -> bool {
-        self.shared.get().is_some_and(Findings::is_one_table)
+    /// Whether the rows are a list's, and one table with nothing of another beside it; known once a
+    /// pass has reached the end. A rejects file is a part of the list that it was made from.
+    pub fn is_whole_list(&self) -> bool {
+        !self.layout.detected.rejects && self.shared.get().is_some_and(Findings::is_one_table)
     }
 
     /// A new pass over all rows; several may go on at once.

@@ -151,6 +151,11 @@ impl Row {
         self.marked && self.faults.is_empty()
     }
 
+    /// Whether the parts of its id are as they were in the system that they come from.
+    pub fn has_sound_id(&self) -> bool {
+        self.cell_faults.is_empty() && !self.id().contains(char::REPLACEMENT_CHARACTER)
+    }
+
     /// A fingerprint of the cells of names and e-mail, which mostly stand side by side.
     pub(super) fn person(&self) -> u32 {
         let columns = self.layout.as_deref().map_or(&[] as &[usize], |layout| &layout.person);

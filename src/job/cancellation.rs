@@ -10,11 +10,13 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use clap::ValueEnum;
+
 use super::{clock::millis, conduct::Limit};
 use crate::ledger::{Absence, CancelReason, EarlierLists, ListRead, Seq};
 
 /// `--cancel`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum CancelMode {
     /// Nobody.
     #[default]

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use crate::{
     input::{Clashes, RowLine, row_line},
-    ledger::{Entry, Over, State, changed_fields},
+    ledger::{Entry, Over, Seq, State, changed_fields},
     registrant::{EMAIL, PersonFingerprint, Rule},
 };
 
@@ -87,6 +87,11 @@ impl Decision {
     pub fn number(&self) -> Option<u64> {
         let owns = !matches!(self.action, Action::Invalid(_) | Action::Shares(_));
         self.number.filter(|_| owns).map(|number| number.get().into())
+    }
+
+    /// The ledger's number of the row's id, whatever became of the row.
+    pub(super) fn seq(&self) -> Option<Seq> {
+        self.number.map(|number| Seq::of(number.get()))
     }
 
     /// Whether the row goes to the rejects file whatever the target says.
@@ -206,7 +211,6 @@ pub enum IdentityMismatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Seq;
 
     #[test]
     fn a_million_decisions_fit_the_memory() {

@@ -20,7 +20,13 @@
 //!  held by the webinar before ─────────────► (adopted)
 //! ```
 
-use std::{cell::Cell, collections::VecDeque, pin::pin, time::Duration};
+use std::{
+    cell::Cell,
+    collections::{HashSet, VecDeque},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{
     StreamExt,
@@ -101,6 +107,8 @@ pub struct Engine<'a, T> {
     pub read: u64,
     /// Invalid rows.
     pub invalid: u64,
+    /// The server's own ids of registrations that this ledger cancelled.
+    pub cancelled: Arc<HashSet<String>>,
 }
 
 /// What a run begins with.
@@ -407,7 +415,8 @@ impl<T: Transport> Engine<'_, T> {
         wanted: Wanted,
         acknowledged: Acknowledged,
     ) -> Listed {
-        let (mut seen, mut held, mut fresh_to) = (RemoteIndex::cautious(), 0, None);
+        let (mut seen, mut held, mut fresh_to) =
+            (RemoteIndex::cautious().without(self.cancelled.clone()), 0, None);
         let result = remote::list(self.client, self.target, |members| {
             held += members.len();
             for member in members {

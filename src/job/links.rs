@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use super::{
     client::{Exchange, Refusal},
     remote::RemoteMatch,
-    row::{RowEnd, RowSender, Work, doubted, is_removed, link_pending, span},
+    row::{RowEnd, RowSender, Work, doubted, is_removed, link_pending, record, span},
     stop::{Stop, systemic},
 };
 use crate::{
@@ -229,7 +229,7 @@ impl<T: Transport> LinkFetcher<'_, T> {
         let clock = &self.sender.client.clock;
         let Some(seq) = work.seq else { return RowEnd::NotAttempted };
         let at = clock.stamp(exchange.map_or_else(|| clock.now(), |exchange| exchange.answered));
-        let attempt = exchange.map(|exchange| self.sender.record(Call::Read, exchange));
+        let attempt = exchange.map(|exchange| record(*clock, Call::Read, exchange));
         match self.sender.writer.settle(Transition { seq, attempt, becomes, at }).await {
             Ok(()) => end,
             Err(error) => self.sender.ledger_failed(&error),

@@ -6,6 +6,7 @@
 //! another room.
 
 pub mod cancellation;
+pub mod canceller;
 pub mod client;
 pub mod clock;
 pub mod conduct;
@@ -17,6 +18,7 @@ pub mod plan;
 pub mod preflight;
 pub mod reconcile;
 pub mod remote;
+pub mod roll_call;
 pub mod row;
 mod run;
 mod shared_pace;

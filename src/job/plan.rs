@@ -8,16 +8,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
+    cancellation::CancelMode,
     decision::{Action, Decision, Difference, Refused, changed_since, decide, ended},
     identity::{IdsMoved, KnownPerson, LARGE_SHARE, MANY, Misfit, People, PeopleList},
     remote::{RemoteIndex, RemoteMatch},
+    roll_call::{CancelOrder, CancelPlan, RollCall},
     row::Work,
 };
 use crate::{
     input::{
-        Clashes, IdTrap, InputError, Row, RowCheck, RowLine, Rows, Snapshot, Validator, parse_row,
+        Clashes, IdTrap, InputError, ListIdentity, Row, RowCheck, RowLine, Rows, Snapshot,
+        Validator, parse_row,
     },
-    ledger::{Entry, Ledger, LedgerError, LookUps, Over, Seq, State, sent_digest},
+    ledger::{Entry, Ledger, LedgerError, ListRead, LookUps, Over, Seq, State, sent_digest},
     registrant::{
         Fault, FaultCode, Field, FingerprintKey, Fingerprinter, Mode, PersonFingerprint,
         Registrant, RegistrantId, Rule,
@@ -102,6 +105,9 @@ pub struct Plan {
     pub learnt: Vec<(Seq, PersonFingerprint)>,
     /// Whose registrations have come to their end on the target, and how.
     pub ended: Vec<(Seq, Over)>,
+    /// What was decided about the ledger's people whom no row keeps; `None` where nobody is to be
+    /// cancelled.
+    pub cancel: Option<CancelPlan>,
     rows: Vec<Decision>,
     key: FingerprintKey,
 }
@@ -120,6 +126,7 @@ impl Plan {
         ledger: &Ledger,
         remote: RemoteIndex,
         trust_ids: bool,
+        cancel: &CancelOrder,
     ) -> Result<Self, JobError> {
         let key = ledger.fingerprint_key();
         let people = People::new(input.tells_people() != (false, false) && ledger.knows_people()?);
@@ -137,6 +144,7 @@ impl Plan {
             awaiting: Vec::new(),
             listed: HashSet::new(),
             ended: Vec::new(),
+            roll_call: (cancel.policy.mode != CancelMode::Never).then(RollCall::default),
             named: Vec::new(),
             changed: BTreeMap::new(),
             counts: PlanCounts::default(),
@@ -146,7 +154,7 @@ impl Plan {
         pass.settle_addresses();
         // Whoever the list names by the id that a registration has is the one it belongs to, whatever
         // row has its address now.
-        let Pass { mut remote, listed, .. } = pass;
+        let Pass { mut remote, listed, roll_call, .. } = pass;
         remote.mark_taken(|id| -> Result<bool, LedgerError> {
             Ok(listed.contains(id.as_str()) || ledger.find(id)?.is_some())
         })?;
@@ -174,6 +182,10 @@ impl Plan {
             }
             again = judgement.again;
         }
+        let read = rows.len() as u64;
+        let cancel = roll_call
+            .map(|roll_call| roll_call.decide(input, read, ledger, &remote, cancel))
+            .transpose()?;
         let stands = |row: usize, action| rows[row].action == action;
         let in_doubt = in_doubt.into_iter().filter(|it| stands(it.0, Action::Reconcile));
         let awaiting = awaiting.into_iter().filter(|it| stands(it.0, Action::FetchLink));
@@ -186,6 +198,7 @@ impl Plan {
             awaiting: awaiting.map(|(_, work)| work).collect(),
             learnt: people.learnt(&rows),
             ended,
+            cancel,
             rows,
             rule,
             key,
@@ -212,7 +225,7 @@ impl Plan {
         Some(decision)
     }
 
-    /// Whether nothing is to be asked of the target beside its rule and its list.
+    /// Whether nothing is to be asked of the target beside its rule and its list, cancellations aside.
     pub fn is_idle(&self) -> bool {
         let PlanCounts { to_post, held, in_doubt, awaiting, .. } = self.counts;
         to_post + held + in_doubt + awaiting == 0
@@ -262,6 +275,24 @@ impl Plan {
         let first = self.rows.iter().find(|row| row.action == is_changed);
         let first = first.map_or(0, Decision::line);
         Err(IdsMoved::OtherField { people, of, first, field, from, column: shown(&Field::Id) })
+    }
+
+    /// Lets the ledger remember the list, and who is missing from it. Where nobody is to be cancelled
+    /// nobody's absence is found out, so it begins anew.
+    pub fn store_list(
+        &self,
+        input: &Snapshot,
+        ledger: &mut Ledger,
+        at: i64,
+    ) -> Result<(), LedgerError> {
+        if let Some(CancelPlan { list, complete, absent, .. }) = &self.cancel {
+            return ledger.store_list(list, *complete, at, absent.iter().copied());
+        }
+        let ListIdentity { written_at, content, reading } = input.identity();
+        let PlanCounts { read: rows, invalid, .. } = self.counts;
+        let complete = rows > 0 && invalid == 0 && input.is_whole_list();
+        let list = ListRead { written_at, content, reading, rows };
+        ledger.store_list(&list, complete, at, [])
     }
 
     fn count(&mut self) {
@@ -354,6 +385,8 @@ struct Pass<'a> {
     listed: HashSet<String>,
     /// Whose registrations have come to their end.
     ended: Vec<(Seq, Over)>,
+    /// Where somebody may be cancelled.
+    roll_call: Option<RollCall>,
     /// By their numbers: the registrants whom a row names, also one that is left out or invalid.
     named: Vec<bool>,
     /// How many rows have another value of which of the fields that the target knows people by.
@@ -377,6 +410,9 @@ impl Pass<'_> {
                 self.name(entry.seq);
             }
             self.rows.push(decision);
+            if let Some(roll_call) = &mut self.roll_call {
+                roll_call.note(&row, decision, &mut look_ups)?;
+            }
             if let Some(id) = row.fields().id.filter(|id| self.remote.has_posted(id)) {
                 self.listed.insert(id.to_owned());
             }

@@ -158,6 +158,8 @@ pub struct Admission {
     pub approval: bool,
     /// Teams sends no mail to those who are registered.
     pub silent: bool,
+    /// When it begins, in milliseconds since 1970, or the earliest time that it may be.
+    pub starts_at: Option<i64>,
 }
 
 /// A webinar whose audience is its organization, and an application that registers people for it.
@@ -218,6 +220,7 @@ async fn admission<T: Transport>(
         waitlist: said.waitlist.unwrap_or(false),
         approval: said.manual_approval.unwrap_or(false),
         silent: about.mails_attendees == Some(false),
+        starts_at: about.starts_at,
     };
     let mut questions = Vec::new();
     let mut next = event.questions();

@@ -10,7 +10,7 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::BuildHasher,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -180,6 +180,10 @@ pub struct RemoteIndex {
     holding: u64,
     /// Of a meeting's list, which may be long: hashes of its ids, in order.
     ids: Vec<u64>,
+    /// Whether `ids` are all that the meeting holds.
+    is_complete: bool,
+    /// The server's own ids of registrations that this ledger cancelled.
+    cancelled: Arc<HashSet<String>>,
 }
 
 /// What was seen of one registrant.
@@ -207,8 +211,25 @@ impl RemoteIndex {
         Self { cautious: true, ..Self::default() }
     }
 
+    /// One that leaves out the registrations which this ledger cancelled: whoever is named by a list
+    /// again has not cancelled by themselves.
+    #[must_use]
+    pub fn without(self, cancelled: Arc<HashSet<String>>) -> Self {
+        Self { cancelled, ..self }
+    }
+
+    /// Whether the person whom this ledger registered with this id holds no place any more.
+    pub fn is_gone(&self, id: &str) -> bool {
+        let over = |members: &Vec<Member>| members.iter().all(|member| member.standing.is_over());
+        self.by_id.get(id).is_some_and(over) || self.is_complete && !self.shows(id, None)
+    }
+
     /// Notes one member.
     pub fn note(&mut self, member: Member) {
+        let known = |id: &String| self.cancelled.contains(id);
+        if member.standing.is_over() && member.server_id.as_ref().is_some_and(known) {
+            return;
+        }
         self.holding += u64::from(!member.standing.is_over());
         if let Some(server_id) = &member.server_id {
             self.by_server_id.insert(server_id.clone(), member.standing);
@@ -229,6 +250,7 @@ impl RemoteIndex {
     /// To be done once all ids are noted.
     pub fn sort_ids(&mut self) {
         self.ids.sort_unstable();
+        self.is_complete = true;
     }
 
     /// Whether the list shows the registration that was posted with this id, or that the server has

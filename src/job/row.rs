@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     client::{Exchange, GraphClient, Prepared},
-    clock::millis,
+    clock::{Clock, millis},
     remote::RemoteMatch,
     stop::{Stop, systemic},
 };
@@ -187,7 +187,7 @@ impl<T: Transport> RowSender<'_, T> {
             let (becomes, outcome) = self.judge(work, call, &exchange, alone, &mut signed_in_again);
             let settlement = Transition {
                 seq,
-                attempt: Some(self.record(call, &exchange)),
+                attempt: Some(record(self.client.clock, call, &exchange)),
                 becomes,
                 at: self.client.clock.stamp(exchange.answered),
             };
@@ -256,30 +256,6 @@ impl<T: Transport> RowSender<'_, T> {
     pub(super) fn ledger_failed(&self, error: &LedgerError) -> RowEnd {
         self.client.stop.raise(Stop::Ledger(error.to_string()));
         RowEnd::NotAttempted
-    }
-
-    pub(super) fn record(&self, call: Call, exchange: &Exchange) -> Attempt {
-        let clock = self.client.clock;
-        Attempt {
-            call: match call {
-                Call::Create => "POST",
-                Call::Remove => "DELETE",
-                Call::Read => "GET",
-            },
-            client_request_id: exchange.client_request_id,
-            request_id: exchange
-                .result
-                .as_ref()
-                .ok()
-                .and_then(|response| response.request_id().map(str::to_owned))
-                .or_else(|| exchange.error().request_id),
-            sent_at: clock.stamp(exchange.sent),
-            answered_at: clock.stamp(exchange.answered),
-            waited_ms: millis(exchange.waited),
-            status: exchange.status(),
-            verdict: exchange.verdict.word(),
-            detail: (exchange.verdict != Verdict::Done).then(|| exchange.words()),
-        }
     }
 
     fn judge(
@@ -402,6 +378,30 @@ fn accepted(work: &mut Work, exchange: &Exchange) -> (NextState, Outcome) {
     let sight =
         member.map(|member| Box::new(RemoteMatch { member, extra: Vec::new(), taken: false }));
     (link_pending(server_id, false), Outcome::End(RowEnd::Accepted(sight)))
+}
+
+/// An attempt, as the ledger keeps it.
+pub(super) fn record(clock: Clock, call: Call, exchange: &Exchange) -> Attempt {
+    Attempt {
+        call: match call {
+            Call::Create => "POST",
+            Call::Remove => "DELETE",
+            Call::Read => "GET",
+        },
+        client_request_id: exchange.client_request_id,
+        request_id: exchange
+            .result
+            .as_ref()
+            .ok()
+            .and_then(|response| response.request_id().map(str::to_owned))
+            .or_else(|| exchange.error().request_id),
+        sent_at: clock.stamp(exchange.sent),
+        answered_at: clock.stamp(exchange.answered),
+        waited_ms: millis(exchange.waited),
+        status: exchange.status(),
+        verdict: exchange.verdict.word(),
+        detail: (exchange.verdict != Verdict::Done).then(|| exchange.words()),
+    }
 }
 
 /// Whether Graph itself said that the registrant is gone, or its registration cancelled. A gateway's

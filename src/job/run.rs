@@ -1,28 +1,33 @@
 //! The story of a run: the target's rule, its list, the plan, the engine; the files are another room's.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tracing::Instrument as _;
 
 use super::{
+    canceller::{self, CancelTally, Canceller},
     client::{GraphClient, Refusal},
     clock,
     conduct::Conduct,
     engine::{self, Begin, Engine, Progress, Tally},
     plan::{JobError, Plan},
-    preflight::{self, Ruling},
+    preflight::{self, Admission, Ruling},
     remote::{self, NoList, RemoteIndex},
+    roll_call::{CancelOrder, CancelPlan},
     stop::{self, Stop},
 };
 use crate::{
     graph::{
+        event::VirtualEvent,
         meeting::Registration,
         target::{Api, Target},
         transport::Transport,
         wire::Member,
     },
     input::{InputError, Snapshot},
-    ledger::{Ledger, LedgerError, LedgerWriter, RunEnd},
+    ledger::{
+        CancelEnd, CancelOutcome, Ledger, LedgerError, LedgerWriter, OpenCancellation, RunEnd, Seq,
+    },
     pacing::{Bucket, Learnt, Pacer, Settings},
     registrant::{FormFault, Mode, Rule},
 };
@@ -49,6 +54,10 @@ pub struct Import<'a, T> {
     pub pace: Settings,
     /// When to stop starting new requests, since the start, and the option that says so.
     pub deadline: Option<(Duration, &'static str)>,
+    /// The ids whose cancellation a person approved, where a file of them was named.
+    pub approved: Option<HashSet<String>>,
+    /// End with the plan. Nothing but GETs is sent then, whatever else is set.
+    pub plan_only: bool,
     /// Keep the ledger in this thread, for deterministic tests under paused time.
     pub in_this_thread: bool,
 }
@@ -61,6 +70,8 @@ pub enum Event<'a> {
     Planned(&'a Planned<'a>),
     /// A tick of the engine.
     Going(&'a Progress),
+    /// Somebody was cancelled, or was not.
+    Cancelling(&'a CancelTally),
 }
 
 /// What is told once the plan is made.
@@ -85,8 +96,23 @@ pub struct Ended {
     pub plan: Option<Plan>,
     /// What was done.
     pub tally: Tally,
+    /// What was cancelled.
+    pub cancelled: CancelTally,
+    /// Whether Teams mails those who are registered.
+    pub mails: bool,
+    /// Whether the target has no place left for those who are to be enrolled.
+    cancel_first: bool,
     /// Why it stopped early.
     pub stop: Option<Stop>,
+}
+
+impl Ended {
+    /// Nothing was done yet.
+    fn new(ledger: Ledger) -> Self {
+        let (tally, cancelled) = (Tally::default(), CancelTally::default());
+        let (mails, cancel_first, stop) = (false, false, None);
+        Self { ledger, ruled: None, plan: None, tally, cancelled, mails, cancel_first, stop }
+    }
 }
 
 /// Why a run ends before its first POST.
@@ -160,9 +186,9 @@ impl<T: Transport> Import<'_, T> {
         ledger: Ledger,
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Ended, JobError> {
-        let mut ended =
-            Ended { ledger, ruled: None, plan: None, tally: Tally::default(), stop: None };
+        let mut ended = Ended::new(ledger);
         match self.prepare(&mut ended, tell).await {
+            Ok(()) if self.plan_only => {}
             Ok(()) => return self.enrol(ended, tell).await,
             Err(Early::Stop(stop)) => ended.stop = stop.or_else(|| self.client.stop.cause()),
             Err(Early::Fault(error)) => {
@@ -197,18 +223,28 @@ impl<T: Transport> Import<'_, T> {
         let remote = self.list(ledger, &ruling).await?;
         let held = remote.holding();
         let trust_ids = self.conduct.trust_ids;
-        let mut plan = Plan::of(self.input, ruling.rule.clone(), ledger, remote, trust_ids)?;
+        let order = CancelOrder {
+            policy: self.conduct.cancel,
+            approved: self.approved.clone(),
+            starts_at: ruling.admission.as_ref().and_then(|admission| admission.starts_at),
+            now: self.client.clock.stamp(self.client.clock.now()),
+        };
+        let rule = ruling.rule.clone();
+        let mut plan = Plan::of(self.input, rule, ledger, remote, trust_ids, &order)?;
         if let Some(trap) = plan.trap.take() {
             return Err(JobError::Trap(trap).into());
         }
-        self.input.hold_empty(plan.counts.read, plan.counts.excluded)?;
+        let somebody_goes = |cancel: &CancelPlan| cancel.due().count() + cancel.held().count() > 0;
+        if !plan.cancel.as_ref().is_some_and(somebody_goes) {
+            self.input.hold_empty(plan.counts.read, plan.counts.excluded)?;
+        }
         // A question that was added later is asked of new people only.
         if let Some(error) = unanswered.filter(|_| plan.counts.unanswered > 0) {
             return Err(error.into());
         }
         ledger.store_fingerprints(&plan.learnt)?;
-        let now = self.client.clock.stamp(self.client.clock.now());
-        ledger.end_registrations(&plan.ended, now)?;
+        ledger.end_registrations(&plan.ended, order.now)?;
+        plan.store_list(self.input, ledger, order.now)?;
         if !plan.is_idle() {
             ledger.verify()?;
         }
@@ -216,6 +252,8 @@ impl<T: Transport> Import<'_, T> {
         let pace = self.client.view().per_second;
         tell(Event::Planned(&Planned { plan: &plan, ruling: &ruling, held, pace }));
         let refusal = self.refuse(&plan, &ruling);
+        ended.mails = ruling.admission.as_ref().is_some_and(|admission| !admission.silent);
+        ended.cancel_first = is_full(&plan, &ruling, held);
         ended.plan = Some(plan);
         refusal.map_or(Ok(()), |stop| Err(stop.into()))
     }
@@ -224,7 +262,7 @@ impl<T: Transport> Import<'_, T> {
     /// belong to: one made in its place would leave every link dead.
     async fn rule(&self, ledger: &mut Ledger) -> Result<Ruling, Early> {
         let before = ledger.listed()?.registration.filter(|_| !self.conduct.trust_ledger);
-        let enable = self.enable.filter(|_| before.is_none());
+        let enable = self.enable.filter(|_| before.is_none() && !self.plan_only);
         let ruling = match preflight::rule(self.client, self.target, enable).await {
             Ok(ruling) => ruling,
             Err(stop) => {
@@ -248,13 +286,18 @@ impl<T: Transport> Import<'_, T> {
     /// tool's work doubles nobody. A trusted ledger has to tell by itself, unless it may have lost
     /// something with the run before.
     async fn list(&self, ledger: &mut Ledger, ruling: &Ruling) -> Result<RemoteIndex, Early> {
-        if self.conduct.trust_ledger && !ledger.was_torn() {
+        if let Target::Event(event) = self.target {
+            self.settle_cancellations(ledger, event).await?;
+        }
+        let in_doubt = ledger.open_cancellations()?;
+        if self.conduct.trust_ledger && !ledger.was_torn() && in_doubt.is_empty() {
             return Ok(RemoteIndex::default());
         }
         let now = self.client.clock.stamp(self.client.clock.now());
         // A trusted ledger's word counts for more.
         let trusted = self.conduct.trust_ledger;
         let mut remote = if trusted { RemoteIndex::default() } else { RemoteIndex::of_list(now) };
+        remote = remote.without(Arc::new(ledger.cancelled_registrations()?));
         if ruling.registration.is_none() {
             if self.list_pages(|page| page.into_iter().for_each(|it| remote.note(it))).await? {
                 // Who is there is told by each run's own list.
@@ -278,9 +321,40 @@ impl<T: Transport> Import<'_, T> {
         if listed {
             list.keep()?;
             remote.sort_ids();
+            for OpenCancellation { seq, id, .. } in in_doubt {
+                self.settle_cancellation(ledger, seq, !remote.shows(&id, None))?;
+            }
             self.hold_list(ledger, &remote, now)?;
         }
         Ok(remote)
+    }
+
+    /// Finds out what became of cancellations whose answer an earlier run never learnt.
+    async fn settle_cancellations(
+        &self,
+        ledger: &mut Ledger,
+        event: &VirtualEvent,
+    ) -> Result<(), Early> {
+        for OpenCancellation { seq, registrant_id, .. } in ledger.open_cancellations()? {
+            let Some(id) = registrant_id else { continue };
+            let read = canceller::read_standing(self.client, &event.registration(&id)).await;
+            let is_over = read.map_err(|refusal| {
+                Early::Stop(refusal.into_stop(self.target.api(), "a registration"))
+            })?;
+            self.settle_cancellation(ledger, seq, is_over)?;
+        }
+        Ok(())
+    }
+
+    fn settle_cancellation(
+        &self,
+        ledger: &mut Ledger,
+        seq: Seq,
+        is_over: bool,
+    ) -> Result<(), LedgerError> {
+        let at = self.client.clock.stamp(self.client.clock.now());
+        let outcome = if is_over { CancelOutcome::Cancelled } else { CancelOutcome::Withdrawn };
+        ledger.end_cancellation(&CancelEnd { seq, attempt: None, outcome: Some(outcome), at })
     }
 
     /// Lists the whole target; `false` where there is no list and the ledger is trusted.
@@ -322,8 +396,15 @@ impl<T: Transport> Import<'_, T> {
         ended: Ended,
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Ended, JobError> {
-        let Ended { ledger, ruled, plan, .. } = ended;
+        let Ended { ledger, ruled, plan, mails, cancel_first, .. } = ended;
         let mut plan = plan.expect("a run that was prepared has a plan");
+        let work = |with_missing| match &plan.cancel {
+            Some(cancel) => cancel.work(&ledger, with_missing),
+            None => Ok(Vec::new()),
+        };
+        let (every, marked) = (work(true)?, work(false)?);
+        let without = |in_doubt: u64| if in_doubt == 0 { every.clone() } else { marked.clone() };
+        let cancelled_before = Arc::new(ledger.cancelled_registrations()?);
         let writer = if self.in_this_thread {
             LedgerWriter::here(ledger)
         } else {
@@ -336,17 +417,35 @@ impl<T: Transport> Import<'_, T> {
             conduct: self.conduct,
             read: plan.counts.read,
             invalid: plan.counts.invalid,
+            cancelled: cancelled_before,
         };
+        let canceller = Canceller {
+            client: self.client,
+            target: self.target,
+            writer: &writer,
+            conduct: self.conduct,
+        };
+        // A row in doubt may be the very person who is missing.
+        let mut done = CancelTally::default();
+        if cancel_first {
+            let work = without(plan.counts.in_doubt);
+            done = canceller.run(work, |tally| tell(Event::Cancelling(tally))).await;
+        }
         let begin = self.begin(&mut plan);
         let failed = |error: InputError| Stop::Input(error.to_string());
         let work = plan.work(self.input).map(|work| work.map_err(failed));
         let tally = engine.enrol(work, begin, |progress| tell(Event::Going(progress))).await;
+        if !cancel_first && !self.client.stop.is_raised() {
+            let work = without(tally.in_doubt);
+            done = canceller.run(work, |tally| tell(Event::Cancelling(tally))).await;
+        }
         let mut ledger = writer.finish();
         let mut stop = self.client.stop.cause();
         if let Err(error) = self.keep_pace(&mut ledger) {
             stop.get_or_insert(Stop::Ledger(error.to_string()));
         }
-        Ok(Ended { ledger, ruled, plan: Some(plan), tally, stop })
+        let plan = Some(plan);
+        Ok(Ended { ledger, ruled, plan, tally, cancelled: done, mails, cancel_first, stop })
     }
 
     /// What earlier runs have left to be done.
@@ -434,6 +533,14 @@ impl<T: Transport> Import<'_, T> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether more people are to be enrolled than there are places: then those who go make room first.
+fn is_full(plan: &Plan, ruling: &Ruling, held: u64) -> bool {
+    let Some(Admission { capacity: Some(capacity), waitlist: false, .. }) = ruling.admission else {
+        return false;
+    };
+    held + plan.counts.to_post > capacity
 }
 
 /// The cause to stop, where the registration is not the one that the ledger's links belong to:

@@ -271,6 +271,10 @@ fn advice(message: &str, api: Api) -> &'static str {
 /// of a user".
 pub const EVENT_ACCESS: &str = "an application needs the permissions VirtualEventRegistration-Anon.ReadWrite.All and VirtualEvent.Read.All with an administrator's consent, and a Teams administrator has to allow it to act for the event's organizer: `New-CsApplicationAccessPolicy -Identity import -AppIds \"<client id>\"`, then `Grant-CsApplicationAccessPolicy -PolicyName import -Identity \"<organizer's object id>\"` (it takes up to 30 minutes to act)";
 
+/// What cancelling needs. Source: Microsoft Graph reference, "virtualEventRegistration: cancel", which
+/// names the second one and calls higher ones "not available"; whether the first one may is not told.
+pub const CANCEL_ACCESS: &str = "to cancel registrations an application needs VirtualEventRegistration-Anon.ReadWrite.All, or, where Graph refuses that one, VirtualEventRegistration-Anon.ReadWrite.Chat, which a Teams app gets by resource-specific consent; whoever was enrolled stays so; until then run with --cancel never";
+
 /// Raised once, seen by everybody: after it nothing new starts, and what is in flight is awaited.
 #[derive(Default)]
 pub struct StopFlag {

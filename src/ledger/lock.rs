@@ -15,7 +15,7 @@ use super::LedgerError;
 use crate::private;
 
 /// How the names of a ledger's lock and of SQLite's log end.
-const LOCK: &str = ".lock";
+pub(super) const LOCK: &str = ".lock";
 pub(super) const LOG: &str = "-wal";
 
 /// Held as long as it lives.

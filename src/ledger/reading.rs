@@ -120,6 +120,12 @@ impl Story {
     pub fn is_adopted(&self) -> bool {
         self.run == BEFORE_ALL_RUNS
     }
+
+    /// Whether this ledger cancelled it, and has not sent it since.
+    pub fn is_cancelled(&self) -> bool {
+        let last = self.cancellations.last().and_then(|last| last.outcome.as_deref());
+        self.state == State::Ready && last == Some("cancelled")
+    }
 }
 
 /// Finds out whether there is a file: SQLite reports a missing one as one that cannot be opened.
@@ -170,6 +176,23 @@ impl Reading {
 
     pub fn target(&self) -> Result<Identity, LedgerError> {
         Ok(target(&self.connection)?)
+    }
+
+    /// Copies the ledger at `path`, as it stands now, to `copy`, where no file may be; and what its lock
+    /// knows of it.
+    ///
+    /// # Errors
+    /// [`LedgerError`], with the path.
+    pub fn copy(path: &Path, copy: &Path) -> Result<(), LedgerError> {
+        let reading = Self::glance(path)?;
+        let copied = || {
+            reading.connection.execute("VACUUM INTO ?", [copy.to_string_lossy()])?;
+            match std::fs::copy(lock::beside(path, lock::LOCK), lock::beside(copy, lock::LOCK)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+                _ => Ok(()),
+            }
+        };
+        copied().map_err(|error: LedgerError| error.at(path))
     }
 
     /// Whether a run holds the ledger at `path`, which need not exist.
@@ -227,10 +250,17 @@ impl Reading {
 
     /// What waits for a next run, by state and code, commonest first.
     pub fn waiting(&self) -> Result<Vec<Waiting>, LedgerError> {
-        let mut statement = self.connection.prepare(
-            "SELECT state, coalesce(code, ''), count(*), min(coalesce(settled_at, sent_at)), min(line)
+        // Whoever may be posted because this ledger cancelled them waits for nothing.
+        let code = if self.is_current {
+            "CASE WHEN state = 0 AND EXISTS (SELECT 1 FROM cancellation
+                       WHERE registrant = seq AND outcome = 'cancelled') THEN 'cancelled' ELSE code END"
+        } else {
+            "code"
+        };
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT state, coalesce({code}, ''), count(*), min(coalesce(settled_at, sent_at)), min(line)
              FROM registrant WHERE state <> 3 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ?",
-        )?;
+        ))?;
         let mut rows = statement.query([WAITING])?;
         let mut waiting = Vec::new();
         while let Some(row) = rows.next()? {
@@ -243,6 +273,15 @@ impl Reading {
             });
         }
         Ok(waiting)
+    }
+
+    /// How many people the last list did not name; 0 where nobody is to be cancelled.
+    pub fn absent(&self) -> Result<u64, LedgerError> {
+        if !self.is_current {
+            return Ok(0);
+        }
+        let count = "SELECT count(*) FROM absence WHERE lists > 0";
+        Ok(schema::value::<i64>(&self.connection, count, [])?.cast_unsigned())
     }
 
     /// The story of `id`, if the ledger knows it.

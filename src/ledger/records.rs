@@ -30,6 +30,11 @@ impl Seq {
         Self(number)
     }
 
+    /// The registrant with this number, which the ledger gave before.
+    pub fn of(number: u32) -> Self {
+        Self(number.into())
+    }
+
     /// The number itself, counted from 1.
     pub fn number(self) -> u64 {
         self.0.unsigned_abs()
@@ -367,7 +372,12 @@ pub fn sent_digest(registrant: &Registrant) -> String {
 
 /// The first 64 bits of the SHA-256 of `bytes`, in hexadecimal.
 pub fn short_digest(bytes: &[u8]) -> String {
-    format!("{:016x}", first_bits(Sha256::new_with_prefix(bytes)))
+    format!("{:016x}", digest(bytes))
+}
+
+/// The first 64 bits of the SHA-256 of `bytes`.
+pub fn digest(bytes: &[u8]) -> u64 {
+    first_bits(Sha256::new_with_prefix(bytes))
 }
 
 pub(super) fn first_bits(hash: Sha256) -> u64 {

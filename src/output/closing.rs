@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     outcome::{Counts, Reasons},
-    summary::{Summary, seconds},
+    summary::{Cancellations, Summary, seconds},
     words::grouped,
 };
 
@@ -67,6 +67,18 @@ impl Closing<'_> {
         for (number, name, note) in counts.into_iter().filter(|(number, ..)| *number > 0) {
             let line = format!("{:>9}  {name:<13}  {note}", grouped(number));
             writeln!(f, "{}", line.trim_end())?;
+        }
+        let Cancellations { tally, held, .. } = &self.summary.cancellations;
+        let people = [
+            (tally.cancelled, "cancelled", "their links lead nowhere now"),
+            (*held, "held", "cancellations that wait for you"),
+            (tally.refused, "not cancelled", "the server refused it"),
+            (tally.unknown, "in doubt", "whether they are cancelled: the next run looks"),
+        ];
+        let told = people.into_iter().filter(|(number, ..)| *number > 0);
+        for (nth, (number, name, note)) in told.enumerate() {
+            let above = if nth == 0 { "\n" } else { "" };
+            writeln!(f, "{above}{:>9}  {name:<13}  {note}", grouped(number))?;
         }
         let beside = beside_rows(&self.summary.counts);
         if !beside.is_empty() {
@@ -134,6 +146,15 @@ impl Closing<'_> {
                 "mend {} in the rejects file and run it as it is: `_reason` says why, and nobody \
                  is enrolled twice",
                 rows(to_mend)
+            ));
+        }
+        let Cancellations { held, why_held, file, .. } = &self.summary.cancellations;
+        if let Some(file) = file {
+            let file = file.display();
+            let wait = if *held == 1 { "cancellation waits" } else { "cancellations wait" };
+            next.push(format!(
+                "{} {wait} for you: {why_held}; look at {file}, then run with --approve {file}",
+                grouped(*held)
             ));
         }
         let waiting = unknown + awaiting;

@@ -84,6 +84,10 @@ impl Metrics<'_> {
         text.gauge("last_run_requests", "Requests of any kind.", summary.requests);
         text.gauge("last_run_throttled", "Answers that asked to wait.", summary.throttled);
         text.gauge("last_run_retries", "POSTs of a row posted before.", summary.retries);
+        let help = "People whose registration was cancelled.";
+        text.gauge("last_run_cancelled", help, summary.cancelled);
+        let help = "Cancellations that wait for a person.";
+        text.gauge("last_run_cancellations_held", help, summary.cancellations_held);
         text.family(
             "last_run_writes",
             "POSTs and DELETEs of registrants by HTTP status; `none` where no answer came.",

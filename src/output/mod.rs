@@ -5,6 +5,7 @@
 //! beside the plan and the ledger, so they tell what is, not what was meant to be.
 
 mod atomic;
+mod changes;
 mod closing;
 mod console;
 mod files;
@@ -16,11 +17,12 @@ mod summary;
 mod words;
 
 pub use atomic::{AtomicFile, FileError, probe, replaceable};
+pub use changes::{CANCEL, HELD, changes, held_file};
 pub use closing::Closing;
 pub use console::{Console, LogWriter, ProgressMode, StatusLine};
 pub use files::{Projection, ProjectionError, Rejects};
 pub use metrics::Metrics;
 pub use outcome::{Counts, Reason, Reasons, Rejected, RowOutcome};
 pub use report::Report;
-pub use summary::{EXIT_CODES, Files, Summary, TargetName};
+pub use summary::{Cancellations, EXIT_CODES, Files, Summary, TargetName};
 pub use words::{grouped, harmless, length, rate_in_words, second_of_end, time_left, time_of_end};

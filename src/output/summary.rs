@@ -1,11 +1,17 @@
 //! The end of a run in numbers: for programs (`--json`), and for whatever tells them to people.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Serialize;
 
-use super::outcome::Counts;
-use crate::job::{client::Traffic, stop::Stop};
+use super::{outcome::Counts, words::grouped};
+use crate::job::{
+    cancellation::Held, canceller::CancelTally, client::Traffic, conduct::Limit,
+    roll_call::CancelPlan, stop::Stop,
+};
 
 /// What the exit codes say. A test holds them against the README's table.
 pub const EXIT_CODES: [(u8, &str); 10] = [
@@ -65,12 +71,62 @@ pub struct Summary {
     pub throttled: u64,
     /// POSTs of a row that was posted before in this run.
     pub retries: u64,
+    /// People who were cancelled.
+    pub cancelled: u64,
+    /// Cancellations that wait for a person.
+    pub cancellations_held: u64,
     /// From start to end.
     pub elapsed_seconds: f64,
     pub exit_code: u8,
     /// Why it stopped early.
     pub stop_reason: Option<&'static str>,
     pub files: Files,
+    /// What else is to be told of cancellations.
+    #[serde(skip)]
+    pub cancellations: Cancellations,
+}
+
+/// What became of cancellations beside those that were made.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellations {
+    /// Made.
+    pub tally: CancelTally,
+    /// How many wait for a person.
+    pub held: u64,
+    /// Why, in words.
+    pub why_held: String,
+    /// The file that tells of them.
+    pub file: Option<PathBuf>,
+}
+
+impl Cancellations {
+    /// Of a plan, once it was carried out.
+    pub fn of(plan: Option<&CancelPlan>, tally: CancelTally, policy: Limit, file: &Path) -> Self {
+        let Some(plan) = plan else { return Self::default() };
+        let held = plan.held().count() as u64;
+        let over = plan.held().filter(|(_, why)| *why == Held::Brake).count() as u64;
+        let any = |wanted| plan.held().any(|(_, why)| why == wanted);
+        let why_held = if over > 0 {
+            let recent = match plan.recent {
+                0 => String::new(),
+                recent => format!(", with {recent} in the last 24 hours,"),
+            };
+            let of = grouped(plan.enrolled);
+            format!(
+                "{} of {of}{recent} are more than --max-cancel {policy}, {} people",
+                grouped(over),
+                plan.most
+            )
+        } else if any(Held::ShorterList) {
+            let (now, before) = (grouped(plan.list.rows), grouped(plan.rows_before.unwrap_or(0)));
+            format!("the list has {now} rows, and the last complete one had {before}")
+        } else if any(Held::OtherReading) {
+            "these people were last named by a list that was read with other columns, filters or preset".to_owned()
+        } else {
+            "these were left out when others were approved".to_owned()
+        };
+        Self { tally, held, why_held, file: (held > 0).then(|| file.to_owned()) }
+    }
 }
 
 impl Summary {
@@ -94,10 +150,23 @@ impl Summary {
             throttled: traffic.throttled,
             retries: traffic.retries,
             elapsed_seconds: (elapsed.as_secs_f64() * 1_000.0).round() / 1_000.0,
-            exit_code: exit_code(counts, stop),
+            cancelled: 0,
+            cancellations_held: 0,
+            exit_code: exit_code(counts, stop, &Cancellations::default()),
             stop_reason: stop.map(Stop::word),
             files,
+            cancellations: Cancellations::default(),
         }
+    }
+
+    /// The same with what became of cancellations.
+    #[must_use]
+    pub fn with(mut self, cancellations: Cancellations, stop: Option<&Stop>) -> Self {
+        self.cancelled = cancellations.tally.cancelled;
+        self.cancellations_held = cancellations.held;
+        self.exit_code = exit_code(&self.counts, stop, &cancellations);
+        self.cancellations = cancellations;
+        self
     }
 
     /// One JSON object on one line.
@@ -120,18 +189,25 @@ pub(super) fn seconds(elapsed: f64) -> String {
     }
 }
 
+/// Nothing went wrong, but a person has to decide about cancellations.
+const HELD_CODE: u8 = 8;
+
 /// The exit code (README, *Exit codes*): where several of 3 to 6 apply, the highest; a signal's own
 /// stands above them.
-fn exit_code(counts: &Counts, stop: Option<&Stop>) -> u8 {
+fn exit_code(counts: &Counts, stop: Option<&Stop>, cancellations: &Cancellations) -> u8 {
     if !counts.add_up() {
         return 1;
     }
     let mut code = 0;
-    if counts.invalid + counts.refused > 0 {
+    let Cancellations { tally, held, .. } = cancellations;
+    if counts.invalid + counts.refused + tally.refused > 0 {
         code = 3;
     }
-    if counts.unknown + counts.awaiting > 0 {
+    if counts.unknown + counts.awaiting + tally.unknown > 0 {
         code = 4;
+    }
+    if *held > 0 && stop.is_none() && counts.not_attempted == 0 {
+        return HELD_CODE;
     }
     if stop.is_none() && counts.not_attempted > 0 {
         // Nothing stopped the run, and yet it did not get to every row.
@@ -173,14 +249,31 @@ mod tests {
             (counts(|c| c.not_attempted = 1), Some(Stop::Terminated), 143),
         ];
         for (counts, stop, code) in cases {
-            assert_eq!(exit_code(&counts, stop.as_ref()), code, "{counts:?} {stop:?}");
+            assert_eq!(
+                exit_code(&counts, stop.as_ref(), &Cancellations::default()),
+                code,
+                "{counts:?} {stop:?}"
+            );
         }
+    }
+
+    #[test]
+    fn held_cancellations_stand_above_rows_and_below_stops() {
+        let held = Cancellations { held: 1, ..Cancellations::default() };
+        let code = |counts: &Counts, stop: Option<&Stop>| exit_code(counts, stop, &held);
+        assert_eq!(code(&counts(|_| {}), None), 8);
+        assert_eq!(code(&counts(|c| (c.invalid, c.unknown) = (1, 1)), None), 8);
+        assert_eq!(code(&counts(|c| c.not_attempted = 1), None), 5);
+        assert_eq!(code(&counts(|_| {}), Some(&Stop::Ledger(String::new()))), 6);
+        let lost = CancelTally { unknown: 1, ..CancelTally::default() };
+        let lost = Cancellations { tally: lost, ..Cancellations::default() };
+        assert_eq!(exit_code(&counts(|_| {}), None, &lost), 4);
     }
 
     #[test]
     fn counts_that_do_not_add_up_are_an_internal_fault() {
         let mut counts = counts(|_| {});
         counts.read += 1;
-        assert_eq!(exit_code(&counts, Some(&Stop::Interrupted)), 1);
+        assert_eq!(exit_code(&counts, Some(&Stop::Interrupted), &Cancellations::default()), 1);
     }
 }

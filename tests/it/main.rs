@@ -14,6 +14,7 @@
 
 mod auth;
 mod between;
+mod cancel;
 mod check;
 mod columns;
 mod commands;

@@ -126,6 +126,7 @@ fn the_summary_for_programs_has_the_keys_that_scripts_depend_on() {
         keys(&summary),
         set("target.kind target.id target.organizer mode read enrolled already changed invalid \
              refused unknown awaiting notAttempted excluded missing requests posts throttled retries \
+             cancelled cancellationsHeld \
              elapsedSeconds exitCode stopReason files.enrolled files.rejects files.ledger")
     );
     assert_eq!(summary["target"]["kind"], "meeting");

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use crate::context::{Context, Ran, words};
 
 const README: &str = include_str!("../../README.md");
+const LIVING_LIST: &str = include_str!("../../docs/living-list.md");
 
 /// A fenced block: what stands behind its fence, and its lines without their indentation.
 struct Block {
@@ -22,10 +23,10 @@ struct Block {
     lines: Vec<&'static str>,
 }
 
-fn blocks() -> Vec<Block> {
+fn blocks(page: &'static str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open = None::<(usize, Block)>;
-    for line in README.lines() {
+    for line in page.lines() {
         let text = line.trim_start();
         let indent = line.len() - text.len();
         match (text.strip_prefix("```"), &mut open) {
@@ -48,9 +49,9 @@ struct Example {
     code: i32,
 }
 
-fn examples() -> Vec<Example> {
+fn examples(page: &'static str) -> Vec<Example> {
     let mut examples = Vec::<Example>::new();
-    for block in blocks() {
+    for block in blocks(page) {
         let Some(rest) = block.kind.strip_prefix("console") else { continue };
         let code = rest.trim().strip_prefix("exit=").map_or(0, |code| code.parse().expect("code"));
         let first = examples.len();
@@ -105,7 +106,7 @@ fn world() -> Context {
         let (from, to) = (format!("{name}.csv"), format!("samples/{name}.csv"));
         std::fs::rename(context.path(&from), context.path(&to)).expect("it is there");
     }
-    let job = blocks().into_iter().find(|block| block.kind == "toml").expect("a job file");
+    let job = blocks(README).into_iter().find(|block| block.kind == "toml").expect("a job file");
     context.file("import.toml", job.lines.join("\n"));
     context
 }
@@ -133,6 +134,10 @@ fn run(context: &Context, variables: &mut Vec<(String, String)>, command: &str) 
     }
     if let Some(gone) = command.strip_prefix("unset ") {
         variables.retain(|(name, _)| name != gone);
+        return None;
+    }
+    if let Some((from, to)) = command.strip_prefix("cp ").and_then(|files| files.split_once(' ')) {
+        context.file(to, context.read(from));
         return None;
     }
     if command.starts_with("cargo test") {
@@ -164,13 +169,45 @@ fn run(context: &Context, variables: &mut Vec<(String, String)>, command: &str) 
 
 #[test]
 fn every_command_does_what_the_readme_says() {
-    let context = world();
+    let examples = examples(README);
+    assert!(examples.len() > 20, "the examples are found");
+    hold(&world(), examples);
+}
+
+#[test]
+fn every_command_does_what_the_page_of_living_lists_says() {
+    let context = Context::new();
+    std::fs::create_dir_all(context.path("samples/living-list")).expect("a folder");
+    for system in ["eventbrite", "pretix"] {
+        for day in ["monday", "tuesday", "wednesday"] {
+            let name = format!("samples/living-list/{system}-{day}.csv");
+            let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
+            context.file(&name, std::fs::read(sample).expect("a sample"));
+        }
+    }
+    hold(&context, examples(LIVING_LIST));
+    // The same of the other system, whose words are others.
+    let told = |day: &str, words: &[&str]| {
+        context
+            .file("attendees.csv", context.read(&format!("samples/living-list/pretix-{day}.csv")));
+        let ran = context.run("run attendees.csv --webinar pretix@t --rate 1000/s --cancel marked");
+        shows(&ran.expect(0).stdout, words).expect(day);
+    };
+    told("monday", &["7  enrolled", "1  excluded"]);
+    told("tuesday", &["5  enrolled", "3  excluded", "2  cancelled"]);
+    told("wednesday", &["6  enrolled", "2  excluded"]);
+    let books = context.simulator().books();
+    let held = |target: &str| books.registrants.iter().filter(|it| it.target == target).count();
+    assert_eq!(held("pretix@t"), 6);
+    assert_eq!((books.registrants.len(), context.stats().duplicates), (11, 0));
+}
+
+/// Runs the examples and holds what they print against what is shown.
+fn hold(context: &Context, examples: Vec<Example>) {
     let mut variables = Vec::new();
     let mut faults = String::new();
-    let examples = examples();
-    assert!(examples.len() > 20, "the examples are found");
     for Example { command, shown, code } in examples {
-        let Some(ran) = run(&context, &mut variables, command) else { continue };
+        let Some(ran) = run(context, &mut variables, command) else { continue };
         let printed = format!("{}{}", ran.stderr, ran.stdout);
         let seen = shows(&printed, &shown);
         if ran.code != Some(code) || seen.is_err() {

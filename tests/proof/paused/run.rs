@@ -22,6 +22,7 @@ use registrant_import::{
         engine::Tally,
         plan::Plan,
         remote::RemoteIndex,
+        roll_call::CancelOrder,
         stop::Stop,
     },
     ledger::{Ledger, LedgerError, RunEnd, State},
@@ -85,6 +86,8 @@ impl World {
             enable: None,
             pace: Settings { concurrency: conduct.concurrency, seed, ..Settings::default() },
             deadline: None,
+            approved: None,
+            plan_only: false,
             in_this_thread: true,
         };
         let interrupted = (chaos && self.random.u8(..3) == 0).then(|| self.random.u64(..60_000));
@@ -168,7 +171,7 @@ impl World {
         snapshot: &Snapshot,
         export: &Export,
     ) -> bool {
-        let Ended { mut ledger, ruled, plan, tally, stop } = ended;
+        let Ended { mut ledger, ruled, plan, tally, stop, .. } = ended;
         if plan.as_ref().is_some_and(Plan::is_idle) {
             assert_eq!(tally, Tally::default(), "a run with nothing to do did something");
             self.idle += 1;
@@ -191,7 +194,8 @@ impl World {
         };
         let plan = plan.unwrap_or_else(|| {
             let nothing = RemoteIndex::default();
-            Plan::of(snapshot, rule, &ledger, nothing, false).expect("no ids moved")
+            Plan::of(snapshot, rule, &ledger, nothing, false, &CancelOrder::default())
+                .expect("no ids moved")
         });
         let projection = Projection {
             input: snapshot,

@@ -87,6 +87,8 @@ async fn play(rows: u32) {
         enable: None,
         pace: writes,
         deadline: None,
+        approved: None,
+        plan_only: false,
         in_this_thread: true,
     };
     let mut half_way = None;
