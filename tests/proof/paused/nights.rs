@@ -249,6 +249,8 @@ impl Nights {
             enable: None,
             pace: Settings::default(),
             deadline: None,
+            approved: None,
+            plan_only: false,
             in_this_thread: true,
         };
         let ended = job::import(&import, ledger, |_| {}).await;
