@@ -14,7 +14,7 @@ use crate::job::{
 };
 
 /// What the exit codes say. A test holds them against the README's table.
-pub const EXIT_CODES: [(u8, &str); 10] = [
+pub const EXIT_CODES: [(u8, &str); 11] = [
     (0, "every row is enrolled, or left out by a filter"),
     (1, "a fault of the program; please report it"),
     (2, "wrong options, or an input that cannot be read; nothing was posted"),
@@ -23,6 +23,7 @@ pub const EXIT_CODES: [(u8, &str); 10] = [
     (5, "stopped early for a cause that passes, such as the network: run again"),
     (6, "stopped early, and running again will not help before the cause is mended"),
     (7, "another run holds this ledger: run again later"),
+    (8, "finished, but cancellations wait for a person: decide with --approve"),
     (130, "interrupted; what was under way is finished and the files are written"),
     (143, "terminated; likewise"),
 ];
