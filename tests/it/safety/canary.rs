@@ -196,7 +196,7 @@ fn a_server_that_quotes_everything_is_not_repeated() {
         });
         let context = context().variable("GRAPH_TOKEN", "canary-token");
         let line = format!(
-            "{RUN} --meeting {MEETING} --graph-url {} --max-duration 1s -vvv --max-rejects 9",
+            "{RUN} --meeting {MEETING} --graph-url {} --max-duration 4s -vvv --max-rejects 9",
             server.url
         );
         let ran = context.run(&line);
