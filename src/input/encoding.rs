@@ -15,10 +15,26 @@ impl Encoding {
     pub const UTF_16BE: Self = Self(encoding_rs::UTF_16BE);
 
     /// What a text that is no UTF-8 most likely is: a proposal, never taken unasked.
-    pub(super) fn likely(bytes: &[u8]) -> Self {
+    pub(super) fn likely(bytes: &[u8]) -> LikelyEncoding {
         let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
         detector.feed(bytes, true);
-        Self(detector.guess(None, chardetng::Utf8Detection::Deny))
+        let guess = detector.guess(None, chardetng::Utf8Detection::Deny);
+        // chardetng knows what browsers meet, and takes these two for windows-1252. Within a word its
+        // bytes from 0x80 to 0x9F are hardly ever letters; here they are é, ä, ü, è and ç.
+        let (mut dos, mut mac, mut latin) = (0, 0, 0);
+        for pair in bytes.windows(2).filter(|pair| pair[0].is_ascii_alphabetic()) {
+            match pair[1] {
+                0x81 | 0x82 | 0x84 => dos += 1,
+                0x8D | 0x8E | 0x8F | 0x9F => mac += 1,
+                0xC0.. => latin += 1,
+                _ => {}
+            }
+        }
+        match dos.max(mac) {
+            most if most <= latin || !guess.is_single_byte() => LikelyEncoding::Known(Self(guess)),
+            most if most == dos => LikelyEncoding::Dos,
+            _ => LikelyEncoding::Known(Self(encoding_rs::MACINTOSH)),
+        }
     }
 
     /// Whether this is UTF-8, whose text needs no decoding.
@@ -36,6 +52,28 @@ impl fmt::Display for Encoding {
 impl serde::Serialize for Encoding {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// What a text that is no UTF-8 probably is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LikelyEncoding {
+    /// One that can be read.
+    Known(Encoding),
+    /// Code page 850 or 437, which cannot.
+    Dos,
+}
+
+impl fmt::Display for LikelyEncoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(likely) => {
+                write!(f, "looks like {likely}, pass --encoding {likely} (or export it as UTF-8)")
+            }
+            Self::Dos => f.write_str(
+                "looks like that of a DOS program (code page 850), which is not read: export it as UTF-8",
+            ),
+        }
     }
 }
 
@@ -125,5 +163,18 @@ mod tests {
             assert_eq!(name.parse::<Encoding>().expect(name).to_string(), encoding);
         }
         assert!("ebcdic".parse::<Encoding>().is_err());
+    }
+
+    #[test]
+    fn old_code_pages_are_not_taken_for_windows() {
+        let likely = |bytes: &[u8]| Encoding::likely(bytes).to_string();
+        // "Müller, André, Grün, Bäcker" as four kinds of programs write it.
+        for (bytes, wanted) in [
+            (&b"id,M\xFCller\n1,Andr\xE9\n2,Gr\xFCn \x84B\xE4cker\x93\n"[..], "windows-1252"),
+            (b"id,M\x9Fller\n1,Andr\x8E\n2,Gr\x9Fn B\x8Acker\n", "macintosh"),
+            (b"id,M\x81ller\n1,Andr\x82\n2,Gr\x81n B\x84cker\n", "code page 850"),
+        ] {
+            assert!(likely(bytes).contains(wanted), "{}", likely(bytes));
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use super::{command::CommandFault, encoding::Encoding};
+use super::{
+    command::CommandFault,
+    encoding::{Encoding, LikelyEncoding},
+};
 use crate::registrant::FormFault;
 
 /// Why an input cannot be read at all. What is wrong with a single row is data, not an error.
@@ -77,7 +80,7 @@ pub enum InputError {
         "{name}: byte {byte} in line {line} is not {encoding}; {}",
         likely.map_or_else(
             || "the file was cut or damaged on its way here, export or copy it again".to_owned(),
-            |likely| format!("the file looks like {likely}, pass --encoding {likely} (or export it as UTF-8)")
+            |likely| format!("the file {likely}")
         )
     )]
     NotText {
@@ -90,7 +93,7 @@ pub enum InputError {
         /// The encoding that was tried.
         encoding: Encoding,
         /// What it probably is; `None` when it is cut or damaged rather than something else.
-        likely: Option<Encoding>,
+        likely: Option<LikelyEncoding>,
     },
     /// The file holds nothing.
     #[error("{name}: the file is empty; export the list again")]

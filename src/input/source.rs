@@ -21,7 +21,7 @@ use flate2::bufread::GzDecoder;
 use super::{
     InputError,
     command::{self, CommandLine},
-    encoding::{Encoding, bare_utf16},
+    encoding::{Encoding, LikelyEncoding, bare_utf16},
 };
 
 /// How much is read at a time: large enough that calls do not count, small beside the memory
@@ -183,7 +183,7 @@ pub(super) enum Trouble {
     /// The byte at this place, counted from 0, is no text; `likely` is what chardetng makes of it.
     NotText {
         byte: u64,
-        likely: Option<Encoding>,
+        likely: Option<LikelyEncoding>,
     },
     /// The file is something else altogether.
     Foreign {
