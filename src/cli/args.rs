@@ -467,6 +467,7 @@ pub(super) struct PaceArgs {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Conduct")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct ConductArgs {
     /// Post nothing at all if any row is invalid
     #[arg(long)]
@@ -483,6 +484,9 @@ pub(super) struct ConductArgs {
     /// Go on where the target cannot be listed, or its registration was made anew
     #[arg(long)]
     pub(super) trust_ledger: bool,
+    /// Take it for right that a webinar or town hall has one link for everybody
+    #[arg(long)]
+    pub(super) shared_link: bool,
     /// Take whoever has an id now for the person whom it was enrolled for, whatever name and e-mail
     /// address the row tells; for one run
     #[arg(long)]

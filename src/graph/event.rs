@@ -32,6 +32,26 @@ pub struct VirtualEvent {
     path: String,
 }
 
+/// The two ways of reading a registration's link. Microsoft's pages name other permissions for each
+/// ("List sessions for a virtual event registration"; "Get virtualEventRegistration", example 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkRequest {
+    /// The list of the registration's sessions.
+    #[default]
+    Sessions,
+    /// The registration, with its sessions.
+    Expanded,
+}
+
+impl LinkRequest {
+    pub fn other(self) -> Self {
+        match self {
+            Self::Sessions => Self::Expanded,
+            Self::Expanded => Self::Sessions,
+        }
+    }
+}
+
 /// What a 2xx answer to a registration's POST said.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Accepted {
@@ -81,8 +101,12 @@ impl VirtualEvent {
     }
 
     /// GET of a registration's sessions, where its link is.
-    pub fn sessions(&self, server_id: &str) -> GraphRequest {
-        let target = format!("{}/registrations/{}/sessions", self.path, segment(server_id));
+    pub fn sessions(&self, server_id: &str, way: LinkRequest) -> GraphRequest {
+        let registration = format!("{}/registrations/{}", self.path, segment(server_id));
+        let target = match way {
+            LinkRequest::Sessions => format!("{registration}/sessions"),
+            LinkRequest::Expanded => format!("{registration}?$expand=sessions"),
+        };
         GraphRequest::new(Method::GET, target)
     }
 
@@ -135,9 +159,9 @@ impl VirtualEvent {
         id: &RegistrantId,
         member: &Member,
     ) -> Result<JoinLink, Option<BadLink>> {
-        let page: WirePage<SessionMember> =
-            serde_json::from_slice(&response.body).map_err(|_| None)?;
-        let urls = page.value.into_iter().filter_map(|session| session.join_web_url);
+        let answer: SessionsAnswer = serde_json::from_slice(&response.body).map_err(|_| None)?;
+        let sessions = answer.value.or(answer.sessions).ok_or(None)?;
+        let urls = sessions.into_iter().filter_map(|session| session.join_web_url);
         let url = urls.map(|url| url.trim().to_owned()).find(|url| !url.is_empty());
         let names = [&member.posted, &member.server_id].into_iter().flatten();
         let others = names.filter_map(|name| RegistrantId::parse(name).ok());
@@ -168,6 +192,13 @@ struct RegistrationMember {
 #[serde(rename_all = "camelCase")]
 struct PostedInformation {
     registration_id: Option<String>,
+}
+
+/// A list of sessions, or a registration with its own.
+#[derive(Deserialize)]
+struct SessionsAnswer {
+    value: Option<Vec<SessionMember>>,
+    sessions: Option<Vec<SessionMember>>,
 }
 
 /// One session of a registration, with the person's link.
@@ -408,7 +439,12 @@ mod tests {
         let base = "/v1.0/solutions/virtualEvents/webinars/88b245ac-b0b2-f1aa-e34a-c81c27abdac2%40f9448ec4-804b-46af-b810-62085248da33";
         assert_eq!(webinar.show().target, base);
         assert_eq!(webinar.list().target, format!("{base}/registrations"));
-        assert_eq!(webinar.sessions("r/1").target, format!("{base}/registrations/r%2F1/sessions"));
+        assert_eq!(
+            webinar.sessions("r/1", LinkRequest::Sessions).target,
+            format!("{base}/registrations/r%2F1/sessions")
+        );
+        let expanded = webinar.sessions("r1", LinkRequest::Expanded).target;
+        assert_eq!(expanded, format!("{base}/registrations/r1?$expand=sessions"));
         let cancel = webinar.cancel("r1");
         assert_eq!((cancel.method, cancel.body), (Method::POST, None));
         assert_eq!(cancel.target, format!("{base}/registrations/r1/cancel"));
@@ -481,6 +517,12 @@ mod tests {
         assert_eq!(read(&with("B")), Err(Some(BadLink::OtherPerson)));
         assert!(read(r#""https://teams.microsoft.com/l/meetup-join/t/0""#).is_ok());
         assert_eq!(read("null"), Err(Some(BadLink::Missing)));
+        let expanded = r#"{"id":"r1","sessions":[{"joinWebUrl":"https://teams.microsoft.com/l"}]}"#;
+        assert!(VirtualEvent::read_link(&answer(expanded), &id("A"), &of("A", "r1")).is_ok());
+        assert_eq!(
+            VirtualEvent::read_link(&answer("{}"), &id("A"), &of("A", "r1")).err(),
+            Some(None)
+        );
         let none = VirtualEvent::read_link(&answer(r#"{"value":[]}"#), &id("A"), &of("A", "r1"));
         assert_eq!(none.err(), Some(Some(BadLink::Missing)));
         assert_eq!(

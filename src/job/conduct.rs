@@ -69,6 +69,7 @@ impl FromStr for Limit {
 
 /// How a run is to behave.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Conduct {
     /// Any invalid row: nothing is posted.
     pub strict: bool,
@@ -80,6 +81,8 @@ pub struct Conduct {
     pub settle: Duration,
     /// Go on where the target cannot be listed, or its registration was made anew.
     pub trust_ledger: bool,
+    /// One link for everybody is right (`--shared-link`).
+    pub shared_link: bool,
     /// Take whoever has an id for the person whom it was enrolled for.
     pub trust_ids: bool,
     /// Who is to be cancelled.
@@ -112,6 +115,7 @@ impl Default for Conduct {
             on_unknown: OnUnknown::default(),
             settle: Self::SETTLE,
             trust_ledger: false,
+            shared_link: false,
             trust_ids: false,
             cancel: CancelPolicy::default(),
             max_attempts: Self::MAX_ATTEMPTS,

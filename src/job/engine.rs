@@ -37,6 +37,7 @@ use futures_util::{
 use super::{
     client::{GraphClient, Refusal, Traffic},
     conduct::{Conduct, Limit, OnUnknown},
+    link_guard::{LinkGuard, LinkProof},
     links::fetch_link,
     reconcile::{Acknowledged, Finding, ListSeen, Reconciler},
     remote::{self, NoList, RemoteIndex, RemoteMatch, Wanted},
@@ -52,6 +53,9 @@ use crate::{
 /// How soon after it was accepted a row may show on the list. Microsoft says nothing of it; a list
 /// that comes too early costs a few reads and is taken again.
 const SOON: Duration = Duration::from_secs(1);
+
+/// So many looks for the first links follow each other after one, two, four seconds.
+const SOON_LOOKS: u32 = 3;
 
 /// The longest pause between two looks for the same row.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -103,6 +107,8 @@ pub struct Engine<'a, T> {
     pub writer: &'a LedgerWriter,
     /// How the run is to behave.
     pub conduct: &'a Conduct,
+    /// Whose each link is.
+    pub links: &'a LinkGuard,
     /// Rows of the input, and how many of them the plan found invalid: for `--max-rejects`.
     pub read: u64,
     /// Invalid rows.
@@ -136,6 +142,8 @@ struct EngineState<I> {
     tally: Tally,
     /// Whether any row of this run has had an answer that decided it: until then one at a time.
     proven: bool,
+    /// What was seen of a virtual event's links.
+    link_proof: LinkProof,
     spare: Spare,
     streak: Streak,
 }
@@ -178,6 +186,7 @@ impl<T: Transport> Engine<'_, T> {
             acknowledged: Acknowledged::default(),
             tally: Tally::default(),
             proven: false,
+            link_proof: LinkProof::default(),
             spare: Spare::ONE,
             streak: Streak::default(),
         };
@@ -189,6 +198,8 @@ impl<T: Transport> Engine<'_, T> {
             target: self.target,
             writer: self.writer,
             linkless: Cell::default(),
+            links: self.links,
+            shared_link: self.conduct.shared_link,
         };
         let mut in_hand = FuturesUnordered::new();
         let mut following = FuturesUnordered::new();
@@ -196,7 +207,7 @@ impl<T: Transport> Engine<'_, T> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            while let Some(work) = self.next(&mut state, in_hand.len()) {
+            while let Some(work) = self.next(&mut state, in_hand.len(), following.len()) {
                 let alone = !state.proven;
                 in_hand.push(sender.serve(work, alone, self.client.prepare()));
             }
@@ -209,12 +220,15 @@ impl<T: Transport> Engine<'_, T> {
             }
             let stopped = self.client.stop.is_raised();
             let at_rest = in_hand.is_empty() && following.is_empty();
-            let queued = !state.again.is_empty() || state.to_follow() > 0;
-            let idle = at_rest && !queued && state.plan_is_over;
+            let to_send = !state.again.is_empty() || !state.plan_is_over;
+            let at_rest_wholly = at_rest && state.to_follow() == 0;
+            let idle = at_rest_wholly && !to_send;
+            // Or all that is left has to wait for a link.
+            let quiet = idle || (at_rest_wholly && self.waits_for_links(&state, 0));
             if list.is_none() && at_rest && (stopped || (idle && state.doubts.is_settled())) {
                 break;
             }
-            let ripe = self.ripe_at(&state, idle, list.is_some());
+            let ripe = self.ripe_at(&state, quiet, list.is_some());
             if let Some(time) = ripe
                 && time <= self.client.clock.now()
             {
@@ -249,14 +263,18 @@ impl<T: Transport> Engine<'_, T> {
     }
 
     /// The next row to take in hand, if one may be.
-    fn next<I>(&self, state: &mut EngineState<I>, in_hand: usize) -> Option<Work>
+    fn next<I>(&self, state: &mut EngineState<I>, in_hand: usize, following: usize) -> Option<Work>
     where
         I: Iterator<Item = Result<(Work, Option<RemoteMatch>), Stop>>,
     {
         if self.client.stop.is_raised() {
             return None;
         }
-        let room = if state.proven {
+        if self.waits_for_links(state, following) {
+            return None;
+        }
+        let slow = self.target.api().is_event() && state.link_proof.is_slow();
+        let room = if state.proven && !slow {
             in_hand < self.conduct.in_hand() && state.spare.admits(self.client)
         } else {
             in_hand == 0
@@ -269,7 +287,13 @@ impl<T: Transport> Engine<'_, T> {
         }
         while !state.plan_is_over && state.ahead.len() < AHEAD {
             match state.plan.next() {
-                Some(Ok((work, None))) => return Some(work),
+                Some(Ok((work, None))) => {
+                    if self.waits_for_links(state, following) {
+                        state.again.push_front(work);
+                        return None;
+                    }
+                    return Some(work);
+                }
                 Some(Ok((work, Some(sight)))) => state.ahead.push_back((work, sight)),
                 Some(Err(stop)) => {
                     self.client.stop.raise(stop);
@@ -279,6 +303,12 @@ impl<T: Transport> Engine<'_, T> {
             }
         }
         None
+    }
+
+    /// Whether links have to be seen before anybody else is registered.
+    fn waits_for_links<I>(&self, state: &EngineState<I>, following: usize) -> bool {
+        let looked_for = state.doubts.sought() + state.to_follow() + following;
+        self.target.api().is_event() && state.link_proof.waits(looked_for)
     }
 
     fn ripe_at<I>(&self, state: &EngineState<I>, idle: bool, listing: bool) -> Option<Duration> {
@@ -297,8 +327,14 @@ impl<T: Transport> Engine<'_, T> {
     /// A row that was accepted did not show, or has no link yet: it is looked for again, each time
     /// after twice the pause.
     fn missed<I>(&self, state: &mut EngineState<I>, mut work: Work) {
-        let next = self.in_a_while(work.missed);
+        // Others wait for the first links, so these are looked for sooner.
+        let next = if state.link_proof.is_slow() && work.missed < SOON_LOOKS {
+            self.client.clock.now() + SOON * (1 << work.missed)
+        } else {
+            self.in_a_while(work.missed)
+        };
         work.missed += 1;
+        state.link_proof.missed(self.client.clock.now(), self.conduct.settle);
         state.tally.awaiting += u64::from(!state.doubts.seek(work, next));
     }
 
@@ -349,6 +385,7 @@ impl<T: Transport> Engine<'_, T> {
                     state.acknowledged.note(work.registrant.id.as_str(), work.answered_at);
                 }
                 state.proven = true;
+                state.link_proof.accepted(self.client.clock.now());
                 state.streak = Streak::default();
                 if let Some(sight) = sight {
                     state.links.push_back((work, *sight));
@@ -363,6 +400,9 @@ impl<T: Transport> Engine<'_, T> {
 
     /// A row that a webinar holds was led as far as it goes now.
     fn followed<I>(&self, state: &mut EngineState<I>, work: Work, end: &RowEnd) {
+        if matches!(end, RowEnd::Enrolled | RowEnd::Awaiting | RowEnd::TurnedAway) {
+            state.link_proof.led();
+        }
         match end {
             RowEnd::Enrolled => {
                 state.tally.enrolled += 1;

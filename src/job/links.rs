@@ -19,8 +19,8 @@ use crate::{
         verdict::{Call, Systemic, Verdict},
         wire::{Member, MemberStanding},
     },
-    ledger::{NextState, Over, Purpose, SendPermit, Transition},
-    registrant::BadLink,
+    ledger::{LinkOwner, NextState, Over, Purpose, SendPermit, Transition},
+    registrant::JoinLink,
 };
 
 const TAKEN: &str = "the event holds this e-mail address under another id of this list or ledger, and Teams keeps one registration for an address: give the row that id back, or the person an address of their own";
@@ -152,11 +152,7 @@ impl<T: Transport> LinkFetcher<'_, T> {
 
     /// Fetches the link of a registration that stands.
     async fn fetch(&self, work: &mut Work, member: &Member, server_id: &str) -> RowEnd {
-        let asked = self
-            .sender
-            .client
-            .send_until_answered(Call::Read, &self.event.sessions(server_id))
-            .await;
+        let asked = self.ask(server_id).await;
         let pending = |code: &str, reason: &str, adopted| NextState::Awaiting {
             code: code.to_owned(),
             reason: reason.to_owned(),
@@ -170,6 +166,11 @@ impl<T: Transport> LinkFetcher<'_, T> {
                     Err(_) => Err(None),
                 };
                 let registrant_id = Some(server_id.to_owned());
+                if let Ok(link) = &read
+                    && let Some(other) = self.other_owner(work, link, server_id)
+                {
+                    return self.shared(work, &exchange, server_id, other).await;
+                }
                 let (becomes, end) = match read {
                     Ok(link) => (
                         NextState::Enrolled { link, registrant_id, adopted: work.adopted },
@@ -177,10 +178,7 @@ impl<T: Transport> LinkFetcher<'_, T> {
                     ),
                     Err(bad) => {
                         let (code, reason) = match bad {
-                            Some(BadLink::OtherPerson) => {
-                                ("wrong-link", BadLink::OtherPerson.to_string())
-                            }
-                            Some(bad) => ("no-link", bad.to_string()),
+                            Some(bad) => (bad.code(), bad.to_string()),
                             None => {
                                 ("link-pending", "the answer with its link cannot be read".into())
                             }
@@ -213,6 +211,62 @@ impl<T: Transport> LinkFetcher<'_, T> {
             }
         };
         self.settle(work, exchange.as_ref(), becomes, end).await
+    }
+
+    /// Asks for the link in the way that works; where that one is forbidden, in the other.
+    async fn ask(&self, server_id: &str) -> Result<Exchange, Refusal> {
+        let forbidden = |asked: &Result<Exchange, Refusal>| {
+            let forbidden = Verdict::Systemic(Systemic::Forbidden);
+            matches!(asked, Err(Refusal::Answered { verdict, .. }) if *verdict == forbidden)
+        };
+        let way = self.sender.links.request.get();
+        let send = async |way| {
+            let request = self.event.sessions(server_id, way);
+            self.sender.client.send_until_answered(Call::Read, &request).await
+        };
+        let asked = send(way).await;
+        if !forbidden(&asked) {
+            return asked;
+        }
+        let other = send(way.other()).await;
+        if other.is_ok() {
+            self.sender.links.request.set(way.other());
+        }
+        if forbidden(&other) { asked } else { other }
+    }
+
+    /// Who else has this link, where that is not allowed.
+    fn other_owner(&self, work: &Work, link: &JoinLink, server_id: &str) -> Option<LinkOwner> {
+        let (seq, server_id) = (work.seq?, Some(server_id.to_owned()));
+        let owner = LinkOwner { seq, server_id, adopted: work.adopted };
+        let other = self.sender.links.take(&work.registrant.id, link, owner);
+        other.filter(|_| !self.sender.shared_link)
+    }
+
+    /// Two people have one link: neither's is their own, and nobody else is registered.
+    async fn shared(
+        &self,
+        work: &Work,
+        exchange: &Exchange,
+        server_id: &str,
+        other: LinkOwner,
+    ) -> RowEnd {
+        self.stop(Stop::SharedLink);
+        let awaiting = |registrant_id, adopted| NextState::Awaiting {
+            code: "shared-link".to_owned(),
+            reason: "Graph gives another person the same join link".to_owned(),
+            registrant_id,
+            adopted,
+        };
+        let clock = &self.sender.client.clock;
+        let becomes = awaiting(other.server_id, other.adopted);
+        let at = clock.stamp(clock.now());
+        let first = Transition { seq: other.seq, attempt: None, becomes, at };
+        if let Err(error) = self.sender.writer.settle(first).await {
+            return self.sender.ledger_failed(&error);
+        }
+        let becomes = awaiting(Some(server_id.to_owned()), work.adopted);
+        self.settle(work, Some(exchange), becomes, RowEnd::Awaiting).await
     }
 
     fn stop(&self, stop: Stop) {

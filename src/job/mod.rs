@@ -13,6 +13,7 @@ pub mod conduct;
 pub mod decision;
 pub mod engine;
 pub mod identity;
+pub mod link_guard;
 pub mod links;
 pub mod plan;
 pub mod preflight;

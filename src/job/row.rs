@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     client::{Exchange, GraphClient, Prepared},
     clock::{Clock, millis},
+    link_guard::LinkGuard,
     remote::RemoteMatch,
     stop::{Stop, systemic},
 };
@@ -24,8 +25,8 @@ use crate::{
         verdict::{Call, Verdict},
     },
     ledger::{
-        Attempt, Intent, LedgerError, LedgerWriter, NextState, Purpose, SendPermit, Seq, State,
-        Transition,
+        Attempt, Intent, LedgerError, LedgerWriter, LinkOwner, NextState, Purpose, SendPermit, Seq,
+        State, Transition,
     },
     pacing::Bucket,
     registrant::{BadLink, PersonFingerprint, Registrant},
@@ -132,6 +133,10 @@ pub struct RowSender<'a, T> {
     pub writer: &'a LedgerWriter,
     /// Answers of success without a link, since the last one with a link.
     pub linkless: Cell<u32>,
+    /// Whose each link is.
+    pub links: &'a LinkGuard,
+    /// One link for everybody is right.
+    pub shared_link: bool,
 }
 
 /// What an attempt came to.
@@ -336,6 +341,16 @@ impl<T: Transport> RowSender<'_, T> {
             Ok(response) => Meeting::read_enrolled(response, &work.registrant.id),
             Err(_) => Err(None),
         };
+        let read = match (read, work.seq) {
+            (Ok(enrolled), Some(seq)) => {
+                let owner = LinkOwner { seq, server_id: None, adopted: false };
+                match self.links.take(&work.registrant.id, &enrolled.link, owner) {
+                    Some(_) => Err(Some(BadLink::OtherPerson)),
+                    None => Ok(enrolled),
+                }
+            }
+            (read, _) => read,
+        };
         let bad = match read {
             Ok(Enrolled { link, registrant_id }) => {
                 self.linkless.set(0);
@@ -346,8 +361,7 @@ impl<T: Transport> RowSender<'_, T> {
         };
         let (code, reason) = match bad {
             None => ("unreadable-answer", "the answer was cut short or is no JSON".to_owned()),
-            Some(BadLink::OtherPerson) => ("wrong-link", BadLink::OtherPerson.to_string()),
-            Some(bad) => ("no-link", bad.to_string()),
+            Some(bad) => (bad.code(), bad.to_string()),
         };
         if bad == Some(BadLink::Missing) {
             self.linkless.set(self.linkless.get() + 1);

@@ -10,6 +10,7 @@ use super::{
     clock,
     conduct::Conduct,
     engine::{self, Begin, Engine, Progress, Tally},
+    link_guard::LinkGuard,
     plan::{JobError, Plan},
     preflight::{self, Admission, Ruling},
     remote::{self, NoList, RemoteIndex},
@@ -405,6 +406,10 @@ impl<T: Transport> Import<'_, T> {
         let (every, marked) = (work(true)?, work(false)?);
         let without = |in_doubt: u64| if in_doubt == 0 { every.clone() } else { marked.clone() };
         let cancelled_before = Arc::new(ledger.cancelled_registrations()?);
+        let links = LinkGuard::default();
+        if self.target.api().is_event() {
+            ledger.for_each_link(|id, link, owner| links.note(id, link, owner))?;
+        }
         let writer = if self.in_this_thread {
             LedgerWriter::here(ledger)
         } else {
@@ -415,6 +420,7 @@ impl<T: Transport> Import<'_, T> {
             target: self.target,
             writer: &writer,
             conduct: self.conduct,
+            links: &links,
             read: plan.counts.read,
             invalid: plan.counts.invalid,
             cancelled: cancelled_before,

@@ -45,6 +45,11 @@ pub enum Stop {
         "the target's registrants could not be listed ({0}), and without the list somebody might be enrolled twice; run again later, or with --trust-ledger where nothing but this ledger enrols here"
     )]
     NoList(String),
+    /// Two people have one link of the event.
+    #[error(
+        "Graph gives two people the same join link, so links are not personal here: nobody else is registered; if one link for everybody is right, run again with --shared-link"
+    )]
+    SharedLink,
     /// The token was refused, or none could be had.
     #[error("sign-in failed: {detail}")]
     SignIn {
@@ -148,6 +153,7 @@ impl Stop {
             | Self::Replaced { .. }
             | Self::Emptied { .. }
             | Self::SameRefusal { .. }
+            | Self::SharedLink
             | Self::Untrusted(_)
             | Self::Ledger(_) => 6,
         }
@@ -176,6 +182,7 @@ impl Stop {
             Self::Untrusted(_) => "untrusted",
             Self::Failing(_) => "failing",
             Self::NoList(_) => "no-list",
+            Self::SharedLink => "shared-link",
             Self::SignIn { .. } => "sign-in",
             Self::Forbidden { .. } => "forbidden",
             Self::TargetGone { .. } => "target-gone",

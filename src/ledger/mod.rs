@@ -31,8 +31,8 @@ pub use error::LedgerError;
 pub use look_ups::LookUps;
 pub use reading::{Attempted, PastRun, Reading, StateCounts, Story, Waiting};
 pub use records::{
-    Attempt, Entry, Identity, Intent, LastListing, NextState, Over, Purpose, SendPermit, Seq,
-    State, Transition, changed_fields, digest, sent_digest, short_digest,
+    Attempt, Entry, Identity, Intent, LastListing, LinkOwner, NextState, Over, Purpose, SendPermit,
+    Seq, State, Transition, changed_fields, digest, sent_digest, short_digest,
 };
 pub use schema::is_part_of_one;
 pub use store::{Ledger, RunEnd};

@@ -18,6 +18,16 @@ pub(super) const BEFORE_ALL_RUNS: i64 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seq(pub(super) i64);
 
+/// Whose row holds a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkOwner {
+    pub seq: Seq,
+    /// The server's own id of the registration.
+    pub server_id: Option<String>,
+    /// Whether the target held it before this ledger ever sent it.
+    pub adopted: bool,
+}
+
 impl Seq {
     /// The number of the first one.
     pub fn first() -> Self {

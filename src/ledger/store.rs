@@ -8,9 +8,10 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::{
-    Identity, LastListing, LedgerError, Seq, State,
+    Identity, LastListing, LedgerError, LinkOwner, Seq, State,
     lock::{self, Lock},
     reading,
+    records::BEFORE_ALL_RUNS,
     schema::{self, FileKind},
 };
 use crate::registrant::{FingerprintKey, PersonFingerprint};
@@ -332,6 +333,30 @@ impl Ledger {
                 let text = |column| Ok::<_, LedgerError>(row.get_ref(column)?.as_str().ok());
                 let since = row.get::<_, Option<i64>>(2)?;
                 give(text(0)?.unwrap_or_default(), text(1)?, since.unwrap_or(0));
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives every link that is held: whose it is by id, and whose row.
+    pub fn for_each_link(
+        &self,
+        mut give: impl FnMut(&str, &str, LinkOwner),
+    ) -> Result<(), LedgerError> {
+        self.with_path(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT id, join_web_url, seq, registrant_id, run FROM registrant NOT INDEXED
+                 WHERE state = ? AND join_web_url IS NOT NULL",
+            )?;
+            let mut rows = statement.query([State::Enrolled as u8])?;
+            while let Some(row) = rows.next()? {
+                let owner = LinkOwner {
+                    seq: Seq(row.get(2)?),
+                    server_id: row.get(3)?,
+                    adopted: row.get::<_, i64>(4)? == BEFORE_ALL_RUNS,
+                };
+                let text = |column| Ok::<_, LedgerError>(row.get_ref(column)?.as_str().ok());
+                give(text(0)?.unwrap_or_default(), text(1)?.unwrap_or_default(), owner);
             }
             Ok(())
         })

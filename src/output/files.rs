@@ -1,7 +1,11 @@
 //! Both files of a run: each row's decision and what the ledger holds of it now → enrolled file or
 //! rejects file. One reading of the input; the files are put in their places together, or not at all.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher as _, RandomState},
+    path::{Path, PathBuf},
+};
 
 use csv::WriterBuilder;
 
@@ -16,7 +20,7 @@ use crate::{
         plan::Plan,
     },
     ledger::{Entry, Ledger, LedgerError},
-    registrant::{Fault, RegistrantId},
+    registrant::{Fault, RegistrantId, Rule},
 };
 
 /// The trailing columns of a rejects file (README, *The two files*).
@@ -67,6 +71,7 @@ impl Projection<'_> {
             stopped: self.stopped.as_ref(),
             rule: &self.plan.rule,
         };
+        let shared = self.shared_links()?;
         let mut look_ups = self.ledger.look_ups()?;
         let (mut rows, mut row) = (self.input.rows()?, Row::new());
         for nth in 0.. {
@@ -85,7 +90,11 @@ impl Projection<'_> {
             match &end {
                 RowOutcome::Excluded => {}
                 RowOutcome::Enrolled { already, link, registrant_id, .. } => {
-                    let status = if *already { "already" } else { "enrolled" };
+                    let status = match already {
+                        _ if shared.contains(link.expose()) => "shared",
+                        true => "already",
+                        false => "enrolled",
+                    };
                     let own = registrant_id.unwrap_or_default();
                     enrolled.row([id, link.expose(), own, status].into_iter().chain(row.kept()))?;
                 }
@@ -98,6 +107,20 @@ impl Projection<'_> {
         rejects.commit()?;
         enrolled.file.commit()?;
         Ok((counts, reasons))
+    }
+
+    /// The links that several people have: an event's, where `--shared-link` allows it.
+    fn shared_links(&self) -> Result<HashSet<String>, LedgerError> {
+        let (mut seen, mut shared) = (HashSet::new(), HashSet::new());
+        if matches!(self.plan.rule, Rule::Event(_)) {
+            let hasher = RandomState::new();
+            self.ledger.for_each_link(|_, link, _| {
+                if !seen.insert(hasher.hash_one(link)) {
+                    shared.insert(link.to_owned());
+                }
+            })?;
+        }
+        Ok(shared)
     }
 
     /// What only few rows have to tell: the faults of an invalid one, and in what one is not the person

@@ -27,10 +27,33 @@ pub enum BadLink {
     /// It is no `https` link, or its `context` is not the JSON that it should be.
     #[error("the answer's join link cannot be read")]
     Unreadable,
+    /// It has a name or a password before the host, or characters that hide what it reads.
+    #[error("the answer's join link hides where it leads")]
+    Deceptive,
     /// Its `prid` names somebody else.
     #[error("the answer's join link belongs to another registrant")]
     OtherPerson,
 }
+
+impl BadLink {
+    /// The code of the row.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing | Self::Unreadable => "no-link",
+            Self::Deceptive | Self::OtherPerson => "wrong-link",
+        }
+    }
+}
+
+/// Hosts of Teams' links, and of their sub-domains. Sources: Microsoft 365 URLs and IP address
+/// ranges (Teams), and the examples of Microsoft Graph's reference.
+const TEAMS_HOSTS: [&str; 5] = [
+    "teams.microsoft.com",
+    "teams.cloud.microsoft",
+    "teams.live.com",
+    "teams.microsoft.us",
+    "teams.microsoftonline.cn",
+];
 
 /// The members of a link's `context` that are checked.
 #[derive(Deserialize)]
@@ -49,13 +72,36 @@ impl JoinLink {
     pub fn of(text: Option<&str>, id: &RegistrantId) -> Result<Self, BadLink> {
         let text = text.map(str::trim).filter(|t| !t.is_empty()).ok_or(BadLink::Missing)?;
         let url = Url::parse(text).map_err(|_| BadLink::Unreadable)?;
-        if url.scheme() != "https" || !url.has_host() || text.contains(char::is_control) {
+        if text.contains(hides) || !url.username().is_empty() || url.password().is_some() {
+            return Err(BadLink::Deceptive);
+        }
+        if url.scheme() != "https" || !url.has_host() {
             return Err(BadLink::Unreadable);
         }
         if let Some((_, context)) = url.query_pairs().find(|(name, _)| name == "context") {
             check(&context, id)?;
         }
         Ok(Self(text.into()))
+    }
+
+    /// Whether its `context` has a `prid`: then it is this person's and nobody else's.
+    pub fn names_its_person(&self) -> bool {
+        let Ok(url) = Url::parse(&self.0) else { return false };
+        let context = url.query_pairs().find(|(name, _)| name == "context");
+        context.is_some_and(|(_, context)| {
+            serde_json::from_str::<LinkContext<'_>>(&context)
+                .is_ok_and(|context| context.prid.is_some_and(|prid| !prid.is_empty()))
+        })
+    }
+
+    /// Its host, where it is none of Teams'.
+    pub fn unknown_host(&self) -> Option<String> {
+        let url = Url::parse(&self.0).ok()?;
+        let host = url.host_str()?;
+        let known = TEAMS_HOSTS.iter().any(|known| {
+            host.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        });
+        (!known).then(|| host.to_owned())
     }
 
     /// A link that was accepted before, read back from the ledger.
@@ -67,6 +113,12 @@ impl JoinLink {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// Control characters, and those that turn the direction of writing (Unicode, UAX #9, table 4).
+fn hides(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
 }
 
 /// Compares a link's decoded context with the id that was posted.
@@ -144,11 +196,25 @@ mod tests {
             (Some("null".to_owned()), BadLink::Unreadable),
             (Some("http://teams.microsoft.com/l".to_owned()), BadLink::Unreadable),
             (Some("https://".to_owned()), BadLink::Unreadable),
+            (Some("https://teams.microsoft.com@evil.example/".to_owned()), BadLink::Deceptive),
+            (Some("https://u:p@teams.microsoft.com/".to_owned()), BadLink::Deceptive),
+            (Some("https://teams.microsoft.com/\u{202e}moc".to_owned()), BadLink::Deceptive),
+            (Some("https://teams.microsoft.com/a\u{7}b".to_owned()), BadLink::Deceptive),
             (Some(EXAMPLE[..EXAMPLE.len() - 3].to_owned()), BadLink::Unreadable),
             (Some(with_context("{\"prid\":1}")), BadLink::Unreadable),
         ] {
             assert_eq!(JoinLink::of(bad.as_deref(), &a), Err(why), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_host_that_is_not_teams_own_is_told() {
+        let host = |text: &str| JoinLink::trusted(text).unknown_host();
+        for known in [EXAMPLE, "https://events.teams.microsoft.com/e", "https://teams.live.com/m"] {
+            assert_eq!(host(known), None, "{known}");
+        }
+        assert_eq!(host("https://notteams.live.com/").as_deref(), Some("notteams.live.com"));
+        assert_eq!(host("https://join.example/").as_deref(), Some("join.example"));
     }
 
     #[test]

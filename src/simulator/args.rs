@@ -8,7 +8,7 @@ use crate::{pacing::Quota, parse::duration, registrant::Mode};
 
 use super::{
     config::{
-        ApiRefusal, CallLatency, Config, EventConfig, RegistrationState, RetryAfterForm,
+        ApiRefusal, CallLatency, Config, EventCall, EventConfig, RegistrationState, RetryAfterForm,
         SecondPost, ServedApi, TokenRule,
     },
     fault::{FaultRate, Faults, Outage, SimulatedFault},
@@ -96,6 +96,10 @@ pub struct SimulatorArgs {
     #[arg(long, value_name = "HOW")]
     refuse: Option<ApiRefusal>,
 
+    /// Answer these calls of a webinar or town hall with 403
+    #[arg(long, value_name = "CALL[,CALL…]", value_delimiter = ',')]
+    forbid: Vec<EventCall>,
+
     /// Which bearer tokens are taken
     #[arg(long, value_name = "WHICH", default_value = "any")]
     tokens: TokenRule,
@@ -162,6 +166,7 @@ impl SimulatorArgs {
             quirks: self.quirks,
             faults,
             refuse: self.refuse,
+            forbid: self.forbid.clone(),
             event: EventConfig { audience: self.mode, ..self.event.clone() },
             ..Config::default()
         };

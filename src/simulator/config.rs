@@ -50,6 +50,8 @@ pub struct Config {
     pub tokens: TokenConfig,
     /// Whether the whole API is refused.
     pub refuse: Option<ApiRefusal>,
+    /// Calls of virtual events that are answered 403.
+    pub forbid: Vec<EventCall>,
 }
 
 impl Default for Config {
@@ -72,6 +74,7 @@ impl Default for Config {
             faults: Faults::default(),
             tokens: TokenConfig::default(),
             refuse: None,
+            forbid: Vec::new(),
         }
     }
 }
@@ -146,6 +149,27 @@ pub enum ApiRefusal {
     Gone,
     /// The API is retired: 200, without data, as Microsoft announced it.
     NoData,
+}
+
+/// A kind of call of a webinar or town hall, for each of which Microsoft names permissions of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EventCall {
+    /// The event itself.
+    Event,
+    /// What it admits.
+    Configuration,
+    /// What it asks.
+    Questions,
+    /// To list the registrations.
+    List,
+    /// To register somebody.
+    Create,
+    /// One registration, its sessions perhaps with it.
+    Registration,
+    /// The list of a registration's sessions.
+    Sessions,
+    /// To cancel a registration.
+    Cancel,
 }
 
 /// Who may call, and how tokens are given out.

@@ -323,6 +323,7 @@ impl SimulatedEvent {
                 let other = chance::uuid(found.0.into()).to_string();
                 Some(self.link(context, found, Some(&other)).url())
             }
+            Some(SimulatedFault::SharedLink) => Some(Link::of_everybody(self.hash)),
             Some(SimulatedFault::NoLink) => None,
             // Only who is registered surely has a link; the reference does not say.
             _ => registered.then(|| self.url(context, found)),

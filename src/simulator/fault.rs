@@ -88,6 +88,8 @@ faults! {
     NoLink = "no-link",
     /// Processed; the join link is another registrant's.
     WrongPrid = "wrong-prid",
+    /// Processed; the join link is the same for everybody, and names nobody.
+    SharedLink = "shared-link",
     /// Processed; the answer's id is another than the posted one (the link is right).
     OtherId = "other-id",
 }

@@ -45,6 +45,11 @@ pub(super) struct Link<'a> {
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Link<'_> {
+    /// One that names nobody.
+    pub(super) fn of_everybody(thread: u64) -> String {
+        format!("{HEAD}19%3a{MARK}{thread:016x}%40thread.v2/0")
+    }
+
     pub(super) fn url(&self) -> String {
         let mut url = format!("{HEAD}19%3a{MARK}{:016x}", self.thread);
         if self.nonce > 0 {

@@ -289,6 +289,9 @@ impl SimulatedMeeting {
             }
             (Some(SimulatedFault::NoLink), 1) => {}
             (Some(SimulatedFault::NoLink), _) => entity["joinWebUrl"] = json!(""),
+            (Some(SimulatedFault::SharedLink), _) => {
+                entity["joinWebUrl"] = json!(Link::of_everybody(0));
+            }
             (Some(SimulatedFault::WrongPrid), _) => entity["joinWebUrl"] = link(&other_id),
             _ => entity["joinWebUrl"] = link(&posted.id),
         }

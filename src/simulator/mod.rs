@@ -33,9 +33,9 @@ pub use self::core::Simulator;
 pub use answer::{Delivery, HttpAnswer, Reply};
 pub use args::SimulatorArgs;
 pub use config::{
-    AfterCancel, ApiRefusal, CallLatency, Caller, CancelAnswer, Config, DateForm, EventConfig,
-    EventPrid, EventQuestion, EventStatus, QuestionKind, RegistrationState, RetryAfterForm,
-    SecondPost, ServedApi, TokenConfig, TokenRule,
+    AfterCancel, ApiRefusal, CallLatency, Caller, CancelAnswer, Config, DateForm, EventCall,
+    EventConfig, EventPrid, EventQuestion, EventStatus, QuestionKind, RegistrationState,
+    RetryAfterForm, SecondPost, ServedApi, TokenConfig, TokenRule,
 };
 pub use direct::Direct;
 pub use fault::{CallKind, FaultRate, Faults, Outage, SimulatedFault};

@@ -7,7 +7,11 @@ use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::{answer::Problem, config::Config, fault::CallKind};
+use super::{
+    answer::Problem,
+    config::{Config, EventCall},
+    fault::CallKind,
+};
 use crate::registrant::EventKind;
 
 /// One request.
@@ -92,6 +96,22 @@ pub(super) enum EventPart {
     Registration(Key),
     Sessions(Key),
     Cancel(Key),
+}
+
+impl EventPart {
+    /// The kind of call that this is.
+    pub(super) fn call(&self, method: &Method) -> EventCall {
+        match self {
+            Self::Itself => EventCall::Event,
+            Self::Configuration => EventCall::Configuration,
+            Self::Questions => EventCall::Questions,
+            Self::Registrations if method == Method::POST => EventCall::Create,
+            Self::Registrations => EventCall::List,
+            Self::Registration(_) => EventCall::Registration,
+            Self::Sessions(_) => EventCall::Sessions,
+            Self::Cancel(_) => EventCall::Cancel,
+        }
+    }
 }
 
 /// How one registration of a webinar is named.

@@ -190,6 +190,9 @@ impl ServerState {
         let form = (call.kind == CallKind::Post)
             .then(|| json_object(http).and_then(|body| RegistrationForm::parse(body, caller)))
             .transpose()?;
+        if config.forbid.contains(&part.call(http.method)) {
+            return Err(Problem::forbidden("The application may not make this call."));
+        }
         let new = || SimulatedEvent::new(config, kind, id);
         let event = self.events.entry(id.to_owned()).or_insert_with(new);
         if event.kind != kind {

@@ -380,3 +380,13 @@ fn the_loudest_log_names_nobody() {
         assert!(!told.contains(secret), "{secret} in the log");
     }
 }
+
+#[test]
+fn the_second_person_does_not_get_the_first_ones_link() {
+    let faults = crate::program::faults(&["shared-link=100"]);
+    let context = Context::with(Config { faults, ..Config::default() });
+    context.file("people.csv", "id\na\nb\n");
+    let ran = context.run("run people.csv --meeting m1 --settle 50ms --max-attempts 2").expect(4);
+    assert_eq!(files::enrolled(&context, "people.enrolled.csv").len(), 1, "{ran}");
+    assert_eq!(files::rejected(&context, "people.rejects.csv")[0].code, "wrong-link", "{ran}");
+}

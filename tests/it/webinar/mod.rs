@@ -2,6 +2,7 @@
 
 mod before;
 mod described;
+mod links;
 mod story;
 mod whose;
 mod wire;

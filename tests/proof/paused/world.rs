@@ -376,6 +376,8 @@ fn faults(late: bool, random: &mut Rng) -> Faults {
     ] {
         let mut all: Vec<Fault> =
             Fault::ALL.iter().copied().filter(|fault| !never.contains(fault)).collect();
+        // One link for all is a server of another kind: `one_link_for_all` tells of it.
+        all.retain(|fault| *fault != Fault::SharedLink);
         random.shuffle(&mut all);
         all.truncate(random.usize(..8));
         for fault in &all {
