@@ -8,6 +8,7 @@
 //! | module | what is broken |
 //! | --- | --- |
 //! | [`paused`] | answers, lists, tokens and the process itself, in one thread under paused time: exact replay of a seed |
+//! | [`histories`] | the list: who is cancelled by ten thousand histories of it |
 //! | [`kills`] | the real binary, by SIGKILL, among faults on sockets |
 //! | [`store`] | each write, sync and rename of the disk |
 //! | [`damage`] | the ledger's bytes |
@@ -28,6 +29,7 @@ mod answers;
 mod conduct;
 mod crowd;
 mod damage;
+mod histories;
 mod kills;
 mod paused;
 #[path = "../it/program.rs"]
