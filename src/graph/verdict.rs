@@ -105,6 +105,12 @@ pub fn verdict(call: Call, heard: Heard) -> Verdict {
         409 if call == Call::Create => Verdict::Exists,
         // The server gave up waiting for the request, or a gateway for the server.
         408 | 500 | 502..=599 => lost,
+        // The client errors that RFC 9110 (section 15.5), RFC 6585, RFC 4918, RFC 7725 and RFC 8470 know:
+        // the request was not carried out.
+        400..=407 | 411..=417 | 421..=426 | 428 | 431 | 451 => Verdict::Refused,
+        // A redirect says that the work is done elsewhere, and whoever invents a code (nginx' 499, 600
+        // and up) says nothing of what became of a POST.
+        _ if call == Call::Create => Verdict::Unknown,
         _ => Verdict::Refused,
     }
 }
@@ -119,6 +125,10 @@ mod tests {
 
     #[test]
     fn a_post_that_may_have_been_processed_is_unknown() {
+        for status in [101, 300, 302, 303, 307, 399, 449, 418, 444, 460, 499, 600, 999] {
+            assert_eq!(on(Call::Create, status), Verdict::Unknown, "{status}");
+            assert_eq!(on(Call::Read, status), Verdict::Refused, "{status}");
+        }
         for status in [408, 500, 502, 503, 504, 507, 599] {
             assert_eq!(on(Call::Create, status), Verdict::Unknown, "{status}");
             assert_eq!(on(Call::Read, status), Verdict::Again, "{status}");
@@ -163,7 +173,7 @@ mod tests {
                 assert_eq!(done, may_be, "{call:?} {status}");
             }
         }
-        for status in [300, 301, 307, 400, 405, 412, 413, 415, 422, 423] {
+        for status in [400, 402, 405, 406, 412, 413, 415, 417, 422, 423, 424, 428, 431, 451] {
             assert_eq!(on(Call::Create, status), Verdict::Refused, "{status}");
         }
         assert_eq!(on(Call::Create, 409), Verdict::Exists);

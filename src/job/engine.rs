@@ -122,6 +122,8 @@ pub struct Engine<'a, T> {
 pub struct Begin {
     /// In doubt since an earlier run, each with the time from which a list may judge it.
     pub lost: Vec<(Work, Duration)>,
+    /// Enrolled by this ledger, and on the list twice.
+    pub listed_twice: Vec<Work>,
     /// Accepted in an earlier run, and on the list.
     pub found: Vec<(Work, RemoteMatch)>,
     /// Accepted in an earlier run, and not on the list.
@@ -172,7 +174,8 @@ impl<T: Transport> Engine<'_, T> {
     where
         I: Iterator<Item = Result<(Work, Option<RemoteMatch>), Stop>>,
     {
-        let mut doubts = Reconciler::new(self.conduct.max_attempts);
+        let mut doubts =
+            Reconciler::new(self.conduct.max_attempts, matches!(self.target, Target::Meeting(_)));
         for (work, ripe) in begin.lost {
             self.doubt(&mut doubts, work, ripe);
         }
@@ -190,6 +193,9 @@ impl<T: Transport> Engine<'_, T> {
             spare: Spare::ONE,
             streak: Streak::default(),
         };
+        for work in begin.listed_twice {
+            state.doubts.recheck(work, self.client.clock.now());
+        }
         for work in begin.sought {
             self.missed(&mut state, work);
         }
@@ -369,9 +375,7 @@ impl<T: Transport> Engine<'_, T> {
                 state.tally.enrolled += 1;
                 state.proven = true;
                 state.streak = Streak::default();
-                if work.doubted {
-                    state.doubts.recheck(work, ripe);
-                }
+                self.recheck(&mut state.doubts, work);
             }
             RowEnd::Refused { code, message } => {
                 state.tally.refused += 1;
@@ -398,6 +402,15 @@ impl<T: Transport> Engine<'_, T> {
         }
     }
 
+    /// A row is enrolled: where the target may hold it twice a list is to tell.
+    fn recheck(&self, doubts: &mut Reconciler, work: Work) {
+        // That of a throttled POST was most likely not processed: one look is enough.
+        let wait = if work.doubted { self.conduct.settle } else { Duration::ZERO };
+        if work.doubted || work.throttled {
+            doubts.recheck(work, self.client.clock.now() + wait);
+        }
+    }
+
     /// A row that a webinar holds was led as far as it goes now.
     fn followed<I>(&self, state: &mut EngineState<I>, work: Work, end: &RowEnd) {
         if matches!(end, RowEnd::Enrolled | RowEnd::Awaiting | RowEnd::TurnedAway) {
@@ -406,10 +419,7 @@ impl<T: Transport> Engine<'_, T> {
         match end {
             RowEnd::Enrolled => {
                 state.tally.enrolled += 1;
-                if work.doubted {
-                    let ripe = self.client.clock.now() + self.conduct.settle;
-                    state.doubts.recheck(work, ripe);
-                }
+                self.recheck(&mut state.doubts, work);
             }
             RowEnd::Awaiting => state.tally.awaiting += 1,
             // Each for a reason of its own: no sign that something is wrong with all of them.
@@ -498,8 +508,8 @@ impl<T: Transport> Engine<'_, T> {
                 }
                 Finding::Held(work, sight) => self.held(state, work, sight).await,
                 Finding::Twice(work, sight) => {
-                    state.tally.enrolled -= 1;
-                    self.held(state, work, sight).await
+                    state.tally.enrolled = state.tally.enrolled.saturating_sub(1);
+                    self.held(state, Work { doubted: true, ..work }, sight).await
                 }
                 Finding::Once(_) => Ok(()),
                 Finding::NotRemoved(work) => {
@@ -507,7 +517,7 @@ impl<T: Transport> Engine<'_, T> {
                     self.keep(&work, in_doubt("not-removed", reason)).await
                 }
                 Finding::StillTwice(work) => {
-                    state.tally.enrolled -= 1;
+                    state.tally.enrolled = state.tally.enrolled.saturating_sub(1);
                     self.keep(&work, in_doubt("listed-twice", "the target holds it twice")).await
                 }
             };

@@ -99,6 +99,8 @@ pub struct Plan {
     pub remote: RemoteIndex,
     /// Rows in doubt since an earlier run, with the time since when, in milliseconds since 1970.
     pub in_doubt: Vec<(Work, i64)>,
+    /// Rows that are enrolled, were posted again once, and that the target's list shows twice.
+    pub listed_twice: Vec<Work>,
     /// Rows that the webinar took in an earlier run, and whose links were not had yet.
     pub awaiting: Vec<Work>,
     /// What the ledger is to learn of people.
@@ -142,6 +144,7 @@ impl Plan {
             same_address: BTreeMap::new(),
             in_doubt: Vec::new(),
             awaiting: Vec::new(),
+            listed_twice: Vec::new(),
             listed: HashSet::new(),
             ended: Vec::new(),
             roll_call: (cancel.policy.mode != CancelMode::Never).then(RollCall::default),
@@ -159,7 +162,16 @@ impl Plan {
             Ok(listed.contains(id.as_str()) || ledger.find(id)?.is_some())
         })?;
         let Pass {
-            mut rows, people, in_doubt, awaiting, ended, named, changed, mut counts, ..
+            mut rows,
+            people,
+            in_doubt,
+            awaiting,
+            listed_twice,
+            ended,
+            named,
+            changed,
+            mut counts,
+            ..
         } = pass;
         ledger.for_each_own(|seq| counts.missing += u64::from(!is_named(&named, seq)))?;
         if input.detected().rejects {
@@ -189,6 +201,7 @@ impl Plan {
         let stands = |row: usize, action| rows[row].action == action;
         let in_doubt = in_doubt.into_iter().filter(|it| stands(it.0, Action::Reconcile));
         let awaiting = awaiting.into_iter().filter(|it| stands(it.0, Action::FetchLink));
+        let listed_twice = listed_twice.into_iter().filter(|it| stands(it.0, Action::Already));
         let mut plan = Self {
             counts,
             trap,
@@ -196,6 +209,7 @@ impl Plan {
             remote,
             in_doubt: in_doubt.map(|(_, work, since)| (work, since)).collect(),
             awaiting: awaiting.map(|(_, work)| work).collect(),
+            listed_twice: listed_twice.map(|(_, work)| work).collect(),
             learnt: people.learnt(&rows),
             ended,
             cancel,
@@ -228,7 +242,7 @@ impl Plan {
     /// Whether nothing is to be asked of the target beside its rule and its list, cancellations aside.
     pub fn is_idle(&self) -> bool {
         let PlanCounts { to_post, held, in_doubt, awaiting, .. } = self.counts;
-        to_post + held + in_doubt + awaiting == 0
+        to_post + held + in_doubt + awaiting == 0 && self.listed_twice.is_empty()
     }
 
     /// The rows to be posted or adopted, read from the input once more as their turn comes, each
@@ -381,6 +395,7 @@ struct Pass<'a> {
     same_address: BTreeMap<RowLine, Vec<(usize, Decision)>>,
     in_doubt: Vec<(usize, Work, i64)>,
     awaiting: Vec<(usize, Work)>,
+    listed_twice: Vec<(usize, Work)>,
     /// Ids of the input that the target's list shows.
     listed: HashSet<String>,
     /// Whose registrations have come to their end.
@@ -467,21 +482,30 @@ impl Pass<'_> {
         let changed = difference == Difference::Identity;
         let known_person =
             entry.as_ref().and_then(|entry| KnownPerson::of(nth, entry, person, changed));
-        let word = self.remote.word(&registrant, entry.as_ref());
-        let action = decide(entry.as_ref(), word, difference);
+        let listed = self.remote.word(&registrant, entry.as_ref());
+        let action = decide(entry.as_ref(), listed, difference);
         if action == Action::Refuse(Refused::Changed) {
             for field in fields.unwrap_or_default() {
                 *self.changed.entry(field).or_default() += 1;
             }
         }
-        let over = entry.as_ref().and_then(|entry| Some((entry.seq, ended(entry, word)?)));
+        let over = entry.as_ref().and_then(|entry| Some((entry.seq, ended(entry, listed)?)));
         self.ended.extend(over);
         let decision = Decision::new(row.line(), entry.as_ref(), action);
         if clashes.id.is_none() && clashes.address.is_none() {
             self.people.note(nth, entry.as_ref(), person, changed);
         }
         if let Some(entry) = entry {
-            self.keep_open(nth, action, &entry, Work::new(registrant, sent, person, row.line()));
+            let work = Work::new(registrant, sent, person, row.line());
+            if action == Action::Already
+                && self.remote.shows_twice(work.registrant.id.as_str())
+                && look_ups.was_posted_again(entry.seq)?
+            {
+                let work = Work { seq: Some(entry.seq), doubted: true, ..work };
+                self.listed_twice.push((nth, work));
+            } else {
+                self.keep_open(nth, action, &entry, work);
+            }
         }
         match (clashes.id, clashes.address) {
             (Some(first), address) => {

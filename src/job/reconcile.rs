@@ -11,8 +11,9 @@
 //! A list may be late, and Microsoft says nowhere by how much. So a list proves a row absent only if
 //! it shows a registrant that was acknowledged after the row's attempt was given up (a watermark of
 //! how fresh the list is), or if that attempt was given up more than [`PROVEN_BY_AGE`] ago. Where no
-//! watermark can come any more, a row is posted again and the list is asked until it shows it: that
-//! registrant is the watermark for all the others, so such rows go one, two, four … at a time.
+//! watermark can come any more, a meeting's row is posted again and the list is asked until it shows it:
+//! that registrant is the watermark for all the others, so such rows go one, two, four … at a time. A
+//! virtual event mails at each POST, so its row stays unknown, and a later run has its proof by age.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -87,6 +88,8 @@ pub struct Reconciler {
     /// After so many lost results a row stays unknown for this run; after so many lists without it
     /// an accepted one goes on awaiting its link.
     most: u32,
+    /// Whether a row may be posted again that nothing proves absent.
+    may_risk: bool,
     /// Lost, or removed and not yet seen to be gone.
     open: Vec<Pending>,
     /// Enrolled after it had been lost.
@@ -107,10 +110,12 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Nobody to look for yet. `most`: after so many lost results a row stays unknown for this run.
-    pub fn new(most: u32) -> Self {
+    /// Nobody to look for yet. `most`: after so many lost results a row stays unknown for this run;
+    /// `may_risk`: a row may be posted again that nothing proves absent.
+    pub fn new(most: u32, may_risk: bool) -> Self {
         Self {
             most,
+            may_risk,
             open: Vec::new(),
             posted_again: Vec::new(),
             fresh: VecDeque::new(),
@@ -139,8 +144,8 @@ impl Reconciler {
         self.given_up += 1;
     }
 
-    /// A row was enrolled whose result had been lost before; a list begun from `not_before` on tells
-    /// whether it is there once.
+    /// A row is enrolled that may be there twice: its result had been lost before, or this run's first
+    /// list showed it so. A list begun from `not_before` on tells.
     pub fn recheck(&mut self, mut work: Work, not_before: Duration) {
         work.missed = 0;
         self.posted_again.push(Pending { work, not_before });
@@ -270,6 +275,8 @@ impl Reconciler {
                 work.missed += 1;
                 let not_before = list.begun + pause(work.missed);
                 self.open.push(Pending { work, not_before });
+            } else if !self.may_risk {
+                self.given_up += 1;
             } else if allowed > 0 {
                 allowed -= 1;
                 posted += 1;
@@ -301,8 +308,8 @@ impl Reconciler {
                     work.lost += 1;
                     findings.push(Finding::Twice(work, found));
                 }
-                // A list that is so late says nothing; the ledger keeps in mind to look again.
-                None if work.missed + 1 >= self.most => {}
+                // A list that is so late says nothing; each run's first list is looked at for that, too.
+                None if !work.doubted || work.missed + 1 >= self.most => {}
                 None => {
                     work.missed += 1;
                     let not_before = list.begun + pause(work.missed);
@@ -466,7 +473,7 @@ mod tests {
 
     #[test]
     fn a_row_is_judged_only_after_its_settling_time() {
-        let mut doubts = Reconciler::new(5);
+        let mut doubts = Reconciler::new(5, true);
         doubts.add(work("a", 1), S * 11);
         doubts.add(work("b", 1), S * 15);
         assert_eq!(doubts.next_list_at(true), Some(S * 15));
@@ -479,14 +486,14 @@ mod tests {
 
     #[test]
     fn a_row_that_is_lost_again_and_again_stays_unknown() {
-        let mut doubts = Reconciler::new(3);
+        let mut doubts = Reconciler::new(3, true);
         doubts.add(work("a", 3), S);
         assert_eq!((doubts.open(), doubts.given_up()), (0, 1));
     }
 
     #[test]
     fn what_was_enrolled_after_an_absent_is_counted_once_more() {
-        let mut doubts = Reconciler::new(3);
+        let mut doubts = Reconciler::new(3, true);
         doubts.recheck(work("a", 1), S);
         doubts.recheck(work("b", 1), S);
         assert!(!doubts.is_settled());
@@ -499,7 +506,7 @@ mod tests {
 
     #[test]
     fn a_list_that_cannot_be_had_is_asked_for_again_a_few_times() {
-        let mut doubts = Reconciler::new(3);
+        let mut doubts = Reconciler::new(3, true);
         let later = |failed| S * (10_u32 << failed);
         doubts.add(work("a", 1), S * 2);
         doubts.seek(work("b", 0), S);
@@ -522,7 +529,7 @@ mod tests {
 
     #[test]
     fn while_rows_are_sent_only_many_doubts_are_worth_a_list() {
-        let mut doubts = Reconciler::new(5);
+        let mut doubts = Reconciler::new(5, true);
         for n in 0..MANY_LOST {
             assert_eq!(doubts.next_list_at(false), None);
             doubts.add(work(&n.to_string(), 1), S * 11);
@@ -532,7 +539,7 @@ mod tests {
 
     #[test]
     fn an_accepted_row_is_looked_for_until_it_shows_and_never_called_absent() {
-        let mut doubts = Reconciler::new(3);
+        let mut doubts = Reconciler::new(3, true);
         assert!(doubts.seek(work("a", 0), S) && doubts.seek(work("b", 0), S * 2));
         assert_eq!(
             doubts.next_list_at(true),
@@ -554,7 +561,7 @@ mod tests {
 
     #[test]
     fn while_rows_are_sent_the_more_the_target_holds_the_more_are_gathered() {
-        let mut doubts = Reconciler::new(3);
+        let mut doubts = Reconciler::new(3, true);
         let second = |doubts: &mut Reconciler, n: usize| {
             doubts.seek(work(&n.to_string(), 0), S);
         };
@@ -583,7 +590,7 @@ mod tests {
             (None, Some(150), 600, vec![]),
             (None, Some(150_000), 601, vec!["absent a"]),
         ] {
-            let mut doubts = Reconciler::new(5);
+            let mut doubts = Reconciler::new(5, true);
             doubts.add(Work { answered_at: 100, ..work("a", 1) }, S);
             let list = ListSeen { fresh_to, ..list(S * begun, &index, 1) };
             assert_eq!(told(doubts.judge(&list, acknowledged, pause)), told_of);
@@ -592,9 +599,25 @@ mod tests {
     }
 
     #[test]
+    fn where_each_post_mails_nobody_is_posted_without_proof() {
+        let index = seen(&[]);
+        let mut doubts = Reconciler::new(5, false);
+        doubts.add(lost_at("a", S * 5), S * 15);
+        let late = |begun| ListSeen { fresh_to: None, ..list(begun, &index, 0) };
+        assert!(told(doubts.judge(&late(S * 15), None, |_| S * 10)).is_empty());
+        assert_eq!(
+            (doubts.given_up(), doubts.is_settled()),
+            (1, true),
+            "unknown until the next run"
+        );
+        doubts.add(lost_at("b", S), S * 700);
+        assert_eq!(told(doubts.judge(&late(S * 700), None, |_| S * 10)), ["absent b"]);
+    }
+
+    #[test]
     fn where_no_watermark_can_come_a_few_rows_are_posted_again_and_serve_the_others() {
         let index = seen(&[]);
-        let mut doubts = Reconciler::new(5);
+        let mut doubts = Reconciler::new(5, true);
         for id in ["a", "b", "c", "d"] {
             doubts.add(lost_at(id, S * 5), S * 15);
         }
@@ -613,7 +636,7 @@ mod tests {
 
     #[test]
     fn after_a_delete_the_list_decides_and_a_second_contradiction_ends_it() {
-        let mut doubts = Reconciler::new(9);
+        let mut doubts = Reconciler::new(9, true);
         let removed = || Work { removed: true, ..work("a", 1) };
         doubts.add(removed(), S);
         assert_eq!(told(judge(&mut doubts, S, &[], 0)), ["absent a"]);
@@ -626,8 +649,8 @@ mod tests {
 
     #[test]
     fn what_was_posted_again_is_looked_for_until_a_list_shows_it() {
-        let mut doubts = Reconciler::new(3);
-        doubts.recheck(work("a", 1), S);
+        let mut doubts = Reconciler::new(3, true);
+        doubts.recheck(Work { doubted: true, ..work("a", 1) }, S);
         assert!(told(judge(&mut doubts, S, &[], 0)).is_empty());
         assert_eq!(doubts.next_list_at(true), Some(S * 21));
         assert_eq!(told(judge(&mut doubts, S * 21, &[("a", 1)], 1)), ["once a"]);

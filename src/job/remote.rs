@@ -261,6 +261,15 @@ impl RemoteIndex {
             || server_id.is_some_and(|server_id| self.by_server_id.contains_key(server_id))
     }
 
+    /// Whether the list shows more than one registration that was posted with this id and holds a place.
+    pub fn shows_twice(&self, id: &str) -> bool {
+        let hash = KEYS.hash_one(id);
+        let from = self.ids.partition_point(|known| *known < hash);
+        let posted = self.by_id.get(id).map_or(&[][..], Vec::as_slice);
+        self.ids.get(from + 1) == Some(&hash)
+            || posted.iter().filter(|member| !member.standing.is_over()).count() > 1
+    }
+
     /// What the list says of a row; `entry` is what the ledger has of it.
     pub fn word(&self, registrant: &Registrant, entry: Option<&Entry>) -> ListWord {
         let held =

@@ -63,6 +63,8 @@ pub struct Work {
     /// Whether its result was ever lost, in this run or an earlier one: then the server may hold it
     /// by our own doing.
     pub doubted: bool,
+    /// Whether a POST of it was throttled: that says "not processed", and was now and then.
+    pub throttled: bool,
     /// How often its result was lost, or its DELETE failed, in this run.
     pub lost: u32,
     /// How often it was looked for in vain, in this run, after the target had accepted it.
@@ -88,6 +90,7 @@ impl Work {
             answered_at: 0,
             posted: false,
             doubted: false,
+            throttled: false,
             lost: 0,
             missed: 0,
             adopted: false,
@@ -292,7 +295,10 @@ impl<T: Transport> RowSender<'_, T> {
                 Target::Meeting(_) => self.answered(work, exchange, alone),
                 Target::Event(_) => accepted(work, exchange),
             },
-            Verdict::Throttled | Verdict::Again => (waiting("asked to wait"), Outcome::Again),
+            Verdict::Throttled | Verdict::Again => {
+                work.throttled |= exchange.verdict == Verdict::Throttled && call == Call::Create;
+                (waiting("asked to wait"), Outcome::Again)
+            }
             Verdict::SignIn if !*signed_in_again => {
                 *signed_in_again = true;
                 (waiting("the token had expired"), Outcome::Again)
@@ -303,11 +309,11 @@ impl<T: Transport> RowSender<'_, T> {
             }
             // The list tells who it is, and its sessions the link.
             Verdict::Exists if matches!(self.target, Target::Event(_)) => {
-                work.adopted = !work.doubted;
+                work.adopted = !(work.doubted || work.throttled);
                 (link_pending(None, work.adopted), Outcome::End(RowEnd::Accepted(None)))
             }
-            // Somebody else's, or our own POST that was counted as lost and came through after all.
-            Verdict::Exists if work.doubted => {
+            // Our own POST that was counted as lost, or throttled, and came through after all.
+            Verdict::Exists if work.doubted || work.throttled => {
                 (in_doubt("exists-on-server", "the server holds it"), Outcome::End(doubted(work)))
             }
             Verdict::Exists => {

@@ -447,7 +447,7 @@ impl<T: Transport> Import<'_, T> {
         }
         let mut ledger = writer.finish();
         let mut stop = self.client.stop.cause();
-        if let Err(error) = self.keep_pace(&mut ledger) {
+        if let Err(error) = self.keep_pace(&mut ledger).and_then(|()| ledger.is_in_place()) {
             stop.get_or_insert(Stop::Ledger(error.to_string()));
         }
         let plan = Some(plan);
@@ -464,6 +464,7 @@ impl<T: Transport> Import<'_, T> {
             // No longer than that, where a clock was set back since.
             begin.lost.push((work, ripe.min(self.conduct.settle)));
         }
+        begin.listed_twice = std::mem::take(&mut plan.listed_twice);
         for work in std::mem::take(&mut plan.awaiting) {
             // One that is over shows before the row's own.
             let shown = plan.remote.of_known(&work.registrant, work.server_id.as_deref());

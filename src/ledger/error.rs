@@ -45,6 +45,11 @@ pub enum LedgerError {
     /// SQLite's word for everything else: a full disk, a read-only folder.
     #[error("the ledger cannot be written or read: {0}")]
     Sqlite(String),
+    /// Its file is not the one that was opened.
+    #[error(
+        "the ledger was deleted or replaced while the run went on; the enrolled file holds every link of this run, and a ledger from a backup finds out by the target's list whom it lacks"
+    )]
+    Replaced,
     /// An earlier write failed; the ledger takes nothing more in this run.
     #[error("the ledger failed earlier in this run: {0}")]
     FailedBefore(String),

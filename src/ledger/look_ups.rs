@@ -71,6 +71,18 @@ impl LookUps<'_> {
     }
 }
 
+impl LookUps<'_> {
+    /// Whether the server may hold it twice by this ledger's doing: it was posted again after a POST
+    /// that may have been processed.
+    pub fn was_posted_again(&self, seq: Seq) -> Result<bool, LedgerError> {
+        self.ledger.with_path(|connection| {
+            let query = "SELECT count(*) > 1 FROM attempt WHERE registrant = ? AND call = 'POST'
+                         AND verdict IN ('done', 'unknown', 'lost', 'throttled')";
+            Ok(connection.prepare_cached(query)?.query_row([seq.0], |row| row.get(0))?)
+        })
+    }
+}
+
 fn entry(row: &Row<'_>) -> Result<Entry, LedgerError> {
     let sealed = SealedRow::checked(row)?;
     let state = state_of(sealed.state)?;

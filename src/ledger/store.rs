@@ -35,6 +35,8 @@ const LOST: &str = "no-answer";
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
+    /// Which file it is, where the system tells.
+    file: Option<FileId>,
     run: i64,
     torn: bool,
     /// Whether all registrants were checked.
@@ -58,6 +60,22 @@ pub struct RunEnd<'a> {
 fn is_restored(connection: &Connection, lock: &Lock) -> Result<bool, LedgerError> {
     let last: i64 = schema::value(connection, "SELECT coalesce(max(n), 0) FROM run", [])?;
     Ok(lock.last_run()?.is_none_or(|noted| noted > last))
+}
+
+/// Device and number of a file.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Option<FileId> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -135,7 +153,20 @@ impl Ledger {
         }
         let key = schema::key(&connection)?;
         let path = path.to_owned();
-        Ok(Self { connection, path, run: 0, torn, sound: false, key, lock })
+        let file = file_id(&path);
+        Ok(Self { connection, path, file, run: 0, torn, sound: false, key, lock })
+    }
+
+    /// Whether its file still stands where it was opened. What is written to another one is lost with
+    /// the end of the run, so nobody may be posted any more.
+    ///
+    /// # Errors
+    /// [`LedgerError::Replaced`].
+    pub fn is_in_place(&self) -> Result<(), LedgerError> {
+        if self.file.is_none() || self.file == file_id(&self.path) {
+            return Ok(());
+        }
+        Err(LedgerError::Replaced.at(&self.path))
     }
 
     /// Checks all registrants, once: every seal fits, and who is not found is not there. Nobody is

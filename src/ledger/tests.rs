@@ -464,6 +464,32 @@ async fn many_tasks_write_through_one_scribe_and_all_of_it_is_there() {
 }
 
 #[tokio::test]
+async fn once_its_file_is_gone_nothing_more_is_permitted_and_outcomes_are_still_taken() {
+    for threaded in [true, false] {
+        let place = Place::new();
+        let mut ledger = place.open();
+        go(&mut ledger, &intent("sent", false));
+        std::fs::rename(&place.path, place.path.with_extension("moved")).expect("moved");
+        std::fs::copy(place.path.with_extension("moved"), &place.path)
+            .expect("a copy is another file");
+        let writer = if threaded {
+            LedgerWriter::start(ledger).expect("a thread")
+        } else {
+            LedgerWriter::here(ledger)
+        };
+        let next = writer.intend(intent("next", false)).await;
+        let error = next.expect_err("nothing is to be sent");
+        assert!(error.to_string().contains("deleted or replaced"), "{error}");
+        let answered =
+            Transition { seq: Seq(1), attempt: Some(attempt("done")), becomes: enrolled(), at: 1 };
+        writer.settle(answered).await.expect("its link is wanted for the files");
+        let ledger = writer.finish();
+        assert_eq!(state(&ledger, "sent"), Some(State::Enrolled));
+        assert!(ledger.is_in_place().is_err());
+    }
+}
+
+#[tokio::test]
 async fn after_a_failed_write_nothing_more_is_promised() {
     let place = Place::new();
     let mut ledger = place.open();

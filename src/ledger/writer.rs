@@ -214,10 +214,12 @@ fn insert(db: &Transaction<'_>, id: &str, state: State, run: i64) -> Result<i64,
     Ok(db.last_insert_rowid())
 }
 
-/// Whether the server may hold it by a POST of ours that no cancellation has followed.
+/// Whether the server may hold it by a POST of ours that no cancellation has followed. One that was
+/// throttled may have been processed all the same (Microsoft's staff on Q&A, question 5529013: a Teams
+/// call "may successfully complete the operation but still return a 429 error").
 fn was_in_doubt(db: &Transaction<'_>, seq: i64) -> Result<bool, LedgerError> {
     let query = "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ?1 AND call = 'POST'
-                                AND verdict IN ('done', 'unknown', 'lost')
+                                AND verdict IN ('done', 'unknown', 'lost', 'throttled')
                    AND sent_at >= coalesce((SELECT max(ended_at) FROM cancellation
                                             WHERE registrant = ?1 AND outcome = 'cancelled'), 0))";
     Ok(db.prepare_cached(query)?.query_row([seq], |row| row.get(0))?)
@@ -236,11 +238,20 @@ enum Home {
     Here(RefCell<Ledger>),
 }
 
+/// What is to be written.
 enum WriteRequest {
     Intend(Intent),
     Settle(Transition),
     Cancel(CancelIntent),
     EndCancel(CancelEnd),
+}
+
+impl WriteRequest {
+    /// Whether something would be sent on the strength of it. An outcome is written as long as anything
+    /// can be, for the files are made from it.
+    fn is_intent(&self) -> bool {
+        matches!(self, Self::Intend(_) | Self::Cancel(_))
+    }
 }
 
 /// A request, and who waits for its answer: a permit for an intent, nothing for an outcome.
@@ -291,7 +302,11 @@ impl LedgerWriter {
         match &self.0 {
             Home::Here(ledger) => {
                 tokio::task::yield_now().await;
-                commit(&mut ledger.borrow_mut(), |group| group.write(&request))
+                let mut ledger = ledger.borrow_mut();
+                if request.is_intent() {
+                    ledger.is_in_place()?;
+                }
+                commit(&mut ledger, |group| group.write(&request))
             }
             Home::Thread { orders, .. } => {
                 let gone = || LedgerError::FailedBefore("its thread has ended".to_owned());
@@ -323,6 +338,12 @@ fn write_groups(mut ledger: Ledger, inbox: &Receiver<WriteOrder>) -> Ledger {
     while let Ok(first) = inbox.recv() {
         group.push(first);
         group.extend(inbox.try_iter().take(GROUP - 1));
+        if ledger.is_in_place().is_err() {
+            for WriteOrder { reply, .. } in group.extract_if(.., |order| order.request.is_intent())
+            {
+                let _ = reply.send(Err(LedgerError::Replaced));
+            }
+        }
         if failed.is_none() {
             failed = write_group(&mut ledger, &mut group);
         }

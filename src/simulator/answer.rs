@@ -180,7 +180,7 @@ pub(super) fn refusal(fault: SimulatedFault) -> Option<Problem> {
     let status = match fault {
         Fault::Refused => return Some(Problem::bad_request("The registrant is invalid.")),
         Fault::ExpiredToken => return Some(Problem::unauthorized(EXPIRED)),
-        Fault::Throttled => return Some(Problem::throttled(wait)),
+        Fault::Throttled | Fault::ThrottledAfterCommit => return Some(Problem::throttled(wait)),
         Fault::ServerError | Fault::ServerErrorAfterCommit => StatusCode::INTERNAL_SERVER_ERROR,
         Fault::BadGateway | Fault::BadGatewayAfterCommit => StatusCode::BAD_GATEWAY,
         Fault::Unavailable | Fault::UnavailableRetryAfter => StatusCode::SERVICE_UNAVAILABLE,

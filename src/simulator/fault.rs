@@ -44,6 +44,8 @@ faults! {
     ExpiredToken = "expired-token",
     /// 429 with a Retry-After of 1 s, not processed, outside any limit.
     Throttled = "429",
+    /// 429 with a Retry-After of 1 s, although processed.
+    ThrottledAfterCommit = "429-after-commit",
     /// 500, not processed.
     ServerError = "500",
     /// 500, although processed.

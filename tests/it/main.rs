@@ -26,6 +26,7 @@ mod files;
 mod import;
 mod kept;
 mod ledger;
+mod never_twice;
 mod old_ledgers;
 mod openapi;
 mod operator;

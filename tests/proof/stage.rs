@@ -110,6 +110,7 @@ impl Stage {
             let ended = Ran::of(self.command().args(options));
             match ended.code {
                 Some(0) => return self.verify(),
+                Some(4) if self.event.is_some() => ten_minutes_pass(&self.path("people.ledger")),
                 Some(4 | 5) => {}
                 // The first answer of a run was one without a link.
                 Some(6) if ended.stderr.contains("without a join link") => {}
@@ -152,4 +153,13 @@ pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
         .expect("a folder")
+}
+
+/// What is in doubt becomes older: of a webinar's row that no list proves absent only its age tells that
+/// it is.
+pub(crate) fn ten_minutes_pass(ledger: &Path) {
+    let ledger = rusqlite::Connection::open(ledger).expect("opens");
+    let older = "UPDATE registrant SET sent_at = sent_at - 660000, settled_at = settled_at - 660000
+                 WHERE state IN (1, 2, 6)";
+    ledger.execute(older, []).expect("its times are under no seal");
 }
