@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use registrant_import::pacing::{Learnt, Pacer, Quota, Settings};
+use registrant_import::pacing::{Learnt, PaceOptions, Pacer, Quota};
 
 use super::client::{Client, Paced};
 use super::rivals::Rival;
@@ -124,7 +124,8 @@ pub(crate) fn once(case: &Case, who: Who, seed: u64) -> (Outcome, Option<Learnt>
             learnt.and_then(|learnt| learnt.aged(Duration::from_secs_f64(case.age)))
         }
     };
-    let settings = Settings { rows, ceiling: case.ceiling, concurrency: IN_FLIGHT, learnt, seed };
+    let settings =
+        PaceOptions { rows, ceiling: case.ceiling, concurrency: IN_FLIGHT, learnt, seed };
     let mut client = Paced::new(Pacer::new(settings), rows);
     let outcome = go(&mut client);
     (outcome, client.pacer.learnt(), best)
@@ -139,7 +140,7 @@ pub(crate) fn measure(case: &Case, who: Who, seeds: Range<u64>) -> Figures {
         let own = if who == Who::Learnt { Case { stray: None, ..*case } } else { *case };
         let (outcome, _, best) = if who == Who::Learnt && case.stray.is_some() {
             let learnt = once(case, Who::Cold, seed + 7_777).1;
-            let settings = Settings { rows: case.rows, learnt, seed, ..Settings::default() };
+            let settings = PaceOptions { rows: case.rows, learnt, seed, ..PaceOptions::default() };
             let mut client = Paced::new(Pacer::new(settings), case.rows);
             let latency = || Latency::new(case.latency, seed);
             let best = oracle(&own, seed);

@@ -31,7 +31,7 @@ use crate::{
         Cancellations, Closing, Console, Files, Metrics, Projection, Reasons, Report, Summary,
         TargetName, harmless, length, probe,
     },
-    pacing::{Bucket, Buckets, Pacer, Quota, Settings},
+    pacing::{Bucket, Buckets, PaceOptions, Pacer, Quota},
     registrant::{Mode, Rule},
 };
 
@@ -138,14 +138,14 @@ impl ImportRun<'_> {
         let conduct = &self.settings.conduct;
         let seed = fastrand::u64(..);
         let transport = Http::new(self.graph.host.clone(), &self.graph.http)?;
-        let pace = Settings {
+        let pace = PaceOptions {
             ceiling: self.ceiling(),
             concurrency: conduct.concurrency,
             seed,
-            ..Settings::default()
+            ..PaceOptions::default()
         };
         let read_ceiling = self.is_limited().then_some(Quota::EVENT_READS);
-        let reads = Settings { ceiling: read_ceiling, ..Settings::default() };
+        let reads = PaceOptions { ceiling: read_ceiling, ..PaceOptions::default() };
         let buckets = Buckets::new(Pacer::new(pace.clone()), Pacer::new(reads));
         let client = GraphClient::new(
             transport,

@@ -579,7 +579,7 @@ impl GraphSettings {
 
     /// A client for a few requests, which no ceiling binds.
     pub(super) fn client(&self, tokens: Tokens) -> Result<GraphClient<Http>, HttpError> {
-        let pacer = || Pacer::new(pacing::Settings::default());
+        let pacer = || Pacer::new(pacing::PaceOptions::default());
         Ok(GraphClient::new(
             Http::new(self.host.clone(), &self.http)?,
             self.host.clone(),

@@ -414,7 +414,7 @@ mod tests {
             wire::MemberStanding,
         },
         job::clock::Clock,
-        pacing::{Buckets, Pacer, Settings},
+        pacing::{Buckets, PaceOptions, Pacer},
         registrant::{Fields, Rule},
     };
 
@@ -551,7 +551,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_list_that_never_ends_is_no_list() {
         for members in ["", r#"{"id":"a1","tenantId":null,"userId":null}"#] {
-            let pacer = || Pacer::new(Settings::default());
+            let pacer = || Pacer::new(PaceOptions::default());
             let client = GraphClient::new(
                 Endless { members, pages: std::cell::Cell::new(0) },
                 GraphHost::parse("http://127.0.0.1:1", &TrustedHosts::default()).expect("a host"),

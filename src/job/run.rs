@@ -29,7 +29,7 @@ use crate::{
     ledger::{
         CancelEnd, CancelOutcome, Ledger, LedgerError, LedgerWriter, OpenCancellation, RunEnd, Seq,
     },
-    pacing::{Bucket, Learnt, Pacer, Settings},
+    pacing::{Bucket, Learnt, PaceOptions, Pacer},
     registrant::{FormFault, Mode, Rule},
 };
 
@@ -52,7 +52,7 @@ pub struct Import<'a, T> {
     /// Create a meeting's missing registration with this mode.
     pub enable: Option<Mode>,
     /// The pace of writes: ceiling, concurrency, seed. Rows and what was learnt are filled in.
-    pub pace: Settings,
+    pub pace: PaceOptions,
     /// When to stop starting new requests, since the start, and the option that says so.
     pub deadline: Option<(Duration, &'static str)>,
     /// The ids whose cancellation a person approved, where a file of them was named.
@@ -505,7 +505,7 @@ impl<T: Transport> Import<'_, T> {
         });
         let in_doubt = plan.counts.in_doubt;
         let rows = plan.counts.to_post + in_doubt;
-        let settings = Settings { rows, learnt, ..self.pace.clone() };
+        let settings = PaceOptions { rows, learnt, ..self.pace.clone() };
         let recent = self.recent_sends(ledger)?;
         // What the server asked an earlier run to wait holds for this one.
         let wait = learnt.map_or(Duration::ZERO, |learnt| learnt.wait());

@@ -63,12 +63,12 @@ impl Buckets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pacing::{RetryAfter, Settings};
+    use crate::pacing::{PaceOptions, RetryAfter};
 
     #[test]
     fn a_refusal_stops_every_request_of_its_kind_and_no_other() {
         let mut buckets =
-            Buckets::new(Pacer::new(Settings::default()), Pacer::new(Settings::default()));
+            Buckets::new(Pacer::new(PaceOptions::default()), Pacer::new(PaceOptions::default()));
         buckets.of(Bucket::Reads).add_rows(7);
         let second = Duration::from_secs(1);
         let ticket = buckets.sent(Bucket::Reads, second);

@@ -22,6 +22,6 @@ mod retry_after;
 pub use backoff::Backoff;
 pub use buckets::{Bucket, Buckets};
 pub use learnt::{Learnt, LearntError, Limit};
-pub use pacer::{Answer, Closed, Pacer, Settings, Step, Ticket, View};
+pub use pacer::{Answer, Closed, PaceOptions, Pacer, Step, Ticket, View};
 pub use quota::{Quota, QuotaError};
 pub use retry_after::{Oddity, RetryAfter};

@@ -12,7 +12,7 @@ use super::retry_after::RetryAfter;
 
 /// What a pacer starts from.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct PaceOptions {
     /// Rows of this job that need a request.
     pub rows: u64,
     /// The user's ceiling, or a published limit.
@@ -25,7 +25,7 @@ pub struct Settings {
     pub seed: u64,
 }
 
-impl Default for Settings {
+impl Default for PaceOptions {
     fn default() -> Self {
         Self { rows: 0, ceiling: None, concurrency: 64, learnt: None, seed: 0 }
     }
@@ -122,8 +122,8 @@ pub struct Pacer {
 impl Pacer {
     /// A pacer at the start of a run.
     #[expect(clippy::needless_pass_by_value, reason = "settings are for one pacer")]
-    pub fn new(settings: Settings) -> Self {
-        let Settings { rows, ceiling, concurrency, learnt, seed } = settings;
+    pub fn new(settings: PaceOptions) -> Self {
+        let PaceOptions { rows, ceiling, concurrency, learnt, seed } = settings;
         let known = learnt.and_then(|learnt| learnt.limit);
         Self {
             concurrency: concurrency.max(1),

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 use super::*;
 use crate::{
     graph::{host::TrustedHosts, transport::Request},
-    pacing::{Pacer, Settings},
+    pacing::{PaceOptions, Pacer},
 };
 
 /// Fails between two times of the runtime's clock.
@@ -31,7 +31,7 @@ impl Transport for Failing {
 /// A client of a server that fails from then until then, in seconds.
 fn client(from: u64, until: u64) -> GraphClient<Failing> {
     let (from, until) = (Duration::from_secs(from), Duration::from_secs(until));
-    let pacer = || Pacer::new(Settings::default());
+    let pacer = || Pacer::new(PaceOptions::default());
     GraphClient::new(
         Failing { start: tokio::time::Instant::now(), from, until },
         GraphHost::parse("http://127.0.0.1:1", &TrustedHosts::default()).expect("a host"),

@@ -11,7 +11,7 @@ fn secs(seconds: f64) -> Duration {
 }
 
 fn pacer(rows: u64) -> Pacer {
-    Pacer::new(Settings { rows, seed: 7, ..Settings::default() })
+    Pacer::new(PaceOptions { rows, seed: 7, ..PaceOptions::default() })
 }
 
 /// A server that answers each call after 100 ms as `answer` says for the time of arrival.
@@ -78,7 +78,7 @@ fn the_first_request_goes_alone_until_it_is_answered() {
 #[test]
 fn concurrency_grows_to_the_cap_and_not_beyond() {
     for cap in [1, 5, 64] {
-        let settings = Settings { rows: 5_000, concurrency: cap, ..Settings::default() };
+        let settings = PaceOptions { rows: 5_000, concurrency: cap, ..PaceOptions::default() };
         let mut run = Run::new(Pacer::new(settings), 5_000);
         let mut most = 0;
         while run.left > 0 {
@@ -157,7 +157,7 @@ fn a_refusal_without_a_time_backs_off_and_then_asks_alone() {
 #[test]
 fn the_ceiling_holds_across_a_restart() {
     let settings =
-        Settings { rows: 100, ceiling: Some(Quota::EVENT_WRITES), ..Settings::default() };
+        PaceOptions { rows: 100, ceiling: Some(Quota::EVENT_WRITES), ..PaceOptions::default() };
     let mut run = Run::new(Pacer::new(settings.clone()), 100);
     run.until(secs(10.0), |_| Answer::Accepted);
     assert_eq!(run.sends.len(), 15);
@@ -172,7 +172,7 @@ fn the_ceiling_holds_across_a_restart() {
 #[test]
 fn the_ceiling_holds_where_another_pacer_goes_on() {
     let ceiling = Some(Quota { count: 1, per: secs(5.0) });
-    let settings = Settings { rows: 100, ceiling, ..Settings::default() };
+    let settings = PaceOptions { rows: 100, ceiling, ..PaceOptions::default() };
     let mut before = Pacer::new(settings.clone());
     let ticket = before.sent(secs(1.0));
     before.answered(ticket, secs(1.0), Answer::Accepted);
@@ -184,7 +184,7 @@ fn the_ceiling_holds_where_another_pacer_goes_on() {
 #[test]
 fn the_view_tells_rate_gate_and_time_left() {
     let ceiling = Some(Quota::EVENT_WRITES);
-    let mut pacer = Pacer::new(Settings { rows: 8_412, ceiling, ..Settings::default() });
+    let mut pacer = Pacer::new(PaceOptions { rows: 8_412, ceiling, ..PaceOptions::default() });
     let view = pacer.view(Duration::ZERO);
     assert_eq!(view.left.map(|left| left.as_secs()), Some(16_824), "4 h 40 min");
     let ticket = pacer.sent(Duration::ZERO);
@@ -203,7 +203,7 @@ fn what_was_learnt_replaces_the_climb_and_is_kept() {
         Learnt::from_json(r#"{"version":1,"limit":{"kind":"pace","rate":5.0}}"#).expect("readable");
     let run = |learnt| {
         let mut run =
-            Run::new(Pacer::new(Settings { rows: 200, learnt, ..Settings::default() }), 200);
+            Run::new(Pacer::new(PaceOptions { rows: 200, learnt, ..PaceOptions::default() }), 200);
         let (mut tokens, mut at) = (10.0_f64, Duration::ZERO);
         run.until(secs(120.0), |sent| {
             tokens = (tokens + 5.0 * sent.saturating_sub(at).as_secs_f64()).min(10.0);
@@ -233,7 +233,7 @@ fn a_wait_that_the_server_asked_for_outlives_the_run() {
     assert_eq!((kept.limit, kept.wait().as_secs()), (None, 20));
     let kept = Learnt::from_json(&kept.to_json()).expect("own text");
     let left = kept.aged(secs(5.0)).expect("15 s are left").wait();
-    let mut next = Pacer::new(Settings::default()).waiting(secs(2.0), left);
+    let mut next = Pacer::new(PaceOptions::default()).waiting(secs(2.0), left);
     let Step::Until(until) = next.poll(secs(2.0)) else { panic!("too early") };
     assert!(until >= secs(17.0) && until < secs(17.5), "{until:?}");
     assert_eq!(next.poll(until), Step::Send);
@@ -272,7 +272,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let learnt = learnt.map(|limit| Learnt::new(Some(limit), Duration::ZERO));
-        let settings = Settings { rows: 300, ceiling, learnt, seed, concurrency: 8 };
+        let settings = PaceOptions { rows: 300, ceiling, learnt, seed, concurrency: 8 };
         let mut pacer = Pacer::new(settings);
         let (mut now, mut gate) = (Duration::ZERO, Duration::ZERO);
         let mut flying = Vec::new();
@@ -336,7 +336,7 @@ proptest! {
     #[test]
     fn isolated_refusals_do_not_change_the_pace(refusals in isolated(), seed in any::<u64>()) {
         let run = |refusals: &[(u64, RetryAfter)]| {
-            let settings = Settings { rows: 2_500, seed, ..Settings::default() };
+            let settings = PaceOptions { rows: 2_500, seed, ..PaceOptions::default() };
             let mut run = Run::new(Pacer::new(settings), 2_500);
             let mut at = 0;
             let mut due: Vec<_> = refusals.iter().map(|(after, told)| { at += after; (at, *told) }).collect();
@@ -370,7 +370,7 @@ proptest! {
         answers in prop::collection::vec(answers(), 0..200),
         seed in any::<u64>(),
     ) {
-        let settings = Settings { rows: 300, seed, concurrency: 8, ..Settings::default() };
+        let settings = PaceOptions { rows: 300, seed, concurrency: 8, ..PaceOptions::default() };
         let mut run = Run::new(Pacer::new(settings), 300);
         let mut answers = answers.into_iter();
         let mut last = Duration::ZERO;

@@ -17,7 +17,7 @@ use registrant_import::{
     job::{self, Ended, Import, client::GraphClient, clock::Clock, conduct::Conduct, stop::Stop},
     ledger::{Identity, Ledger},
     output::Projection,
-    pacing::{Buckets, Pacer, Settings},
+    pacing::{Buckets, PaceOptions, Pacer},
     registrant::{EventKind, Field},
     simulator::{
         Config, Direct, EventConfig, EventQuestion, HttpCall, RegistrationStatus, Simulator,
@@ -220,7 +220,7 @@ impl Nights {
         let options = Options { map, ..Options::default() };
         let input = input::open(&Source::File(self.path("people.csv")), &options).expect("a list");
         let snapshot = input.snapshot(self.folder.path()).expect("a copy");
-        let pacer = || Pacer::new(Settings::default());
+        let pacer = || Pacer::new(PaceOptions::default());
         let now = 1_767_225_600_000 + i64::from(self.night) * 24 * 3_600_000;
         let client = GraphClient::new(
             self.direct.clone(),
@@ -247,7 +247,7 @@ impl Nights {
             input: &snapshot,
             conduct: &Conduct::default(),
             enable: None,
-            pace: Settings::default(),
+            pace: PaceOptions::default(),
             deadline: None,
             approved: None,
             plan_only: false,

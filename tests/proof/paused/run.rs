@@ -27,7 +27,7 @@ use registrant_import::{
     },
     ledger::{Ledger, LedgerError, RunEnd, State},
     output::{Files, Projection, Summary, TargetName},
-    pacing::{Buckets, Pacer, Settings},
+    pacing::{Buckets, PaceOptions, Pacer},
     registrant::{Mode, RegistrantId, Rule},
 };
 
@@ -74,7 +74,7 @@ impl World {
             self.host.clone(),
             tokens(&self.token),
             Clock::starting(self.now()),
-            Buckets::new(Pacer::new(Settings::default()), Pacer::new(Settings::default())),
+            Buckets::new(Pacer::new(PaceOptions::default()), Pacer::new(PaceOptions::default())),
             fastrand::Rng::with_seed(seed),
         );
         let conduct = self.conduct(chaos);
@@ -84,7 +84,7 @@ impl World {
             input: &snapshot,
             conduct: &conduct,
             enable: None,
-            pace: Settings { concurrency: conduct.concurrency, seed, ..Settings::default() },
+            pace: PaceOptions { concurrency: conduct.concurrency, seed, ..PaceOptions::default() },
             deadline: None,
             approved: None,
             plan_only: false,

@@ -14,7 +14,7 @@ use registrant_import::{
     job::{self, Event, Import, client::GraphClient, clock::Clock, conduct::Conduct},
     ledger::{Identity, Ledger},
     output::Projection,
-    pacing::{Buckets, Pacer, Quota, Settings},
+    pacing::{Buckets, PaceOptions, Pacer, Quota},
     registrant::EventKind,
     simulator::{CallLatency, Config, Direct, LimitShape, RateLimit, Simulator, TokenRule},
 };
@@ -22,8 +22,8 @@ use registrant_import::{
 use crate::seeds;
 
 /// What `run` gives both buckets of a webinar.
-fn paced(ceiling: Quota) -> Settings {
-    Settings { ceiling: Some(ceiling), ..Settings::default() }
+fn paced(ceiling: Quota) -> PaceOptions {
+    PaceOptions { ceiling: Some(ceiling), ..PaceOptions::default() }
 }
 
 /// A limit as Microsoft publishes it; the strictest reading is a window that slides.
