@@ -73,6 +73,8 @@ pub struct GraphClient<T> {
     answered: Cell<bool>,
     /// What went wrong last, in a few words.
     last_failure: RefCell<String>,
+    /// When requests that failed go again, each by itself.
+    resting: RefCell<Vec<Duration>>,
 }
 
 /// How the application's limit is shared with other runs.
@@ -133,6 +135,7 @@ impl<T: Transport> GraphClient<T> {
             failing_since: Cell::new(None),
             answered: Cell::new(false),
             last_failure: RefCell::default(),
+            resting: RefCell::default(),
         }
     }
 
@@ -178,7 +181,11 @@ impl<T: Transport> GraphClient<T> {
 
     /// How the pace stands.
     pub fn view(&self) -> View {
-        self.buckets.borrow().view(self.clock.now())
+        let now = self.clock.now();
+        let resting = self.resting.borrow();
+        let resting = resting.iter().filter(|until| **until > now);
+        let resting = resting.clone().min().map(|until| (resting.count(), *until));
+        View { resting, ..self.buckets.borrow().view(now) }
     }
 
     /// Both pacers, to set their ceilings and to read what they learnt.
@@ -331,6 +338,9 @@ impl<T: Transport> GraphClient<T> {
 
     /// Lets one request rest while others go on, or until the run is stopped.
     pub async fn rest(&self, length: Duration) {
+        let now = self.clock.now();
+        self.resting.borrow_mut().retain(|until| *until > now);
+        self.resting.borrow_mut().push(now + length);
         tokio::select! {
             biased;
             () = self.stop.wait() => {}

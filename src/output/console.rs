@@ -232,20 +232,25 @@ impl Console {
         if let Some(rate) = progress.pace.per_second {
             parts.push((4, rate_in_words(rate)));
         }
-        match progress.pace.closed {
-            Some(closed) => {
-                let wait = closed.until.saturating_sub(progress.elapsed);
-                let who = if closed.by_server { "asked by the server" } else { "after a failure" };
-                let long = closed.by_server && wait >= LONG;
-                if let Some(end) = second_of_end(wait).filter(|_| long) {
-                    parts.push((8, format!("Graph asked to wait until {end}")));
-                } else {
-                    parts.push((8, format!("waiting {} s", wait.as_secs() + 1)));
-                    parts.push((2, format!(", {who}")));
-                }
+        if let Some(closed) = progress.pace.closed {
+            let wait = closed.until.saturating_sub(progress.elapsed);
+            let who = if closed.by_server { "asked by the server" } else { "after a failure" };
+            let long = closed.by_server && wait >= LONG;
+            if let Some(end) = second_of_end(wait).filter(|_| long) {
+                parts.push((8, format!("Graph asked to wait until {end}")));
+            } else {
+                parts.push((8, format!("waiting {} s", wait.as_secs() + 1)));
+                parts.push((2, format!(", {who}")));
             }
-            None => {
-                if let Some(left) = progress.pace.left {
+        } else {
+            let pace = &progress.pace;
+            let wait = |until: Duration| until.saturating_sub(progress.elapsed).as_secs() + 1;
+            match pace.left {
+                // Every row was sent, and what became of some is still to be found out.
+                Some(left) if left.as_secs() == 0 && pace.in_flight == 0 => {
+                    parts.push((7, "looking up".to_owned()));
+                }
+                Some(left) => {
                     let text = time_left(left);
                     let (length, end) = text.split_once(", ").unwrap_or((&text, ""));
                     parts.push((7, length.to_owned()));
@@ -253,6 +258,13 @@ impl Console {
                         parts.push((2, format!(", {end}")));
                     }
                 }
+                None => {}
+            }
+            if let Some(closed) = pace.reads {
+                parts.push((3, format!("look-ups wait {} s", wait(closed.until))));
+            }
+            if let Some((requests, until)) = pace.resting {
+                parts.push((3, format!("{requests} failed, again in {} s", wait(until))));
             }
         }
         parts
@@ -359,6 +371,27 @@ mod tests {
         assert_eq!((end.len(), end.split(':').count()), (8, 3), "{end}");
         assert_eq!(told(true, 3), "0 enrolled · 30/min · waiting 4 s, asked by the server");
         assert_eq!(told(false, 600), "0 enrolled · 30/min · waiting 601 s, after a failure");
+    }
+
+    #[test]
+    fn what_rests_and_what_is_looked_up_is_told() {
+        let told = |pace: View| {
+            let (tally, traffic) = (Tally::default(), Traffic::default());
+            let progress = Progress { tally, pace, traffic, elapsed: Duration::from_secs(60) };
+            joined(&Console::new(true, ProgressMode::Never).counters(&progress), " · ")
+        };
+        let until = Duration::from_secs(64);
+        let sending = View { left: Some(Duration::from_secs(50)), ..View::default() };
+        let line = told(View { resting: Some((2, until)), ..sending });
+        assert!(line.ends_with(" · 2 failed, again in 5 s"), "{line}");
+        assert!(line.starts_with("0 enrolled · 50 s left"), "{line}");
+        let reads = Some(Closed { until, by_server: true });
+        let line = told(View { reads, ..sending });
+        assert!(line.ends_with(" · look-ups wait 5 s"), "{line}");
+        let sent = View { left: Some(Duration::ZERO), ..View::default() };
+        assert_eq!(told(View { resting: Some((1, until)), ..sent }), {
+            "0 enrolled · looking up · 1 failed, again in 5 s"
+        });
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub struct View {
     pub reads: Option<Closed>,
     /// Reads that were announced and are not answered yet: rows whose place or link is to be looked up.
     pub to_look_up: u64,
+    /// Requests that failed and go again by themselves while others go on, and when the first does.
+    pub resting: Option<(usize, Duration)>,
 }
 
 /// A closed gate.

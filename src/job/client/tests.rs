@@ -71,3 +71,23 @@ async fn an_outage_is_sat_out_for_ten_minutes_and_no_longer() {
     let Some(Stop::Unreachable { after, .. }) = long.stop.cause() else { panic!("no outage") };
     assert!(after >= OUTAGE, "{after:?}");
 }
+
+/// What failed rests alone: a read goes again with backoff, and what is asked meanwhile is answered.
+#[tokio::test(start_paused = true)]
+async fn a_failed_read_rests_alone_and_backs_off() {
+    let client = client(1, 20);
+    client.send_until_answered(Call::Read, &draft()).await.expect("an answer");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let told = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        client.view().resting
+    };
+    let draft = draft();
+    let (answered, resting) = tokio::join!(client.send_until_answered(Call::Read, &draft), told);
+    answered.expect("asked again until it answers");
+    let (requests, until) = resting.expect("it rests after its first failure");
+    assert_eq!(requests, 1);
+    assert!(until > Duration::from_secs(2) && until < Duration::from_secs(3), "{until:?}");
+    assert_eq!(client.view().resting, None);
+    assert!(client.traffic().failed < 15, "with backoff: {:?}", client.traffic());
+}
