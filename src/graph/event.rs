@@ -306,6 +306,8 @@ pub struct EventAnswer {
     pub audience: Option<String>,
     /// `draft`, `published` or `canceled`.
     pub status: Option<String>,
+    /// Whether people have to register at all (`isRegistrationRequired`).
+    pub registration_required: Option<bool>,
     /// Whether Teams mails everybody who is registered (`isAttendeeEmailNotificationEnabled`).
     pub mails_attendees: Option<bool>,
     /// When it begins, in milliseconds since 1970; where its time zone is not known, the earliest
@@ -325,6 +327,7 @@ pub fn about(body: &[u8]) -> Option<EventAnswer> {
     Some(EventAnswer {
         audience: word(&event["audience"]),
         status: word(&event["status"]),
+        registration_required: event["isRegistrationRequired"].as_bool(),
         mails_attendees: event["settings"]["isAttendeeEmailNotificationEnabled"].as_bool(),
         starts_at: time(&event["startDateTime"]),
     })
@@ -649,6 +652,7 @@ mod tests {
         let wanted = EventAnswer {
             audience: Some("organization".into()),
             status: Some("published".into()),
+            registration_required: None,
             mails_attendees: Some(false),
             starts_at: Some(86_400_000),
         };

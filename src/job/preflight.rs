@@ -260,6 +260,11 @@ pub fn mode(kind: EventKind, about: &event::EventAnswer) -> Result<Mode, Stop> {
             ));
         }
     }
+    if about.registration_required == Some(false) {
+        return unusable(format!(
+            "the {noun} takes everybody without a registration, so nobody has a link of their own; its organizer has to require registration in Teams"
+        ));
+    }
     match about.audience.as_deref().map(str::parse) {
         Some(Ok(mode)) => Ok(mode),
         _ => unusable(format!(
@@ -307,6 +312,10 @@ mod tests {
         };
         assert_eq!(about("published", "everyone"), Ok(Mode::Everyone));
         assert_eq!(about("published", "organization"), Ok(Mode::Organization));
+        let open =
+            br#"{"status":"published","audience":"everyone","isRegistrationRequired":false}"#;
+        let open = mode(EventKind::TownHall, &event::about(open).expect("a town hall"));
+        assert!(open.expect_err("nobody").to_string().contains("the town hall takes everybody"));
         for (status, audience) in [
             ("draft", "everyone"),
             ("canceled", "everyone"),
