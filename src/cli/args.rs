@@ -14,10 +14,7 @@ use crate::{
     input::{
         CommandLine, Delimiter, Encoding, Filter, Keep, MapOption, PresetChoice, SetOption, Source,
     },
-    job::{
-        cancellation::{CancelMode, CancelPolicy},
-        conduct::{Conduct, Limit, OnUnknown},
-    },
+    job::conduct::{CancelMode, CancelPolicy, Conduct, Limit, OnUnknown},
     output::ProgressMode,
     pacing::Quota,
     parse::duration,

@@ -34,9 +34,8 @@ use crate::{
     input::{Keep, Options, Source},
     job::{
         self,
-        cancellation::{CancelMode, CancelPolicy},
         client::GraphClient,
-        conduct::Conduct,
+        conduct::{CancelMode, CancelPolicy, Conduct},
     },
     ledger::Identity,
     pacing::{self, Buckets, Pacer, Quota},

@@ -10,47 +10,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use clap::ValueEnum;
-
-use super::{clock::millis, conduct::Limit};
+use super::{
+    clock::millis,
+    conduct::{CancelPolicy, Limit},
+};
 use crate::ledger::{Absence, CancelReason, EarlierLists, ListRead, Seq};
-
-/// `--cancel`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum CancelMode {
-    /// Nobody.
-    #[default]
-    Never,
-    /// Those whose row says that they cancelled
-    Marked,
-    /// These, and those whom no list names any more.
-    Missing,
-}
-
-/// What may be cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CancelPolicy {
-    /// `--cancel`.
-    pub mode: CancelMode,
-    /// `--missing-for`.
-    pub missing_for: Duration,
-    /// `--max-cancel`.
-    pub most: Limit,
-}
-
-impl CancelPolicy {
-    /// `--missing-for`: a nightly export fails once now and then.
-    pub const MISSING_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-    /// `--max-cancel`, in hundredths of a percent.
-    pub const MOST: Limit = Limit::Share(500);
-}
-
-impl Default for CancelPolicy {
-    fn default() -> Self {
-        let (missing_for, most) = (Self::MISSING_FOR, Self::MOST);
-        Self { mode: CancelMode::Never, missing_for, most }
-    }
-}
 
 /// The brake counts over this long.
 pub const BRAKE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -257,7 +221,7 @@ impl Uncalled {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::conduct::CancelMode, *};
 
     const HOUR: i64 = 3_600_000;
     const LIST: ListRead = ListRead { written_at: Some(1), content: 1, reading: 7, rows: 100 };

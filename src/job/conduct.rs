@@ -2,10 +2,47 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::cancellation::CancelPolicy;
+use clap::ValueEnum;
+
+/// `--cancel`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CancelMode {
+    /// Nobody.
+    #[default]
+    Never,
+    /// Those whose row says that they cancelled
+    Marked,
+    /// These, and those whom no list names any more.
+    Missing,
+}
+
+/// What may be cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelPolicy {
+    /// `--cancel`.
+    pub mode: CancelMode,
+    /// `--missing-for`.
+    pub missing_for: Duration,
+    /// `--max-cancel`.
+    pub most: Limit,
+}
+
+impl CancelPolicy {
+    /// `--missing-for`: a nightly export fails once now and then.
+    pub const MISSING_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+    /// `--max-cancel`, in hundredths of a percent.
+    pub const MOST: Limit = Limit::Share(500);
+}
+
+impl Default for CancelPolicy {
+    fn default() -> Self {
+        let (missing_for, most) = (Self::MISSING_FOR, Self::MOST);
+        Self { mode: CancelMode::Never, missing_for, most }
+    }
+}
 
 /// `--on-unknown`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OnUnknown {
     /// List the target, then finish the row
     #[default]

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    cancellation::CancelMode,
+    conduct::CancelMode,
     decision::{Action, Decision, Difference, Refused, changed_since, decide, ended},
     identity::{IdsMoved, KnownPerson, LARGE_SHARE, MANY, Misfit, People, PeopleList},
     remote::{RemoteIndex, RemoteMatch},

@@ -4,9 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    cancellation::{BRAKE, CancelMode, CancelPolicy, Held, Question, Uncalled, Unproven, Verdict},
+    cancellation::{BRAKE, Held, Question, Uncalled, Unproven, Verdict},
     canceller::ToCancel,
     clock::millis,
+    conduct::{CancelMode, CancelPolicy},
     decision::{Action, Decision},
     remote::RemoteIndex,
 };

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use registrant_import::{
     job::{
-        cancellation::{BRAKE, CancelMode, CancelPolicy, Question, Uncalled, Verdict},
-        conduct::Limit,
+        cancellation::{BRAKE, Question, Uncalled, Verdict},
+        conduct::{CancelMode, CancelPolicy, Limit},
     },
     ledger::{Absence, CancelReason, EarlierLists, ListRead, Seq},
 };
