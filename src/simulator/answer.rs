@@ -200,6 +200,7 @@ pub(super) struct AnswerContext<'a> {
     pub(super) request_id: Uuid,
     pub(super) client_request_id: Option<&'a str>,
     pub(super) retry_after: RetryAfterForm,
+    pub(super) fault_wait: Duration,
 }
 
 impl AnswerContext<'_> {
@@ -212,7 +213,8 @@ impl AnswerContext<'_> {
         use SimulatedFault as Fault;
         let Some(fault) = fault else { return Delivery::Answer(self.answer(result)) };
         if let Some(problem) = refusal(fault) {
-            return Delivery::Answer(self.answer(Err(problem)));
+            let retry_after = problem.retry_after.and(Some(self.fault_wait));
+            return Delivery::Answer(self.answer(Err(Problem { retry_after, ..problem })));
         }
         match fault {
             Fault::NoConnection => return Delivery::NoConnection,
@@ -326,6 +328,7 @@ mod tests {
             request_id: Uuid::nil(),
             client_request_id: None,
             retry_after: form,
+            fault_wait: Duration::ZERO,
         };
         let wait = Duration::from_millis(millis);
         let answer = context.answer(Err(Problem::throttled(wait)));

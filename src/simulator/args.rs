@@ -88,6 +88,10 @@ pub struct SimulatorArgs {
     #[arg(long = "fault", value_name = "[CALLS:]NAME=PERCENT", long_help = fault_help())]
     faults: Vec<FaultRate>,
 
+    /// The wait that faults with a Retry-After name
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    fault_wait: Duration,
+
     /// A time in which calls fail with 503, such as token:10s..20s. Repeatable
     #[arg(long = "outage", value_name = "CALLS:FROM..UNTIL")]
     outages: Vec<Outage>,
@@ -165,6 +169,7 @@ impl SimulatorArgs {
             page_size: self.page_size,
             quirks: self.quirks,
             faults,
+            fault_wait: self.fault_wait,
             refuse: self.refuse,
             forbid: self.forbid.clone(),
             event: EventConfig { audience: self.mode, ..self.event.clone() },
@@ -225,7 +230,7 @@ mod tests {
              --limiter sliding --throttled-calls counted --retry-after date \
              --second-post duplicate --list-lag 2s --page-size 7 --fault 503=5 \
              --fault list:500=10 --registration missing --outage token:1s..2s \
-             --token-lifetime 2s --tokens issued",
+             --token-lifetime 2s --tokens issued --fault-wait 5s",
         )
         .expect("good options");
         assert_eq!(config.registration, RegistrationState::Missing);
@@ -234,7 +239,7 @@ mod tests {
         let limit = config.write_limit.expect("a limit");
         assert_eq!(limit.quota, Quota { count: 15, per: Duration::from_secs(30) });
         assert_eq!((limit.burst, limit.shape), (Some(5.0), LimitShape::SlidingWindow));
-        assert_eq!(config.read_limit, None);
+        assert_eq!((config.read_limit, config.fault_wait.as_secs()), (None, 5));
         assert_eq!((config.page_size, config.second_post), (7, SecondPost::Duplicate));
         assert_eq!((config.tokens.rule, config.tokens.lifetime.as_secs()), (TokenRule::Issued, 2));
     }

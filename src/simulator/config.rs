@@ -46,6 +46,8 @@ pub struct Config {
     pub quirks: f64,
     /// What goes wrong.
     pub faults: Faults,
+    /// The wait that a fault names, where its answer has a Retry-After.
+    pub fault_wait: Duration,
     /// Who may call.
     pub tokens: TokenConfig,
     /// Whether the whole API is refused.
@@ -72,6 +74,7 @@ impl Default for Config {
             page_size: 100,
             quirks: 20.0,
             faults: Faults::default(),
+            fault_wait: Duration::from_secs(1),
             tokens: TokenConfig::default(),
             refuse: None,
             forbid: Vec::new(),

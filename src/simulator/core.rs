@@ -127,6 +127,7 @@ impl CallInProgress {
             request_id: chance::uuid(self.hash),
             client_request_id: call.http.client_request_id,
             retry_after: config.retry_after,
+            fault_wait: config.fault_wait,
         };
         let report = match (&call.route, call.http.method) {
             (Route::Stats, &Method::GET) => Some(Success::ok(&self.simulator.stats())),

@@ -42,9 +42,9 @@ faults! {
     Refused = "400",
     /// 401, not processed: the token is said to be expired.
     ExpiredToken = "expired-token",
-    /// 429 with a Retry-After of 1 s, not processed, outside any limit.
+    /// 429 with a Retry-After (--fault-wait), not processed, outside any limit.
     Throttled = "429",
-    /// 429 with a Retry-After of 1 s, although processed.
+    /// 429 with a Retry-After (--fault-wait), although processed.
     ThrottledAfterCommit = "429-after-commit",
     /// 500, not processed.
     ServerError = "500",
@@ -56,7 +56,7 @@ faults! {
     BadGatewayAfterCommit = "502-after-commit",
     /// 503 without Retry-After, not processed.
     Unavailable = "503",
-    /// 503 with a Retry-After of 1 s, not processed.
+    /// 503 with a Retry-After (--fault-wait), not processed.
     UnavailableRetryAfter = "503-retry-after",
     /// 504, not processed.
     GatewayTimeout = "504",
