@@ -481,6 +481,9 @@ pub(super) struct ConductArgs {
     /// Go on where the target cannot be listed, or its registration was made anew
     #[arg(long)]
     pub(super) trust_ledger: bool,
+    /// Register people although the webinar or town hall has no place for all of them
+    #[arg(long)]
+    pub(super) over_capacity: bool,
     /// Take it for right that a webinar or town hall has one link for everybody
     #[arg(long)]
     pub(super) shared_link: bool,

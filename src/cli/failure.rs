@@ -131,6 +131,7 @@ impl From<JobError> for Failure {
             JobError::Input(error) => error.into(),
             JobError::Trap(trap) => trap.into(),
             JobError::Moved(moved) => Self::usage(moved.to_string()),
+            JobError::OverCapacity { .. } => Self::usage(error.to_string()),
             JobError::Ledger(error) => error.into(),
         }
     }

@@ -423,6 +423,7 @@ impl ImportRun<'_> {
             ("--max-rejects", or(conduct.max_rejects.map(|limit| limit.to_string()), "no limit")),
             ("--strict", yes(conduct.strict)),
             ("--trust-ledger", yes(conduct.trust_ledger)),
+            ("--over-capacity", yes(conduct.over_capacity)),
             ("--shared-link", yes(conduct.shared_link)),
             ("--trust-ids", yes(conduct.trust_ids)),
         ];

@@ -486,6 +486,7 @@ impl ConductArgs {
             on_unknown: self.on_unknown,
             settle: self.settle,
             trust_ledger: self.trust_ledger,
+            over_capacity: self.over_capacity,
             shared_link: self.shared_link,
             trust_ids: self.trust_ids,
             cancel: CancelPolicy {

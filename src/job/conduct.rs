@@ -118,6 +118,8 @@ pub struct Conduct {
     pub settle: Duration,
     /// Go on where the target cannot be listed, or its registration was made anew.
     pub trust_ledger: bool,
+    /// Register people although not all find a place (`--over-capacity`).
+    pub over_capacity: bool,
     /// One link for everybody is right (`--shared-link`).
     pub shared_link: bool,
     /// Take whoever has an id for the person whom it was enrolled for.
@@ -152,6 +154,7 @@ impl Default for Conduct {
             on_unknown: OnUnknown::default(),
             settle: Self::SETTLE,
             trust_ledger: false,
+            over_capacity: false,
             shared_link: false,
             trust_ids: false,
             cancel: CancelPolicy::default(),

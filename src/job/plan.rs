@@ -39,6 +39,11 @@ pub enum JobError {
     /// The ids are others than in earlier runs.
     #[error(transparent)]
     Moved(#[from] IdsMoved),
+    /// More people than the event has places, and nobody to wait.
+    #[error(
+        "{people} people are to be registered and the event has {places} places left and no waiting list: nothing was sent; its organizer can raise the capacity or add a waiting list in Teams, or --over-capacity registers as many as find a place"
+    )]
+    OverCapacity { people: u64, places: u64 },
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -149,7 +149,10 @@ pub fn read(response: &Response) -> Result<Registration, Stop> {
 
 /// Whom an event lets in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Admission {
+    /// The registration configuration may not be read, so nothing is known of places and approval.
+    pub unknown: bool,
     /// The most registrations, where there is a limit.
     pub capacity: Option<u64>,
     /// Whoever comes when it is full waits for a place.
@@ -179,6 +182,9 @@ impl Admission {
                 "Teams mails everybody whom it registers: {}; to prevent it, the event's isAttendeeEmailNotificationEnabled must be false",
                 people(to_post)
             ));
+        }
+        if self.unknown {
+            warnings.push("how many places the event has is not known: its registration configuration may not be read (403; VirtualEvent.Read.All allows it)".to_owned());
         }
         if self.approval {
             warnings.push("the organizer approves each registration by hand: rows stay `awaiting` until then, and a later run fetches their links".to_owned());
@@ -214,8 +220,14 @@ async fn admission<T: Transport>(
     let about = fetch(client, api, &event.show(), &format!("the {noun}"), event::about).await?;
     let mode = mode(event.kind(), &about).map_err(Some)?;
     let what = format!("the {noun}'s registration configuration");
-    let said = fetch(client, api, &event.configuration(), &what, event::configuration).await?;
+    let fetched = fetch(client, api, &event.configuration(), &what, event::configuration).await;
+    // Nothing that must be known stands in it.
+    let (said, unknown) = match fetched {
+        Err(Some(Stop::Forbidden { .. })) => (event::Configuration::default(), true),
+        said => (said?, false),
+    };
     let admission = Admission {
+        unknown,
         capacity: said.capacity,
         waitlist: said.waitlist.unwrap_or(false),
         approval: said.manual_approval.unwrap_or(false),

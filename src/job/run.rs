@@ -254,7 +254,7 @@ impl<T: Transport> Import<'_, T> {
         tell(Event::Planned(&Planned { plan: &plan, ruling: &ruling, held, pace }));
         let refusal = self.refuse(&plan, &ruling);
         ended.mails = ruling.admission.as_ref().is_some_and(|admission| !admission.silent);
-        ended.cancel_first = is_full(&plan, &ruling, held);
+        ended.cancel_first = self.makes_room_first(&plan, &ruling, held)?;
         ended.plan = Some(plan);
         refusal.map_or(Ok(()), |stop| Err(stop.into()))
     }
@@ -497,6 +497,24 @@ impl<T: Transport> Import<'_, T> {
             .then(|| Stop::Unusable(format!("{}; {}", preflight::PERSON, stop::EVENT_ACCESS)))
     }
 
+    /// Whether more people are to be enrolled than there are places: then those who go make room first.
+    ///
+    /// # Errors
+    /// Where they do not make enough, and `--over-capacity` is not given.
+    fn makes_room_first(&self, plan: &Plan, ruling: &Ruling, held: u64) -> Result<bool, JobError> {
+        let Some(Admission { capacity: Some(capacity), waitlist: false, .. }) = ruling.admission
+        else {
+            return Ok(false);
+        };
+        let people = plan.counts.to_post;
+        let due = plan.cancel.as_ref().map_or(0, |cancel| cancel.due().count()) as u64;
+        let places = (capacity + due).saturating_sub(held);
+        if people > places && !self.conduct.over_capacity {
+            return Err(JobError::OverCapacity { people, places });
+        }
+        Ok(held + people > capacity)
+    }
+
     fn set_pace(&self, plan: &Plan, ledger: &Ledger) -> Result<(), LedgerError> {
         let now = self.client.clock.epoch();
         let learnt = ledger.pace(WRITES)?.and_then(|(text, kept_at)| {
@@ -540,14 +558,6 @@ impl<T: Transport> Import<'_, T> {
             None => Ok(()),
         }
     }
-}
-
-/// Whether more people are to be enrolled than there are places: then those who go make room first.
-fn is_full(plan: &Plan, ruling: &Ruling, held: u64) -> bool {
-    let Some(Admission { capacity: Some(capacity), waitlist: false, .. }) = ruling.admission else {
-        return false;
-    };
-    held + plan.counts.to_post > capacity
 }
 
 /// The cause to stop, where the registration is not the one that the ledger's links belong to:

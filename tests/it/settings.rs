@@ -126,7 +126,7 @@ fn a_fault_of_a_job_file_is_told_with_its_line() {
     assert_snapshot!(run_with_job("strict = true\n\nconcurency = 4\n"), @"
     exit 2
     --- stderr
-    error: job.toml:3: `concurency` is no setting of this command; there are allow-empty, approve, auth, ca-file, cancel, cancel-where, cloud, concurrency, csv, delimiter, enable, encoding, finish-by, formula-safe, graph-url, http1, id-prefix, input-command, input-timeout, json, keep, keep-all, ledger, log-file, log-format, log-ids, map, max-attempts, max-cancel, max-duration, max-rejects, meeting, metrics, missing-for, on-unknown, organizer, output, preset, progress, quiet, rate, rejects, report, set, settle, shared-link, sheet, skip-lines, strict, timeout, token-command, token-file, townhall, trust-host, trust-ids, trust-ledger, verbose, webinar, where
+    error: job.toml:3: `concurency` is no setting of this command; there are allow-empty, approve, auth, ca-file, cancel, cancel-where, cloud, concurrency, csv, delimiter, enable, encoding, finish-by, formula-safe, graph-url, http1, id-prefix, input-command, input-timeout, json, keep, keep-all, ledger, log-file, log-format, log-ids, map, max-attempts, max-cancel, max-duration, max-rejects, meeting, metrics, missing-for, on-unknown, organizer, output, over-capacity, preset, progress, quiet, rate, rejects, report, set, settle, shared-link, sheet, skip-lines, strict, timeout, token-command, token-file, townhall, trust-host, trust-ids, trust-ledger, verbose, webinar, where
     ");
     assert_snapshot!(run_with_job("strict = true\nrate = \"fast\"\n"), @r"
     exit 2

@@ -4,7 +4,8 @@ use insta::assert_snapshot;
 use registrant_import::{
     registrant::Mode,
     simulator::{
-        ApiRefusal, Caller, Config, EventConfig, EventQuestion, EventStatus, QuestionKind,
+        ApiRefusal, Caller, Config, EventCall, EventConfig, EventQuestion, EventStatus,
+        QuestionKind,
     },
 };
 
@@ -116,7 +117,12 @@ fn what_awaits_people_is_said_before_they_are_registered() {
         ..EventConfig::default()
     }));
     context.file("people.csv", guests(3));
-    let ran = run(&context, "");
+    let ran = run(&context, "").expect(2);
+    for words in ["3 people are to be registered", "2 places left", "--over-capacity"] {
+        assert!(ran.stderr.contains(words), "{words}: {ran}");
+    }
+    assert_eq!((context.stats().posts, context.has("people.enrolled.csv")), (0, false));
+    let ran = run(&context, "--over-capacity");
     for words in ["Teams mails everybody", "3 people", "by hand", "takes 2 people and holds 0"] {
         assert!(ran.stderr.contains(words), "{words}: {ran}");
     }
@@ -124,6 +130,15 @@ fn what_awaits_people_is_said_before_they_are_registered() {
     let context = Context::with(webinar(silent));
     context.file("people.csv", guests(3));
     assert!(!run(&context, "").expect(0).stderr.contains("mails"));
+}
+
+#[test]
+fn where_the_configuration_may_not_be_read_the_run_goes_on() {
+    let forbid = vec![EventCall::Configuration];
+    let context = Context::with(Config { forbid, ..Config::default() });
+    context.file("people.csv", guests(3));
+    let ran = run(&context, "").expect(0);
+    assert!(ran.stderr.contains("how many places the event has is not known"), "{ran}");
 }
 
 #[test]
