@@ -331,8 +331,8 @@ fn who_may_not_register_others_for_a_webinar_is_told() {
     found(
         &lacking,
         &line,
-        6,
-        "mend  permissions   the application permission VirtualEventRegistration-Anon.ReadWrite.All is lacking (granted: VirtualEvent.Read.All)",
+        0,
+        "note  permissions   the application permission VirtualEventRegistration-Anon.ReadWrite.All is lacking (granted: VirtualEvent.Read.All)",
     );
     let enough = with(serde_json::json!({
         "idtyp": "app",

@@ -185,6 +185,11 @@ fn may(claims: &Claims, api: Api, findings: &mut DoctorFindings) {
                 "the {kind} permission {} is lacking (granted: {has}); add it to the application in Entra and have an administrator consent",
                 names.join(" and ")
             );
+            if api.is_event() && claims.speaker == Speaker::Application {
+                // What a Teams app manifest grants does not stand in the token's roles.
+                let chat = "resource-specific consent (VirtualEventRegistration-Anon.ReadWrite.Chat, VirtualEvent.Read.Chat) does as well, and the token does not tell of it";
+                return findings.note("permissions", format!("{sentence}; {chat}"));
+            }
             findings.mend("permissions", Failure { code: 6, sentence });
         }
     }
