@@ -55,6 +55,8 @@ struct Guest {
     fate: Fate,
     /// Whether a morning's file has had them.
     told: bool,
+    /// Whether they registered again since the last run that saw them.
+    again: bool,
 }
 
 impl Guest {
@@ -63,11 +65,12 @@ impl Guest {
         let answer = if random.u8(..4) == 0 { "" } else { "yes" };
         let (registered, fate) = (email.clone(), Fate::New);
         let id = format!("T/{n}-é");
-        Self { id, name, email, registered, answer, listed: true, fate, told: false }
+        Self { id, name, email, registered, answer, listed: true, fate, told: false, again: false }
     }
 
     /// The model: where tonight's run leaves this person's row; a link's status, or a code.
     fn morning(&mut self, asked: bool, approval: bool) -> Result<&'static str, &'static str> {
+        self.again = false;
         match self.fate {
             Fate::New if asked && self.answer.is_empty() => return Err("missing-answer"),
             Fate::New => {
@@ -134,7 +137,8 @@ impl Nights {
                 guest.fate = fate;
             };
             let (guest, simulator) = (&mut self.guests[at], &self.simulator);
-            let there = matches!(guest.fate, Fate::Pending | Fate::Registered);
+            // Of two ends that no run has seen either may be told.
+            let there = matches!(guest.fate, Fate::Pending | Fate::Registered) && !guest.again;
             match event {
                 1 => guest.listed = !guest.listed,
                 2 => guest.email = guest.email.to_uppercase(),
@@ -164,7 +168,7 @@ impl Nights {
                     guest.registered.clone_from(&again);
                     guest.fate = if self.approval { Fate::Pending } else { Fate::Registered };
                     // It was theirs before this ledger took it over.
-                    guest.told = true;
+                    (guest.told, guest.again) = (true, true);
                     self.register(&again).await;
                 }
                 _ => {}

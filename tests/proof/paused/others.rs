@@ -96,7 +96,8 @@ impl World {
         let one = emails.collect::<BTreeSet<_>>().len() == 1;
         let strange = [person.id.clone(), format!("other-{}", person.id)];
         let is_strangers = strange.iter().any(|id| self.strangers.contains_key(id));
-        let theirs = books.contains_key(&person.id) && one && !is_strangers;
+        let over = self.others.ended.contains_key(&person.id);
+        let theirs = books.contains_key(&person.id) && one && !is_strangers && !over;
         Some(person).filter(|_| theirs)
     }
 

@@ -177,9 +177,7 @@ impl World {
             self.idle += 1;
         }
         // Without a list of this run the files are the ledger's.
-        if plan.is_some() {
-            self.others.unseen.retain(|id| export.rows.iter().all(|(_, row)| row.id != *id));
-        }
+        let listed = plan.is_some();
         let mode = ruled.map(|(_, mode)| mode);
         let known = mode.or_else(|| ledger.listed().ok()?.registration?.1.parse().ok());
         let known = match self.kind {
@@ -229,6 +227,16 @@ impl World {
         let written = Written::read(&enrolled, &rejects);
         assert_eq!(counts.enrolled, written.enrolled.len() as u64);
         assert_eq!(counts.read, export.rows.len() as u64);
+        if listed {
+            // Of a row that is invalid by itself nobody asks.
+            let looked_at = |line: &u64| {
+                written.rejects.get(line).is_none_or(|reject| reject.outcome != "invalid")
+            };
+            let seen = |id: &String| {
+                export.rows.iter().any(|(line, row)| row.id == *id && looked_at(line))
+            };
+            self.others.unseen.retain(|id| !seen(id));
+        }
         let open = self.check_files(&written, export, known);
         self.check_ledger(export);
         let settled = matches!(summary.exit_code, 0 | 3);
