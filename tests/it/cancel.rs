@@ -401,3 +401,24 @@ fn the_plan_needs_no_ledger_and_waits_for_no_run() {
     assert!(ran.stdout.contains("2  leave alone"), "{ran}");
     context.run("plan people.csv --webinar missing@t --rate 1000/s").expect(6);
 }
+
+#[test]
+fn a_cut_list_cancels_nobody_and_the_whole_one_afterwards_neither() {
+    let context = Context::new();
+    let options = format!("{MEETING} --cancel missing --missing-for 0s");
+    give(&context, people(0..1_000));
+    context.run(&format!("run people.csv {options}")).expect(0);
+    let (whole, ledger) = (context.read("people.csv"), std::fs::read(context.path("l.ledger")));
+    let ledger = ledger.expect("reads");
+    // Every 500th byte with the variable; some places each time.
+    let every = if std::env::var_os("REGISTRANT_IMPORT_CUTS").is_some() { 500 } else { 6_500 };
+    for cut in (every..whole.len()).step_by(every) {
+        std::fs::write(context.path("l.ledger"), &ledger).expect("writes");
+        for text in [&whole[..cut], &whole] {
+            std::thread::sleep(Duration::from_millis(15));
+            context.file("people.csv", text);
+            context.run(&format!("run people.csv {options}"));
+            assert_eq!((context.stats().deletes, context.stats().enrolled), (0, 1_000), "{cut}");
+        }
+    }
+}
