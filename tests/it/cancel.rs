@@ -422,3 +422,58 @@ fn a_cut_list_cancels_nobody_and_the_whole_one_afterwards_neither() {
         }
     }
 }
+
+#[test]
+fn killed_among_faults_everybody_is_cancelled_once_and_nobody_is_left_in_doubt() {
+    let kills = std::env::var("REGISTRANT_IMPORT_KILLS").ok().and_then(|text| text.parse().ok());
+    for (target, seed) in
+        (0..kills.unwrap_or(4_u64)).flat_map(|seed| [(MEETING, seed), (WEBINAR, seed)])
+    {
+        let rates = [
+            "delete:reset-after-commit=8",
+            "delete:reset-before-commit=4",
+            "delete:500-after-commit=4",
+            "delete:504=4",
+            "list:500=5",
+            "read:500=5",
+        ];
+        let faults = rates.map(|rate| rate.parse().expect("a rate")).to_vec();
+        let faults = registrant_import::simulator::Faults::new(faults).expect("below 100 %");
+        let latency = registrant_import::simulator::CallLatency {
+            median: Duration::from_millis(8),
+            sigma: 0.5,
+        };
+        let context = Context::with(Config { seed, faults, latency, ..Config::default() });
+        let run = format!(
+            "run people.csv {target} --cancel marked --cancel-where state=refunded --max-cancel 100 --concurrency 4"
+        );
+        give(&context, people(0..60));
+        context.run(&run).expect(0);
+        let mut next = people(0..60);
+        next[..40].iter_mut().for_each(|person| person.push('!'));
+        next.extend((0..5).map(|n| format!("new-{n}")));
+        give(&context, next);
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..4 {
+            let mut child = context.start(&run);
+            std::thread::sleep(Duration::from_millis(random.u64(20..500)));
+            child.kill().expect("killed");
+            child.wait().expect("waited for");
+        }
+        for _ in 0..3 {
+            context.run(&run);
+        }
+        let ran = context.run(&run).expect(0);
+        // A meeting's row whose POST was lost is removed and posted once more.
+        let stats = context.stats();
+        let cancelled = stats.deleted - (stats.created - 65);
+        assert_eq!((enrolled(&context).len(), cancelled), (25, 40), "{seed} {ran}");
+        assert_eq!(held_links(&context).len(), 25);
+        assert_eq!(context.stats().duplicates, 0);
+        let ledger = rusqlite::Connection::open(context.path("l.ledger")).expect("a database");
+        let count =
+            |query: &str| ledger.query_row(query, [], |row| row.get::<_, i64>(0)).expect("a count");
+        assert_eq!(count("SELECT count(*) FROM cancellation WHERE outcome IS NULL"), 0);
+        assert_eq!(count("SELECT count(*) FROM cancellation WHERE outcome = 'cancelled'"), 40);
+    }
+}
