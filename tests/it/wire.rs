@@ -35,11 +35,11 @@ fn every_request() -> Vec<Sent> {
     let recorder = Recorder::before(&context.graph_url());
     context.call_through(recorder.url());
     context.file("people.csv", "id\na/b ü?#%\nlost\n..\na+b@example.org\n");
-    for owner in ["", " --organizer 'ada+1@example.org'"] {
+    for (owner, ledger) in [("", "me.ledger"), (" --organizer 'ada+1@example.org'", "ada.ledger")] {
         let run = |line: &str| context.run(&format!("{line} --meeting 'MSpk/Yz E3='{owner}"));
         run("registration enable --allow everyone").expect(0);
         run("registration show").expect(0);
-        run("run people.csv --settle 100ms").expect(0);
+        run(&format!("run people.csv --settle 100ms --ledger {ledger}")).expect(0);
         run("registration disable").expect(0);
     }
     recorder.sent()

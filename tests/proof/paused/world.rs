@@ -392,7 +392,7 @@ fn fault_rates(late: bool, random: &mut Rng) -> Vec<FaultRate> {
     ] {
         let mut all: Vec<Fault> =
             Fault::ALL.iter().copied().filter(|fault| !never.contains(fault)).collect();
-        // One link for all is a server of another kind: `one_link_for_all` tells of it.
+        // One link for all is a server of another kind: `one_link_for_everybody_stops_the_run…` tells of it.
         all.retain(|fault| *fault != Fault::SharedLink);
         random.shuffle(&mut all);
         all.truncate(random.usize(..8));
