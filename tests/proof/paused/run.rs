@@ -312,6 +312,8 @@ impl World {
                         "awaiting" => kind == Kind::Event,
                         // In doubt, and registered anew by themselves meanwhile: the next run knows better.
                         "refused" if reject.code == "exists-on-server" => self.others.act,
+                        // Without a list of this run the ledger knows no better.
+                        "refused" if self.others.unseen.contains(&person.id) => true,
                         "refused" => reject.code == "BadRequest" && self.held(person).is_none(),
                         _ => false,
                     };
