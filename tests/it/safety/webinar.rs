@@ -123,7 +123,8 @@ fn a_webinar_that_takes_nobody_is_told_in_silence() {
         ("--mode organization", 6),
         ("--refuse access-policy", 6),
         ("--refuse forbidden", 6),
-        ("--capacity 3", 3),
+        ("--capacity 3", 2),
+        ("--capacity 3 --over-capacity", 3),
         ("--capacity 3 --waitlist", 4),
         ("--approval", 4),
     ];
