@@ -503,7 +503,7 @@ impl<T: Transport> Engine<'_, T> {
                     Ok(())
                 }
                 Finding::Absent(mut work) => {
-                    (work.remove_first, work.removed) = (false, false);
+                    (work.remove_first, work.removed, work.throttled) = (false, false, false);
                     self.again(state, work, NextState::Ready).await
                 }
                 Finding::Held(work, sight) => self.held(state, work, sight).await,

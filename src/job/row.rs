@@ -320,6 +320,11 @@ impl<T: Transport> RowSender<'_, T> {
                 let (code, message) = ("exists-on-server".to_owned(), EXISTS.to_owned());
                 (NextState::Foreign, Outcome::End(RowEnd::Refused { code, message }))
             }
+            // Of this POST; one before it was throttled, and may have been processed: the list tells.
+            Verdict::Refused if work.throttled && call == Call::Create => {
+                let (code, message) = refusal(exchange);
+                (in_doubt(&code, &message), Outcome::End(doubted(work)))
+            }
             Verdict::Refused => {
                 let (code, message) = refusal(exchange);
                 let becomes = match call {
