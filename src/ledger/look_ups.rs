@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, Connection, Row, Transaction};
 
 use super::{
     Entry, Ledger, LedgerError, Seq, State,
-    records::state_of,
+    records::{may_be_processed, state_of},
     schema::{self, SealedRow, sealed_columns},
 };
 use crate::registrant::{JoinLink, PersonFingerprint, RegistrantId};
@@ -76,8 +76,10 @@ impl LookUps<'_> {
     /// that may have been processed.
     pub fn was_posted_again(&self, seq: Seq) -> Result<bool, LedgerError> {
         self.ledger.with_path(|connection| {
-            let query = "SELECT count(*) > 1 FROM attempt WHERE registrant = ? AND call = 'POST'
-                         AND verdict IN ('done', 'unknown', 'lost', 'throttled')";
+            let query = concat!(
+                "SELECT count(*) > 1 FROM attempt WHERE registrant = ? AND call = 'POST' AND ",
+                may_be_processed!()
+            );
             Ok(connection.prepare_cached(query)?.query_row([seq.0], |row| row.get(0))?)
         })
     }

@@ -51,6 +51,16 @@ impl Seq {
     }
 }
 
+/// The verdicts, as SQL, of a POST that may have been processed. One that was throttled may have been all
+/// the same (Microsoft's staff on Q&A, question 5529013: a Teams call "may successfully complete the
+/// operation but still return a 429 error").
+macro_rules! may_be_processed {
+    () => {
+        "verdict IN ('done', 'unknown', 'lost', 'throttled')"
+    };
+}
+pub(super) use may_be_processed;
+
 /// Where a registrant stands. The numbers are the file's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

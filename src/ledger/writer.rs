@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::{
     Attempt, CancelEnd, CancelIntent, Intent, Ledger, LedgerError, NextState, Over, Purpose,
     SendPermit, Seq, State, Transition, cancellations,
-    records::{BEFORE_ALL_RUNS, state_of},
+    records::{BEFORE_ALL_RUNS, may_be_processed, state_of},
     schema, store,
 };
 
@@ -214,14 +214,14 @@ fn insert(db: &Transaction<'_>, id: &str, state: State, run: i64) -> Result<i64,
     Ok(db.last_insert_rowid())
 }
 
-/// Whether the server may hold it by a POST of ours that no cancellation has followed. One that was
-/// throttled may have been processed all the same (Microsoft's staff on Q&A, question 5529013: a Teams
-/// call "may successfully complete the operation but still return a 429 error").
+/// Whether the server may hold it by a POST of ours that no cancellation has followed.
 fn was_in_doubt(db: &Transaction<'_>, seq: i64) -> Result<bool, LedgerError> {
-    let query = "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ?1 AND call = 'POST'
-                                AND verdict IN ('done', 'unknown', 'lost', 'throttled')
-                   AND sent_at >= coalesce((SELECT max(ended_at) FROM cancellation
-                                            WHERE registrant = ?1 AND outcome = 'cancelled'), 0))";
+    let query = concat!(
+        "SELECT EXISTS (SELECT 1 FROM attempt WHERE registrant = ?1 AND call = 'POST' AND ",
+        may_be_processed!(),
+        " AND sent_at >= coalesce((SELECT max(ended_at) FROM cancellation
+                                   WHERE registrant = ?1 AND outcome = 'cancelled'), 0))"
+    );
     Ok(db.prepare_cached(query)?.query_row([seq], |row| row.get(0))?)
 }
 
